@@ -1,0 +1,97 @@
+# `make run` and `make test` are all a newcomer needs; both install what is missing and say so.
+# `make help` lists the rest. `check` never writes to the tree, `fix` does.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# RocksDB is compiled once per machine, outside the clone; see storage/rocksdb/archive.sh.
+# Every cargo call that compiles starts with this, so that all of them share one set of artifacts.
+ENVIRONMENT := ROCKSDB_LIB_DIR="$$(storage/rocksdb/archive.sh)"; export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1
+TARGET_DIR = $$(cargo metadata --no-deps --format-version 1 --offline 2>/dev/null \
+	| sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+# Clippy, tests and the client tests see the same features, or dependencies compile twice.
+WHOLE := --workspace --locked --all-features
+
+# How many inputs each fuzz body of the tests tries under `make fuzz`.
+SKUA_FUZZ_CASES ?= 1000000
+
+##@ The two commands of the README
+
+.PHONY: run
+run: build ## build a release binary and start one node: data in ./skua-data, UI on 16686
+	@exec "$(TARGET_DIR)/release/skua" serve $(ARGS)
+
+.PHONY: test
+test: ## everything: make check, then real clients against a real node
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 clients=20
+
+##@ Parts of them
+
+.PHONY: check
+check: ## format, lints, docs and all tests; never writes to the tree
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10
+
+.PHONY: fix
+fix: prepare ## format, and apply what clippy can repair
+	@$(ENVIRONMENT); cargo clippy $(WHOLE) --all-targets --fix --allow-dirty --allow-staged
+	@cargo fmt --all
+
+.PHONY: prepare
+prepare: ## install what the build needs and lacks; compile RocksDB once (15 minutes on 2 cores)
+	@.ci/prepare build
+
+.PHONY: build
+build: prepare ## the release binary
+	@$(ENVIRONMENT); cargo build --release --package skua-node --locked
+
+.PHONY: fmt
+fmt: ## is everything formatted?
+	@cargo fmt --all --check
+
+.PHONY: clippy
+clippy: ## lints, warnings are errors
+	@$(ENVIRONMENT); cargo clippy $(WHOLE) --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## does the documentation build, every link resolved?
+	@$(ENVIRONMENT); RUSTDOCFLAGS="-D warnings" cargo doc $(WHOLE) --no-deps --document-private-items
+
+.PHONY: unit
+unit: ## every Rust test: unit, behaviour, tidy, short fuzz
+	@$(ENVIRONMENT); \
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run $(WHOLE) --config-file .ci/nextest.toml $(ARGS); \
+	else \
+	  cargo test $(WHOLE) --no-fail-fast $(ARGS); \
+	fi
+
+.PHONY: clients
+clients: ## OpenTelemetry SDKs send to a node and read back through Jaeger's API
+	@.ci/prepare clients
+	@$(ENVIRONMENT); cargo build $(WHOLE) --bins --tests
+	@SKUA_BIN="$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" node/tests/clients/run.sh
+
+.PHONY: deny
+deny: ## licences, duplicates and sources of the dependencies, where cargo-deny is installed
+	@if cargo deny --version >/dev/null 2>&1; then \
+	  cargo deny --locked --offline check bans licenses sources; \
+	else \
+	  echo "NOT RUN: cargo-deny is not installed (cargo install --locked cargo-deny)"; \
+	fi
+
+##@ Longer
+
+.PHONY: fuzz
+fuzz: prepare ## the fuzz bodies of the tests over SKUA_FUZZ_CASES inputs each
+	@$(ENVIRONMENT); export SKUA_FUZZ_CASES=$(SKUA_FUZZ_CASES); \
+	cargo test $(WHOLE) --no-fail-fast fuzz
+
+.PHONY: bench
+bench: prepare ## the benchmarks; ARGS="..." goes to them
+	@$(ENVIRONMENT); cargo bench --workspace --locked $(ARGS)
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,96 @@
+//! What is counted about write requests.
+//!
+//! Labels are bounded: three protocols, the codes of gRPC, three outcomes. The two
+//! `otelcol_receiver_*` counters carry the names that existing dashboards look for.
+
+use metrics::{counter, histogram};
+use model::Duration;
+use tonic::Code;
+
+use super::Accepted;
+use crate::error::ApiError;
+
+/// How a write request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    OtlpGrpc,
+    /// OTLP over HTTP, protobuf.
+    OtlpHttpProtobuf,
+    /// OTLP over HTTP, JSON.
+    OtlpHttpJson,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::OtlpGrpc => "otlp_grpc",
+            Self::OtlpHttpProtobuf => "otlp_http_protobuf",
+            Self::OtlpHttpJson => "otlp_http_json",
+        }
+    }
+
+    fn transport(self) -> &'static str {
+        match self {
+            Self::OtlpGrpc => "grpc",
+            Self::OtlpHttpProtobuf | Self::OtlpHttpJson => "http",
+        }
+    }
+}
+
+/// Counts one write request and what became of it.
+pub fn record(
+    protocol: Protocol,
+    result: &Result<Accepted, ApiError>,
+    body_bytes: usize,
+    took: Duration,
+) {
+    let name = protocol.name();
+    let code = result.as_ref().err().map_or(Code::Ok, |error| error.answer().code);
+    let code = code_name(code);
+    counter!("skua_ingest_requests_total", "protocol" => name, "code" => code).increment(1);
+    counter!("skua_ingest_bytes_total", "protocol" => name).increment(body_bytes as u64);
+    histogram!("skua_ingest_request_seconds", "protocol" => name).record(took.0 as f64 / 1e9);
+    let (accepted, rejected, refused) = match result {
+        Ok(accepted) => (accepted.spans, accepted.rejected, 0),
+        Err(ApiError::AllRejected(rejected)) => (0, rejected.count(), 0),
+        // How many spans a refused request held is known only where the whole of it was looked
+        // at; the request itself is counted by its code.
+        Err(_) => (0, 0, 1),
+    };
+    for (outcome, spans) in [("accepted", accepted), ("rejected", rejected), ("refused", refused)] {
+        if spans > 0 {
+            let labels = [("protocol", name), ("outcome", outcome)];
+            counter!("skua_ingest_spans_total", &labels).increment(spans);
+        }
+    }
+    let labels = [("receiver", "otlp"), ("transport", protocol.transport())];
+    if accepted > 0 {
+        counter!("otelcol_receiver_accepted_spans", &labels).increment(accepted);
+    }
+    if rejected + refused > 0 {
+        counter!("otelcol_receiver_refused_spans", &labels).increment(rejected + refused);
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
+}

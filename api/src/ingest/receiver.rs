@@ -1,0 +1,190 @@
+//! From a request's body to spans that are durable: what every OTLP door does alike.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::store::RequestDigest;
+use model::time::Clock;
+use model::{SpanSink, Tenant, TraceStore};
+use tokio::sync::Semaphore;
+use twox_hash::XxHash3_128;
+
+use super::admission::{Admission, Admitted};
+use super::body::{self, Encoding};
+use crate::error::ApiError;
+use crate::otlp::walk::{self, Partitioning, Plan, PlanPool, Rejected};
+use crate::{limits, otlp, task};
+
+/// A write request whose body is here.
+#[derive(Debug)]
+pub struct WriteRequest {
+    /// Whose spans they are.
+    pub tenant: Tenant,
+    /// The body as it came.
+    pub body: Bytes,
+    /// How it is compressed.
+    pub encoding: Encoding,
+    /// What it is below that.
+    pub format: Format,
+    /// Its room.
+    pub admitted: Admitted,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// An OTLP `ExportTraceServiceRequest`.
+    Protobuf,
+    /// The same in JSON.
+    Json,
+}
+
+/// Spans are durable and visible.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// How many.
+    pub spans: u64,
+    /// How many of the request were rejected for good.
+    pub rejected: u64,
+    /// Why, in words; empty if none was.
+    pub message: String,
+}
+
+/// Takes write requests for a store. Cloning shares.
+pub struct Receiver<S: TraceStore> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    admission: Admission,
+    plans: PlanPool,
+    /// As many as there are processors: more walks at a time would only take turns, and each
+    /// holds a thread of the blocking pool.
+    walkers: Semaphore,
+}
+
+impl<S: TraceStore> Clone for Receiver<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: TraceStore> fmt::Debug for Receiver<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Receiver")
+            .field("admission", &self.shared.admission)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: TraceStore> Receiver<S> {
+    /// A receiver for `store`.
+    pub fn new(store: S, clock: Arc<dyn Clock>, admission: Admission) -> Self {
+        let walkers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let walkers = Semaphore::new(walkers);
+        let plans = PlanPool::default();
+        Self { shared: Arc::new(Shared { store, clock, admission, plans, walkers }) }
+    }
+
+    /// Where requests are let in.
+    pub fn admission(&self) -> &Admission {
+        &self.shared.admission
+    }
+
+    /// What time it is, for measuring.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    /// Takes a request: answers when its spans are durable, or after `deadline`.
+    pub async fn receive(
+        &self,
+        request: WriteRequest,
+        deadline: Duration,
+    ) -> Result<Accepted, ApiError> {
+        let received = tokio::time::timeout(deadline, self.append_and_finish(request));
+        received.await.unwrap_or(Err(ApiError::Deadline))
+    }
+
+    async fn append_and_finish(&self, request: WriteRequest) -> Result<Accepted, ApiError> {
+        let is_small = match request.encoding {
+            Encoding::Identity => request.body.len() <= limits::INLINE_WALK_BYTES_MAX,
+            _ => request.body.len() <= limits::INLINE_DECOMPRESSION_BYTES_MAX,
+        };
+        let appended = if is_small {
+            self.shared.append(request)
+        } else {
+            let _walker = self.shared.walkers.acquire().await.map_err(|_| ApiError::Internal)?;
+            let shared = Arc::clone(&self.shared);
+            let appended = task::blocking("walk", move || shared.append(request)).await;
+            appended.map_err(|task::Panicked| ApiError::Internal)?
+        }?;
+        if let Some(sink) = appended.sink {
+            sink.finish().await?;
+        }
+        let rejected = appended.rejected;
+        let message = if rejected.count() > 0 { rejected.to_string() } else { String::new() };
+        Ok(Accepted { spans: appended.spans, rejected: rejected.count(), message })
+    }
+}
+
+/// A request whose rows are in the sink.
+struct Appended<K> {
+    /// Nothing if the request held no span.
+    sink: Option<K>,
+    spans: u64,
+    rejected: Rejected,
+    /// Keeps the request counted until it is answered.
+    _admitted: Admitted,
+}
+
+impl<S: TraceStore> Shared<S> {
+    /// All the work on a request's bytes; they are gone when this returns.
+    fn append(&self, request: WriteRequest) -> Result<Appended<S::Sink>, ApiError> {
+        let WriteRequest { tenant, body, encoding, format, mut admitted } = request;
+        let plain = match encoding {
+            Encoding::Identity => body,
+            compressed => {
+                let bytes_max = limits::DECOMPRESSED_BYTES_MAX;
+                body::decompress(compressed, &body, bytes_max, &mut admitted)?.into()
+            }
+        };
+        let message = match format {
+            Format::Protobuf => plain,
+            Format::Json => {
+                // The arena is smaller than the text.
+                admitted.charge(plain.len())?;
+                otlp::json::to_protobuf(&plain)?.into()
+            }
+        };
+        let digest = RequestDigest(XxHash3_128::oneshot(&message).to_be_bytes());
+        let mut sink = self.store.begin(&tenant, digest)?;
+        let mut plan = self.plans.take();
+        let appended = append_rows(&message, &mut sink, &mut plan);
+        let (spans, rejected) = (plan.span_count() as u64, *plan.rejected());
+        self.plans.give(plan);
+        appended?;
+        if spans == 0 && rejected.count() > 0 {
+            return Err(ApiError::AllRejected(rejected));
+        }
+        admitted.release_bytes();
+        let sink = (spans > 0).then_some(sink);
+        Ok(Appended { sink, spans, rejected, _admitted: admitted })
+    }
+}
+
+/// Both passes over a message. Nothing is appended unless all of it was checked.
+fn append_rows<K: SpanSink>(message: &[u8], sink: &mut K, plan: &mut Plan) -> Result<(), ApiError> {
+    let partitioning =
+        Partitioning { of: |id| sink.partition_of(id), count: sink.partition_count() };
+    walk::check(message, &partitioning, plan)?;
+    for (partition, size) in plan.parts() {
+        sink.append(partition, size, &mut |visitor| walk::tell(message, plan, partition, visitor))?;
+    }
+    Ok(())
+}

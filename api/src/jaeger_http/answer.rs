@@ -1,0 +1,163 @@
+//! Answers that succeed: the old API's envelope, api/v3's bodies, and what both say about their
+//! completeness (QRY-2).
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, header};
+use model::ShardId;
+use model::store::Completeness;
+
+use super::json_text::{indent, push_comma, push_string, push_uint};
+use super::query_string::QueryString;
+
+/// Says whether an answer lacks something.
+pub const COMPLETENESS_HEADER: HeaderName = HeaderName::from_static("skua-completeness");
+
+/// What an answer lacks, shards and more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Gaps {
+    /// What the store said.
+    pub(super) store: Completeness,
+    /// More traces match than one search may return, and more were asked for.
+    pub(super) limit: Option<u32>,
+    /// The answer was cut off at this many bytes.
+    pub(super) bytes_max: Option<usize>,
+}
+
+impl From<Completeness> for Gaps {
+    fn from(store: Completeness) -> Self {
+        Self { store, limit: None, bytes_max: None }
+    }
+}
+
+impl Gaps {
+    /// `complete`, or `partial` and what is missing.
+    pub(super) fn header(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.store.missing.is_empty() {
+            parts.push(format!("missing={}", numbers(self.store.missing.iter())));
+        }
+        if !self.store.stale.is_empty() {
+            parts.push(format!("stale={}", numbers(self.store.stale.iter())));
+        }
+        if self.store.exhausted.is_some() {
+            parts.push("exhausted".to_owned());
+        }
+        if let Some(limit) = self.limit {
+            parts.push(format!("limit={limit}"));
+        }
+        if let Some(bytes_max) = self.bytes_max {
+            parts.push(format!("bytes={bytes_max}"));
+        }
+        if parts.is_empty() {
+            "complete".to_owned()
+        } else {
+            format!("partial; {}", parts.join("; "))
+        }
+    }
+
+    /// The same in words, one clause a gap.
+    pub(super) fn clauses(&self) -> Vec<String> {
+        let mut clauses = Vec::new();
+        if !self.store.missing.is_empty() {
+            let shards = numbers(self.store.missing.iter());
+            clauses.push(format!("shards {shards} did not answer"));
+        }
+        if !self.store.stale.is_empty() {
+            let shards = numbers(self.store.stale.iter());
+            clauses.push(format!("shards {shards} may lack the latest spans"));
+        }
+        if let Some(exhausted) = self.store.exhausted {
+            clauses.push(exhausted.to_string());
+        }
+        if let Some(limit) = self.limit {
+            clauses.push(format!("one search returns at most {limit} traces"));
+        }
+        if let Some(bytes_max) = self.bytes_max {
+            clauses.push(format!("the answer was cut off at {bytes_max} bytes"));
+        }
+        clauses
+    }
+
+    /// Entries for the old API's `errors`, about one trace or about the whole answer.
+    pub(super) fn errors(&self, trace_id: Option<&str>) -> Vec<EnvelopeError> {
+        let clauses = self.clauses().into_iter();
+        clauses
+            .map(|clause| EnvelopeError {
+                message: format!("partial result: {clause}"),
+                trace_id: trace_id.map(ToOwned::to_owned),
+            })
+            .collect()
+    }
+}
+
+fn numbers<'a>(shards: impl Iterator<Item = &'a ShardId>) -> String {
+    shards.map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// An entry of the old API's `errors`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EnvelopeError {
+    /// What is wrong.
+    pub(super) message: String,
+    /// With which trace, as Jaeger prints ids.
+    pub(super) trace_id: Option<String>,
+}
+
+/// The old API's envelope around `data`: JSON already, in pieces.
+pub(super) fn envelope(
+    query: &QueryString,
+    data: &[&[u8]],
+    total: usize,
+    mut errors: Vec<EnvelopeError>,
+    gaps: &Gaps,
+) -> Response {
+    errors.extend(gaps.errors(None));
+    let data_bytes: usize = data.iter().map(|piece| piece.len()).sum();
+    let mut body = Vec::with_capacity(data_bytes + ENVELOPE_BYTES);
+    body.extend_from_slice(b"{\"data\":");
+    for piece in data {
+        body.extend_from_slice(piece);
+    }
+    body.extend_from_slice(b",\"total\":");
+    push_uint(&mut body, total as u64);
+    body.extend_from_slice(b",\"limit\":0,\"offset\":0,\"errors\":");
+    push_errors(&mut body, &errors);
+    body.push(b'}');
+    let pretty = !matches!(query.get("prettyPrint"), "" | "false");
+    json(if pretty { indent(&body) } else { body }, gaps)
+}
+
+/// Room for an envelope without errors.
+const ENVELOPE_BYTES: usize = 64;
+
+/// No errors are `null`, not an empty list.
+fn push_errors(out: &mut Vec<u8>, errors: &[EnvelopeError]) {
+    if errors.is_empty() {
+        out.extend_from_slice(b"null");
+        return;
+    }
+    out.push(b'[');
+    for error in errors {
+        push_comma(out);
+        out.extend_from_slice(b"{\"msg\":");
+        push_string(out, error.message.as_bytes());
+        if let Some(trace_id) = &error.trace_id {
+            out.extend_from_slice(b",\"traceID\":");
+            push_string(out, trace_id.as_bytes());
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// A JSON answer.
+pub(super) fn json(body: Vec<u8>, gaps: &Gaps) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::try_from(gaps.header()) {
+        headers.insert(COMPLETENESS_HEADER, value);
+    }
+    response
+}

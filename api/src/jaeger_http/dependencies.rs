@@ -1,0 +1,93 @@
+//! The old API's dependency graph: who calls whom, and how often.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use model::aggregate::DependencyEdge;
+use model::{Duration, TimeRange, Timestamp, TraceStore};
+
+use super::answer::envelope;
+use super::error::{ParameterError, QueryError};
+use super::go_parse::parse_i64;
+use super::json_text::{push_comma, push_string, push_uint};
+use super::query_string::QueryString;
+use super::router::Asked;
+use super::search_params::unparsable;
+use crate::read_context::ReadContext;
+
+/// How far back the graph looks unless told.
+const LOOKBACK_MILLIS_DEFAULT: i64 = 24 * 3_600 * 1_000;
+
+/// `GET /api/dependencies`
+pub(super) async fn dependencies<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    let asked = Asked::new(request);
+    dependencies_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
+}
+
+async fn dependencies_or_error<S: TraceStore>(
+    context: &ReadContext<S>,
+    asked: &Asked,
+) -> Result<Response, QueryError> {
+    let window = window(&asked.query, context.clock.wall())?;
+    let read = asked.begin(context)?;
+    let answer = context.store.dependencies(read.scope.clone(), window).await?;
+    let service = asked.query.get("service");
+    let touches = |edge: &&DependencyEdge| {
+        service.is_empty() || edge.parent == service || edge.child == service
+    };
+    let mut data = b"[".to_vec();
+    for edge in answer.value.iter().filter(touches) {
+        push_comma(&mut data);
+        data.extend_from_slice(b"{\"parent\":");
+        push_string(&mut data, edge.parent.as_bytes());
+        data.extend_from_slice(b",\"child\":");
+        push_string(&mut data, edge.child.as_bytes());
+        data.extend_from_slice(b",\"callCount\":");
+        push_uint(&mut data, edge.calls);
+        data.push(b'}');
+    }
+    data.push(b']');
+    Ok(envelope(&asked.query, &[&data], 0, Vec::new(), &answer.completeness.into()))
+}
+
+/// `endTs` and `lookback`, both in milliseconds.
+fn window(query: &QueryString, now: Timestamp) -> Result<TimeRange, ParameterError> {
+    let millis = |name| match query.get(name) {
+        "" => Ok(None),
+        text => parse_i64(text).map(Some).map_err(unparsable(name)),
+    };
+    let positive = |millis: i64| Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    let end = millis("endTs")?.map_or(now, |end| Timestamp(positive(end).0));
+    let lookback = positive(millis("lookback")?.unwrap_or(LOOKBACK_MILLIS_DEFAULT));
+    Ok(TimeRange { start: end.saturating_sub(lookback), end })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_in_milliseconds() {
+        let now = Timestamp(100 * 86_400_000_000_000);
+        for (text, start_millis, end_millis) in [
+            ("", 99 * 86_400_000, 100 * 86_400_000),
+            ("endTs=2000&lookback=500", 1_500, 2_000),
+            ("endTs=2000&lookback=5000", 0, 2_000),
+            ("endTs=-1", 0, 0),
+            ("endTs=2000&lookback=-5", 2_000, 2_000),
+        ] {
+            let found = window(&QueryString::parse(Some(text)), now).unwrap();
+            let range = TimeRange {
+                start: Timestamp(start_millis * 1_000_000),
+                end: Timestamp(end_millis * 1_000_000),
+            };
+            assert_eq!(found, range, "{text}");
+        }
+        let refused = window(&QueryString::parse(Some("lookback=1h")), now).unwrap_err();
+        let words =
+            r#"unable to parse param 'lookback': strconv.ParseInt: parsing "1h": invalid syntax"#;
+        assert_eq!(refused.to_string(), words);
+    }
+}

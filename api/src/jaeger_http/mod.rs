@@ -1,0 +1,47 @@
+//! Jaeger's query APIs over HTTP: the old `/api/*` and `/api/v3/*`.
+//!
+//! A drop-in: paths, parameters, units, defaults, JSON and error texts are Jaeger's, those of
+//! the old endpoints that Jaeger itself has since removed included, because Grafana, Kiali and
+//! scripts still call them. One deviation: a search without a service searches all of them.
+//! One addition: every answer says in the header `skua-completeness` whether it lacks something
+//! (QRY-2), and the old API says so among its `errors` too.
+//!
+//! A request goes through these files:
+//!
+//! ```text
+//! query_string, go_parse, go_time, trace_id -> search_params -> model::TraceStore
+//!   -> adjust -> translate -> json (old)  -> answer | error
+//!             -> otlp_json        (v3)
+//! ```
+//!
+//! Everything but the handlers is pure. There is no state between requests.
+
+mod answer;
+mod catalog;
+mod collect;
+mod dependencies;
+mod error;
+mod go_parse;
+mod go_time;
+mod json;
+mod json_text;
+mod metrics;
+mod otlp_json;
+mod query_string;
+mod render;
+mod router;
+mod search;
+mod search_params;
+mod string_map;
+mod summaries;
+mod trace_id;
+mod traces;
+mod transform;
+mod translate;
+mod v3;
+
+pub use answer::COMPLETENESS_HEADER;
+pub use json::push_trace;
+pub use otlp_json::push_resource_spans;
+pub use router::router;
+pub use translate::{JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue, translate};

@@ -1,0 +1,174 @@
+//! The old API's traces: search, several by id, one by id, archive.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use model::store::{Completeness, TraceRequest};
+use model::{StoreError, Timestamp, TraceId, TraceStore};
+
+use super::answer::{EnvelopeError, Gaps, envelope, json};
+use super::error::{ParameterError, QueryError};
+use super::json_text::indent;
+use super::render::{Form, Rendering};
+use super::router::Asked;
+use super::search::{self, Found};
+use super::search_params::{SearchParams, micros, old_bool};
+use super::trace_id;
+use crate::read_context::{Read, ReadContext};
+
+/// `GET /api/traces`
+pub(super) async fn search<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    let asked = Asked::new(request);
+    search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
+}
+
+async fn search_or_error<S: TraceStore>(
+    context: &ReadContext<S>,
+    asked: &Asked,
+) -> Result<Response, QueryError> {
+    let limit_max = context.limits.search_limit_max;
+    let params = SearchParams::parse_old(&asked.query, context.clock.wall(), limit_max)?;
+    let read = asked.begin(context)?;
+    let rendering = rendering(context, params.raw);
+    let (found, errors) = if params.trace_ids.is_empty() {
+        (search::traces(context, &read, &params, rendering).await?, Vec::new())
+    } else {
+        several(context, &read, &params.trace_ids, rendering).await?
+    };
+    Ok(envelope(&asked.query, &[b"[", &found.items, b"]"], 0, errors, &found.gaps))
+}
+
+/// Traces by id, in the order asked for; an error entry for each that is not known.
+async fn several<S: TraceStore>(
+    context: &ReadContext<S>,
+    read: &Read,
+    ids: &[TraceId],
+    rendering: Rendering,
+) -> Result<(Found, Vec<EnvelopeError>), QueryError> {
+    let mut found = Found { items: Vec::new(), count: 0, gaps: Gaps::default() };
+    let mut errors = Vec::new();
+    for id in ids {
+        let (rendered, completeness) = one(context, read, *id, rendering).await?;
+        let Some(rendered) = rendered else {
+            errors.extend(missing(*id, &completeness));
+            found.gaps.store.merge(completeness);
+            continue;
+        };
+        found.gaps.store.merge(completeness);
+        if !found.push(&rendered, context.limits.response_bytes_max) {
+            break;
+        }
+    }
+    Ok((found, errors))
+}
+
+/// What to say of one of several traces: that it is not there only if all answered (QRY-2).
+fn missing(id: TraceId, completeness: &Completeness) -> Vec<EnvelopeError> {
+    let trace_id = trace_id::print(id);
+    if !completeness.is_complete() {
+        return Gaps::from(completeness.clone()).errors(Some(&trace_id));
+    }
+    let message = QueryError::TraceNotFound.to_string();
+    vec![EnvelopeError { message, trace_id: Some(trace_id) }]
+}
+
+/// `GET /api/traces/{traceID}`
+pub(super) async fn by_id<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let asked = Asked::new(request);
+    by_id_or_error(&context, &asked, &id).await.unwrap_or_else(QueryError::into_old_response)
+}
+
+async fn by_id_or_error<S: TraceStore>(
+    context: &ReadContext<S>,
+    asked: &Asked,
+    id: &str,
+) -> Result<Response, QueryError> {
+    let (id, raw) = parse_by_id(asked, id)?;
+    let read = asked.begin(context)?;
+    let (rendered, completeness) = one(context, &read, id, rendering(context, raw)).await?;
+    let data = rendered.ok_or_else(|| absence(&completeness, QueryError::TraceNotFound))?;
+    let bytes_max = context.limits.response_bytes_max;
+    if data.len() > bytes_max {
+        return Err(QueryError::AnswerTooLarge { bytes_max });
+    }
+    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &completeness.into()))
+}
+
+/// `POST /api/archive/{traceID}`
+pub(super) async fn archive<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let asked = Asked::new(request);
+    archive_or_error(&context, &asked, &id).await.unwrap_or_else(QueryError::into_old_response)
+}
+
+async fn archive_or_error<S: TraceStore>(
+    context: &ReadContext<S>,
+    asked: &Asked,
+    id: &str,
+) -> Result<Response, QueryError> {
+    let (id, _raw) = parse_by_id(asked, id)?;
+    let read = asked.begin(context)?;
+    if !context.store.archive(read.scope.tenant.clone(), id).await? {
+        return Err(QueryError::TraceNotFound);
+    }
+    Ok(archived(asked))
+}
+
+/// Jaeger answers with empty lists, `errors` included.
+fn archived(asked: &Asked) -> Response {
+    let body = br#"{"data":[],"total":0,"limit":0,"offset":0,"errors":[]}"#.to_vec();
+    let pretty = !matches!(asked.query.get("prettyPrint"), "" | "false");
+    json(if pretty { indent(&body) } else { body }, &Gaps::default())
+}
+
+fn parse_by_id(asked: &Asked, id: &str) -> Result<(TraceId, bool), ParameterError> {
+    let id = trace_id::parse(id)?;
+    // Hints for stores that need them; checked as Jaeger checks them.
+    micros(&asked.query, "start", Timestamp::default())?;
+    micros(&asked.query, "end", Timestamp::default())?;
+    Ok((id, old_bool(&asked.query, "raw")?))
+}
+
+fn rendering<S: TraceStore>(context: &ReadContext<S>, raw: bool) -> Rendering {
+    Rendering { form: Form::Jaeger, raw, clock_skew_max: context.limits.clock_skew_max }
+}
+
+/// One trace by id, rendered.
+pub(super) async fn one<S: TraceStore>(
+    context: &ReadContext<S>,
+    read: &Read,
+    trace_id: TraceId,
+    rendering: Rendering,
+) -> Result<(Option<Vec<u8>>, Completeness), QueryError> {
+    let spans_max = context.limits.spans_max;
+    let request = TraceRequest { scope: read.scope.clone(), trace_id, spans_max };
+    let answer = context.store.trace(request).await?;
+    let rendered = match answer.value {
+        Some(trace) => Some(rendering.render(trace).await?),
+        None => None,
+    };
+    Ok((rendered, answer.completeness))
+}
+
+/// What to say of a trace that was not found: that it is not there only if every shard that
+/// may hold it answered (QRY-2).
+pub(super) fn absence(completeness: &Completeness, absent: QueryError) -> QueryError {
+    if completeness.is_complete() {
+        return absent;
+    }
+    let gaps = Gaps::from(completeness.clone());
+    let what = gaps.clauses().join("; ");
+    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }.into()
+}
+
+/// A shard without a leader has one again within about a second.
+const RETRY_AFTER_MS: u64 = 1_000;

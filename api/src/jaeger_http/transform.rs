@@ -1,0 +1,76 @@
+//! OTLP in JSON turned into Jaeger's JSON: how Jaeger's UI shows an uploaded file. Nothing is
+//! stored, repaired or adjusted.
+
+use std::collections::HashMap;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::response::Response;
+use model::{Span, TraceId};
+use tokio::task::spawn_blocking;
+
+use super::answer::{EnvelopeError, Gaps, envelope};
+use super::collect::Collected;
+use super::error::QueryError;
+use super::json::push_trace;
+use super::json_text::push_comma;
+use super::router::Asked;
+use super::translate::translate;
+use crate::adjust::EditableTrace;
+use crate::limits::DECOMPRESSED_BYTES_MAX;
+use crate::otlp::json::to_protobuf;
+use crate::otlp::walk::{Partitioning, Plan, check, tell};
+
+/// `POST /api/transform`
+pub(super) async fn transform(request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let asked = Asked::from_parts(&parts.uri, parts.extensions);
+    let Ok(document) = to_bytes(body, DECOMPRESSED_BYTES_MAX).await else {
+        let error = QueryError::BodyTooLarge { bytes_max: DECOMPRESSED_BYTES_MAX };
+        return error.into_old_response();
+    };
+    let transformed = spawn_blocking(move || transform_document(&document)).await;
+    match transformed.unwrap_or(Err(QueryError::Internal)) {
+        Ok((data, errors)) => envelope(&asked.query, &[&data], 0, errors, &Gaps::default()),
+        Err(error) => error.into_old_response(),
+    }
+}
+
+/// Traces in the order in which they appear. Spans that a receiver would reject are left out
+/// and reported.
+fn transform_document(document: &[u8]) -> Result<(Vec<u8>, Vec<EnvelopeError>), QueryError> {
+    let unreadable = |reason: String| QueryError::Transform { reason };
+    let message = to_protobuf(document).map_err(|error| unreadable(error.to_string()))?;
+    let mut plan = Plan::default();
+    let everything = Partitioning { of: |_| 0, count: 1 };
+    check(&message, &everything, &mut plan).map_err(|error| unreadable(error.to_string()))?;
+    let mut collected = Collected::default();
+    tell(&message, &plan, 0, &mut collected);
+
+    let mut data = b"[".to_vec();
+    for (trace_id, spans) in by_trace(collected.spans) {
+        push_comma(&mut data);
+        push_trace(&mut data, &translate(EditableTrace::from_spans(trace_id, spans)));
+    }
+    data.push(b']');
+    let mut errors = Vec::new();
+    if plan.rejected().count() > 0 {
+        errors.push(EnvelopeError { message: plan.rejected().to_string(), trace_id: None });
+    }
+    Ok((data, errors))
+}
+
+fn by_trace(spans: Vec<Span>) -> Vec<(TraceId, Vec<Span>)> {
+    let mut traces: Vec<(TraceId, Vec<Span>)> = Vec::new();
+    let mut places: HashMap<TraceId, usize> = HashMap::new();
+    for span in spans {
+        let place = *places.entry(span.trace_id).or_insert_with(|| {
+            traces.push((span.trace_id, Vec::new()));
+            traces.len() - 1
+        });
+        if let Some((_, spans)) = traces.get_mut(place) {
+            spans.push(span);
+        }
+    }
+    traces
+}

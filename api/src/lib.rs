@@ -1,0 +1,30 @@
+//! Every door of a node: receivers, query APIs, admin endpoints.
+//!
+//! This crate speaks to the world and knows no disk, no Raft and no peer: it is written against
+//! [`model::TraceStore`] and [`model::ClusterAdmin`], which the coordinator implements and node
+//! plugs in. What comes in is walked, not decoded ([`otlp::walk`]), and told to the store's
+//! [`model::SpanSink`]; what goes out is `model`'s spans in each protocol's shape, and whatever
+//! Jaeger changes about a span is applied on the way out ([`adjust`]), never on the way in.
+//!
+//! Reading order: [`server`] (which door is where), [`ingest`] and [`otlp`] (writes),
+//! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`skua`] and [`admin`]
+//! (our own), [`error`], [`limits`] and [`tenant`] (what holds for all of them).
+//!
+//! Absent on purpose: owned spans on the way in; state between requests; any retry (clients
+//! retry, and are told when).
+
+pub mod adjust;
+pub mod admin;
+pub mod assets;
+pub mod error;
+pub mod ingest;
+pub mod jaeger_http;
+pub mod limits;
+pub mod otlp;
+pub mod read_context;
+pub mod server;
+pub mod skua;
+pub mod task;
+pub mod tenant;
+
+pub use server::{ApiConfig, ApiState, BindError, Bound, Doors, Ports, bind};

@@ -1,0 +1,309 @@
+//! The listeners of a node and their life: bind all, say where, serve, stop.
+//!
+//! [`bind`] takes every port before anything is served, so a port that is taken stops the start
+//! and not a running node. [`Bound::serve`] serves until its token is cancelled: then no
+//! connection is accepted any more, requests at work get [`limits::DRAIN_TIMEOUT`] to finish,
+//! and health and metrics answer to the last.
+//!
+//! One accept loop serves every port, HTTP/1 and HTTP/2 without TLS alike; which services answer
+//! on which port is in [`Bound::serve`] alone.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use http::HeaderValue;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use model::time::Clock;
+use model::{ClusterAdmin, TraceStore};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::admin::{MetricsText, health_router, metrics_router};
+use crate::ingest::{Admission, Receiver};
+use crate::read_context::{ReadContext, ReadLimits};
+use crate::task::Tasks;
+use crate::tenant::{Tenancy, determine};
+use crate::{assets, jaeger_http, limits, otlp, skua};
+
+/// Where to listen and for whom.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// The address that every port binds to.
+    pub listen_address: IpAddr,
+    /// The ports; 0 takes any that is free.
+    pub ports: Ports,
+    /// How the tenant of a request is found.
+    pub tenancy: Tenancy,
+    /// Origins whose pages may send spans over OTLP/HTTP; none by default. `*` allows all.
+    pub otlp_cors_origins: Vec<HeaderValue>,
+    /// What one read may cost.
+    pub read_limits: ReadLimits,
+    /// Shown on the start page: how to send a first trace.
+    pub first_steps: String,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: Ports::default(),
+            tenancy: Tenancy::Off,
+            otlp_cors_origins: Vec::new(),
+            read_limits: ReadLimits::default(),
+            first_steps: String::new(),
+        }
+    }
+}
+
+/// One value for each door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doors<T> {
+    /// OTLP over gRPC.
+    pub otlp_grpc: T,
+    /// OTLP over HTTP.
+    pub otlp_http: T,
+    /// Query APIs and user interface.
+    pub ui: T,
+    /// Health.
+    pub health: T,
+    /// Metrics.
+    pub metrics: T,
+}
+
+/// Port numbers.
+pub type Ports = Doors<u16>;
+
+impl Default for Ports {
+    /// Jaeger's.
+    fn default() -> Self {
+        Self { otlp_grpc: 4317, otlp_http: 4318, ui: 16686, health: 13133, metrics: 8888 }
+    }
+}
+
+/// A port could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {door}")]
+pub struct BindError {
+    /// What was to be served there.
+    pub door: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// What is served: the store behind the doors and what they need besides.
+#[derive(Clone)]
+pub struct ApiState<S, A> {
+    /// Where spans go and come from.
+    pub store: S,
+    /// What the cluster looks like.
+    pub admin: A,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Writes out the node's metrics.
+    pub metrics_text: MetricsText,
+}
+
+impl<S, A> fmt::Debug for ApiState<S, A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ApiState").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// Listeners that hold their ports and serve nothing yet.
+#[derive(Debug)]
+pub struct Bound {
+    config: ApiConfig,
+    listeners: Doors<TcpListener>,
+    addresses: Doors<SocketAddr>,
+}
+
+/// Takes all ports.
+pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
+    let at = async |door: &'static str, port: u16| {
+        let address = SocketAddr::new(config.listen_address, port);
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        bound.await.map_err(|source| BindError { door, address, source })
+    };
+    let ports = config.ports;
+    let otlp_grpc = at("OTLP gRPC", ports.otlp_grpc).await?;
+    let otlp_http = at("OTLP HTTP", ports.otlp_http).await?;
+    let ui = at("UI and query APIs", ports.ui).await?;
+    let health = at("health", ports.health).await?;
+    let metrics = at("metrics", ports.metrics).await?;
+    let addresses = Doors {
+        otlp_grpc: otlp_grpc.1,
+        otlp_http: otlp_http.1,
+        ui: ui.1,
+        health: health.1,
+        metrics: metrics.1,
+    };
+    let listeners = Doors {
+        otlp_grpc: otlp_grpc.0,
+        otlp_http: otlp_http.0,
+        ui: ui.0,
+        health: health.0,
+        metrics: metrics.0,
+    };
+    Ok(Bound { config, listeners, addresses })
+}
+
+impl Bound {
+    /// Where each door is.
+    pub fn addresses(&self) -> Doors<SocketAddr> {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` is cancelled and the requests at work are done.
+    pub async fn serve<S: TraceStore, A: ClusterAdmin>(
+        self,
+        state: ApiState<S, A>,
+        shutdown: CancellationToken,
+    ) {
+        let Self { config, listeners, .. } = self;
+        let ApiState { store, admin, clock, metrics_text } = state;
+        let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
+        let context = ReadContext { store, clock, limits: config.read_limits };
+        let tenancy = config.tenancy;
+
+        let grpc = otlp::grpc::router(receiver.clone(), tenancy.clone());
+        let mut http = otlp::http::router(receiver, tenancy.clone());
+        if !config.otlp_cors_origins.is_empty() {
+            http = http.layer(cors(config.otlp_cors_origins));
+        }
+        let ui = jaeger_http::router(context.clone())
+            .merge(skua::router(context, admin.clone()))
+            .merge(assets::router(&config.first_steps))
+            .layer(from_fn_with_state(tenancy, determine));
+
+        let mut doors = Tasks::default();
+        let token = || shutdown.clone();
+        doors.spawn("OTLP gRPC", accept(listeners.otlp_grpc, grpc, token()));
+        doors.spawn("OTLP HTTP", accept(listeners.otlp_http, http, token()));
+        doors.spawn("UI", accept(listeners.ui, ui, token()));
+
+        // These see the others off.
+        let last = CancellationToken::new();
+        let _stop = last.clone().drop_guard();
+        let mut watchers = Tasks::default();
+        watchers.spawn("health", accept(listeners.health, health_router(admin), last.clone()));
+        let metrics = metrics_router(metrics_text);
+        watchers.spawn("metrics", accept(listeners.metrics, metrics, last.clone()));
+
+        doors.join().await;
+        last.cancel();
+        watchers.join().await;
+    }
+}
+
+fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins)
+    };
+    CorsLayer::new().allow_origin(origins).allow_methods([http::Method::POST]).allow_headers(Any)
+}
+
+/// Accepts connections until told to stop, then waits for those at work.
+async fn accept(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let connections_max = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let server = server();
+    let mut connections = Tasks::default();
+    loop {
+        let accepted = async {
+            // Invariant: a permit is held by each connection for its whole life.
+            let permit = Arc::clone(&connections_max).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _peer)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = connection(server.clone(), stream, router.clone(), shutdown.clone());
+        connections.spawn("connection", async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if timeout(limits::DRAIN_TIMEOUT, connections.join()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "closing connections with work left");
+    }
+}
+
+type Server = auto::Builder<TokioExecutor>;
+
+fn server() -> Server {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_TIMEOUT)
+        .max_buf_size(limits::HEADER_BYTES_MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS_MAX)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(limits::KEEP_ALIVE_INTERVAL);
+    server
+}
+
+/// Serves one connection to its end; when told to stop, to the end of its requests at work.
+async fn connection(
+    server: Server,
+    stream: TcpStream,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    // HTTP/1 and HTTP/2 differ in the first bytes, so nothing else bounds the wait for them.
+    let first_byte = timeout(limits::FIRST_BYTE_TIMEOUT, stream.readable());
+    let is_readable = tokio::select! {
+        () = shutdown.cancelled() => false,
+        readable = first_byte => matches!(readable, Ok(Ok(()))),
+    };
+    if !is_readable {
+        return;
+    }
+    let service = TowerToHyperService::new(router);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended early");
+    }
+}

@@ -1,0 +1,115 @@
+//! The UI's port, health and metrics, and how a server stops.
+
+use axum::body::Body;
+use http::Request;
+use model::admin::Readiness;
+use model::{ShardId, TraceId};
+
+use crate::client::{get, good_request, send, start, start_with};
+use crate::recorded;
+use crate::reference::walk;
+use api::tenant::Tenancy;
+
+#[tokio::test]
+async fn a_raw_trace_comes_back_as_it_was_sent() {
+    let node = start().await;
+    let message = &recorded::hipster()[0];
+    let request = Request::post("/v1/traces").header("content-type", "application/x-protobuf");
+    let answer = send(node.addresses.otlp_http, request, Body::from(message.clone())).await;
+    assert_eq!(answer.status, 200);
+    let sent = walk(message).unwrap().0;
+    let trace_id = sent[0].trace_id;
+    let answer = get(node.addresses.ui, &format!("/api/skua/v1/traces/{trace_id}")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/x-protobuf");
+    assert_eq!(answer.header("skua-completeness"), "complete");
+    let mut wanted: Vec<_> = sent.into_iter().filter(|it| it.trace_id == trace_id).collect();
+    let mut got = walk(&answer.body).unwrap().0;
+    wanted.sort_by_cached_key(model::canonical::fingerprint);
+    got.sort_by_cached_key(model::canonical::fingerprint);
+    assert_eq!(got, wanted);
+}
+
+#[tokio::test]
+async fn unknown_and_unreachable_traces_are_told_apart() {
+    let node = start().await;
+    let (_, trace_id) = good_request(1);
+    let path = format!("/api/skua/v1/traces/{trace_id}");
+    let answer = get(node.addresses.ui, &path).await;
+    assert_eq!((answer.status.as_u16(), answer.header("skua-completeness")), (404, "complete"));
+    let ShardId(shard) = node.store.shard_of(trace_id);
+    node.store.set_missing([ShardId(shard)].into());
+    let answer = get(node.addresses.ui, &path).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.header("skua-completeness"), format!("partial; missing={shard}"));
+    for bad in ["xyz", "0123456789abcdef0123456789abcdef0", "1?stale=maybe"] {
+        let answer = get(node.addresses.ui, &format!("/api/skua/v1/traces/{bad}")).await;
+        assert_eq!(answer.status, 400, "{bad}");
+    }
+    assert!(TraceId::from_hex("xyz").is_err());
+}
+
+#[tokio::test]
+async fn the_cluster_is_shown_as_json() {
+    let node = start().await;
+    let answer = get(node.addresses.ui, "/api/skua/v1/cluster").await;
+    let cluster: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(cluster["nodes"][0]["id"], "07".repeat(16));
+    assert_eq!(cluster["nodes"][0]["state"], "ready");
+    assert_eq!(cluster["nodes"][0]["disk"]["free_bytes"], 2);
+    assert_eq!(cluster["shards"][0]["leader"], "07".repeat(16));
+}
+
+#[tokio::test]
+async fn other_paths_show_the_page_and_unknown_api_paths_do_not() {
+    let node = start().await;
+    for path in ["/", "/search", "/trace/abc"] {
+        let answer = get(node.addresses.ui, path).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("skua load traces.pb"));
+    }
+    let answer = get(node.addresses.ui, "/api/nothing").await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().starts_with("404 page not found"));
+}
+
+#[tokio::test]
+async fn health_says_whether_to_send_traffic() {
+    let ready = start().await;
+    for (path, text) in [("/livez", "ok\n"), ("/readyz", "ok\n")] {
+        let answer = get(ready.addresses.health, path).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, text));
+    }
+    let status = get(ready.addresses.health, "/status").await;
+    assert_eq!(status.text(), r#"{"healthy":true,"status":"StatusOK"}"#);
+    assert_eq!(get(ready.addresses.metrics, "/metrics").await.text(), "skua_up 1\n");
+
+    let starting = start_with(Tenancy::Off, Readiness::NotReady("replaying".to_owned())).await;
+    assert_eq!(get(starting.addresses.health, "/livez").await.status, 200);
+    let answer = get(starting.addresses.health, "/readyz").await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (503, "not ready: replaying\n"));
+    assert_eq!(get(starting.addresses.health, "/status").await.status, 503);
+}
+
+#[tokio::test]
+async fn a_server_stops_when_told_and_its_ports_are_free_again() {
+    let mut node = start().await;
+    assert_eq!(get(node.addresses.ui, "/").await.status, 200);
+    node.shutdown.cancel();
+    node.serving.join().await;
+    for address in [node.addresses.otlp_grpc, node.addresses.ui, node.addresses.health] {
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let node = start().await;
+    let taken = node.addresses.ui.port();
+    let ports = api::Ports { otlp_grpc: 0, otlp_http: 0, ui: taken, health: 0, metrics: 0 };
+    let error = api::bind(api::ApiConfig { ports, ..api::ApiConfig::default() }).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on 127.0.0.1:{taken} for UI and query APIs")
+    );
+}

@@ -1,0 +1,10 @@
+#![cfg(test)]
+//! Jaeger's query APIs from outside: requests go in, answers are compared.
+//!
+//! `golden` holds whole answers, kept as scripts in `tests/scripts/jaeger`; `astronomy` runs
+//! recorded traces through the repairs and the writers, `hostile` does so with generated ones.
+
+mod astronomy;
+mod fixture;
+mod golden;
+mod hostile;

@@ -1,0 +1,57 @@
+//! One HTTP/1.1 connection that is kept, for measuring answers without their connections.
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::limits::{ANSWER_BYTES_MAX, REQUEST_DEADLINE};
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct HttpClient {
+    host: String,
+    sender: SendRequest<Empty<Bytes>>,
+    /// Drives the connection; ends with this value.
+    _driver: JoinSet<()>,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(super) struct HttpAnswer {
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
+impl HttpClient {
+    /// Connects to `HOST:PORT`.
+    pub(super) async fn connect(host: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(host).await;
+        let stream = stream.with_context(|| format!("cannot reach {host}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut driver = JoinSet::new();
+        // How the connection ends is told to whoever waits for an answer.
+        driver.spawn(async move { drop(connection.await) });
+        Ok(Self { host: host.to_owned(), sender, _driver: driver })
+    }
+
+    /// Asks for a path and reads the whole answer.
+    pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<HttpAnswer> {
+        let request = Request::get(path).header(header::HOST, &self.host).body(Empty::new())?;
+        let exchange = async {
+            self.sender.ready().await?;
+            let response = self.sender.send_request(request).await?;
+            let status = response.status().as_u16();
+            match Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await {
+                Ok(body) => Ok(HttpAnswer { status, body: body.to_bytes() }),
+                Err(error) => bail!("the answer to {path} broke off: {error}"),
+            }
+        };
+        tokio::time::timeout(REQUEST_DEADLINE, exchange).await.context("no answer in time")?
+    }
+}

@@ -1,0 +1,24 @@
+//! Measures a whole server: its processor time, memory and disk under load, and its answers' times.
+//!
+//! A measurement starts a `skua` binary with an empty data directory on a loopback address of its
+//! own, drives it through its public ports, and reads what the kernel says of the process. Only the
+//! server's processor time counts; the load generator shares the machine, so the rate of spans is
+//! the lower the more cores it takes. Results are printed; they are kept in `bench/results` only
+//! when asked for (`--record`).
+
+mod arguments;
+mod http;
+mod ingest;
+mod machine;
+mod micro;
+mod query;
+mod results;
+mod server;
+mod start;
+
+pub use arguments::Arguments;
+pub use ingest::ingest;
+pub use micro::micro;
+pub use query::query;
+pub use results::{Results, run};
+pub use start::start;

@@ -1,0 +1,105 @@
+//! The one file of this crate that touches files, clocks and the environment.
+//!
+//! The rest of the crate takes what it needs from here, so that one look tells what a load or a
+//! measurement does to the machine.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the load generator measures real time and reads files that are not Skua's; it has \
+              no storage::env and no model clock"
+)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+
+/// The instant now, for durations.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Nanoseconds since 1970; zero if the machine's clock is before that.
+pub(crate) fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A file's contents, refused beyond `bytes_max`.
+pub(crate) fn read_file(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
+    let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut bytes = Vec::new();
+    let read = file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes);
+    let read = read.with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(read as u64 <= bytes_max, "{} is larger than {bytes_max} bytes", path.display());
+    Ok(bytes)
+}
+
+/// A small text file, such as one of `/proc`.
+pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
+    fs::read_to_string(path)
+}
+
+/// Appends one line to a file, which is made if it is not there.
+pub(crate) fn append_line(path: &Path, line: &str) -> anyhow::Result<()> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(format!("{line}\n").as_bytes())?;
+    Ok(())
+}
+
+/// A directory of its own for one run, removed with all that is in it when this value goes.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one below `parent`, or below the system's place for temporary files.
+    pub(crate) fn make(parent: Option<&Path>, name: &str) -> anyhow::Result<Self> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let path = parent.join(format!("skua-{name}-{}-{}", std::process::id(), unix_nanos()));
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system, as all temporary files are.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What the files of a directory hold, and what they take on the disk, in bytes. Files that go
+/// while it looks are left out.
+pub(crate) fn directory_bytes(path: &Path) -> DirectoryBytes {
+    use std::os::unix::fs::MetadataExt;
+    let mut sum = DirectoryBytes::default();
+    let Ok(entries) = fs::read_dir(path) else { return sum };
+    for entry in entries.flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            let below = directory_bytes(&entry.path());
+            sum.held += below.held;
+            sum.allocated += below.allocated;
+        } else {
+            sum.held += metadata.len();
+            sum.allocated += metadata.blocks() * 512;
+        }
+    }
+    sum
+}
+
+/// The size of a directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DirectoryBytes {
+    /// The sum of the files' lengths.
+    pub(crate) held: u64,
+    /// The sum of the blocks that the file system gave them.
+    pub(crate) allocated: u64,
+}

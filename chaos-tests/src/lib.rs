@@ -1,0 +1,1 @@
+//! Chaos tests: what clients were promised, checked under every fault.

@@ -1,0 +1,82 @@
+//! [`model::ClusterAdmin`]: what can be seen of the node, and its metrics.
+
+use std::sync::atomic::Ordering;
+
+use model::ClusterAdmin;
+use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+
+use super::Coordinator;
+
+impl ClusterAdmin for Coordinator {
+    async fn status(&self) -> ClusterStatus {
+        let core = &self.core;
+        let shards: Vec<ShardStatus> = core
+            .groups
+            .iter()
+            .map(|group| {
+                let stats = group.shard().stats();
+                ShardStatus {
+                    id: group.shard().id(),
+                    epoch: 1,
+                    leader: Some(core.node_id),
+                    replicas: vec![ReplicaStatus {
+                        node: core.node_id,
+                        applied: stats.applied.map_or(0, |index| index.0),
+                        lag: 0,
+                        spans: stats.spans,
+                        bytes: stats.bytes,
+                    }],
+                }
+            })
+            .collect();
+        let (env, directory) = &core.disk;
+        let node = NodeStatus {
+            id: core.node_id,
+            name: core.node_name.clone(),
+            address: String::new(),
+            state: if self.is_draining() { NodeState::Draining } else { NodeState::Ready },
+            version: core.version.clone(),
+            disk_used_bytes: core.log.stats().segment_bytes,
+            disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
+        };
+        ClusterStatus { nodes: vec![node], shards }
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.is_draining() {
+            Readiness::NotReady("the node is draining".into())
+        } else {
+            Readiness::Ready
+        }
+    }
+}
+
+impl Coordinator {
+    fn is_draining(&self) -> bool {
+        self.core.draining.load(Ordering::Relaxed)
+    }
+
+    /// Brings the gauges of log and shards up to date; called before metrics are shown.
+    pub fn publish_metrics(&self) {
+        let log = self.core.log.stats();
+        metrics::counter!("skua_log_syncs_total").absolute(log.syncs);
+        metrics::counter!("skua_log_written_bytes_total").absolute(log.written_bytes);
+        metrics::counter!("skua_log_entries_total").absolute(log.entries);
+        metrics::gauge!("skua_log_queue_bytes").set(log.queued_bytes as f64);
+        metrics::gauge!("skua_log_sync_seconds_last").set(log.sync_last_nanoseconds as f64 / 1e9);
+        metrics::gauge!("skua_log_sync_seconds_max").set(log.sync_max_nanoseconds as f64 / 1e9);
+        for group in &self.core.groups {
+            let stats = group.shard().stats();
+            let shard = group.shard().id().to_string();
+            let gauge = |name: &'static str, value: u64| {
+                metrics::gauge!(name, "shard" => shard.clone()).set(value as f64);
+            };
+            gauge("skua_shard_spans", stats.spans);
+            gauge("skua_shard_batches", stats.batches);
+            gauge("skua_shard_traces", stats.traces);
+            gauge("skua_shard_bytes", stats.bytes);
+            gauge("skua_shard_resident_bytes", stats.resident_bytes);
+            gauge("skua_shard_repeated_spans", stats.spans_repeated);
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Writes: open batches per shard and tenant, and the sink that fills them.
+//!
+//! ```text
+//!  sink.append ──lock──> open batch ──close──> pool: encode ──> group: log, apply ──> acks
+//!                            ^                                        │
+//!                            └──────────── flusher <── landed ────────┘
+//! ```
+//!
+//! Spans of many requests share a batch; a request waits for every batch that has a span of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use model::batch::{Builder, Encoder};
+use model::sink::PartSize;
+use model::store::{Ack, RequestDigest};
+use model::time::Monotonic;
+use model::{Clock, SpanSink, StoreError, Tenant, TraceId};
+use tokio::sync::{Notify, oneshot};
+
+use super::batch_ids::BatchIds;
+use super::linger::{self, Decision, Situation};
+use super::pool::Pool;
+use crate::error::Error;
+use crate::limits::{
+    BATCH_PAYLOAD_BYTES_MAX, BATCH_SPANS_MAX, BATCHES_IN_FLIGHT_MAX, OPEN_BATCHES_MAX,
+    RETRY_AFTER_MS, SPARE_BUILDERS_MAX, WRITE_BYTES_IN_FLIGHT_MAX,
+};
+use crate::local::LocalGroup;
+use crate::placement::Ring;
+
+/// The write side of a node's coordinator.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    ring: Ring,
+    shards: Vec<Arc<ShardWriter>>,
+    bytes_in_flight: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        ring: Ring,
+        groups: &[Arc<LocalGroup>],
+        pool: &Arc<Pool>,
+        clock: &Arc<dyn Clock>,
+        batch_ids: BatchIds,
+    ) -> Self {
+        let batch_ids = Arc::new(batch_ids);
+        let bytes_in_flight = Arc::new(AtomicUsize::new(0));
+        let shards = groups
+            .iter()
+            .map(|group| {
+                Arc::new(ShardWriter {
+                    group: Arc::clone(group),
+                    pool: Arc::clone(pool),
+                    clock: Arc::clone(clock),
+                    batch_ids: Arc::clone(&batch_ids),
+                    bytes_in_flight: Arc::clone(&bytes_in_flight),
+                    is_busy: AtomicBool::new(false),
+                    changed: Notify::new(),
+                    open: Mutex::new(Open::default()),
+                    encoders: Mutex::new(Vec::new()),
+                })
+            })
+            .collect();
+        Self { ring, shards, bytes_in_flight }
+    }
+
+    pub(crate) fn shards(&self) -> &[Arc<ShardWriter>] {
+        &self.shards
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Waits until nothing is on its way to the disk.
+    pub(crate) async fn landed(&self) {
+        for shard in &self.shards {
+            loop {
+                let changed = shard.changed.notified();
+                if shard.lock().in_flight == 0 {
+                    break;
+                }
+                changed.await;
+            }
+        }
+    }
+
+    /// Tells whether the machine is short of processor time.
+    pub(crate) fn set_busy(&self, is_busy: bool) {
+        for shard in &self.shards {
+            shard.is_busy.store(is_busy, Ordering::Relaxed);
+        }
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        if self.bytes_in_flight.load(Ordering::Relaxed) >= WRITE_BYTES_IN_FLIGHT_MAX {
+            metrics::counter!("skua_write_refusals_total", "reason" => "bytes_in_flight")
+                .increment(1);
+            return Err(StoreError::Overloaded {
+                what: "the memory for writes",
+                retry_after_ms: RETRY_AFTER_MS,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The write side of one shard.
+#[derive(Debug)]
+pub(crate) struct ShardWriter {
+    group: Arc<LocalGroup>,
+    pool: Arc<Pool>,
+    clock: Arc<dyn Clock>,
+    batch_ids: Arc<BatchIds>,
+    bytes_in_flight: Arc<AtomicUsize>,
+    is_busy: AtomicBool,
+    /// Something was appended, or a batch landed.
+    changed: Notify,
+    open: Mutex<Open>,
+    /// Room for encoding, one for each thread that ever did it at the same time.
+    encoders: Mutex<Vec<Encoder>>,
+}
+
+/// The open batches of a shard. Written by appends, by the flusher and by landing batches.
+#[derive(Debug, Default)]
+struct Open {
+    batches: BTreeMap<Tenant, OpenBatch>,
+    spare: Vec<Builder>,
+    in_flight: usize,
+    last_closed: Monotonic,
+}
+
+#[derive(Debug)]
+struct OpenBatch {
+    builder: Builder,
+    waiting: Vec<Arc<Pending>>,
+    opened: Monotonic,
+    /// What the batch counts for among the bytes in flight.
+    bytes: usize,
+}
+
+impl ShardWriter {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds rows to the tenant's open batch.
+    fn append(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        digest: RequestDigest,
+        size: PartSize,
+        pending: &Arc<Pending>,
+        rows: &mut dyn FnMut(&mut Builder),
+    ) -> Result<(), StoreError> {
+        let now = self.clock.monotonic();
+        let mut open = self.lock();
+        if !open.batches.contains_key(tenant) {
+            if open.batches.len() >= OPEN_BATCHES_MAX {
+                return Err(Error::Busy { what: "the number of tenants writing at once" }.into());
+            }
+            let mut builder = open.spare.pop().unwrap_or_else(|| Builder::new(tenant.clone()));
+            builder.reset(tenant.clone());
+            let batch = OpenBatch { builder, waiting: Vec::new(), opened: now, bytes: 0 };
+            open.batches.insert(tenant.clone(), batch);
+        }
+        let Some(batch) = open.batches.get_mut(tenant) else { return Ok(()) };
+        batch.builder.begin_request(digest);
+        rows(&mut batch.builder);
+        batch.bytes += size.bytes;
+        self.bytes_in_flight.fetch_add(size.bytes, Ordering::Relaxed);
+        pending.add_part();
+        batch.waiting.push(Arc::clone(pending));
+        let (spans, payload) = (batch.builder.span_count(), batch.builder.payload_bytes());
+        let must_close = spans >= BATCH_SPANS_MAX || payload >= BATCH_PAYLOAD_BYTES_MAX;
+        let may_close = open.in_flight < BATCHES_IN_FLIGHT_MAX && linger::is_full(spans, payload);
+        let closed =
+            if must_close || may_close { self.close(&mut open, tenant, now) } else { None };
+        drop(open);
+        self.launch(closed);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Closes the batches that are due; returns when to look again if nothing happens before.
+    fn flush_due(self: &Arc<Self>) -> Option<Monotonic> {
+        let now = self.clock.monotonic();
+        let is_busy = self.is_busy.load(Ordering::Relaxed);
+        let mut open = self.lock();
+        let mut next: Option<Monotonic> = None;
+        let mut closed = Vec::new();
+        let tenants: Vec<Tenant> = open.batches.keys().cloned().collect();
+        // What was due for one tenant is due for all: one sync serves them.
+        let (in_flight, last_closed) = (open.in_flight, open.last_closed);
+        for tenant in tenants {
+            let Some(batch) = open.batches.get(&tenant) else { continue };
+            let situation = Situation {
+                opened: batch.opened,
+                last_closed,
+                spans: batch.builder.span_count(),
+                payload_bytes: batch.builder.payload_bytes(),
+                in_flight,
+                is_busy,
+            };
+            match linger::decide(now, &situation) {
+                Decision::Close => closed.push(self.close(&mut open, &tenant, now)),
+                Decision::WaitUntil(then) => {
+                    next = Some(next.map_or(then, |earlier| earlier.min(then)));
+                }
+            }
+        }
+        drop(open);
+        closed.into_iter().for_each(|closed| self.launch(closed));
+        next
+    }
+
+    /// Closes every open batch: the node is stopping.
+    pub(crate) fn flush_all(self: &Arc<Self>) {
+        let now = self.clock.monotonic();
+        let mut open = self.lock();
+        let tenants: Vec<Tenant> = open.batches.keys().cloned().collect();
+        let closed: Vec<_> =
+            tenants.iter().map(|tenant| self.close(&mut open, tenant, now)).collect();
+        drop(open);
+        closed.into_iter().for_each(|closed| self.launch(closed));
+    }
+
+    /// Takes a tenant's open batch out, to be launched when the lock is released.
+    fn close(
+        self: &Arc<Self>,
+        open: &mut Open,
+        tenant: &Tenant,
+        now: Monotonic,
+    ) -> Option<(Builder, Flight)> {
+        let batch = open.batches.remove(tenant)?;
+        open.in_flight += 1;
+        open.last_closed = now;
+        let flight = Flight { shard: Arc::clone(self), waiting: batch.waiting, bytes: batch.bytes };
+        Some((batch.builder, flight))
+    }
+
+    /// Sends a closed batch on its way.
+    fn launch(self: &Arc<Self>, closed: Option<(Builder, Flight)>) {
+        let Some((builder, flight)) = closed else { return };
+        let shard = Arc::clone(self);
+        // If the pool refuses, the flight is dropped with the job, and lands as it is dropped.
+        let refused = self.pool.submit(move || {
+            let batch = shard.encode(builder);
+            let answer = Box::new(move |result| flight.land(&result));
+            shard.group.propose_batch(&batch, answer);
+        });
+        if let Err(error) = refused {
+            tracing::warn!(%error, "a batch was refused");
+        }
+    }
+
+    fn encode(&self, builder: Builder) -> Bytes {
+        let lock = || self.encoders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut encoder = lock().pop().unwrap_or_default();
+        let batch = encoder.encode(&builder, self.batch_ids.next());
+        lock().push(encoder);
+        metrics::counter!("skua_batches_total").increment(1);
+        metrics::counter!("skua_batch_bytes_total").increment(batch.len() as u64);
+        metrics::histogram!("skua_batch_spans").record(builder.span_count() as f64);
+        let mut open = self.lock();
+        if open.spare.len() < SPARE_BUILDERS_MAX {
+            open.spare.push(builder);
+        }
+        Bytes::from(batch)
+    }
+
+    /// Closes batches as they become due, for as long as it runs.
+    pub(crate) async fn run_flusher(self: Arc<Self>) {
+        loop {
+            let changed = self.changed.notified();
+            match self.flush_due() {
+                None => changed.await,
+                Some(then) => {
+                    let wait = then.since(self.clock.monotonic());
+                    let sleep = tokio::time::sleep(std::time::Duration::from_nanos(wait.0));
+                    tokio::select! {
+                        () = changed => {}
+                        () = sleep => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A batch on its way. Lands exactly once, at the latest when it is dropped.
+#[derive(Debug)]
+struct Flight {
+    shard: Arc<ShardWriter>,
+    waiting: Vec<Arc<Pending>>,
+    bytes: usize,
+}
+
+impl Flight {
+    fn land(mut self, result: &Result<(), Error>) {
+        for pending in self.waiting.drain(..) {
+            pending.land_part(result.clone());
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        for pending in self.waiting.drain(..) {
+            let reason = "the batch was dropped on its way".to_owned();
+            pending.land_part(Err(Error::Unknown { reason }));
+        }
+        self.shard.bytes_in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shard.lock().in_flight -= 1;
+        self.shard.changed.notify_one();
+    }
+}
+
+/// A request that waits for its parts.
+#[derive(Debug, Default)]
+struct Pending {
+    state: Mutex<PendingState>,
+}
+
+#[derive(Debug, Default)]
+struct PendingState {
+    parts: usize,
+    failure: Option<Error>,
+    waiter: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, PendingState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_part(&self) {
+        self.lock().parts += 1;
+    }
+
+    fn land_part(&self, result: Result<(), Error>) {
+        let mut state = self.lock();
+        state.parts -= 1;
+        if let Err(error) = result {
+            state.failure.get_or_insert(error);
+        }
+        if state.parts == 0
+            && let Some(waiter) = state.waiter.take()
+        {
+            let result = state.failure.take().map_or(Ok(()), Err);
+            // The request's task may have been cancelled.
+            let _ = waiter.send(result);
+        }
+    }
+
+    /// Waits until all parts have landed.
+    async fn landed(&self) -> Result<(), Error> {
+        let receiver = {
+            let mut state = self.lock();
+            if state.parts == 0 {
+                return state.failure.take().map_or(Ok(()), Err);
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiter = Some(sender);
+            receiver
+        };
+        let lost = |_| Error::Unknown { reason: "the batch was lost on its way".into() };
+        receiver.await.map_err(lost)?
+    }
+}
+
+/// One write request; see [`model::SpanSink`].
+#[derive(Debug)]
+pub struct WriteSink {
+    writer: Arc<Writer>,
+    tenant: Tenant,
+    digest: RequestDigest,
+    pending: Arc<Pending>,
+    spans: u64,
+}
+
+impl WriteSink {
+    pub(crate) fn begin(
+        writer: &Arc<Writer>,
+        tenant: &Tenant,
+        digest: RequestDigest,
+    ) -> Result<Self, StoreError> {
+        writer.check_room()?;
+        Ok(Self {
+            writer: Arc::clone(writer),
+            tenant: tenant.clone(),
+            digest,
+            pending: Arc::default(),
+            spans: 0,
+        })
+    }
+}
+
+impl SpanSink for WriteSink {
+    type Visitor = Builder;
+
+    fn partition_count(&self) -> u32 {
+        self.writer.ring.shard_count()
+    }
+
+    fn partition_of(&self, trace_id: TraceId) -> u32 {
+        self.writer.ring.shard_of(trace_id).0
+    }
+
+    fn append(
+        &mut self,
+        partition: u32,
+        size: PartSize,
+        rows: &mut dyn FnMut(&mut Builder),
+    ) -> Result<(), StoreError> {
+        let Some(shard) = self.writer.shards.get(partition as usize) else {
+            return Err(StoreError::Invalid { what: format!("there is no shard {partition}") });
+        };
+        self.spans += u64::from(size.spans);
+        shard.append(&self.tenant, self.digest, size, &self.pending, rows)
+    }
+
+    async fn finish(self) -> Result<Ack, StoreError> {
+        self.pending.landed().await?;
+        Ok(Ack { spans: self.spans })
+    }
+}

@@ -1,0 +1,34 @@
+//! What can go wrong below the coordinator, by what its caller should do.
+
+use model::StoreError;
+
+use crate::limits::RETRY_AFTER_MS;
+
+/// Why a proposal or a read did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no room now.
+    #[error("{what} is full")]
+    Busy {
+        /// What is full.
+        what: &'static str,
+    },
+    /// The outcome is unknown: it may have happened, it may still happen, it may never.
+    #[error("the outcome is unknown: {reason}")]
+    Unknown {
+        /// What was lost sight of, in words.
+        reason: String,
+    },
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy { what } => Self::Overloaded { what, retry_after_ms: RETRY_AFTER_MS },
+            Error::Unknown { .. } => {
+                Self::Unavailable { what: error.to_string(), retry_after_ms: RETRY_AFTER_MS }
+            }
+        }
+    }
+}

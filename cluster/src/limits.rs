@@ -1,0 +1,55 @@
+//! Every bound of the crate, each with its reason.
+
+use model::Duration;
+
+/// Spans at which an open batch is closed: beyond, another thousand saves less than 2 % of the
+/// bytes (docs/adr/0004), and a reader unpacks the whole batch for one trace.
+pub const BATCH_SPANS_CLOSE: usize = 2_000;
+
+/// Payload bytes at which an open batch is closed, so that an entry stays about this small.
+pub const BATCH_PAYLOAD_BYTES_CLOSE: usize = 1 << 20;
+
+/// Spans at which an open batch is closed even if too many are on their way already: another
+/// part of a request must always fit.
+pub const BATCH_SPANS_MAX: usize = model::batch::SPANS_MAX - model::sink::PART_SPANS_MAX;
+
+/// The same for payload bytes: with the largest part that may follow, what comes of it must fit
+/// an entry of the log (just below 4 MiB).
+pub const BATCH_PAYLOAD_BYTES_MAX: usize = 3 << 19;
+
+/// How long a batch stays open for company while the processors are mostly idle.
+pub const LINGER_CALM: Duration = Duration::from_millis(2);
+
+/// The same while they are busy: larger batches cost less processor time per span, which is then
+/// what there is too little of.
+pub const LINGER_BUSY: Duration = Duration::from_millis(20);
+
+/// The share of the machine's processors above which it counts as busy.
+pub const BUSY_SHARE: f32 = 0.7;
+
+/// Batches of one shard that may be on their way to the disk before others must wait: enough to
+/// encode one while another is written and a third applied.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// Bytes of spans taken in and not yet acknowledged, for the whole node; over it writers are
+/// asked to come back later. The log's queue (16 MiB) and open builders both lie within.
+pub const WRITE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
+
+/// When a refused writer should come back: a few group commits later.
+pub const RETRY_AFTER_MS: u64 = 200;
+
+/// Open batches of one shard, which is to say tenants writing at the same moment.
+pub const OPEN_BATCHES_MAX: usize = 1_024;
+
+/// Empty builders kept per shard for their room.
+pub const SPARE_BUILDERS_MAX: usize = 4;
+
+/// Entries that were written and wait to be applied, per shard. More than can be in flight, so
+/// handing one over never waits.
+pub const APPLY_QUEUE_ENTRIES_MAX: usize = 4_096;
+
+/// Jobs that may wait for a thread of a pool.
+pub const POOL_QUEUE_JOBS_MAX: usize = 4_096;
+
+const _: () = assert!(BATCH_SPANS_CLOSE < BATCH_SPANS_MAX);
+const _: () = assert!(BATCH_PAYLOAD_BYTES_CLOSE < BATCH_PAYLOAD_BYTES_MAX);

@@ -1,0 +1,49 @@
+//! The only place that spawns tasks: each has a name and an owner, and ends with it.
+#![expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+/// A task that is aborted when its owner drops this.
+#[derive(Debug)]
+pub struct Task {
+    handle: JoinHandle<()>,
+}
+
+impl Task {
+    /// Runs `work` until it ends or the task is dropped. A panic in it is logged and counted.
+    pub fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let handle = tokio::spawn(async move {
+            let guard = PanicGuard { name };
+            work.await;
+            std::mem::drop(guard);
+        });
+        Self { handle }
+    }
+
+    /// Waits for the end of the task.
+    pub async fn join(mut self) {
+        // A panic has been reported by the guard.
+        let _ = (&mut self.handle).await;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+struct PanicGuard {
+    name: &'static str,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            metrics::counter!("skua_task_panics_total", "task" => self.name).increment(1);
+            tracing::error!(task = self.name, "a task panicked");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What can be seen of a cluster from outside, and asked of it.
+
+use std::future::Future;
+
+use crate::{NodeId, ShardId};
+
+/// A view of the cluster through one of its nodes.
+pub trait ClusterAdmin: Clone + Send + Sync + 'static {
+    /// The cluster as this node knows it.
+    fn status(&self) -> impl Future<Output = ClusterStatus> + Send;
+
+    /// Whether this node can serve: joined, its shards recovered, not draining.
+    fn readiness(&self) -> Readiness;
+}
+
+/// Whether a node can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// Not yet, or not any more; in words.
+    NotReady(String),
+}
+
+/// The cluster as one node knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Every node.
+    pub nodes: Vec<NodeStatus>,
+    /// Every shard.
+    pub shards: Vec<ShardStatus>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: NodeId,
+    /// Its label.
+    pub name: String,
+    /// Where peers reach it.
+    pub address: String,
+    /// What it is doing.
+    pub state: NodeState,
+    /// Its version.
+    pub version: String,
+    /// Bytes its data directory holds.
+    pub disk_used_bytes: u64,
+    /// Bytes free on that disk.
+    pub disk_free_bytes: u64,
+}
+
+/// What a node is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// Reading its log.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Giving up its work before it stops.
+    Draining,
+}
+
+/// One shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Its id.
+    pub id: ShardId,
+    /// The ring epoch it belongs to.
+    pub epoch: u32,
+    /// The node that leads it, if one does.
+    pub leader: Option<NodeId>,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// One copy of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// Where it lies.
+    pub node: NodeId,
+    /// The last log entry it has applied.
+    pub applied: u64,
+    /// How many entries it lacks.
+    pub lag: u64,
+    /// Spans it holds, repeats included.
+    pub spans: u64,
+    /// Bytes it holds.
+    pub bytes: u64,
+}

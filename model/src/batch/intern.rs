@@ -1,0 +1,58 @@
+//! Numbers for byte strings, in order of first appearance.
+
+use hashbrown::HashTable;
+use twox_hash::XxHash3_64;
+
+/// A dictionary under construction.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    table: HashTable<u32>,
+    ranges: Vec<(u32, u32)>,
+    arena: Vec<u8>,
+}
+
+impl Interner {
+    /// The number of `bytes`, new or old.
+    #[expect(clippy::cast_possible_truncation, reason = "a batch holds far less than 4 GiB")]
+    pub(crate) fn intern(&mut self, bytes: &[u8]) -> u32 {
+        let hash = XxHash3_64::oneshot(bytes);
+        let Self { table, ranges, arena } = self;
+        if let Some(number) = table.find(hash, |number| text(arena, ranges, *number) == bytes) {
+            return *number;
+        }
+        let number = ranges.len() as u32;
+        ranges.push((arena.len() as u32, bytes.len() as u32));
+        arena.extend_from_slice(bytes);
+        table.insert_unique(hash, number, |old| XxHash3_64::oneshot(text(arena, ranges, *old)));
+        number
+    }
+
+    /// The bytes of a number that [`Interner::intern`] gave.
+    pub(crate) fn get(&self, number: u32) -> &[u8] {
+        text(&self.arena, &self.ranges, number)
+    }
+
+    /// All entries in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..).map_while(|number| self.ranges.get(number as usize).map(|_| self.get(number)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.ranges.clear();
+        self.arena.clear();
+    }
+}
+
+fn text<'a>(arena: &'a [u8], ranges: &[(u32, u32)], number: u32) -> &'a [u8] {
+    let (start, length) = ranges.get(number as usize).copied().unwrap_or_default();
+    arena.get(start as usize..(start + length) as usize).unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! What one read may spend. Every storage read takes a [`Budget`] and checks it at each page.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::time::{Clock, Monotonic};
+
+/// Why a read stopped early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Exhausted {
+    /// Its deadline passed.
+    #[error("the deadline passed")]
+    Deadline,
+    /// Its caller left.
+    #[error("the caller left")]
+    Cancelled,
+    /// It read as many bytes as it may.
+    #[error("the read exceeded its budget of {bytes_max} bytes")]
+    Bytes {
+        /// The budget in bytes.
+        bytes_max: u64,
+    },
+}
+
+/// The limits of one read, shared by all threads that work on it. Cloning shares.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    clock: Arc<dyn Clock>,
+    deadline: Monotonic,
+    bytes_max: u64,
+    bytes_spent: Arc<AtomicU64>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Budget {
+    /// A budget that ends at `deadline` or after `bytes_max` bytes of decoded data.
+    pub fn new(clock: Arc<dyn Clock>, deadline: Monotonic, bytes_max: u64) -> Self {
+        Self {
+            clock,
+            deadline,
+            bytes_max,
+            bytes_spent: Arc::new(AtomicU64::new(0)),
+            cancelled: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Charges `bytes` and says whether the read may go on.
+    pub fn spend(&self, bytes: u64) -> Result<(), Exhausted> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Exhausted::Cancelled);
+        }
+        let spent = self.bytes_spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if spent > self.bytes_max {
+            return Err(Exhausted::Bytes { bytes_max: self.bytes_max });
+        }
+        if self.clock.monotonic() > self.deadline {
+            return Err(Exhausted::Deadline);
+        }
+        Ok(())
+    }
+
+    /// When the read has to be over.
+    pub fn deadline(&self) -> Monotonic {
+        self.deadline
+    }
+
+    /// A guard that cancels the read when it is dropped: held by whoever waits for the answer.
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(Arc::clone(&self.cancelled))
+    }
+}
+
+/// Cancels a [`Budget`] when dropped.
+#[derive(Debug)]
+pub struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,414 @@
+//! The contract between whoever speaks a protocol and whoever keeps traces.
+//!
+//! `api` is written against [`TraceStore`] alone; the coordinator of a cluster implements it,
+//! and so does a memory store for tests. One conformance suite (`model::testing::conformance`)
+//! runs on all of them. What every implementation owes its callers:
+//!
+//! - **Durability (DUR-1, API-1).** [`SpanSink::finish`] says `Ok` only after every span of the
+//!   request is on stable storage of a majority of its replicas. Any error leaves the request
+//!   *unknown*: some of it may appear later, and sending it again is harmless.
+//! - **Visibility (QRY-3).** What was acknowledged before a read began is in its answer.
+//! - **Sets.** Spans equal in every field count once; different spans under one id are all kept.
+//! - **Honesty (QRY-2).** Every answer carries its [`Completeness`]. A shard that cannot answer
+//!   makes the answer partial, not an error; an error means there is nothing to show.
+//! - **Isolation (TEN-1).** Each call names a tenant and touches that tenant's data only.
+//! - **Bounds.** Every read takes a [`Budget`]; dropping the future or stream of a read cancels
+//!   it. Nothing is returned in unbounded pieces.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_core::Stream;
+
+use crate::aggregate::{Aggregate, AggregateQuery, DependencyEdge};
+use crate::budget::{Budget, Exhausted};
+use crate::query::{AttributeScope, Cursor, OrderKey, TraceQuery};
+use crate::span::SpanKind;
+use crate::{
+    Duration, ShardId, Span, SpanId, SpanSink, Tenant, Text, TimeRange, Timestamp, TraceId,
+};
+
+/// A store of traces.
+pub trait TraceStore: Clone + Send + Sync + 'static {
+    /// One write request.
+    type Sink: SpanSink + 'static;
+
+    /// Begins a write request. `digest` names the request's content: the same request sent
+    /// again has the same digest, which lets the store drop its rows as repeats.
+    fn begin(&self, tenant: &Tenant, digest: RequestDigest) -> Result<Self::Sink, StoreError>;
+
+    /// One whole trace, or nothing if no span of it is known. No time range is needed.
+    fn trace(
+        &self,
+        request: TraceRequest,
+    ) -> impl Future<Output = Result<Answer<Option<Trace>>, StoreError>> + Send;
+
+    /// The structure of a trace in columns, for traces too large to be shown span by span.
+    fn trace_columns(
+        &self,
+        request: TraceRequest,
+    ) -> impl Future<Output = Result<Answer<Option<TraceColumns>>, StoreError>> + Send;
+
+    /// The first traces of a query in its exact order. Hits come in that order; the last item
+    /// of the stream is [`SearchItem::End`].
+    fn search(
+        &self,
+        request: SearchRequest,
+    ) -> impl Future<Output = Result<SearchStream, StoreError>> + Send;
+
+    /// Figures over spans.
+    fn aggregate(
+        &self,
+        request: AggregateRequest,
+    ) -> impl Future<Output = Result<Answer<Aggregate>, StoreError>> + Send;
+
+    /// The effective services of all live spans, sorted by bytes.
+    fn services(
+        &self,
+        scope: ReadScope,
+    ) -> impl Future<Output = Result<Answer<BTreeSet<Text>>, StoreError>> + Send;
+
+    /// The effective operations of a service, or of all services, with their span kinds, sorted.
+    fn operations(
+        &self,
+        scope: ReadScope,
+        service: Option<Text>,
+    ) -> impl Future<Output = Result<Answer<BTreeSet<Operation>>, StoreError>> + Send;
+
+    /// Attribute keys in use, sorted by scope and key, at most [`SUGGESTIONS_MAX`].
+    fn keys(
+        &self,
+        scope: ReadScope,
+        prefix: Text,
+    ) -> impl Future<Output = Result<Answer<BTreeSet<(AttributeScope, Text)>>, StoreError>> + Send;
+
+    /// String forms of values under a key, at most [`SUGGESTIONS_MAX`]. A suggestion: may leave
+    /// out rare values of keys with very many, and says so with [`Completeness::sampled`].
+    fn values(
+        &self,
+        scope: ReadScope,
+        attribute_scope: AttributeScope,
+        key: Text,
+        prefix: Text,
+    ) -> impl Future<Output = Result<Answer<BTreeSet<Text>>, StoreError>> + Send;
+
+    /// Calls between services, counted by distinct child spans that start within the window and
+    /// whose parent lies in the same trace; calls within a service included. Sorted.
+    fn dependencies(
+        &self,
+        scope: ReadScope,
+        window: TimeRange,
+    ) -> impl Future<Output = Result<Answer<Vec<DependencyEdge>>, StoreError>> + Send;
+
+    /// Keeps a trace beyond its retention; false if it is not known. Archived traces are found
+    /// by id after the others, and never by search.
+    fn archive(
+        &self,
+        tenant: Tenant,
+        trace_id: TraceId,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes all data of a tenant. Returns when every shard has applied it.
+    fn purge(&self, tenant: Tenant) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Most keys or values one suggestion call returns: more than a person reads.
+pub const SUGGESTIONS_MAX: usize = 1_000;
+
+/// A name for the content of a write request (128 bits of xxh3 over its bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestDigest(pub [u8; 16]);
+
+/// A write request is durable and visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// How many spans it carried.
+    pub spans: u64,
+}
+
+/// Who reads, and what the read may cost.
+#[derive(Debug, Clone)]
+pub struct ReadScope {
+    /// Whose data.
+    pub tenant: Tenant,
+    /// What it may spend.
+    pub budget: Budget,
+    /// Skip the barrier: answer from whatever the nearest replica has applied.
+    pub stale: bool,
+}
+
+/// A request for one trace.
+#[derive(Debug, Clone)]
+pub struct TraceRequest {
+    /// Who reads.
+    pub scope: ReadScope,
+    /// Which trace.
+    pub trace_id: TraceId,
+    /// Most spans to return; more are cut off, latest first, and [`Trace::truncated`] says so.
+    pub spans_max: usize,
+}
+
+/// A search.
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// Who reads.
+    pub scope: ReadScope,
+    /// What is asked.
+    pub query: TraceQuery,
+    /// What each hit carries.
+    pub detail: Detail,
+}
+
+/// What a hit of a search carries besides its summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    Summary,
+    /// The whole trace, cut off at this many spans.
+    Trace {
+        /// See [`TraceRequest::spans_max`].
+        spans_max: usize,
+    },
+}
+
+/// A request for figures.
+#[derive(Debug, Clone)]
+pub struct AggregateRequest {
+    /// Who reads.
+    pub scope: ReadScope,
+    /// What is asked.
+    pub query: AggregateQuery,
+}
+
+/// A value and how complete it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What was found.
+    pub value: T,
+    /// How complete it is.
+    pub completeness: Completeness,
+}
+
+impl<T> Answer<T> {
+    /// An answer that lacks nothing.
+    pub fn complete(value: T) -> Self {
+        Self { value, completeness: Completeness::default() }
+    }
+
+    /// The same completeness for another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { value: change(self.value), completeness: self.completeness }
+    }
+}
+
+/// What an answer lacks. The default lacks nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Completeness {
+    /// Shards that did not answer at all.
+    pub missing: BTreeSet<ShardId>,
+    /// Shards that answered from a replica that may not have applied the latest writes.
+    pub stale: BTreeSet<ShardId>,
+    /// Why the read ended early, if it did.
+    pub exhausted: Option<Exhausted>,
+    /// The values are a sample.
+    pub sampled: bool,
+}
+
+impl Completeness {
+    /// Whether the answer lacks nothing.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.stale.is_empty() && self.exhausted.is_none()
+    }
+
+    /// The completeness of both answers together.
+    pub fn merge(&mut self, other: Self) {
+        self.missing.extend(other.missing);
+        self.stale.extend(other.stale);
+        self.exhausted = self.exhausted.or(other.exhausted);
+        self.sampled |= other.sampled;
+    }
+}
+
+/// All distinct spans of one trace id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The id.
+    pub trace_id: TraceId,
+    /// Its distinct spans, by start, then span id, then arrival.
+    pub spans: Vec<Span>,
+    /// How many distinct spans the trace has if `spans` was cut off.
+    pub truncated: Option<u64>,
+}
+
+/// The structure of a trace, one entry a span, ordered as [`Trace::spans`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TraceColumns {
+    /// Span ids.
+    pub span_ids: Vec<SpanId>,
+    /// Row of the parent; a row's own number for a root or an orphan.
+    pub parents: Vec<u32>,
+    /// Starts.
+    pub starts: Vec<Timestamp>,
+    /// Durations.
+    pub durations: Vec<Duration>,
+    /// Index into `services`.
+    pub service: Vec<u32>,
+    /// Index into `operations`.
+    pub operation: Vec<u32>,
+    /// Kind in the low three bits, then error, has events, has links, orphan.
+    pub flags: Vec<u8>,
+    /// Distinct effective services.
+    pub services: Vec<Text>,
+    /// Distinct effective operations.
+    pub operations: Vec<Text>,
+    /// Which state of the trace this is; see `design` 6.7.
+    pub revision: Revision,
+}
+
+/// A state of a trace that a later call can name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Revision {
+    /// The trace's shard.
+    pub shard: u32,
+    /// The shard's applied index.
+    pub applied: u64,
+    /// In how many places the trace's spans lie.
+    pub parts: u32,
+}
+
+/// What a row of a search result needs, over all distinct spans of the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceSummary {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// Start of the earliest span.
+    pub start: Timestamp,
+    /// End of the latest span (never before `start`).
+    pub end: Timestamp,
+    /// Effective service of the root: the earliest span without a parent; empty without one.
+    pub root_service: Text,
+    /// Effective operation of the root; empty without one.
+    pub root_operation: Text,
+    /// Distinct spans.
+    pub span_count: u64,
+    /// Distinct spans with status error.
+    pub error_count: u64,
+    /// Distinct spans whose parent is not in the trace.
+    pub orphan_count: u64,
+    /// Per effective service, sorted by name.
+    pub services: Vec<ServiceSummary>,
+}
+
+/// A service's share of a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSummary {
+    /// Effective service.
+    pub service: Text,
+    /// Distinct spans.
+    pub span_count: u64,
+    /// Distinct spans with status error.
+    pub error_count: u64,
+}
+
+/// An operation of a service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Operation {
+    /// Effective operation.
+    pub name: Text,
+    /// The kind of its spans.
+    pub kind: SpanKind,
+}
+
+/// The items of a search, in order.
+pub type SearchStream = Pin<Box<dyn Stream<Item = Result<SearchItem, StoreError>> + Send>>;
+
+/// One item of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchItem {
+    /// A trace that matches.
+    Hit(Box<Hit>),
+    /// The end of the answer.
+    End(SearchEnd),
+}
+
+/// A trace that matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// Its place in the order.
+    pub key: OrderKey,
+    /// Its summary.
+    pub summary: TraceSummary,
+    /// The trace itself, if asked for.
+    pub trace: Option<Trace>,
+}
+
+/// What is known at the end of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchEnd {
+    /// How complete the answer is.
+    pub completeness: Completeness,
+    /// Where to continue; nothing if there are no further traces.
+    pub cursor: Option<Cursor>,
+    /// Shards that applied entries since the cursor that the query carried.
+    pub moved: BTreeSet<ShardId>,
+    /// Spans whose columns were looked at.
+    pub spans_scanned: u64,
+}
+
+/// What went wrong, by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no room for the request now; try again after the hint.
+    #[error("overloaded: {what}; try again in {retry_after_ms} ms")]
+    Overloaded {
+        /// What is full.
+        what: &'static str,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The request's outcome is unknown or its data out of reach; try again after the hint.
+    #[error("unavailable: {what}; try again in {retry_after_ms} ms")]
+    Unavailable {
+        /// What is missing.
+        what: String,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The request can never succeed as it is.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The read spent its budget before there was anything to show.
+    #[error("the read was stopped: {0}")]
+    Exhausted(#[from] Exhausted),
+    /// This store cannot do that (yet).
+    #[error("{what} is not supported by this store")]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
+    },
+}
+
+impl StoreError {
+    /// Whether sending the same request again may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Overloaded { .. } | Self::Unavailable { .. } => true,
+            Self::Exhausted(_) | Self::Invalid { .. } | Self::Unsupported { .. } => false,
+        }
+    }
+
+    /// When to try again, in milliseconds, if that helps.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self {
+            Self::Overloaded { retry_after_ms, .. } | Self::Unavailable { retry_after_ms, .. } => {
+                Some(*retry_after_ms)
+            }
+            Self::Exhausted(_) | Self::Invalid { .. } | Self::Unsupported { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One node, from configuration to exit.
+//!
+//! ```text
+//!   flags, environment, file -> config --> telemetry (log, metrics)
+//!                                 |
+//!            data directory (lock) + ports (bound, not served)
+//!                                 |
+//!   storage:  db/ (who am I)  ->  log/ (recovered)  ->  shards (re-applied)
+//!                                 |
+//!   cluster:               Coordinator: TraceStore + ClusterAdmin
+//!                                 |
+//!   api:       OTLP 4317, 4318   UI and queries 16686   health 13133   metrics 8888
+//! ```
+//!
+//! It starts in this order and stops in the reverse one: not ready, doors closed, open batches
+//! logged and synced, threads ended, directory let go. A port that is taken, a directory in use or
+//! a damaged log end the start before anything is served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use api::{ApiConfig, ApiState, Bound, Doors};
+use cluster::Coordinator;
+use cluster::clock::SystemClock;
+use model::ClusterAdmin;
+use model::admin::{ClusterStatus, NodeState, Readiness};
+use model::time::Clock;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::SettingFlags;
+use crate::config::{NodeConfig, Ports};
+use crate::data_directory::DataDirectory;
+use crate::shutdown::StopSignals;
+use crate::telemetry::{self, Metrics};
+use crate::{banner, config, files, output, store};
+
+/// How often histograms are emptied into their buckets.
+const METRICS_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long tasks that are left when a node has stopped may take to notice.
+const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Runs a node until it is told to stop.
+pub fn run(flags: &SettingFlags) -> anyhow::Result<()> {
+    let loaded = config::load(flags)?;
+    let config = loaded.config;
+    telemetry::start_log(config.log_format, &config.log_filter)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics = telemetry::start_metrics()?;
+    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let data = DataDirectory::take(&config)?;
+    let outcome = runtime.block_on(run_node(&config, &data, &metrics));
+    match outcome {
+        Ok(()) => {
+            runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+            data.release()
+        }
+        Err(error) => {
+            runtime.shutdown_background();
+            Err(error)
+        }
+    }
+}
+
+async fn run_node(
+    config: &NodeConfig,
+    data: &DataDirectory,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen()?;
+    let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
+    let doors = bind(config, &program).await?;
+    let ports = ports(&doors);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let coordinator = tokio::select! {
+        coordinator = open_store(config, data, &clock) => coordinator?,
+        signal = signals.next() => bail!("stopped by {signal} before it was ready"),
+    };
+    let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
+    let admin = Admin { inner: coordinator.clone(), address, is_stopping: Arc::default() };
+    let state = ApiState {
+        store: coordinator.clone(),
+        admin: admin.clone(),
+        clock,
+        metrics_text: metrics_text(metrics, &coordinator),
+    };
+    let shutdown = CancellationToken::new();
+    let mut serving = std::pin::pin!(doors.serve(state, shutdown.clone()));
+    // Polled once, it has begun to accept; only then may anyone be told.
+    tokio::select! {
+        biased;
+        () = &mut serving => bail!("the node stopped serving by itself"),
+        () = tokio::task::yield_now() => {}
+    }
+    announce(config, ports, &program)?;
+
+    let mut tidy = tokio::time::interval(METRICS_PERIOD);
+    let signal = loop {
+        tokio::select! {
+            () = &mut serving => bail!("the node stopped serving by itself"),
+            _ = tidy.tick() => metrics.tidy(),
+            signal = signals.next() => break signal,
+        }
+    };
+
+    tracing::info!(signal, "stopping");
+    admin.is_stopping.store(true, Ordering::Relaxed);
+    output::answer(&format!("{signal}: stopping; a second signal stops at once\n"))?;
+    let close_doors = async {
+        tokio::time::sleep(config.drain_delay).await;
+        shutdown.cancel();
+    };
+    let stop = async {
+        tokio::join!(close_doors, serving);
+        coordinator.drain().await;
+    };
+    tokio::select! {
+        () = stop => tracing::info!("stopped"),
+        signal = signals.next() => bail!("stopped at once by a second signal, {signal}"),
+    }
+    Ok(())
+}
+
+/// Takes all ports; nothing is served yet.
+async fn bind(config: &NodeConfig, program: &str) -> anyhow::Result<Bound> {
+    let ports = config.ports;
+    let config = ApiConfig {
+        listen_address: config.listen_address,
+        ports: Doors {
+            otlp_grpc: ports.otlp_grpc,
+            otlp_http: ports.otlp_http,
+            ui: ports.ui,
+            health: ports.health,
+            metrics: ports.metrics,
+        },
+        first_steps: banner::first_step(config, ports, program),
+        ..ApiConfig::default()
+    };
+    Ok(api::bind(config).await?)
+}
+
+/// The ports that were taken.
+fn ports(doors: &Bound) -> Ports {
+    let addresses = doors.addresses();
+    Ports {
+        otlp_grpc: addresses.otlp_grpc.port(),
+        otlp_http: addresses.otlp_http.port(),
+        ui: addresses.ui.port(),
+        health: addresses.health.port(),
+        metrics: addresses.metrics.port(),
+    }
+}
+
+/// Recovers the node's data off the runtime and starts what serves it.
+async fn open_store(
+    config: &NodeConfig,
+    data: &DataDirectory,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Coordinator> {
+    let (config, directory) = (config.clone(), data.path().to_path_buf());
+    let clock = Arc::clone(clock);
+    let opening =
+        tokio::task::spawn_blocking(move || store::open_parts(&config, &directory, &clock));
+    let parts = opening.await.context("the recovery panicked")??;
+    store::start(parts)
+}
+
+/// Tells scripts and people that the node is ready, in this order.
+fn announce(config: &NodeConfig, ports: Ports, program: &str) -> anyhow::Result<()> {
+    if let Some(path) = &config.ports_file {
+        let text = format!("{}\n", serde_json::to_string(&ports)?);
+        files::write_atomically(path, text.as_bytes())
+            .with_context(|| format!("cannot write the file of ports {}", path.display()))?;
+    }
+    let address = config.listen_address;
+    let data = config.data_dir.display();
+    tracing::info!(%address, ?ports, %data, "ready");
+    if !address.is_loopback() {
+        tracing::warn!(%address, "open access: whoever reaches this machine reads and writes all");
+    }
+    output::answer(&banner::banner(config, ports, program))?;
+    Ok(())
+}
+
+fn metrics_text(metrics: &Metrics, coordinator: &Coordinator) -> api::admin::MetricsText {
+    let (metrics, coordinator) = (metrics.clone(), coordinator.clone());
+    Arc::new(move || {
+        coordinator.publish_metrics();
+        metrics.render()
+    })
+}
+
+/// The coordinator's view of the cluster, and what only the wiring knows: where this node listens,
+/// and that a node that was told to stop is not ready while it still serves.
+#[derive(Debug, Clone)]
+struct Admin {
+    inner: Coordinator,
+    /// Of the UI's port; there is no port for peers yet.
+    address: String,
+    /// Set once, when the first signal came.
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl ClusterAdmin for Admin {
+    async fn status(&self) -> ClusterStatus {
+        let mut status = self.inner.status().await;
+        let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+        // There is one node yet: this one.
+        for node in &mut status.nodes {
+            node.address.clone_from(&self.address);
+            node.state = if is_stopping { NodeState::Draining } else { node.state };
+        }
+        status
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            Readiness::NotReady("the node is stopping".to_owned())
+        } else {
+            self.inner.readiness()
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The command line: what can be said, in the words of `--help`. What is done about it stands in
+//! [`commands`](crate::commands).
+//!
+//! Commands and flags that do nothing yet are not here. The flags of `serve` are made from the
+//! table of settings, so that a setting is described once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::settings::SETTINGS;
+
+/// Where `status` looks unless told otherwise.
+const NODE_URL: &str = "http://127.0.0.1:16686";
+/// Where `health` looks unless told otherwise.
+const HEALTH_URL: &str = "http://127.0.0.1:13133";
+
+/// A distributed trace database: OpenTelemetry in, Jaeger's API and UI out, nothing else to run.
+///
+/// Without a command, skua starts a node as `skua serve` does, with the same flags: data in
+/// ./skua-data, OTLP on ports 4317 (gRPC) and 4318 (HTTP), the UI on port 16686, all of them for
+/// this machine only.
+#[derive(Debug, Parser)]
+#[command(name = "skua", version = crate::build_info::VERSION, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Exit codes: 0 success, 1 failure, 2 bad usage or configuration.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of `serve`, without the word.
+    #[command(flatten)]
+    pub serve: SettingFlags,
+}
+
+/// What skua can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a node and run it until it is told to stop.
+    ///
+    /// Every flag can also be given in the environment (--ui-port as SKUA_UI_PORT) and in a YAML
+    /// file (ui-port: 16686). Flags win over the environment, the environment over the file. The
+    /// first SIGTERM or SIGINT stops the node in good order: it says that it is not ready, finishes
+    /// what it has begun and syncs its data. A second one stops it at once; what was acknowledged
+    /// is on disk either way.
+    Serve(SettingFlags),
+    /// Send recorded traces to a node.
+    ///
+    /// Reads recordings of OpenTelemetry requests, protobuf or JSON, plain or compressed with
+    /// Zstandard, and sends them over OTLP as a collector would.
+    Load(LoadArguments),
+    /// Show the nodes and shards of a cluster as one of its nodes sees them.
+    Status(StatusArguments),
+    /// Show or check the configuration that a node would run with here.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a node whether it is ready; exit code 0 if it is and 1 if not.
+    ///
+    /// Meant for scripts and for containers without a shell.
+    Health(HealthArguments),
+    /// Print the version, and the commit it was built from.
+    Version(VersionArguments),
+    /// Print a completion script for a shell.
+    ///
+    /// For bash: skua completions bash > /etc/bash_completion.d/skua
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// What can be done with a configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting with its value and where the value came from.
+    ///
+    /// The output is a configuration file that gives the same values again. Takes the flags of
+    /// `skua serve`.
+    Print(SettingFlags),
+    /// Check the configuration without starting a node; exit code 2 if it cannot be used.
+    ///
+    /// Every problem is reported, each with the file and line, the variable or the flag it came
+    /// from. Takes the flags of `skua serve`.
+    Validate(SettingFlags),
+}
+
+/// What to send, and where.
+#[derive(Debug, Args)]
+pub struct LoadArguments {
+    /// Recordings to send, one after another.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// OTLP gRPC address of the node.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4317")]
+    pub to: String,
+    /// Form of the recordings; told from their contents and names unless given.
+    #[arg(long, value_enum)]
+    pub format: Option<LoadFormat>,
+    /// Spans a second at most; as fast as the node takes them unless given.
+    #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// How often to send the recordings.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// Give every trace and span a new id, so that repeats are not dropped as repeats.
+    #[arg(long)]
+    pub fresh_ids: bool,
+    /// Move all times so that the latest span ends now.
+    #[arg(long)]
+    pub shift_to_now: bool,
+}
+
+/// Form of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LoadFormat {
+    /// OTLP requests as protobuf, each after its length.
+    OtlpPb,
+    /// OTLP requests as JSON, one a line.
+    OtlpJson,
+    /// What Jaeger's UI downloads.
+    JaegerJson,
+}
+
+/// Whom to ask for the state of a cluster.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub json: bool,
+    /// Any node of the cluster: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// Whom to ask whether it is ready.
+#[derive(Debug, Args)]
+pub struct HealthArguments {
+    /// The node: the address of its health port.
+    #[arg(long, value_name = "URL", default_value = HEALTH_URL)]
+    pub node: String,
+}
+
+/// How to print the version.
+#[derive(Debug, Args)]
+pub struct VersionArguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The flags that [`SETTINGS`] lists, as they were given.
+#[derive(Debug, Default)]
+pub struct SettingFlags {
+    /// Where the configuration file is.
+    pub config: Option<PathBuf>,
+    /// Values of flags, by key.
+    pub values: BTreeMap<&'static str, String>,
+}
+
+impl Args for SettingFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("YAML file with settings; a flag without its dashes is a key [env: SKUA_CONFIG]");
+        SETTINGS.iter().fold(command.arg(config), |command, setting| {
+            let default = match (setting.default, setting.default_note) {
+                (Some(default), _) if !setting.is_switch() => format!(" [default: {default}]"),
+                (None, note) if !note.is_empty() => format!(" [default: {note}]"),
+                _ => String::new(),
+            };
+            let help = format!("{}{default} [env: {}]", setting.help, setting.variable());
+            let arg = Arg::new(setting.key)
+                .long(setting.key)
+                .value_name(setting.value_name)
+                .hide(setting.hidden)
+                .help(help.replace('`', ""));
+            command.arg(if setting.is_switch() {
+                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+            } else {
+                arg
+            })
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        if let Ok(Some(path)) = matches.try_get_one::<PathBuf>("config") {
+            self.config = Some(path.clone());
+        }
+        for setting in SETTINGS {
+            if let Ok(Some(value)) = matches.try_get_one::<String>(setting.key) {
+                self.values.insert(setting.key, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cli {
+    /// The command line as clap knows it. The flags of `serve` work without the word too, but are
+    /// described there only, or the commands would drown in them.
+    pub fn definition() -> clap::Command {
+        Self::command().mut_args(|arg| match arg.get_id().as_str() {
+            "help" | "version" => arg,
+            _ => arg.hide(true),
+        })
+    }
+
+    /// Reads a command line.
+    pub fn read(
+        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    ) -> Result<Self, clap::Error> {
+        let mut definition = Self::definition();
+        let matches = definition.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        Cli::read(line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::definition().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_serve_need_not_the_word() {
+        let with = read("skua serve --ui-port 1 --ephemeral").unwrap();
+        let Some(Command::Serve(with)) = with.command else { panic!("not serve") };
+        let without = read("skua --ui-port 1 --ephemeral").unwrap();
+        assert!(without.command.is_none());
+        assert_eq!(with.values, without.serve.values);
+        assert_eq!(with.values.get("ephemeral").map(String::as_str), Some("true"));
+        let off = read("skua --ephemeral=false").unwrap();
+        assert_eq!(off.serve.values.get("ephemeral").map(String::as_str), Some("false"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused() {
+        for line in ["skua frobnicate", "skua --frobnicate", "skua load", "skua --ui-port"] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for line in ["skua --help", "skua serve --help", "skua --version"] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_and_flag_says_what_it_does() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::definition());
+    }
+}

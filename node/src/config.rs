@@ -1,0 +1,152 @@
+//! What a node is told: defaults < file < environment < flags, checked and typed.
+//!
+//! The rest of the program sees [`NodeConfig`] and nothing else; this is the one place that reads
+//! the environment. [`settings`] is the table that every source, `--help`, `config print` and the
+//! reference in `docs/operations/configuration.md` are made from.
+//!
+//! Invariants: a key that no setting has is an error and names the nearest one; every fault of a
+//! configuration is reported at once, each with the place it came from; nothing is read twice.
+//!
+//! Not here: compile-time bounds (each crate's `limits.rs`) and what the data directory itself
+//! remembers (its number of shards, its ids).
+
+mod error;
+mod file;
+mod print;
+mod reference;
+mod resolve;
+pub mod settings;
+pub mod units;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use self::error::{ConfigError, Problem};
+pub use self::file::FileLayer;
+pub use self::print::to_yaml;
+pub use self::reference::reference;
+pub use self::resolve::{Loaded, Origin, Sources, resolve};
+use crate::cli::SettingFlags;
+use crate::files;
+
+/// Most shards that one node is asked to hold: each has a builder and a head of its own, and
+/// small batches are ruinous.
+pub const SHARDS_MAX: u16 = 256;
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Directory of all data.
+    pub data_dir: PathBuf,
+    /// Whether the data directory is removed when the node stops.
+    pub ephemeral: bool,
+    /// Address that every port binds to.
+    pub listen_address: IpAddr,
+    /// Whether listening beyond this machine without credentials was agreed to.
+    pub open_access: bool,
+    /// Label of the node.
+    pub node_name: String,
+    /// Number of shards of a new data directory.
+    pub shards: u16,
+    /// Ports as asked for; 0 is any free one.
+    pub ports: Ports,
+    /// Where to write the ports that were taken.
+    pub ports_file: Option<PathBuf>,
+    /// How long the node still serves after it said that it is not ready any more.
+    pub drain_delay: Duration,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_filter: String,
+}
+
+/// The ports of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Ports {
+    /// OTLP over gRPC.
+    pub otlp_grpc: u16,
+    /// OTLP over HTTP.
+    pub otlp_http: u16,
+    /// UI, Jaeger's query API, Skua's own API.
+    pub ui: u16,
+    /// Health.
+    pub health: u16,
+    /// Metrics.
+    pub metrics: u16,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./skua-data"),
+            ephemeral: false,
+            listen_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            open_access: false,
+            node_name: String::new(),
+            shards: 2,
+            ports: Ports {
+                otlp_grpc: 4317,
+                otlp_http: 4318,
+                ui: 16686,
+                health: 13133,
+                metrics: 8888,
+            },
+            ports_file: None,
+            drain_delay: Duration::from_secs(5),
+            log_format: LogFormat::Auto,
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+impl LogFormat {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+
+    /// The form of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Auto, Self::Text, Self::Json].into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// Reads every source and puts them together.
+pub fn load(flags: &SettingFlags) -> Result<Loaded, ConfigError> {
+    let environment = environment();
+    let path = flags
+        .config
+        .clone()
+        .or_else(|| environment.get("SKUA_CONFIG").filter(|path| !path.is_empty()).map(Into::into));
+    let file = path.map(|path| FileLayer::read(&path)).transpose()?;
+    let flags = flags.values.clone();
+    resolve(&Sources { flags, environment, file, host_name: files::host_name() })
+}
+
+/// The variables that begin with `SKUA_`. One that is not text is read with replacements, and its
+/// value refused where it matters.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        })
+        .filter(|(name, _)| name.starts_with("SKUA_"))
+        .collect()
+}

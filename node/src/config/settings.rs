@@ -1,0 +1,340 @@
+//! The table of settings: one row gives a setting its flag, its environment variable, its key in
+//! the file, its default, its text in `--help` and in the reference, and its reader.
+//!
+//! Invariant: a setting's names follow from its key. `ui-port` is `--ui-port` on the command line,
+//! `SKUA_UI_PORT` in the environment and `ui-port` in the file. A setting that has no effect yet
+//! has no row; the few rows marked hidden exist to refuse what other rows will one day allow.
+
+use super::{LogFormat, NodeConfig, units};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in the file; the other names follow from it.
+    pub key: &'static str,
+    /// What its value is called in `--help`.
+    pub value_name: &'static str,
+    /// Its default as one would write it; none if it is unset or found out at start.
+    pub default: Option<&'static str>,
+    /// The default in words, where `default` cannot say it.
+    pub default_note: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Whether `--help` and the reference leave it out.
+    pub hidden: bool,
+    /// Reads a value into the configuration; the error says what is wrong with it.
+    pub apply: fn(&mut NodeConfig, &str) -> Result<(), String>,
+    /// The value as one would write it; none if unset.
+    pub show: fn(&NodeConfig) -> Option<String>,
+}
+
+impl Setting {
+    /// The setting of a key.
+    pub fn of(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        format!("SKUA_{}", self.key.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    /// Whether its flag may stand without a value.
+    pub fn is_switch(&self) -> bool {
+        self.value_name == SWITCH
+    }
+}
+
+/// The value name of switches.
+const SWITCH: &str = "BOOL";
+
+/// A row with nothing set; the rows below fill in what is theirs.
+const ROW: Setting = Setting {
+    key: "",
+    value_name: "",
+    default: None,
+    default_note: "",
+    help: "",
+    hidden: false,
+    apply: |_, _| Ok(()),
+    show: |_| None,
+};
+
+/// Every setting, in the order of `--help`, `config print` and the reference.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data-dir",
+        value_name: "DIR",
+        default: Some("./skua-data"),
+        default_note: "a new directory under the system's temporary one if `ephemeral` is on",
+        help: "Directory that holds everything the node must not forget. It is created if it does \
+               not exist, and locked: two nodes never share one.",
+        apply: |config, text| {
+            config.data_dir = non_empty(text)?.into();
+            Ok(())
+        },
+        show: |config| Some(config.data_dir.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "ephemeral",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Remove the data directory when the node stops. Refused for a directory that holds \
+               anything an ephemeral node did not put there.",
+        apply: |config, text| switch(text).map(|value| config.ephemeral = value),
+        show: |config| Some(config.ephemeral.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "listen-address",
+        value_name: "IP",
+        default: Some("127.0.0.1"),
+        help: "Address that every port binds to. An address that other machines can reach needs \
+               `open-access`.",
+        apply: |config, text| {
+            config.listen_address =
+                text.parse().map_err(|_| "an IP address is expected".to_owned())?;
+            Ok(())
+        },
+        show: |config| Some(config.listen_address.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "open-access",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Let anyone who can reach the node read and write all traces. There are no \
+               credentials yet, so listening beyond this machine needs this consent.",
+        apply: |config, text| switch(text).map(|value| config.open_access = value),
+        show: |config| Some(config.open_access.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "node-name",
+        value_name: "NAME",
+        default_note: "the host's name",
+        help: "Label of this node in its status. A label only: a node is known by an id of its \
+               own.",
+        apply: |config, text| {
+            non_empty(text)?.clone_into(&mut config.node_name);
+            Ok(())
+        },
+        show: |config| Some(config.node_name.clone()),
+        ..ROW
+    },
+    Setting {
+        key: "shards",
+        value_name: "N",
+        default: Some("2"),
+        help: "Into how many shards a new data directory divides the trace ids. A data directory \
+               keeps the number it was created with.",
+        apply: |config, text| {
+            config.shards = number_within(text, 1, u64::from(super::SHARDS_MAX))?;
+            Ok(())
+        },
+        show: |config| Some(config.shards.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "otlp-grpc-port",
+        value_name: "PORT",
+        default: Some("4317"),
+        help: "Port that takes OTLP over gRPC; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.otlp_grpc = value),
+        show: |config| Some(config.ports.otlp_grpc.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "otlp-http-port",
+        value_name: "PORT",
+        default: Some("4318"),
+        help: "Port that takes OTLP over HTTP, as protobuf and as JSON; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.otlp_http = value),
+        show: |config| Some(config.ports.otlp_http.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "ui-port",
+        value_name: "PORT",
+        default: Some("16686"),
+        help: "Port of the UI, of Jaeger's query API and of Skua's own; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.ui = value),
+        show: |config| Some(config.ports.ui.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "health-port",
+        value_name: "PORT",
+        default: Some("13133"),
+        help: "Port of `/livez`, `/readyz` and `/status`; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.health = value),
+        show: |config| Some(config.ports.health.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "metrics-port",
+        value_name: "PORT",
+        default: Some("8888"),
+        help: "Port of `/metrics`, in the form that Prometheus scrapes; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.metrics = value),
+        show: |config| Some(config.ports.metrics.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "ports-file",
+        value_name: "FILE",
+        help: "File that the node writes once it is ready: a JSON object with the port of each \
+               listener. For scripts that let the node take free ports.",
+        apply: |config, text| {
+            config.ports_file = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.ports_file.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "drain-delay",
+        value_name: "DURATION",
+        default: Some("5s"),
+        default_note: "`0s` while only this machine can reach the node",
+        help: "How long a node that was told to stop still serves after it said that it is no \
+               longer ready, so that load balancers can turn away from it first.",
+        apply: |config, text| {
+            config.drain_delay =
+                units::parse_duration(text).map_err(|problem| problem.to_string())?;
+            Ok(())
+        },
+        show: |config| Some(units::format_duration(config.drain_delay)),
+        ..ROW
+    },
+    Setting {
+        key: "log-format",
+        value_name: "FORMAT",
+        default: Some("auto"),
+        help: "How the log is written to standard error: `text`, `json`, or `auto`, which is text \
+               on a terminal and JSON everywhere else.",
+        apply: |config, text| {
+            config.log_format = LogFormat::parse(text)
+                .ok_or_else(|| "one of auto, text, json is expected".to_owned())?;
+            Ok(())
+        },
+        show: |config| Some(config.log_format.name().to_owned()),
+        ..ROW
+    },
+    Setting {
+        key: "log-filter",
+        value_name: "FILTER",
+        default: Some("info"),
+        help: "What is logged: a level, or levels by part, such as `info,storage=debug`.",
+        apply: |config, text| {
+            crate::telemetry::check_filter(text)?;
+            text.clone_into(&mut config.log_filter);
+            Ok(())
+        },
+        show: |config| Some(config.log_filter.clone()),
+        ..ROW
+    },
+    Setting {
+        key: "seeds",
+        value_name: "HOST[:PORT],...",
+        hidden: true,
+        apply: |_, text| if text.is_empty() { Ok(()) } else { Err(ONE_NODE.to_owned()) },
+        ..ROW
+    },
+    Setting {
+        key: "expected-nodes",
+        value_name: "N",
+        hidden: true,
+        apply: |_, text| only_one(text),
+        ..ROW
+    },
+    Setting {
+        key: "join-only",
+        value_name: SWITCH,
+        hidden: true,
+        apply: |_, text| if switch(text)? { Err(ONE_NODE.to_owned()) } else { Ok(()) },
+        ..ROW
+    },
+    Setting {
+        key: "replication-factor",
+        value_name: "N",
+        hidden: true,
+        apply: |_, text| only_one(text),
+        ..ROW
+    },
+];
+
+/// Why a setting for clusters is refused.
+const ONE_NODE: &str =
+    "this version runs one node with one copy of the data; clusters are not supported yet";
+
+fn only_one(text: &str) -> Result<(), String> {
+    let count: u64 = number_within(text, 1, u64::MAX)?;
+    if count == 1 { Ok(()) } else { Err(ONE_NODE.to_owned()) }
+}
+
+fn non_empty(text: &str) -> Result<&str, String> {
+    if text.is_empty() { Err("a value is expected".to_owned()) } else { Ok(text) }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("true or false is expected".to_owned()),
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    // Kubernetes sets SKUA_UI_PORT=tcp://10.0.0.1:16686 for a service named skua-ui.
+    if text.starts_with("tcp://") || text.starts_with("udp://") {
+        return Err("a port number is expected; Kubernetes sets such a variable for a service of \
+                    this name: say enableServiceLinks: false in the pod"
+            .to_owned());
+    }
+    number_within(text, 0, u64::from(u16::MAX))
+}
+
+fn number_within<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
+    text.parse::<u64>()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| match most {
+            u64::MAX => format!("a whole number of at least {least} is expected"),
+            _ => format!("a whole number from {least} to {most} is expected"),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_distinct_and_plain() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            let plain = setting.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            assert!(plain && !setting.key.is_empty(), "{}", setting.key);
+            let first = SETTINGS.iter().position(|other| other.key == setting.key);
+            assert_eq!(first, Some(index), "{}", setting.key);
+            assert!(setting.hidden || !setting.help.is_empty(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn defaults_in_the_table_are_the_defaults() {
+        let mut config = NodeConfig::default();
+        for setting in SETTINGS {
+            let Some(default) = setting.default else { continue };
+            assert_eq!((setting.show)(&config).as_deref(), Some(default), "{}", setting.key);
+            assert_eq!((setting.apply)(&mut config, default), Ok(()), "{}", setting.key);
+        }
+        assert_eq!(config, NodeConfig::default());
+    }
+
+    #[test]
+    fn names_follow_from_the_key() {
+        assert_eq!(Setting::of("ui-port").map(Setting::variable), Some("SKUA_UI_PORT".to_owned()));
+    }
+}

@@ -1,0 +1,42 @@
+//! Just enough of an HTTP client for `status` and `health`: one GET, plain, bounded in time and
+//! size.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+/// How long an answer may take: a node that cannot say how it is within this is not well.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer: the state of a cluster of thousands of shards.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Asks for `path` of the server at `base`, and returns status and body.
+pub(crate) fn get(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let uri: Uri = url.parse().with_context(|| format!("`{base}` is not a URL"))?;
+    if uri.scheme_str() != Some("http") {
+        bail!("`{base}` is not a URL that begins with http://");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, ask(uri)).await });
+    answer
+        .map_err(|_| anyhow::anyhow!("no answer within {} seconds", ANSWER_TIME_MAX.as_secs()))
+        .flatten()
+        .with_context(|| format!("cannot ask {url}"))
+}
+
+async fn ask(uri: Uri) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let request = Request::get(uri).header("accept", "application/json").body(Empty::new())?;
+    let response = client.request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let bytes = body.collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+    Ok((status, bytes.to_vec()))
+}

@@ -1,0 +1,21 @@
+//! Wires every crate into the `skua` binary: the command line, the configuration, the order of
+//! starting and stopping, the log and the metrics.
+//!
+//! What is absent on purpose: business logic. What a trace is, how it is kept and how it is shown
+//! is the other crates' matter; here is only who is plugged into whom ([`app`]). This is the one
+//! product crate where errors become text (`anyhow`), because nobody above it acts on them.
+
+pub mod app;
+mod banner;
+pub mod build_info;
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod data_directory;
+mod files;
+mod http;
+pub mod output;
+mod process;
+mod shutdown;
+mod store;
+mod telemetry;

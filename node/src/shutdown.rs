@@ -1,0 +1,33 @@
+//! How a node is told to stop: the first SIGTERM or SIGINT stops it in good order, the second at
+//! once.
+//!
+//! Good order means: not ready any more, serve for `drain-delay` so that balancers can turn away,
+//! take no new requests, finish those begun, sync, exit 0. At once means exit 1 without any of
+//! that, which loses nothing that was acknowledged (DUR-1): it is what a power cut would do.
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that stop a node.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Takes the signals over from the system, which would end the process. Needs a runtime.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for the next signal and says which it was. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Opens what a node keeps: identity, log, shards; and starts the coordinator over them.
+//!
+//! Order: `db/` says who the node is and how many shards it has; `log/` is recovered; each shard
+//! applies what the log holds of it; only then is there a coordinator that takes requests. All of
+//! it blocks on the disk, so [`open_parts`] runs off the runtime.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, ensure};
+use cluster::coordinator::BatchIds;
+use cluster::local::LocalGroup;
+use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
+use model::time::{Clock, Duration, Monotonic};
+use model::{NodeId, ShardId};
+use storage::Shard;
+use storage::env::{Env, OsEnv};
+use storage::kv::RocksKv;
+use storage::log::{GroupId, LogEngine, LogError, LogOptions, SegmentLog};
+use storage::meta::{FORMAT_VERSION, NodeMeta};
+use storage::shard::DecodedCache;
+
+use crate::config::NodeConfig;
+use crate::process::MachineLoad;
+use crate::{build_info, files, output};
+
+/// How often recovery says how far it is.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
+
+/// The group of the first shard in the log. Group 0 is kept for the cluster's own state.
+const FIRST_SHARD_GROUP: u64 = 1;
+
+/// Recovers everything under the data directory.
+pub(crate) fn open_parts(
+    config: &NodeConfig,
+    directory: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<CoordinatorParts> {
+    let started = clock.monotonic();
+    let env: Arc<dyn Env> = Arc::new(OsEnv::new());
+    let meta = identity(config, directory)?;
+    let log = open_log(&env, directory, clock)?;
+    ensure!(
+        meta.is_known || log.groups().is_empty(),
+        "{} holds a log, but db/ beside it does not know whose it is",
+        directory.display()
+    );
+    let meta = meta.value;
+    let cache = Arc::new(DecodedCache::default());
+    let mut groups = Vec::new();
+    for number in 0..meta.shard_count {
+        let group = GroupId(FIRST_SHARD_GROUP + u64::from(number));
+        let shard = Shard::new(ShardId(number), group, Arc::clone(&log), Arc::clone(&cache));
+        recover(&shard, clock.as_ref())
+            .with_context(|| format!("shard {number} cannot be recovered from the log"))?;
+        let (log, clock) = (Arc::clone(&log), Arc::clone(clock));
+        groups.push(LocalGroup::start(group, Arc::new(shard), log, clock)?);
+    }
+    let took_ms = clock.monotonic().since(started).0 / 1_000_000;
+    let spans: u64 = groups.iter().map(|group| group.shard().stats().spans).sum();
+    tracing::info!(shards = meta.shard_count, spans, took_ms, "recovered");
+    let mut load = MachineLoad::default();
+    Ok(CoordinatorParts {
+        config: ClusterConfig { shard_count: meta.shard_count, pool_threads: threads() },
+        node_id: NodeId(meta.node_id),
+        node_name: config.node_name.clone(),
+        version: build_info::VERSION.to_owned(),
+        clock: Arc::clone(clock),
+        batch_ids: BatchIds::new(files::random_bytes()?),
+        groups,
+        log,
+        disk: (env, directory.to_path_buf()),
+        load: Box::new(move || load.next()),
+    })
+}
+
+/// Starts the coordinator; to be called within a runtime.
+pub(crate) fn start(parts: CoordinatorParts) -> anyhow::Result<Coordinator> {
+    Coordinator::start(parts).context("the coordinator's threads cannot be started")
+}
+
+/// One thread for each processor, because that is what the work of a pool takes.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+struct Identity {
+    value: NodeMeta,
+    /// Whether the directory knew it before this start.
+    is_known: bool,
+}
+
+/// Who the node is, according to its directory; a new directory gets a new identity.
+fn identity(config: &NodeConfig, directory: &Path) -> anyhow::Result<Identity> {
+    let kv = RocksKv::open(&directory.join("db"))
+        .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
+    let is_known = NodeMeta::load(&kv)?.is_some();
+    let fresh = NodeMeta {
+        cluster_id: files::random_bytes()?,
+        node_id: files::random_bytes()?,
+        shard_count: u32::from(config.shards),
+        format_version: FORMAT_VERSION,
+    };
+    let value = NodeMeta::load_or_create(&kv, || fresh)?;
+    if value.shard_count != u32::from(config.shards) {
+        tracing::warn!(
+            asked = config.shards,
+            kept = value.shard_count,
+            "the data directory keeps the number of shards it was created with"
+        );
+    }
+    Ok(Identity { value, is_known })
+}
+
+fn open_log(
+    env: &Arc<dyn Env>,
+    directory: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn LogEngine>> {
+    let now = Arc::clone(clock);
+    let pace = Mutex::new(Pace::new(clock.as_ref()));
+    let pace_clock = Arc::clone(clock);
+    let options =
+        LogOptions::new(move || now.monotonic().0, end_process).with_progress(move |progress| {
+            let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+            if pace.is_due(pace_clock.as_ref()) {
+                let (done_bytes, total_bytes) = (progress.done_bytes, progress.total_bytes);
+                let entries = progress.entries;
+                tracing::info!(done_bytes, total_bytes, entries, "reading the log");
+            }
+        });
+    let path = directory.join("log");
+    let (log, report) = SegmentLog::open(Arc::clone(env), &path, &options)
+        .with_context(|| format!("the log in {} cannot be opened", path.display()))?;
+    if let Some(torn) = &report.torn {
+        let (file, offset, bytes) = (torn.file.display(), torn.offset, torn.bytes);
+        tracing::warn!(
+            %file,
+            offset,
+            bytes,
+            "cut off the end of the log that was never acknowledged, as a crash leaves one"
+        );
+    }
+    let (segments, bytes, entries) = (report.segments, report.bytes, report.live_entries);
+    tracing::info!(segments, bytes, entries, "read the log");
+    Ok(Arc::new(log))
+}
+
+/// Applies what the log holds of a shard.
+fn recover(shard: &Shard, clock: &dyn Clock) -> anyhow::Result<()> {
+    let mut pace = Pace::new(clock);
+    shard.recover(None, &mut |applied, goal| {
+        if pace.is_due(clock) {
+            tracing::info!(shard = %shard.id(), %applied, %goal, "recovering");
+        }
+    })?;
+    Ok(())
+}
+
+/// The log failed: what it holds in memory and what is on the disk may differ from now on, so this
+/// process ends and the next one reads the disk (design: nothing is reopened in it).
+#[expect(clippy::exit, reason = "no acknowledgement may follow a failed sync")]
+fn end_process(error: &LogError) {
+    let error = anyhow::Error::new(error.clone()).context("the log failed; the node ends");
+    output::error(&error);
+    std::process::exit(1);
+}
+
+/// Tells when it is time to say something again.
+struct Pace {
+    last: Monotonic,
+}
+
+impl Pace {
+    fn new(clock: &dyn Clock) -> Self {
+        Self { last: clock.monotonic() }
+    }
+
+    fn is_due(&mut self, clock: &dyn Clock) -> bool {
+        let now = clock.monotonic();
+        let is_due = now.since(self.last) >= PROGRESS_PERIOD;
+        if is_due {
+            self.last = now;
+        }
+        is_due
+    }
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Real OpenTelemetry SDKs against a real node: see README.md beside this file.
+# SKUA_BIN names the binary; without it the development binary is built.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+cache=${SKUA_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/skua}/clients
+ready_seconds_max=60
+stop_seconds_max=20
+traces_expected=10
+
+fail() { echo "clients: $*" >&2; exit 1; }
+
+# --- the SDKs, installed once per machine and set of pins ----------------------------------------
+
+# The folder of an installation is named after what decides its contents.
+folder_for() { # language, version, pins...
+  echo "$cache/$1-$(cat "${@:3}" <(echo "$2") | sha256sum | cut -c1-16)"
+}
+
+prepare() { # folder, installer
+  local folder=$1 installer=$2
+  mkdir -p "$cache"
+  # One installer at a time; whoever waited finds the work done.
+  exec 9>"$folder.lock"
+  flock --wait 900 9 || fail "another run has been installing into $folder for too long"
+  if [ ! -f "$folder/complete" ]; then
+    rm -rf "$folder"
+    "$installer" "$folder" ||
+      fail "the client SDKs are not in $folder and could not be installed: is the registry reachable?"
+    touch "$folder/complete"
+  fi
+  exec 9>&-
+}
+
+install_python() {
+  echo "clients: installing the Python SDK into $1"
+  python3 -m venv "$1" &&
+    timeout 600 "$1/bin/python" -m pip --quiet --disable-pip-version-check --no-input install \
+      --no-deps --only-binary :all: --requirement "$here/python/requirements.txt" >&2
+}
+
+install_node() {
+  echo "clients: installing the Node SDK into $1"
+  mkdir -p "$1" && cp "$here/node/package.json" "$here/node/package-lock.json" "$1/" &&
+    (cd "$1" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+}
+
+command -v python3 >/dev/null || fail "python3 is not installed: .ci/prepare clients installs it"
+command -v node >/dev/null || fail "node is not installed: .ci/prepare clients installs it"
+python_home=$(folder_for python "$(python3 --version)" "$here/python/requirements.txt")
+node_home=$(folder_for node "$(node --version)" "$here/node/package.json" "$here/node/package-lock.json")
+prepare "$python_home" install_python
+prepare "$node_home" install_node
+
+# --- the node ------------------------------------------------------------------------------------
+
+if [ -z "${SKUA_BIN:-}" ]; then
+  (cd "$root" && cargo build --locked --package skua-node)
+  target=$(cd "$root" && cargo metadata --no-deps --format-version 1 --offline |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+  SKUA_BIN=$target/debug/skua
+fi
+[ -x "$SKUA_BIN" ] || fail "there is no binary at $SKUA_BIN"
+
+scratch=$(mktemp -d)
+server=
+cleanup() {
+  [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+"$SKUA_BIN" serve --ephemeral --data-dir "$scratch/data" --listen-address 127.0.0.1 \
+  --otlp-grpc-port 0 --otlp-http-port 0 --ui-port 0 --health-port 0 --metrics-port 0 \
+  --ports-file "$scratch/ports.json" >"$scratch/server.log" 2>&1 &
+server=$!
+
+# Polls until the command succeeds; fails at the deadline or when the server has gone.
+wait_for() { # seconds, command...
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    kill -0 "$server" 2>/dev/null || return 1
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 0.05
+  done
+}
+
+port_of() { # name
+  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' \
+    "$scratch/ports.json" "$1" 2>/dev/null
+}
+is_ready() { [ -s "$scratch/ports.json" ] && port_of metrics >/dev/null; }
+is_gone() { ! kill -0 "$server" 2>/dev/null; }
+
+wait_for $ready_seconds_max is_ready || {
+  cat "$scratch/server.log" >&2
+  fail "the node did not become ready (it has $ready_seconds_max seconds); its log stands above"
+}
+grpc_port=$(port_of otlp_grpc) http_port=$(port_of otlp_http) ui_port=$(port_of ui)
+
+# --- send, read back, stop -----------------------------------------------------------------------
+
+code=0
+sent=$scratch/sent.jsonl
+timeout 120 "$python_home/bin/python" "$here/python/send.py" \
+  "$here/trace.json" "$grpc_port" "$http_port" >>"$sent" || code=1
+NODE_HOME=$node_home timeout 120 node "$here/node/send.mjs" \
+  "$here/trace.json" "$grpc_port" "$http_port" >>"$sent" || code=1
+timeout 300 python3 "$here/check.py" "$here/trace.json" "$ui_port" "$sent" $traces_expected \
+  >"$scratch/checked" || code=1
+
+# A polite signal ends the node, and it ends well.
+kill -TERM "$server" 2>/dev/null || true
+if wait_for $stop_seconds_max is_gone || is_gone; then
+  wait "$server" && stopped=0 || stopped=$?
+else
+  stopped="still running after $stop_seconds_max seconds"
+fi
+if [ "$stopped" = 0 ]; then
+  server=
+else
+  code=1
+  echo "clients: the node did not stop well: $stopped" >&2
+fi
+[ $code = 0 ] || tail -n 50 "$scratch/server.log" >&2
+cat "$scratch/checked"
+exit $code

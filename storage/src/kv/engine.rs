@@ -1,0 +1,80 @@
+//! The contract of a key-value store, whoever keeps it.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::KvError;
+
+/// A part of the store with keys of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// The node's own small state.
+    Meta,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 1] = [Self::Meta];
+
+    /// Its name on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// An ordered key-value store.
+pub trait Kv: fmt::Debug + Send + Sync {
+    /// The value under a key.
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
+
+    /// The pairs of a range of keys in order, the first `pairs_max` of them.
+    fn scan(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        pairs_max: usize,
+    ) -> Result<Vec<Pair>, KvError>;
+
+    /// Makes all writes of the batch, or none. Visible at once, durable after [`Self::flush`].
+    fn write(&self, batch: WriteBatch) -> Result<(), KvError>;
+
+    /// Returns when everything written before is durable.
+    fn flush(&self) -> Result<(), KvError>;
+}
+
+/// Writes that belong together. Later ones win over earlier ones of the same key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteBatch {
+    operations: Vec<WriteOperation>,
+}
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOperation {
+    /// Puts a value under a key.
+    Put(Family, Vec<u8>, Vec<u8>),
+    /// Removes a key.
+    Delete(Family, Vec<u8>),
+}
+
+impl WriteBatch {
+    /// Puts a value under a key.
+    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.operations.push(WriteOperation::Put(family, key.to_vec(), value.to_vec()));
+    }
+
+    /// Removes a key.
+    pub fn delete(&mut self, family: Family, key: &[u8]) {
+        self.operations.push(WriteOperation::Delete(family, key.to_vec()));
+    }
+
+    /// The writes, in order.
+    pub fn into_operations(self) -> Vec<WriteOperation> {
+        self.operations
+    }
+}

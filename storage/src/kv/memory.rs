@@ -1,0 +1,59 @@
+//! The store in memory: what [`RocksKv`](super::RocksKv) must equal.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
+
+type Pairs = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
+
+/// A store that ends with its value. Durable means nothing here.
+#[derive(Debug, Default)]
+pub struct MemoryKv {
+    pairs: RwLock<Pairs>,
+}
+
+impl MemoryKv {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Kv for MemoryKv {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(pairs.get(&(family, key.to_vec())).cloned())
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        pairs_max: usize,
+    ) -> Result<Vec<Pair>, KvError> {
+        if range.start >= range.end {
+            return Ok(Vec::new());
+        }
+        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        let range = (family, range.start.to_vec())..(family, range.end.to_vec());
+        let found = pairs.range(range).take(pairs_max);
+        Ok(found.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), KvError> {
+        let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+        for operation in batch.into_operations() {
+            match operation {
+                WriteOperation::Put(family, key, value) => pairs.insert((family, key), value),
+                WriteOperation::Delete(family, key) => pairs.remove(&(family, key)),
+            };
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), KvError> {
+        Ok(())
+    }
+}

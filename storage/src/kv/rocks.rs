@@ -1,0 +1,143 @@
+//! The store in RocksDB: the only file that names it.
+//!
+//! Without a write-ahead log: a write is durable when the memory tables were flushed. All families
+//! are flushed together (`atomic_flush`), so that a batch over several of them survives whole or
+//! not at all. Settings are small: the whole store has [`KV_BYTES`] of memory.
+
+use std::ops::Range;
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, Direction, ErrorKind,
+    FlushOptions, IteratorMode, Options, ReadOptions, WriteOptions,
+};
+use std::sync::Arc;
+
+use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
+
+/// Memory of the store: its share of the memory table of a node.
+const KV_BYTES: usize = 24 * 1024 * 1024;
+/// Of these, for blocks that were read, indexes and filters included.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// Of these, for writes that are not flushed yet, over all families.
+const WRITE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Files held open; the store is small.
+const OPEN_FILES_MAX: i32 = 64;
+/// Bytes of the store's own text log, in two files.
+const TEXT_LOG_BYTES: usize = 1024 * 1024;
+
+// What is left is for the tables' readers, compactions and the allocator.
+const _: () = assert!(CACHE_BYTES + WRITE_BUFFER_BYTES < KV_BYTES);
+
+/// A store in a directory of its own.
+#[derive(Debug)]
+pub struct RocksKv {
+    db: DB,
+}
+
+impl RocksKv {
+    /// Opens the store in `directory`, creating both if needed. Only one process may.
+    pub fn open(directory: &Path) -> Result<Self, KvError> {
+        let cache = Cache::new_lru_cache(CACHE_BYTES);
+        let families = Family::ALL
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache)));
+        let opened = DB::open_cf_descriptors(&options(), directory, families);
+        opened.map(|db| Self { db }).map_err(|error| match kv_error(&error) {
+            KvError::Io { reason } => KvError::Unusable { reason },
+            other => other,
+        })
+    }
+
+    fn family(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>, KvError> {
+        let name = family.name();
+        let missing = || KvError::Corrupt { reason: format!("column family {name} is missing") };
+        self.db.cf_handle(name).ok_or_else(missing)
+    }
+}
+
+impl Kv for RocksKv {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        let family = self.family(family)?;
+        self.db.get_cf(&family, key).map_err(|error| kv_error(&error))
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        pairs_max: usize,
+    ) -> Result<Vec<Pair>, KvError> {
+        if range.start >= range.end {
+            return Ok(Vec::new());
+        }
+        let family = self.family(family)?;
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(range.end);
+        let mode = IteratorMode::From(range.start, Direction::Forward);
+        let pairs = self.db.iterator_cf_opt(&family, options, mode).take(pairs_max);
+        let owned = |(key, value): (Box<[u8]>, Box<[u8]>)| (key.into_vec(), value.into_vec());
+        pairs.map(|pair| pair.map(owned).map_err(|error| kv_error(&error))).collect()
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), KvError> {
+        let mut writes = rocksdb::WriteBatch::default();
+        for operation in batch.into_operations() {
+            match operation {
+                WriteOperation::Put(family, key, value) => {
+                    writes.put_cf(&self.family(family)?, key, value);
+                }
+                WriteOperation::Delete(family, key) => {
+                    writes.delete_cf(&self.family(family)?, key);
+                }
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(writes, &options).map_err(|error| kv_error(&error))
+    }
+
+    fn flush(&self) -> Result<(), KvError> {
+        let families = Family::ALL.map(|family| self.family(family));
+        let families = families.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let families: Vec<_> = families.iter().collect();
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        self.db.flush_cfs_opt(&families, &options).map_err(|error| kv_error(&error))
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_atomic_flush(true);
+    options.set_paranoid_checks(true);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(TEXT_LOG_BYTES);
+    options
+}
+
+fn family_options(cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES / 4);
+    options.set_max_write_buffer_number(2);
+    options
+}
+
+fn kv_error(error: &rocksdb::Error) -> KvError {
+    let reason = error.as_ref().to_owned();
+    match error.kind() {
+        ErrorKind::Corruption => KvError::Corrupt { reason },
+        // The library tells a full disk apart in its text only.
+        ErrorKind::IOError if reason.contains("No space left") => KvError::OutOfSpace { reason },
+        ErrorKind::InvalidArgument | ErrorKind::Busy => KvError::Unusable { reason },
+        _ => KvError::Io { reason },
+    }
+}

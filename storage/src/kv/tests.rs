@@ -1,0 +1,63 @@
+//! The one script that every store passes.
+
+use super::{Family, Kv, KvError, MemoryKv, RocksKv, WriteBatch};
+
+const META: Family = Family::Meta;
+
+fn put(kv: &dyn Kv, pairs: &[(&[u8], &[u8])]) {
+    let mut batch = WriteBatch::default();
+    for (key, value) in pairs {
+        batch.put(META, key, value);
+    }
+    kv.write(batch).unwrap();
+}
+
+fn keys(kv: &dyn Kv, start: &[u8], end: &[u8], pairs_max: usize) -> Vec<Vec<u8>> {
+    let pairs = kv.scan(META, start..end, pairs_max).unwrap();
+    pairs.into_iter().map(|(key, _)| key).collect()
+}
+
+fn passes_the_script(kv: &dyn Kv) {
+    assert_eq!(kv.get(META, b"absent").unwrap(), None);
+    put(kv, &[(b"b", b"2"), (b"a", b"1"), (b"ab", b""), (b"\xff", b"last")]);
+    assert_eq!(kv.get(META, b"a").unwrap(), Some(b"1".to_vec()));
+    assert_eq!(kv.get(META, b"ab").unwrap(), Some(Vec::new()), "an empty value is a value");
+
+    assert_eq!(keys(kv, b"", b"\xff", 10), [&b"a"[..], b"ab", b"b"]);
+    assert_eq!(keys(kv, b"a", b"b", 10), [&b"a"[..], b"ab"], "the end is excluded");
+    assert_eq!(keys(kv, b"a", b"\xff\xff", 2), [&b"a"[..], b"ab"]);
+    assert!(keys(kv, b"b", b"b", 10).is_empty() && keys(kv, b"c", b"a", 10).is_empty());
+
+    let mut batch = WriteBatch::default();
+    batch.put(META, b"a", b"one");
+    batch.delete(META, b"b");
+    batch.put(META, b"c", b"3");
+    batch.delete(META, b"c");
+    batch.delete(META, b"never there");
+    kv.write(batch).unwrap();
+    assert_eq!(kv.get(META, b"a").unwrap(), Some(b"one".to_vec()));
+    assert_eq!(keys(kv, b"", b"\xff\xff", 10), [&b"a"[..], b"ab", b"\xff"]);
+    kv.write(WriteBatch::default()).unwrap();
+    kv.flush().unwrap();
+    kv.flush().unwrap();
+    assert_eq!(kv.get(META, b"a").unwrap(), Some(b"one".to_vec()));
+}
+
+#[test]
+fn memory_passes() {
+    passes_the_script(&MemoryKv::new());
+}
+
+#[test]
+fn rocks_passes_and_finds_what_was_flushed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    {
+        let kv = RocksKv::open(&path).unwrap();
+        passes_the_script(&kv);
+        let second = RocksKv::open(&path).unwrap_err();
+        assert!(matches!(second, KvError::Unusable { .. }), "{second:?}");
+    }
+    let kv = RocksKv::open(&path).unwrap();
+    assert_eq!(keys(&kv, b"", b"\xff\xff", 10), [&b"a"[..], b"ab", b"\xff"]);
+}

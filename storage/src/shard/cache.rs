@@ -1,0 +1,185 @@
+//! What reads have unpacked and may need again: one cache for all shards of a node, bounded in
+//! bytes, the longest unused goes first.
+//!
+//! Sizes are estimates: columns unpack when first asked for, after they were put in. The estimate
+//! takes them as unpacked.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::batch::{Details, Index, Values};
+
+use super::hash::LookupMap;
+use super::limits::{DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION};
+
+/// Unpacked parts of batches.
+#[derive(Debug)]
+pub struct DecodedCache {
+    bytes_max: usize,
+    next_owner: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+/// What the cache holds and has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Items held.
+    pub items: usize,
+    /// Their size, estimated.
+    pub bytes: usize,
+    /// Lookups that found something.
+    pub hits: u64,
+    /// Lookups that did not.
+    pub misses: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: LookupMap<Key, Item>,
+    /// When each item was last used.
+    order: BTreeMap<u64, Key>,
+    next_use: u64,
+    bytes: usize,
+    hits: u64,
+    misses: u64,
+}
+
+/// Names a part of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The shard, by a number that no other shard of this process ever had.
+    pub(super) owner: u64,
+    /// The batch, by its number within the shard.
+    pub(super) batch: u64,
+    pub(super) part: CachedPart,
+}
+
+/// Which part of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum CachedPart {
+    Index,
+    Values,
+    Details,
+}
+
+/// A part of a batch, unpacked.
+#[derive(Debug, Clone)]
+pub(super) enum Decoded {
+    Index(Arc<Index>),
+    Values(Arc<Values>),
+    Details(Arc<Details>),
+}
+
+#[derive(Debug)]
+struct Item {
+    decoded: Decoded,
+    bytes: usize,
+    last_use: u64,
+}
+
+impl Default for DecodedCache {
+    fn default() -> Self {
+        Self::new(DECODED_CACHE_BYTES)
+    }
+}
+
+impl DecodedCache {
+    /// A cache of at most this many bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, next_owner: AtomicU64::new(0), inner: Mutex::default() }
+    }
+
+    /// What it holds and has done.
+    pub fn stats(&self) -> CacheStats {
+        let inner = self.inner();
+        CacheStats {
+            items: inner.items.len(),
+            bytes: inner.bytes,
+            hits: inner.hits,
+            misses: inner.misses,
+        }
+    }
+
+    /// A number for a shard that puts things in.
+    pub(super) fn new_owner(&self) -> u64 {
+        self.next_owner.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An item and its size.
+    pub(super) fn get(&self, key: Key) -> Option<(Decoded, usize)> {
+        let mut inner = self.inner();
+        let Inner { items, order, next_use, hits, misses, .. } = &mut *inner;
+        let Some(item) = items.get_mut(&key) else {
+            *misses += 1;
+            return None;
+        };
+        *hits += 1;
+        order.remove(&item.last_use);
+        item.last_use = *next_use;
+        order.insert(*next_use, key);
+        *next_use += 1;
+        Some((item.decoded.clone(), item.bytes))
+    }
+
+    /// Puts something in and takes out what was longest unused, as far as there is no room.
+    pub(super) fn put(&self, key: Key, decoded: Decoded, bytes: usize) {
+        if bytes > self.bytes_max / DECODED_CACHE_ITEM_FRACTION {
+            return;
+        }
+        let mut inner = self.inner();
+        inner.remove(&key);
+        let last_use = inner.next_use;
+        inner.next_use += 1;
+        inner.order.insert(last_use, key);
+        inner.items.insert(key, Item { decoded, bytes, last_use });
+        inner.bytes += bytes;
+        while inner.bytes > self.bytes_max {
+            let Some((_, oldest)) = inner.order.first_key_value() else { break };
+            let oldest = *oldest;
+            inner.remove(&oldest);
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, key: &Key) {
+        if let Some(item) = self.items.remove(key) {
+            self.order.remove(&item.last_use);
+            self.bytes = self.bytes.saturating_sub(item.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::batch::{Batch, Builder, encode};
+    use model::{BatchId, Tenant};
+
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_goes_first() {
+        let batch = encode(&Builder::new(Tenant::default()), BatchId::default());
+        let index = Arc::new(Batch::open(batch.into()).unwrap().index().unwrap());
+        let cache = DecodedCache::new(100);
+        let key = |batch| Key { owner: 1, batch, part: CachedPart::Index };
+        let put = |number, bytes| cache.put(key(number), Decoded::Index(index.clone()), bytes);
+        put(0, 26);
+        assert_eq!(cache.stats().items, 0, "one item may not take more than a quarter");
+        for number in 1..=4 {
+            put(number, 25);
+        }
+        assert!(cache.get(key(1)).is_some());
+        put(5, 25);
+        assert!(cache.get(key(2)).is_none() && cache.get(key(1)).is_some());
+        put(5, 10);
+        let stats = cache.stats();
+        assert_eq!((stats.items, stats.bytes), (4, 85));
+        assert_eq!((stats.hits, stats.misses), (2, 1));
+    }
+}

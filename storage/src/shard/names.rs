@@ -1,0 +1,272 @@
+//! Services, operations, keys and values: what people choose from.
+//!
+//! Services and operations come from the catalog in memory; keys and values from the dictionaries
+//! of the batches, the newest first, so that what a spent budget leaves out is the oldest.
+
+use std::collections::BTreeSet;
+
+use model::batch::{Column, Index, Part};
+use model::budget::Budget;
+use model::query::AttributeScope;
+use model::store::{Answer, Completeness, Operation, SUGGESTIONS_MAX};
+use model::string_form::string_form;
+use model::value::{ValueRef, ValueType};
+use model::{Attribute, Tenant, Text};
+
+use super::catalog::names;
+use super::handle::Shard;
+use super::prefilter::bytes_value;
+use super::read::Snapshot;
+use super::reader::BatchReader;
+use crate::Error;
+
+impl Shard {
+    /// The effective services.
+    pub fn services(
+        &self,
+        tenant: &Tenant,
+        budget: &Budget,
+    ) -> Result<Answer<BTreeSet<Text>>, Error> {
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        if let Some(services) = snapshot.head.catalog().services() {
+            return Ok(Answer::complete(services.keys().cloned().collect()));
+        }
+        let mut found = BTreeSet::new();
+        let completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
+            found.extend(names(index).map(|(service, ..)| service.clone()));
+            Ok(())
+        })?;
+        Ok(Answer { value: found, completeness })
+    }
+
+    /// The effective operations of a service, or of all, with their kinds.
+    pub fn operations(
+        &self,
+        tenant: &Tenant,
+        service: Option<&Text>,
+        budget: &Budget,
+    ) -> Result<Answer<BTreeSet<Operation>>, Error> {
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        let wanted = |name: &Text| service.is_none_or(|service| service == name);
+        if let Some(services) = snapshot.head.catalog().services() {
+            let chosen = services.iter().filter(|(name, _)| wanted(name));
+            let operations = chosen.flat_map(|(_, operations)| operations.iter().cloned());
+            return Ok(Answer::complete(operations.collect()));
+        }
+        let mut found = BTreeSet::new();
+        let completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
+            let chosen = names(index).filter(|(service, ..)| wanted(service));
+            found.extend(chosen.map(|(_, name, kind)| Operation { name, kind }));
+            Ok(())
+        })?;
+        Ok(Answer { value: found, completeness })
+    }
+
+    /// Attribute keys that begin with `prefix`, the first [`SUGGESTIONS_MAX`] by scope and key; if
+    /// there are more, the answer says that it is a sample.
+    pub fn keys(
+        &self,
+        tenant: &Tenant,
+        prefix: &Text,
+        budget: &Budget,
+    ) -> Result<Answer<BTreeSet<(AttributeScope, Text)>>, Error> {
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        let mut found = Suggestions::default();
+        let mut completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
+            for (scope, key) in index_keys(index) {
+                if key.as_bytes().starts_with(prefix.as_bytes()) {
+                    found.add((scope, Text::copy_from(key.as_bytes())));
+                }
+            }
+            Ok(())
+        })?;
+        completeness.sampled |= found.were_cut;
+        Ok(Answer { value: found.items, completeness })
+    }
+
+    /// String forms of the values under a key that begin with `prefix`, the first
+    /// [`SUGGESTIONS_MAX`]; if there are more, the answer says that it is a sample.
+    pub fn values(
+        &self,
+        tenant: &Tenant,
+        scope: AttributeScope,
+        key: &Text,
+        prefix: &Text,
+        budget: &Budget,
+    ) -> Result<Answer<BTreeSet<Text>>, Error> {
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        let mut found = Suggestions::default();
+        let mut completeness = self.for_each_index(&snapshot, budget, &mut |reader, index| {
+            batch_values(reader, index, scope, key, &mut |value| {
+                let form = string_form(value);
+                if form.starts_with(prefix.as_bytes()) {
+                    found.add(form.into());
+                }
+            })
+        })?;
+        completeness.sampled |= found.were_cut;
+        Ok(Answer { value: found.items, completeness })
+    }
+
+    /// Reads the index of each batch, newest first, until the budget is spent.
+    fn for_each_index(
+        &self,
+        snapshot: &Snapshot,
+        budget: &Budget,
+        each: &mut dyn FnMut(&BatchReader<'_>, &Index) -> Result<(), Error>,
+    ) -> Result<Completeness, Error> {
+        let mut completeness = Completeness::default();
+        for batch in snapshot.batches.iter().rev() {
+            let reader = BatchReader::new(self, batch.clone(), budget);
+            match reader.index().and_then(|index| each(&reader, &index)) {
+                Ok(()) => {}
+                Err(Error::Exhausted(exhausted)) => {
+                    completeness.exhausted = Some(exhausted);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(completeness)
+    }
+}
+
+fn none<T: Default>() -> Answer<T> {
+    Answer::complete(T::default())
+}
+
+/// The first items of an order, as many as are shown.
+struct Suggestions<T> {
+    items: BTreeSet<T>,
+    were_cut: bool,
+}
+
+impl<T> Default for Suggestions<T> {
+    fn default() -> Self {
+        Self { items: BTreeSet::new(), were_cut: false }
+    }
+}
+
+impl<T: Ord> Suggestions<T> {
+    fn add(&mut self, item: T) {
+        self.items.insert(item);
+        if self.items.len() > SUGGESTIONS_MAX {
+            self.items.pop_last();
+            self.were_cut = true;
+        }
+    }
+}
+
+fn index_keys(index: &Index) -> impl Iterator<Item = (AttributeScope, &Text)> {
+    let columns = (0..).take(index.column_count()).filter_map(|column| {
+        let (part, _, key) = index.attribute_key(column)?;
+        let scope = match part {
+            Part::Span => AttributeScope::Span,
+            Part::Event => AttributeScope::Event,
+            Part::Link => AttributeScope::Link,
+            Part::SpanField | Part::EventField | Part::LinkField => return None,
+        };
+        Some((scope, key))
+    });
+    let resources = index.resources.iter().flat_map(|resource| &resource.attributes);
+    let scopes = index.scopes.iter().flat_map(|scope| &scope.attributes);
+    columns
+        .chain(resources.map(|attribute| (AttributeScope::Resource, &attribute.key)))
+        .chain(scopes.map(|attribute| (AttributeScope::Scope, &attribute.key)))
+}
+
+/// Tells the values under a key in a batch, each at least once.
+fn batch_values(
+    reader: &BatchReader<'_>,
+    index: &Index,
+    scope: AttributeScope,
+    key: &Text,
+    tell: &mut dyn FnMut(ValueRef<'_>),
+) -> Result<(), Error> {
+    match scope {
+        AttributeScope::SpanOrResource => {
+            batch_values(reader, index, AttributeScope::Span, key, tell)?;
+            batch_values(reader, index, AttributeScope::Resource, key, tell)?;
+        }
+        AttributeScope::Resource => {
+            let resources = index.resources.iter();
+            resources.for_each(|resource| tell_values(&resource.attributes, key, tell));
+        }
+        AttributeScope::Scope => {
+            index.scopes.iter().for_each(|scope| tell_values(&scope.attributes, key, tell));
+        }
+        AttributeScope::Span => {
+            for (column, value_type) in columns_of(index, Part::Span, key) {
+                let values = reader.values(index)?;
+                let values = values.column(index, column);
+                let values = values.map_err(|error| reader.damaged(error))?;
+                tell_column(values, value_type, tell);
+            }
+        }
+        AttributeScope::Event if columns_of(index, Part::Event, key).next().is_some() => {
+            let spans = all_spans(reader, index)?;
+            let events = spans.iter().flat_map(|span| &span.events);
+            events.for_each(|event| tell_values(&event.attributes, key, tell));
+        }
+        AttributeScope::Link if columns_of(index, Part::Link, key).next().is_some() => {
+            let spans = all_spans(reader, index)?;
+            let links = spans.iter().flat_map(|span| &span.links);
+            links.for_each(|link| tell_values(&link.attributes, key, tell));
+        }
+        AttributeScope::Event | AttributeScope::Link => {}
+    }
+    Ok(())
+}
+
+fn all_spans(reader: &BatchReader<'_>, index: &Index) -> Result<Vec<model::Span>, Error> {
+    let mut spans = Vec::new();
+    reader.spans(index, 0..index.row_classes.len(), &mut spans)?;
+    Ok(spans)
+}
+
+fn columns_of<'a>(
+    index: &'a Index,
+    part: Part,
+    key: &'a Text,
+) -> impl Iterator<Item = (u32, ValueType)> + 'a {
+    (0..).take(index.column_count()).filter_map(move |column| {
+        let (own_part, value_type, own_key) = index.attribute_key(column)?;
+        (own_part == part && own_key == key).then_some((column, value_type))
+    })
+}
+
+fn tell_values(attributes: &[Attribute], key: &Text, tell: &mut dyn FnMut(ValueRef<'_>)) {
+    let with_key = attributes.iter().filter(|attribute| attribute.key == *key);
+    with_key.for_each(|attribute| tell(attribute.value.as_ref()));
+}
+
+fn tell_column(column: &Column, value_type: ValueType, tell: &mut dyn FnMut(ValueRef<'_>)) {
+    match column {
+        Column::Unit(0) => {}
+        Column::Unit(_) if value_type == ValueType::Missing => tell(ValueRef::Missing),
+        Column::Unit(_) => tell(ValueRef::Empty),
+        Column::Bool(values) => {
+            for truth in [false, true] {
+                if values.contains(&truth) {
+                    tell(ValueRef::Bool(truth));
+                }
+            }
+        }
+        Column::Int(values) => {
+            let distinct: BTreeSet<i64> = values.iter().copied().collect();
+            for number in distinct {
+                tell(ValueRef::Int(number));
+            }
+        }
+        Column::Double(strings) | Column::Bytes(strings) => {
+            for code in (0..).take(strings.distinct_count()) {
+                let bytes = strings.distinct(code);
+                if let Some(value) =
+                    bytes.as_deref().and_then(|bytes| bytes_value(value_type, bytes))
+                {
+                    tell(value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Reads one batch of the head: from the cache, or from the log.
+//!
+//! Every access is charged to the budget, cached or not, so that what a read may do does not
+//! depend on what others did before.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::Span;
+use model::TraceId;
+use model::batch::{Batch, BatchError, Details, Index, Values, spans};
+use model::budget::Budget;
+
+use super::cache::{CachedPart, Decoded, Key};
+use super::handle::Shard;
+use super::head::HeadBatch;
+use super::limits::SPAN_BYTES_ESTIMATE;
+use crate::Error;
+
+/// One batch, read as far as it is asked for.
+#[derive(Debug)]
+pub(super) struct BatchReader<'a> {
+    shard: &'a Shard,
+    batch: Arc<HeadBatch>,
+    budget: &'a Budget,
+    opened: OnceCell<Batch>,
+}
+
+impl<'a> BatchReader<'a> {
+    pub(super) fn new(shard: &'a Shard, batch: Arc<HeadBatch>, budget: &'a Budget) -> Self {
+        Self { shard, batch, budget, opened: OnceCell::new() }
+    }
+
+    pub(super) fn batch(&self) -> &HeadBatch {
+        &self.batch
+    }
+
+    /// The index.
+    pub(super) fn index(&self) -> Result<Arc<Index>, Error> {
+        let cached = self.shard.cache.get(self.key(CachedPart::Index));
+        if let Some((Decoded::Index(index), bytes)) = cached {
+            self.budget.spend(bytes as u64)?;
+            return Ok(index);
+        }
+        let index = self.open()?.index().map_err(|error| self.damaged(error))?;
+        let bytes = index.bytes();
+        self.budget.spend(bytes as u64)?;
+        let index = Arc::new(index);
+        self.put(CachedPart::Index, Decoded::Index(Arc::clone(&index)), bytes);
+        Ok(index)
+    }
+
+    /// The columns of span attributes.
+    pub(super) fn values(&self, index: &Index) -> Result<Arc<Values>, Error> {
+        let cached = self.shard.cache.get(self.key(CachedPart::Values));
+        if let Some((Decoded::Values(values), bytes)) = cached {
+            self.budget.spend(bytes as u64)?;
+            return Ok(values);
+        }
+        let bytes = self.section_bytes(index);
+        self.budget.spend(bytes as u64)?;
+        let values = self.open()?.values(index).map_err(|error| self.damaged(error))?;
+        let values = Arc::new(values);
+        self.put(CachedPart::Values, Decoded::Values(Arc::clone(&values)), bytes);
+        Ok(values)
+    }
+
+    /// Events and links.
+    pub(super) fn details(&self, index: &Index) -> Result<Arc<Details>, Error> {
+        let cached = self.shard.cache.get(self.key(CachedPart::Details));
+        if let Some((Decoded::Details(details), bytes)) = cached {
+            self.budget.spend(bytes as u64)?;
+            return Ok(details);
+        }
+        let has_details =
+            index.classes.iter().any(|class| class.event_count > 0 || class.link_count > 0);
+        let bytes = if has_details { self.section_bytes(index) } else { 0 };
+        self.budget.spend(bytes as u64)?;
+        let details = self.open()?.details(index).map_err(|error| self.damaged(error))?;
+        let details = Arc::new(details);
+        self.put(CachedPart::Details, Decoded::Details(Arc::clone(&details)), bytes);
+        Ok(details)
+    }
+
+    /// Appends the spans of a trace that are no repeats.
+    pub(super) fn trace_spans(&self, id: TraceId, out: &mut Vec<Span>) -> Result<(), Error> {
+        let index = self.index()?;
+        for trace in index.traces.iter().filter(|trace| trace.id == id) {
+            self.spans(&index, trace.rows(), out)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the spans of a stretch of rows that are no repeats.
+    pub(super) fn spans(
+        &self,
+        index: &Index,
+        rows: std::ops::Range<usize>,
+        out: &mut Vec<Span>,
+    ) -> Result<(), Error> {
+        self.budget.spend(rows.len() as u64 * SPAN_BYTES_ESTIMATE)?;
+        let values = self.values(index)?;
+        let details = self.details(index)?;
+        let read = spans(index, &values, &details, rows.clone());
+        let read = read.map_err(|error| self.damaged(error))?;
+        let read = rows.zip(read).filter(|(row, _)| self.batch.counts(index, *row));
+        out.extend(read.map(|(_, span)| span));
+        Ok(())
+    }
+
+    /// The error of a damaged batch.
+    pub(super) fn damaged(&self, source: BatchError) -> Error {
+        let HeadBatch { index, offset, .. } = *self.batch;
+        Error::Batch { group: self.shard.group(), index, offset, source }
+    }
+
+    fn open(&self) -> Result<&Batch, Error> {
+        if let Some(batch) = self.opened.get() {
+            return Ok(batch);
+        }
+        let batch = self.read()?;
+        Ok(self.opened.get_or_init(|| batch))
+    }
+
+    fn read(&self) -> Result<Batch, Error> {
+        let entry = self.shard.entry(self.batch.index)?;
+        let start = self.batch.offset as usize;
+        let bytes = entry.get(start..start.saturating_add(self.batch.length as usize));
+        // A copy, because what is unpacked shares memory: it must not keep a whole entry alive.
+        let bytes = bytes.map(Bytes::copy_from_slice);
+        let bytes = bytes.ok_or_else(|| self.damaged(BatchError::NotABatch))?;
+        let batch = Batch::open(bytes).map_err(|error| self.damaged(error))?;
+        if *batch.header() == self.batch.header {
+            Ok(batch)
+        } else {
+            Err(self.damaged(BatchError::Header))
+        }
+    }
+
+    fn key(&self, part: CachedPart) -> Key {
+        Key { owner: self.shard.cache_owner, batch: self.batch.number, part }
+    }
+
+    fn put(&self, part: CachedPart, decoded: Decoded, bytes: usize) {
+        self.shard.cache.put(self.key(part), decoded, bytes);
+    }
+
+    /// What a section takes with its columns unpacked, estimated: a code or number for each value,
+    /// and the batch's own bytes a few times over for what they name.
+    fn section_bytes(&self, index: &Index) -> usize {
+        let shape_length = |row: &u32| {
+            let class = index.classes.get(*row as usize)?;
+            Some(index.shapes.get(class.shape as usize)?.len())
+        };
+        let values: usize = index.row_classes.iter().filter_map(shape_length).sum();
+        values * 8 + 3 * self.batch.length as usize
+    }
+}

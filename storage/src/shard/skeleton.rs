@@ -1,0 +1,160 @@
+//! Skeletons: spans as far as a batch's index gives them.
+//!
+//! A skeleton has the span's own resource, scope, name, kind, ids, times and status code, and lacks
+//! attributes, events, links and the rarer fields. The reference evaluator says the same of it as of
+//! the whole span, as long as it is asked for nothing that a skeleton lacks: that is what the tests
+//! here decide, and they list what a skeleton has, so that a new field is first taken for missing.
+
+use std::sync::Arc;
+
+use model::aggregate::AggregateKind;
+use model::batch::{Index, Parent, TraceRows};
+use model::budget::Budget;
+use model::query::{AttributeScope, Field, JaegerTag, SpanPredicate, Statistic, TracePredicate};
+use model::span::{ParentId, Status};
+use model::{Span, Text, TraceId, trace};
+
+use super::handle::Shard;
+use super::head::HeadBatch;
+use super::reader::BatchReader;
+use crate::Error;
+
+/// Bytes that a budget is charged for a skeleton.
+const SKELETON_BYTES: u64 = size_of::<Span>() as u64;
+
+impl Shard {
+    /// The distinct spans of a trace in its order, as skeletons; materialised where only that tells
+    /// whether spans with the same start and id are repeats.
+    pub(super) fn skeletons(
+        &self,
+        parts: &[Arc<HeadBatch>],
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Vec<Span>, Error> {
+        let mut spans = Vec::new();
+        for batch in parts {
+            let index = BatchReader::new(self, Arc::clone(batch), budget).index()?;
+            let spans_before = spans.len();
+            for trace in index.traces.iter().filter(|trace| trace.id == id) {
+                let rows = trace.rows().filter(|row| batch.counts(&index, *row));
+                spans.extend(rows.filter_map(|row| skeleton(&index, trace, row)));
+            }
+            budget.spend((spans.len() - spans_before) as u64 * SKELETON_BYTES)?;
+        }
+        spans.sort_by_key(|span| (span.start, span.span_id));
+        let key = |span: &Span| (span.start, span.span_id);
+        if spans.windows(2).any(|pair| matches!(pair, [left, right] if key(left) == key(right))) {
+            return Ok(trace::distinct(self.trace_spans(parts, id, budget)?));
+        }
+        Ok(spans)
+    }
+}
+
+fn skeleton(index: &Index, trace: &TraceRows, row: usize) -> Option<Span> {
+    let class = index.class(row)?;
+    Some(Span {
+        resource: Arc::clone(index.resources.get(class.resource as usize)?),
+        scope: Arc::clone(index.scopes.get(class.scope as usize)?),
+        trace_id: trace.id,
+        span_id: *index.span_ids.get(row)?,
+        parent: match index.parents.get(row)? {
+            Parent::None => ParentId::None,
+            Parent::Row(parent) => ParentId::Id(*index.span_ids.get(*parent as usize)?),
+            Parent::Far(id) => ParentId::Id(*id),
+            // What it was is no id, whatever it was.
+            Parent::Odd => ParentId::Odd(Text::from_static("?")),
+        },
+        trace_state: Text::EMPTY,
+        flags: class.flags,
+        name: index.strings.get(class.name as usize)?.clone(),
+        kind: class.kind,
+        start: *index.starts.get(row)?,
+        end: *index.ends.get(row)?,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+        dropped_attributes_count: 0,
+        dropped_events_count: 0,
+        dropped_links_count: 0,
+        status: class.status.map(|code| Status { code, ..Status::default() }),
+        unknown: Text::EMPTY,
+    })
+}
+
+/// Whether skeletons are enough for the predicate.
+pub(super) fn decides_trace(predicate: &TracePredicate) -> bool {
+    match predicate {
+        TracePredicate::All(parts) | TracePredicate::Any(parts) => parts.iter().all(decides_trace),
+        TracePredicate::Not(inner) => decides_trace(inner),
+        TracePredicate::HasSpan(of) => decides_span(of),
+        TracePredicate::Structure { left, right, .. } => decides_span(left) && decides_span(right),
+        TracePredicate::Aggregate { of, statistic, .. } => {
+            decides_span(of) && decides_statistic(statistic)
+        }
+        TracePredicate::True
+        | TracePredicate::Duration(_)
+        | TracePredicate::SpanCount(_)
+        | TracePredicate::ErrorCount(_)
+        | TracePredicate::RootService(_)
+        | TracePredicate::RootOperation(_) => true,
+    }
+}
+
+/// Whether skeletons are enough for the predicate.
+pub(super) fn decides_span(predicate: &SpanPredicate) -> bool {
+    match predicate {
+        SpanPredicate::True => true,
+        SpanPredicate::All(parts) | SpanPredicate::Any(parts) => parts.iter().all(decides_span),
+        SpanPredicate::Not(inner) => decides_span(inner),
+        SpanPredicate::Field(field, _) => has_field(field),
+        SpanPredicate::JaegerTag { key, value } => {
+            !matches!(JaegerTag::new(key, value), JaegerTag::Anywhere { .. })
+        }
+    }
+}
+
+/// Whether skeletons are enough for the figures.
+pub(super) fn decides_figures(kind: &AggregateKind) -> bool {
+    match kind {
+        AggregateKind::Totals | AggregateKind::Heatmap { .. } | AggregateKind::Red { .. } => true,
+        AggregateKind::TopValues { scope, .. } => has_attributes(*scope),
+    }
+}
+
+fn decides_statistic(statistic: &Statistic) -> bool {
+    match statistic {
+        Statistic::Count => true,
+        Statistic::Sum(field)
+        | Statistic::Min(field)
+        | Statistic::Max(field)
+        | Statistic::Mean(field) => has_field(field),
+    }
+}
+
+fn has_field(field: &Field) -> bool {
+    match field {
+        Field::Service
+        | Field::Operation
+        | Field::Kind
+        | Field::Status
+        | Field::Duration
+        | Field::Start
+        | Field::End
+        | Field::TraceId
+        | Field::SpanId
+        | Field::ParentId
+        | Field::ScopeName
+        | Field::ScopeVersion => true,
+        Field::Attribute(scope, _) => has_attributes(*scope),
+        Field::StatusMessage
+        | Field::TraceState
+        | Field::EventName
+        | Field::EventTimeSinceStart
+        | Field::LinkTraceId
+        | Field::LinkSpanId => false,
+    }
+}
+
+fn has_attributes(scope: AttributeScope) -> bool {
+    matches!(scope, AttributeScope::Resource | AttributeScope::Scope)
+}

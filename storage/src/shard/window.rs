@@ -1,0 +1,147 @@
+//! What a shard remembers to recognise what comes twice: batch ids and digests of requests.
+//!
+//! Both windows are part of the replicated state: they depend on the applied entries alone, so
+//! that all replicas drop and mark the same.
+
+use std::collections::VecDeque;
+
+use model::batch::Index;
+use model::store::RequestDigest;
+use model::{BatchId, Timestamp};
+use std::hash::Hasher;
+
+use super::hash::{FixedHasher, LookupSet};
+use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
+
+/// The ids of the last batches.
+#[derive(Debug, Default)]
+pub(super) struct BatchIdWindow {
+    order: VecDeque<BatchId>,
+    known: LookupSet<BatchId>,
+}
+
+impl BatchIdWindow {
+    /// Whether the id is among the last ones.
+    pub(super) fn contains(&self, id: BatchId) -> bool {
+        self.known.contains(&id)
+    }
+
+    /// Remembers the id; false if it was known.
+    pub(super) fn insert(&mut self, id: BatchId) -> bool {
+        if !self.known.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > BATCH_IDS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// What a request brought to this shard in one batch.
+///
+/// The digest alone would not do. The same bytes may come from two tenants; and the same request
+/// may bring other rows the second time (after a change of the ring, or cut into batches another
+/// way), which must not be taken for a repetition of rows that never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RequestPart {
+    /// The tenant, by a number that a purge changes.
+    pub(super) tenant: u32,
+    pub(super) digest: RequestDigest,
+    /// A sum of hashes over the ids of the rows.
+    pub(super) rows: u64,
+}
+
+/// The requests of the last minutes.
+#[derive(Debug, Default)]
+pub(super) struct DigestWindow {
+    order: VecDeque<(Timestamp, RequestPart)>,
+    known: LookupSet<RequestPart>,
+}
+
+impl DigestWindow {
+    /// Forgets what is older than the window, seen from `now` in log time.
+    pub(super) fn forget_before(&mut self, now: Timestamp) {
+        let oldest_kept = now.saturating_sub(DIGEST_WINDOW);
+        while let Some((_, part)) = self.order.pop_front_if(|(stamp, _)| *stamp < oldest_kept) {
+            self.known.remove(&part);
+        }
+    }
+
+    /// Remembers a part of a request; false if it was known.
+    pub(super) fn insert(&mut self, now: Timestamp, part: RequestPart) -> bool {
+        if !self.known.insert(part) {
+            return false;
+        }
+        self.order.push_back((now, part));
+        if self.order.len() > DIGESTS_MAX
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// The parts that the requests of a batch brought, in the batch's order of requests.
+pub(super) fn request_parts(tenant: u32, index: &Index) -> Vec<RequestPart> {
+    let part = |digest: &RequestDigest| RequestPart { tenant, digest: *digest, rows: 0 };
+    let mut parts: Vec<RequestPart> = index.requests.iter().map(part).collect();
+    for trace in &index.traces {
+        for row in trace.rows() {
+            let request = index.row_requests.get(row).and_then(|at| parts.get_mut(*at as usize));
+            if let (Some(part), Some(span_id)) = (request, index.span_ids.get(row)) {
+                let mut hasher = FixedHasher::default();
+                hasher.write(trace.id.as_bytes());
+                hasher.write(span_id.as_bytes());
+                // A sum, because rows of a batch are sorted by more than what came in.
+                part.rows = part.rows.wrapping_add(hasher.finish());
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_batch_ids_are_forgotten() {
+        let mut window = BatchIdWindow::default();
+        let id = |number: usize| BatchId((number as u128).to_be_bytes());
+        for number in 0..=BATCH_IDS_MAX {
+            assert!(window.insert(id(number)));
+        }
+        assert!(!window.insert(id(1)), "within the window");
+        assert!(window.insert(id(0)), "the oldest went");
+        assert_eq!(window.order.len(), BATCH_IDS_MAX);
+        assert_eq!(window.known.len(), BATCH_IDS_MAX);
+    }
+
+    #[test]
+    fn digests_are_forgotten_by_time_and_count() {
+        let mut window = DigestWindow::default();
+        let part = |number: u64| RequestPart {
+            tenant: 1,
+            digest: RequestDigest(u128::from(number).to_be_bytes()),
+            rows: number,
+        };
+        assert!(window.insert(Timestamp(5), part(1)));
+        assert!(!window.insert(Timestamp(6), part(1)));
+        window.forget_before(Timestamp(5).saturating_add(DIGEST_WINDOW));
+        assert!(!window.insert(Timestamp(6), part(1)), "exactly the window old");
+        window.forget_before(Timestamp(6).saturating_add(DIGEST_WINDOW));
+        assert!(window.insert(Timestamp(7), part(1)));
+        for number in 2..=DIGESTS_MAX as u64 {
+            assert!(window.insert(Timestamp(7), part(number)));
+        }
+        assert!(!window.insert(Timestamp(7), part(1)));
+        assert!(window.insert(Timestamp(7), part(0)));
+        assert!(window.insert(Timestamp(7), part(1)), "pushed out by the count");
+        assert_eq!(window.known.len(), DIGESTS_MAX);
+    }
+}

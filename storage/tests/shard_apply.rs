@@ -1,0 +1,252 @@
+//! Applying is idempotent, deterministic and remembers what came before.
+#![cfg(test)]
+
+mod shard_support;
+
+use model::query::AttributeScope;
+use model::store::{Operation, SUGGESTIONS_MAX};
+use model::testing::{Generator, Random, simple_span};
+use model::{Attribute, Span, Text, Timestamp, effective};
+use shard_support::{Fixture, batch, no_limit, plain_batch, tenant, traces_of, write_scattered};
+use storage::entry::{encode_data, encode_purge};
+use storage::log::LogIndex;
+use storage::shard::limits::DIGEST_WINDOW;
+use storage::shard::{Applied, BatchOutcome};
+
+fn added(spans: u32, repeats: u32) -> BatchOutcome {
+    BatchOutcome::Added { spans, repeats }
+}
+
+fn spans_of(fixture: &Fixture, span: &Span) -> usize {
+    let own = tenant("a");
+    let trace = fixture.shard.trace(&own, span.trace_id, usize::MAX, &no_limit()).unwrap();
+    trace.map_or(0, |trace| trace.spans.len())
+}
+
+#[test]
+fn an_index_is_applied_once() {
+    let mut fixture = Fixture::new();
+    let span = simple_span(1, 1, 1, 2);
+    let entry = encode_data(Timestamp(5), 1, &[plain_batch(1, &tenant("a"), &[span])]).unwrap();
+    let applied = fixture.add_entry(entry.clone());
+    assert_eq!(applied.batches, [added(1, 0)]);
+    let stats = fixture.shard.stats();
+    assert_eq!(fixture.shard.apply(LogIndex(1), &entry).unwrap(), Applied::default());
+    assert_eq!(fixture.shard.apply(LogIndex(0), &entry).unwrap(), Applied::default());
+    assert_eq!(fixture.shard.stats(), stats);
+    fixture.shard.pass(LogIndex(9));
+    assert_eq!(fixture.shard.applied(), Some(LogIndex(9)));
+}
+
+#[test]
+fn a_batch_id_is_added_once() {
+    let mut fixture = Fixture::new();
+    let own = tenant("a");
+    let span = simple_span(1, 1, 1, 2);
+    let first = plain_batch(1, &own, std::slice::from_ref(&span));
+    let twice = fixture.add(&[first.clone(), first.clone()]);
+    assert_eq!(twice.batches, [added(1, 0), BatchOutcome::Known]);
+    assert_eq!(fixture.add(&[first]).batches, [BatchOutcome::Known]);
+    let stats = fixture.shard.stats();
+    assert_eq!((stats.batches, stats.spans, stats.batches_known), (1, 1, 2));
+}
+
+#[test]
+fn a_request_sent_again_is_marked_for_a_quarter_of_an_hour_of_log_time() {
+    let mut fixture = Fixture::new();
+    let own = tenant("a");
+    let request = vec![simple_span(1, 1, 1, 2), simple_span(1, 2, 1, 2)];
+    let other = vec![simple_span(1, 3, 1, 2)];
+    let both = batch(1, &own, &[request.clone(), other.clone(), request.clone()]);
+    assert_eq!(fixture.add(&[both]).batches, [added(5, 2)], "within one batch");
+    let again = batch(2, &own, std::slice::from_ref(&request));
+    assert_eq!(fixture.add(&[again]).batches, [added(2, 2)]);
+    assert_eq!(fixture.shard.stats().batches, 1, "a batch of nothing but repeats takes no room");
+
+    let elsewhere = batch(3, &tenant("b"), std::slice::from_ref(&request));
+    assert_eq!(fixture.add(&[elsewhere]).batches, [added(2, 0)], "tenants are apart");
+
+    // The same digest with other rows: what a change of the ring brings. It must not be lost.
+    let mut builder = model::batch::Builder::new(own.clone());
+    builder.begin_request(shard_support::digest(&request));
+    model::testing::tell_spans(&[simple_span(1, 9, 1, 2)], &mut builder);
+    let changed = model::batch::encode(&builder, model::BatchId([9; 16])).into();
+    assert_eq!(fixture.add(&[changed]).batches, [added(1, 0)]);
+
+    fixture.stamp += DIGEST_WINDOW.0 + 1;
+    let late = batch(4, &own, std::slice::from_ref(&request));
+    assert_eq!(fixture.add(&[late]).batches, [added(2, 0)]);
+    assert_eq!(spans_of(&fixture, &request[0]), 4, "what was not recognised is found on reading");
+}
+
+#[test]
+fn log_time_does_not_go_back() {
+    let mut fixture = Fixture::new();
+    let own = tenant("a");
+    fixture.stamp = 500;
+    fixture.add(&[plain_batch(1, &own, &[simple_span(1, 1, 1, 2)])]);
+    fixture.stamp = 400;
+    fixture.add(&[plain_batch(2, &own, &[simple_span(1, 2, 1, 2)])]);
+    assert_eq!(fixture.shard.stamp(), Timestamp(500));
+    assert_eq!(fixture.shard.stats().head_stamp_min, Some(Timestamp(500)));
+}
+
+#[test]
+fn what_is_no_batch_is_refused_on_every_replica_alike() {
+    let mut fixture = Fixture::new();
+    let sound = plain_batch(1, &tenant("a"), &[simple_span(1, 1, 1, 2)]);
+    let mut damaged = sound.to_vec();
+    damaged[20] ^= 1;
+    let applied = fixture.add(&[damaged.into(), sound]);
+    assert!(matches!(applied.batches[0], BatchOutcome::Refused(_)), "{applied:?}");
+    assert_eq!(applied.batches[1], added(1, 0));
+    assert_eq!(fixture.shard.stats().batches_refused, 1);
+}
+
+#[test]
+fn an_entry_that_does_not_verify_changes_nothing() {
+    let fixture = Fixture::new();
+    let batches = [plain_batch(1, &tenant("a"), &[simple_span(1, 1, 1, 2)])];
+    let mut entry = encode_data(Timestamp(5), 1, &batches).unwrap().to_vec();
+    entry[40] ^= 1;
+    let error = fixture.shard.apply(LogIndex(1), &entry.into()).unwrap_err();
+    assert!(error.is_corruption(), "{error:?}");
+    assert_eq!((fixture.shard.applied(), fixture.shard.stamp()), (None, Timestamp(0)));
+}
+
+#[test]
+fn a_purge_takes_one_tenant_and_its_digests() {
+    let mut fixture = Fixture::new();
+    let request = vec![simple_span(1, 1, 1, 2)];
+    fixture.add(&[batch(1, &tenant("a"), std::slice::from_ref(&request))]);
+    fixture.add(&[batch(2, &tenant("b"), std::slice::from_ref(&request))]);
+    fixture.add_entry(encode_purge(Timestamp(9), 1, &tenant("a")));
+    assert_eq!(spans_of(&fixture, &request[0]), 0);
+    assert_eq!(fixture.shard.stats().tenants, 1);
+    assert!(fixture.shard.services(&tenant("a"), &no_limit()).unwrap().value.is_empty());
+    // Sent again after the purge, it is new.
+    let again = batch(3, &tenant("a"), std::slice::from_ref(&request));
+    assert_eq!(fixture.add(&[again]).batches, [added(1, 0)]);
+    assert_eq!(spans_of(&fixture, &request[0]), 1);
+    assert_eq!(fixture.recovered().stats(), fixture.shard.stats());
+}
+
+#[test]
+fn recovery_is_the_live_state() {
+    for seed in 0..5 {
+        let mut generator = Generator::new(seed);
+        let mut random = Random::new(seed);
+        let mut fixture = Fixture::new();
+        let own = tenant("a");
+        let spans: Vec<Span> = (0..40).flat_map(|_| generator.trace()).collect();
+        write_scattered(&mut fixture, &mut generator, &mut random, &own, &spans);
+        let recovered = fixture.recovered();
+        assert_eq!(recovered.stats(), fixture.shard.stats(), "seed {seed}");
+        for trace in traces_of(&spans) {
+            let id = trace[0].trace_id;
+            let found = recovered.trace(&own, id, usize::MAX, &no_limit()).unwrap().unwrap();
+            assert_eq!(found.spans, trace, "seed {seed}");
+        }
+        // What was forgotten or remembered is the same, too.
+        let last = fixture.next_index;
+        let again = batch(u64::MAX, &own, &generator.requests(&spans));
+        let entry = encode_data(Timestamp(fixture.stamp), 1, &[again]).unwrap();
+        let live = fixture.shard.apply(LogIndex(last), &entry).unwrap();
+        assert_eq!(recovered.apply(LogIndex(last), &entry).unwrap(), live, "seed {seed}");
+    }
+}
+
+#[test]
+fn recovery_misses_what_was_purged_too_far() {
+    let mut fixture = Fixture::new();
+    for number in 1..4 {
+        fixture.add(&[plain_batch(number, &tenant("a"), &[simple_span(1, number, 1, 2)])]);
+    }
+    let log = &fixture.log;
+    let upto = LogIndex(2);
+    storage::log::LogEngine::purge(
+        log.as_ref(),
+        shard_support::GROUP,
+        upto,
+        Box::new(|result| result.unwrap()),
+    )
+    .unwrap();
+    let cache = std::sync::Arc::clone(&fixture.cache);
+    let engine = std::sync::Arc::clone(log) as std::sync::Arc<dyn storage::log::LogEngine>;
+    let shard = storage::Shard::new(model::ShardId(1), shard_support::GROUP, engine, cache);
+    let error = shard.recover(None, &mut |_, _| ()).unwrap_err();
+    assert!(error.is_corruption(), "{error}");
+}
+
+#[test]
+fn damage_is_an_error_of_the_reads_that_meet_it() {
+    // Without a cache every read goes to the log.
+    let mut fixture = Fixture::with_cache(0);
+    let own = tenant("a");
+    let (one, two) = (simple_span(1, 1, 1, 2), simple_span(2, 2, 5, 6));
+    let mut large = one.clone();
+    large.attributes = (0..200).map(|key: i64| Attribute::new(&*format!("k{key}"), key)).collect();
+    fixture.add(&[plain_batch(1, &own, std::slice::from_ref(&large))]);
+    fixture.add(&[plain_batch(2, &own, std::slice::from_ref(&two))]);
+    let entry_bytes = {
+        use storage::log::LogEngine;
+        fixture.log.entry(shard_support::GROUP, LogIndex(1)).unwrap().unwrap().len()
+    };
+    for place in [32, 45, 200, entry_bytes - 10] {
+        fixture.log.damage(LogIndex(1), place);
+        let shard = &fixture.shard;
+        let error = shard.trace(&own, one.trace_id, 10, &no_limit()).unwrap_err();
+        assert!(error.is_corruption(), "byte {place}: {error:?}");
+        assert!(error.to_string().contains("entry 1 of group 7"), "{error}");
+        assert_eq!(
+            shard.trace(&own, two.trace_id, 10, &no_limit()).unwrap().unwrap().spans,
+            [two.clone()],
+            "the rest is served"
+        );
+    }
+}
+
+#[test]
+fn names_come_from_everything_that_is_there() {
+    let mut generator = Generator::new(77);
+    let mut random = Random::new(77);
+    let mut fixture = Fixture::new();
+    let own = tenant("a");
+    let spans: Vec<Span> = (0..30).flat_map(|_| generator.trace()).collect();
+    write_scattered(&mut fixture, &mut generator, &mut random, &own, &spans);
+    let shard = &fixture.shard;
+    let services = shard.services(&own, &no_limit()).unwrap();
+    assert_eq!(services.value, spans.iter().map(effective::span_service).collect());
+    let operation =
+        |span: &Span| Operation { name: effective::span_operation(span), kind: span.kind };
+    let all = shard.operations(&own, None, &no_limit()).unwrap();
+    assert_eq!(all.value, spans.iter().map(operation).collect());
+    for service in &services.value {
+        let found = shard.operations(&own, Some(service), &no_limit()).unwrap();
+        let of_service = spans.iter().filter(|span| effective::span_service(span) == *service);
+        assert_eq!(found.value, of_service.map(operation).collect());
+    }
+    let mut keys = std::collections::BTreeSet::new();
+    let mut values = std::collections::BTreeSet::new();
+    for span in &spans {
+        for scope in AttributeScope::PLACES {
+            model::query::field::any_attribute(scope, span, &mut |attribute| {
+                let form = model::string_form::string_form(attribute.value.as_ref());
+                keys.insert((scope, attribute.key.clone()));
+                values.insert((scope, attribute.key.clone(), Text::from(form)));
+                false
+            });
+        }
+    }
+    assert!(keys.len() < SUGGESTIONS_MAX);
+    let found = shard.keys(&own, &Text::EMPTY, &no_limit()).unwrap();
+    assert_eq!((&found.value, found.completeness.sampled), (&keys, false));
+    let found = shard.keys(&own, &"http".into(), &no_limit()).unwrap();
+    let prefixed = keys.iter().filter(|(_, key)| key.as_bytes().starts_with(b"http"));
+    assert_eq!(found.value, prefixed.cloned().collect());
+    for (scope, key) in &keys {
+        let found = shard.values(&own, *scope, key, &Text::EMPTY, &no_limit()).unwrap();
+        let of_key = values.iter().filter(|(s, k, _)| s == scope && k == key);
+        assert_eq!(found.value, of_key.map(|(.., form)| form.clone()).collect(), "{scope:?} {key}");
+    }
+}

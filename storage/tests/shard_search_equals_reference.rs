@@ -1,0 +1,225 @@
+//! QRY-1: search, figures and traces of a shard equal `model`'s reference evaluation over the
+//! distinct spans, wherever a trace's spans lie and however often they were sent.
+#![cfg(test)]
+
+mod shard_support;
+
+use std::ops::ControlFlow;
+
+use model::query::{Cursor, Order, OrderKey, SpanPredicate, TracePredicate, TraceQuery, evaluate};
+use model::store::{Detail, Hit, Revision, SearchEnd};
+use model::summary::summarize;
+use model::testing::{Generator, Random};
+use model::{Span, Tenant, TimeRange, query, trace};
+use shard_support::{Fixture, bytes_limit, no_limit, traces_of, write_scattered};
+use storage::Shard;
+
+/// A shard with scattered spans of `trace_count` traces, another tenant's among them, and the
+/// distinct spans of each trace.
+fn scattered(seed: u64, trace_count: usize) -> (Fixture, Generator, Vec<Vec<Span>>, Tenant) {
+    let mut generator = Generator::new(seed);
+    let mut random = Random::new(seed ^ 0xfeed);
+    // A cache that holds next to nothing finds the same as one that holds everything.
+    let mut fixture = Fixture::with_cache(*random.pick(&[1 << 12, 1 << 16, 1 << 22]));
+    let mut spans: Vec<Span> = (0..trace_count).flat_map(|_| generator.trace()).collect();
+    generator.shuffle(&mut spans);
+    let tenant = shard_support::tenant("own");
+    let (early, late) = spans.split_at(spans.len() / 2);
+    let others: Vec<Span> = (0..3).flat_map(|_| generator.trace()).collect();
+    write_scattered(&mut fixture, &mut generator, &mut random, &tenant, early);
+    let other = shard_support::tenant("other");
+    write_scattered(&mut fixture, &mut generator, &mut random, &other, &others);
+    write_scattered(&mut fixture, &mut generator, &mut random, &tenant, late);
+    (fixture, generator, traces_of(&spans), tenant)
+}
+
+fn search(
+    shard: &Shard,
+    tenant: &Tenant,
+    query: &TraceQuery,
+    detail: Detail,
+) -> (Vec<Hit>, SearchEnd) {
+    let mut hits = Vec::new();
+    let end = shard.search(tenant, query, detail, &no_limit(), &mut |hit| {
+        hits.push(hit);
+        ControlFlow::Continue(())
+    });
+    (hits, end.unwrap())
+}
+
+fn expected(query: &TraceQuery, traces: &[Vec<Span>]) -> Vec<(OrderKey, usize)> {
+    evaluate(query, traces.iter().map(Vec::as_slice))
+}
+
+fn assert_equal(hits: &[Hit], expected: &[(OrderKey, usize)], traces: &[Vec<Span>], what: &str) {
+    let keys: Vec<_> = hits.iter().map(|hit| hit.key).collect();
+    let expected_keys: Vec<_> = expected.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, expected_keys, "{what}");
+    for (hit, (_, number)) in hits.iter().zip(expected) {
+        assert_eq!(hit.summary, summarize(&traces[*number]), "{what}");
+    }
+}
+
+#[test]
+fn made_up_queries_find_what_the_reference_finds() {
+    for seed in 0..6 {
+        let (fixture, mut generator, traces, tenant) = scattered(seed, 40);
+        let spans = traces.concat();
+        for number in 0..100 {
+            let query = generator.trace_query(&spans);
+            let what = format!("seed {seed}, query {number}: {query:?}");
+            let (hits, end) = search(&fixture.shard, &tenant, &query, Detail::Summary);
+            assert_equal(&hits, &expected(&query, &traces), &traces, &what);
+            assert!(end.completeness.is_complete() && end.moved.is_empty(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn every_field_and_order_pages_to_the_reference() {
+    for seed in 100..102 {
+        let (fixture, mut generator, traces, tenant) = scattered(seed, 44);
+        let spans = traces.concat();
+        let mut random = Random::new(seed);
+        for field in generator.every_field(&spans) {
+            let test = generator.value_test(&field, &spans);
+            let mut predicate = SpanPredicate::Field(field, test);
+            if random.one_in(3) {
+                predicate = SpanPredicate::Not(Box::new(predicate));
+            }
+            for order in Order::ALL {
+                let mut query = TraceQuery {
+                    window: generator.window(&spans),
+                    predicate: TracePredicate::HasSpan(predicate.clone()),
+                    order,
+                    limit: u32::MAX,
+                    cursor: None,
+                };
+                let what = format!("seed {seed}: {query:?}");
+                let whole = expected(&query, &traces);
+                query.limit = u32::try_from(whole.len() / 11 + 1).unwrap();
+                let mut paged = Vec::new();
+                loop {
+                    let (hits, end) = search(&fixture.shard, &tenant, &query, Detail::Summary);
+                    assert!(hits.len() <= query.limit as usize, "{what}");
+                    paged.extend(hits);
+                    assert!(paged.len() <= whole.len(), "{what}");
+                    query.cursor = end.cursor;
+                    if query.cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_equal(&paged, &whole, &traces, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn hits_carry_the_trace_that_lookup_returns() {
+    let (fixture, _, traces, tenant) = scattered(200, 40);
+    let query = TraceQuery {
+        window: TimeRange::ALL,
+        predicate: TracePredicate::True,
+        order: Order::MostSpans,
+        limit: 1_000,
+        cursor: None,
+    };
+    let (hits, _) = search(&fixture.shard, &tenant, &query, Detail::Trace { spans_max: 3 });
+    assert_eq!(hits.len(), traces.len());
+    for (hit, (_, number)) in hits.iter().zip(expected(&query, &traces)) {
+        let spans = &traces[number];
+        let id = spans[0].trace_id;
+        let shard = &fixture.shard;
+        assert_eq!(hit.trace, trace::assemble(id, spans.clone(), 3));
+        let whole = shard.trace(&tenant, id, usize::MAX, &no_limit()).unwrap().unwrap();
+        assert_eq!(whole.spans, *spans);
+        let columns = shard.trace_columns(&tenant, id, &no_limit()).unwrap().unwrap();
+        let revision = Revision { parts: columns.revision.parts, ..columns.revision.clone() };
+        assert!(revision.parts > 0 && revision.shard == 3 && revision.applied > 0);
+        assert_eq!(columns, trace::columns(spans, revision));
+        // TEN-1
+        let other = shard_support::tenant("other");
+        assert_eq!(shard.trace(&other, id, 10, &no_limit()).unwrap(), None);
+        assert_eq!(shard.trace_columns(&other, id, &no_limit()).unwrap(), None);
+    }
+}
+
+#[test]
+fn figures_equal_the_reference() {
+    for seed in 300..304 {
+        let (fixture, mut generator, traces, tenant) = scattered(seed, 50);
+        let spans = traces.concat();
+        let slices = || traces.iter().map(Vec::as_slice);
+        for number in 0..60 {
+            let query = generator.aggregate_query(&spans);
+            let answer = fixture.shard.aggregate(&tenant, &query, &no_limit()).unwrap();
+            let what = format!("seed {seed}, query {number}: {query:?}");
+            assert_eq!(answer.value, query::aggregate(&query, slices()), "{what}");
+            assert!(answer.completeness.is_complete());
+            let answer = fixture.shard.dependencies(&tenant, query.window, &no_limit()).unwrap();
+            assert_eq!(answer.value, query::dependencies(query.window, slices()), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_spent_budget_leaves_an_exact_beginning() {
+    let (fixture, mut generator, traces, tenant) = scattered(400, 80);
+    let spans = traces.concat();
+    let (mut ended, mut found_some) = (0, 0);
+    for round in 0..60_u64 {
+        let mut query = generator.trace_query(&spans);
+        query.limit = 1_000;
+        let whole = expected(&query, &traces);
+        let mut hits = Vec::new();
+        let budget = bytes_limit(1 << (10 + round % 14));
+        let end = fixture.shard.search(&tenant, &query, Detail::Summary, &budget, &mut |hit| {
+            hits.push(hit);
+            ControlFlow::Continue(())
+        });
+        let end = end.unwrap();
+        assert_equal(&hits, &whole[..hits.len()], &traces, &format!("{query:?}"));
+        if end.completeness.exhausted.is_some() {
+            ended += 1;
+            found_some += usize::from(!hits.is_empty());
+            assert_eq!(end.cursor.map(|cursor| cursor.last), hits.last().map(|hit| hit.key));
+        } else {
+            assert_eq!(hits.len(), whole.len());
+        }
+    }
+    assert!(ended > 5 && found_some > 0, "{ended} {found_some}");
+}
+
+#[test]
+fn a_caller_that_has_enough_is_heard_and_a_cursor_tells_what_moved() {
+    let (mut fixture, _, traces, tenant) = scattered(500, 30);
+    let mut query = TraceQuery {
+        window: TimeRange::ALL,
+        predicate: TracePredicate::True,
+        order: Order::Oldest,
+        limit: 1_000,
+        cursor: None,
+    };
+    let mut count = 0;
+    let end = fixture.shard.search(&tenant, &query, Detail::Summary, &no_limit(), &mut |_| {
+        count += 1;
+        if count == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(count, 4);
+    query.cursor = end.unwrap().cursor;
+    let (hits, end) = search(&fixture.shard, &tenant, &query, Detail::Summary);
+    assert_eq!(hits.len(), traces.len() - 4);
+    assert!(end.moved.is_empty());
+    fixture.add(&[shard_support::plain_batch(99, &shard_support::tenant("other"), &traces[0])]);
+    let (hits, end) = search(&fixture.shard, &tenant, &query, Detail::Summary);
+    assert_eq!((hits.len(), end.moved.len()), (traces.len() - 4, 1));
+    let cursor = Cursor { last: hits.last().unwrap().key, applied: Vec::new() };
+    let (hits, end) = search(
+        &fixture.shard,
+        &tenant,
+        &TraceQuery { cursor: Some(cursor), ..query },
+        Detail::Summary,
+    );
+    assert!(hits.is_empty() && end.cursor.is_none());
+}
