@@ -87,8 +87,15 @@ fuzz: prepare ## the fuzz bodies of the tests over SKUA_FUZZ_CASES inputs each
 	cargo test $(WHOLE) --no-fail-fast fuzz
 
 .PHONY: bench
-bench: prepare ## the benchmarks; ARGS="..." goes to them
-	@$(ENVIRONMENT); cargo bench --workspace --locked $(ARGS)
+bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results in bench/results
+	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-bench
+	@$(ENVIRONMENT); cargo bench --locked --package skua-api --bench walker
+	@cd "$(TARGET_DIR)/release" && here="$$PWD" && cd "$(CURDIR)" && \
+	"$$here/micro" $(ARGS) && \
+	"$$here/start" --skua "$$here/skua" $(ARGS) && \
+	"$$here/ingest" --skua "$$here/skua" --spans 1000000 $(ARGS) && \
+	"$$here/ingest" --skua "$$here/skua" --small $(ARGS) && \
+	"$$here/query" --skua "$$here/skua" $(ARGS)
 
 .PHONY: help
 help: ## this list

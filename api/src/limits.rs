@@ -27,9 +27,9 @@ pub const REQUEST_GROUPS_MAX: usize = 100_000;
 
 // One span. What is over these limits is rejected alone; its neighbours are kept.
 
-/// Largest span: all that a default gRPC client could send in one message. A batch closes at
-/// about 1 MiB, so a span like this travels alone.
-pub const SPAN_BYTES_MAX: usize = 4 * MIB;
+/// Largest span: SDKs with default limits stay a hundred times below. With the groups above it,
+/// it must fit an entry of the log.
+pub const SPAN_BYTES_MAX: usize = MIB;
 /// Most attributes of a span, those of its events and links included: twice what an SDK with
 /// default limits (128 attributes, 128 events and links of 128 attributes each) can produce.
 pub const SPAN_ATTRIBUTES_MAX: usize = 65_536;
@@ -77,7 +77,7 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may take to send the head of a request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that says nothing at all is kept before its first byte.
-pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often an idle HTTP/2 connection is asked whether it is still there.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a stopping server waits for requests at work.
@@ -93,9 +93,9 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 /// Most requests at work on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 256;
 /// Receive window of an HTTP/2 stream: a usual request fits without waiting for the peer.
-pub const STREAM_WINDOW_BYTES: u32 = MIB as u32;
+pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// Receive window of an HTTP/2 connection.
-pub const CONNECTION_WINDOW_BYTES: u32 = 4 * MIB as u32;
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Largest head of an HTTP/1 request.
 pub const HEADER_BYTES_MAX: usize = 64 * KIB;
 

@@ -125,7 +125,7 @@ impl<S, A> fmt::Debug for ApiState<S, A> {
 #[derive(Debug)]
 pub struct Bound {
     config: ApiConfig,
-    listeners: Doors<TcpListener>,
+    listeners: Doors<Arc<TcpListener>>,
     addresses: Doors<SocketAddr>,
 }
 
@@ -136,7 +136,7 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
-            Ok((listener, address))
+            Ok((Arc::new(listener), address))
         };
         bound.await.map_err(|source| BindError { door, address, source })
     };
@@ -167,6 +167,16 @@ impl Bound {
     /// Where each door is.
     pub fn addresses(&self) -> Doors<SocketAddr> {
         self.addresses
+    }
+
+    /// Serves the health port alone, for as long as the future is polled: a node that reads its
+    /// log is alive, and says that it is not ready.
+    pub fn serve_health<A: ClusterAdmin>(
+        &self,
+        admin: A,
+    ) -> impl Future<Output = ()> + Send + use<A> {
+        let listener = Arc::clone(&self.listeners.health);
+        accept(listener, health_router(admin), CancellationToken::new())
     }
 
     /// Serves until `shutdown` is cancelled and the requests at work are done.
@@ -221,7 +231,7 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
 }
 
 /// Accepts connections until told to stop, then waits for those at work.
-async fn accept(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+async fn accept(listener: Arc<TcpListener>, router: Router, shutdown: CancellationToken) {
     let connections_max = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let server = server();
     let mut connections = Tasks::default();

@@ -14,6 +14,12 @@ pub enum Error {
         /// What is full.
         what: &'static str,
     },
+    /// The shard's state machine refuses it, now and on every replica.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
     /// The outcome is unknown: it may have happened, it may still happen, it may never.
     #[error("the outcome is unknown: {reason}")]
     Unknown {
@@ -26,6 +32,7 @@ impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy { what } => Self::Overloaded { what, retry_after_ms: RETRY_AFTER_MS },
+            Error::Refused { reason } => Self::Invalid { what: reason },
             Error::Unknown { .. } => {
                 Self::Unavailable { what: error.to_string(), retry_after_ms: RETRY_AFTER_MS }
             }

@@ -79,3 +79,20 @@ async fn a_node_over_a_log_on_a_disk_conforms_also_after_a_restart() {
         store.drain().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_what_is_on_its_way() {
+    let log: Arc<dyn LogEngine> = Arc::new(MemoryLog::new());
+    let tenant = model::Tenant::default();
+    for start in 0..20 {
+        let store = coordinator(&log, Path::new("."), start);
+        let spans = model::testing::Generator::new(u64::from(start)).spans(50);
+        let writing = model::testing::write_spans(&store, &tenant, &spans);
+        let (written, ()) = tokio::join!(writing, store.drain());
+        written.unwrap();
+        assert!(matches!(
+            model::ClusterAdmin::readiness(&store),
+            model::admin::Readiness::NotReady(_)
+        ));
+    }
+}

@@ -262,7 +262,7 @@ pub struct TraceColumns {
     pub services: Vec<Text>,
     /// Distinct effective operations.
     pub operations: Vec<Text>,
-    /// Which state of the trace this is; see `design` 6.7.
+    /// Which state of the trace this is.
     pub revision: Revision,
 }
 

@@ -80,6 +80,7 @@ async fn run_node(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let coordinator = tokio::select! {
         coordinator = open_store(config, data, &clock) => coordinator?,
+        () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
@@ -194,6 +195,20 @@ fn metrics_text(metrics: &Metrics, coordinator: &Coordinator) -> api::admin::Met
         coordinator.publish_metrics();
         metrics.render()
     })
+}
+
+/// A node that is reading its log.
+#[derive(Debug, Clone)]
+struct Starting;
+
+impl ClusterAdmin for Starting {
+    async fn status(&self) -> ClusterStatus {
+        ClusterStatus { nodes: Vec::new(), shards: Vec::new() }
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::NotReady("the node is reading its log".to_owned())
+    }
 }
 
 /// The coordinator's view of the cluster, and what only the wiring knows: where this node listens,

@@ -58,7 +58,7 @@ pub(crate) fn first_step(config: &NodeConfig, ports: Ports, program: &str) -> St
     } else {
         format!(" --to {}", SocketAddr::new(host, ports.otlp_grpc))
     };
-    format!("{program} load {FIRST_RECORDING}{to}")
+    format!("{program} load {FIRST_RECORDING} --shift-to-now{to}")
 }
 
 /// An address at which this machine reaches what listens on `address`.
@@ -79,7 +79,10 @@ mod tests {
         let config = NodeConfig::default();
         let text = banner(&config, config.ports, "skua");
         assert!(text.contains("UI and queries   http://127.0.0.1:16686\n"), "{text}");
-        assert!(text.contains("\nTry: skua load bench/data/hipster-20k.pb.zst\n"), "{text}");
+        assert!(
+            text.contains("\nTry: skua load bench/data/hipster-20k.pb.zst --shift-to-now\n"),
+            "{text}"
+        );
         assert!(!text.contains("WARNING"), "{text}");
     }
 
@@ -89,7 +92,9 @@ mod tests {
         let config = NodeConfig { listen_address, ..NodeConfig::default() };
         let text = banner(&config, Ports { otlp_grpc: 7, ..config.ports }, "./skua");
         assert!(text.contains("http://[::1]:16686\n"), "{text}");
-        assert!(text.contains("Try: ./skua load bench/data/hipster-20k.pb.zst --to [::1]:7\n"));
+        assert!(text.contains(
+            "Try: ./skua load bench/data/hipster-20k.pb.zst --shift-to-now --to [::1]:7\n"
+        ));
         assert!(text.contains("WARNING: open access on ::"), "{text}");
     }
 }

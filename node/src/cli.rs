@@ -11,7 +11,10 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcom
 use clap_complete::Shell;
 
 use crate::config::settings::SETTINGS;
+use crate::config::wrap;
 
+/// Columns of a flag's text in `--help`, which stands ten columns in.
+const HELP_COLUMNS: usize = 86;
 /// Where `status` looks unless told otherwise.
 const NODE_URL: &str = "http://127.0.0.1:16686";
 /// Where `health` looks unless told otherwise.
@@ -23,7 +26,9 @@ const HEALTH_URL: &str = "http://127.0.0.1:13133";
 /// ./skua-data, OTLP on ports 4317 (gRPC) and 4318 (HTTP), the UI on port 16686, all of them for
 /// this machine only.
 #[derive(Debug, Parser)]
-#[command(name = "skua", version = crate::build_info::VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "skua", bin_name = "skua", version = crate::build_info::VERSION)]
+#[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
+#[command(override_usage = "skua [FLAGS OF SERVE]\n       skua <COMMAND>")]
 #[command(after_help = "Exit codes: 0 success, 1 failure, 2 bad usage or configuration.")]
 pub struct Cli {
     /// What to do.
@@ -37,18 +42,20 @@ pub struct Cli {
 /// What skua can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start a node and run it until it is told to stop.
+    /// Start a node and run it until it is told to stop
     ///
     /// Every flag can also be given in the environment (--ui-port as SKUA_UI_PORT) and in a YAML
     /// file (ui-port: 16686). Flags win over the environment, the environment over the file. The
     /// first SIGTERM or SIGINT stops the node in good order: it says that it is not ready, finishes
     /// what it has begun and syncs its data. A second one stops it at once; what was acknowledged
     /// is on disk either way.
+    #[command(verbatim_doc_comment)]
     Serve(SettingFlags),
-    /// Send recorded traces to a node.
+    /// Send recorded traces to a node
     ///
     /// Reads recordings of OpenTelemetry requests, protobuf or JSON, plain or compressed with
     /// Zstandard, and sends them over OTLP as a collector would.
+    #[command(verbatim_doc_comment)]
     Load(LoadArguments),
     /// Show the nodes and shards of a cluster as one of its nodes sees them.
     Status(StatusArguments),
@@ -74,15 +81,17 @@ pub enum Command {
 /// What can be done with a configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print every setting with its value and where the value came from.
+    /// Print every setting with its value and where the value came from
     ///
     /// The output is a configuration file that gives the same values again. Takes the flags of
     /// `skua serve`.
+    #[command(verbatim_doc_comment)]
     Print(SettingFlags),
-    /// Check the configuration without starting a node; exit code 2 if it cannot be used.
+    /// Check the configuration without starting a node; exit code 2 if it cannot be used
     ///
     /// Every problem is reported, each with the file and line, the variable or the flag it came
     /// from. Takes the flags of `skua serve`.
+    #[command(verbatim_doc_comment)]
     Validate(SettingFlags),
 }
 
@@ -102,7 +111,8 @@ pub struct LoadArguments {
     #[arg(long, value_name = "SPANS", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
     /// How often to send the recordings.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
     /// Give every trace and span a new id, so that repeats are not dropped as repeats.
     #[arg(long)]
@@ -110,6 +120,16 @@ pub struct LoadArguments {
     /// Move all times so that the latest span ends now.
     #[arg(long)]
     pub shift_to_now: bool,
+    /// Connections to send over.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub connections: u32,
+    /// Spans in a request; 0 sends requests as they were recorded.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub spans_per_request: u32,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Form of a recording.
@@ -177,7 +197,7 @@ impl Args for SettingFlags {
                 .long(setting.key)
                 .value_name(setting.value_name)
                 .hide(setting.hidden)
-                .help(help.replace('`', ""));
+                .help(wrap(&help.replace('`', ""), HELP_COLUMNS));
             command.arg(if setting.is_switch() {
                 arg.num_args(0..=1).require_equals(true).default_missing_value("true")
             } else {

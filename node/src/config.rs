@@ -27,6 +27,7 @@ pub use self::error::{ConfigError, Problem};
 pub use self::file::FileLayer;
 pub use self::print::to_yaml;
 pub use self::reference::reference;
+pub(crate) use self::reference::wrap;
 pub use self::resolve::{Loaded, Origin, Sources, resolve};
 use crate::cli::SettingFlags;
 use crate::files;

@@ -47,6 +47,12 @@ pub(crate) fn random_bytes() -> anyhow::Result<[u8; 16]> {
     Ok(bytes)
 }
 
+/// Bytes that an ordinary user may still write to the file system at a path.
+pub(crate) fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let stats = rustix::fs::statvfs(path)?;
+    Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+}
+
 /// What this machine is called.
 pub(crate) fn host_name() -> String {
     let bytes = read_at_most(Path::new("/proc/sys/kernel/hostname"), HOST_NAME_BYTES_MAX);

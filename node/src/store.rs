@@ -37,15 +37,9 @@ pub(crate) fn open_parts(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<CoordinatorParts> {
     let started = clock.monotonic();
-    let env: Arc<dyn Env> = Arc::new(OsEnv::new());
-    let meta = identity(config, directory)?;
+    let env: Arc<dyn Env> = Arc::new(OsEnv::with_free_bytes(files::free_bytes));
     let log = open_log(&env, directory, clock)?;
-    ensure!(
-        meta.is_known || log.groups().is_empty(),
-        "{} holds a log, but db/ beside it does not know whose it is",
-        directory.display()
-    );
-    let meta = meta.value;
+    let meta = identity(config, directory, !log.groups().is_empty())?;
     let cache = Arc::new(DecodedCache::default());
     let mut groups = Vec::new();
     for number in 0..meta.shard_count {
@@ -84,17 +78,16 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-struct Identity {
-    value: NodeMeta,
-    /// Whether the directory knew it before this start.
-    is_known: bool,
-}
-
 /// Who the node is, according to its directory; a new directory gets a new identity.
-fn identity(config: &NodeConfig, directory: &Path) -> anyhow::Result<Identity> {
+fn identity(config: &NodeConfig, directory: &Path, has_entries: bool) -> anyhow::Result<NodeMeta> {
     let kv = RocksKv::open(&directory.join("db"))
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
-    let is_known = NodeMeta::load(&kv)?.is_some();
+    // Checked before anything is written: a second start must meet the same refusal.
+    ensure!(
+        NodeMeta::load(&kv)?.is_some() || !has_entries,
+        "{} holds a log, but db/ beside it does not know whose it is",
+        directory.display()
+    );
     let fresh = NodeMeta {
         cluster_id: files::random_bytes()?,
         node_id: files::random_bytes()?,
@@ -109,7 +102,7 @@ fn identity(config: &NodeConfig, directory: &Path) -> anyhow::Result<Identity> {
             "the data directory keeps the number of shards it was created with"
         );
     }
-    Ok(Identity { value, is_known })
+    Ok(value)
 }
 
 fn open_log(

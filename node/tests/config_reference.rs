@@ -1,7 +1,7 @@
 //! `docs/operations/configuration.md` says what the table of settings says.
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test -p skua-node --test config_reference` writes it anew; review the
-//! difference as code.
+//! `UPDATE_GOLDENFILES=1 cargo test -p skua-node --test config_reference` writes it anew; review
+//! the difference as code.
 #![cfg(test)]
 
 use std::path::Path;

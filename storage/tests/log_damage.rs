@@ -253,11 +253,13 @@ proptest! {
 }
 
 #[test]
-fn seeded_bytes_decode_to_an_answer() {
+#[expect(clippy::disallowed_methods, reason = "the number of fuzz cases comes from outside")]
+fn fuzz_seeded_bytes_decode_to_an_answer() {
     let (number, sample) = sample_segment();
     decode_anything(number, &sample);
     let mut random = Random(6);
-    for _ in 0..2_000 {
+    let cases = std::env::var("SKUA_FUZZ_CASES").ok().and_then(|text| text.parse().ok());
+    for _ in 0..cases.unwrap_or(2_000) {
         // Pieces of a real segment in any order: more frames survive than in noise.
         let mut bytes = Vec::new();
         while random.below(4) > 0 {

@@ -8,8 +8,8 @@
 //! The walk is iterative (a trace may be one chain of a million spans) and starts at roots, so
 //! spans on a cycle are left alone.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use model::{AttributeValue, Duration, Resource, SpanId, Text, Timestamp};
 
@@ -64,12 +64,12 @@ struct Skew<'a> {
 #[derive(Debug, Default)]
 struct Forest {
     roots: Vec<usize>,
-    children: HashMap<usize, Vec<usize>>,
+    children: BTreeMap<usize, Vec<usize>>,
 }
 
 impl Forest {
     fn build(trace: &mut EditableTrace) -> Self {
-        let mut rows: HashMap<SpanId, usize> = HashMap::with_capacity(trace.spans.len());
+        let mut rows: BTreeMap<SpanId, usize> = BTreeMap::new();
         let mut members = Vec::with_capacity(trace.spans.len());
         for (row, editable) in trace.spans.iter_mut().enumerate() {
             match rows.entry(editable.span.span_id) {

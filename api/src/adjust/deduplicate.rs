@@ -4,7 +4,7 @@
 //! attributes of resource and scope, and the span itself. Spans that differ in a scope's name
 //! or a schema URL alone are one span to Jaeger. Runs after sorting, which makes orders equal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use model::SpanId;
@@ -16,13 +16,13 @@ use super::{EditableSpan, EditableTrace};
 
 /// Drops repeats.
 pub fn deduplicate_spans(trace: &mut EditableTrace) {
-    let mut counts: HashMap<SpanId, u32> = HashMap::with_capacity(trace.spans.len());
+    let mut counts: BTreeMap<SpanId, u32> = BTreeMap::new();
     for editable in &trace.spans {
         *counts.entry(editable.span.span_id).or_default() += 1;
     }
     // Only spans of one id can be equal, and ids hardly ever repeat.
     let repeats = |id: &SpanId| counts.get(id).is_some_and(|count| *count > 1);
-    let mut seen: HashSet<u128> = HashSet::new();
+    let mut seen: BTreeSet<u128> = BTreeSet::new();
     let mut bytes = Bytes::default();
     let (resources, scopes) = (&trace.resources, &trace.scopes);
     trace.spans.retain(|editable| {

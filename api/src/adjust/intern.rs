@@ -1,7 +1,7 @@
 //! Numbers distinct shared values by first appearance: by address first (cheap and usual), then
 //! by content.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub(super) trait ContentHash: Eq {
 #[derive(Debug)]
 pub(super) struct Interner<T> {
     values: Vec<Arc<T>>,
-    by_address: HashMap<*const T, usize>,
-    by_content: HashMap<u64, Vec<usize>>,
+    by_address: BTreeMap<*const T, usize>,
+    by_content: BTreeMap<u64, Vec<usize>>,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), by_address: HashMap::new(), by_content: HashMap::new() }
+        Self { values: Vec::new(), by_address: BTreeMap::new(), by_content: BTreeMap::new() }
     }
 }
 

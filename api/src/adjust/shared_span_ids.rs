@@ -4,7 +4,7 @@
 //! own and becomes the child of the client's side; spans that named the shared id as their
 //! parent were made on the server's side and follow it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use model::SpanId;
 use model::span::{ParentId, SpanKind};
@@ -16,13 +16,13 @@ const TOO_MANY_SPANS: &str = "cannot assign unique span ID, too many spans in th
 /// Gives each server span that shares its id with a client span an unused id.
 pub fn separate_shared_span_ids(trace: &mut EditableTrace) {
     // Which ids are taken, and whether by a client span.
-    let mut by_client: HashMap<SpanId, bool> = HashMap::with_capacity(trace.spans.len());
+    let mut by_client: BTreeMap<SpanId, bool> = BTreeMap::new();
     for editable in &trace.spans {
         let is_client = editable.span.kind == SpanKind::CLIENT;
         *by_client.entry(editable.span.span_id).or_default() |= is_client;
     }
 
-    let mut moved: HashMap<SpanId, SpanId> = HashMap::new();
+    let mut moved: BTreeMap<SpanId, SpanId> = BTreeMap::new();
     let mut last_given = 0;
     for editable in &mut trace.spans {
         let span = &mut editable.span;
@@ -52,7 +52,7 @@ pub fn separate_shared_span_ids(trace: &mut EditableTrace) {
 
 /// The next id, counted from one, that the trace did not have. Ends after at most as many
 /// steps in all as the trace has ids.
-fn next_unused(last_given: &mut u64, taken: &HashMap<SpanId, bool>) -> Option<SpanId> {
+fn next_unused(last_given: &mut u64, taken: &BTreeMap<SpanId, bool>) -> Option<SpanId> {
     loop {
         *last_given = last_given.checked_add(1)?;
         let id = SpanId(last_given.to_be_bytes());

@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use model::Duration;
 use tonic::Code;
 
-use super::Accepted;
+use super::{Accepted, Refused};
 use crate::error::ApiError;
 
 /// How a write request came in.
@@ -41,22 +41,22 @@ impl Protocol {
 /// Counts one write request and what became of it.
 pub fn record(
     protocol: Protocol,
-    result: &Result<Accepted, ApiError>,
+    result: &Result<Accepted, Refused>,
     body_bytes: usize,
     took: Duration,
 ) {
     let name = protocol.name();
-    let code = result.as_ref().err().map_or(Code::Ok, |error| error.answer().code);
+    let code = result.as_ref().err().map_or(Code::Ok, |refused| refused.error.answer().code);
     let code = code_name(code);
     counter!("skua_ingest_requests_total", "protocol" => name, "code" => code).increment(1);
     counter!("skua_ingest_bytes_total", "protocol" => name).increment(body_bytes as u64);
     histogram!("skua_ingest_request_seconds", "protocol" => name).record(took.0 as f64 / 1e9);
     let (accepted, rejected, refused) = match result {
         Ok(accepted) => (accepted.spans, accepted.rejected, 0),
-        Err(ApiError::AllRejected(rejected)) => (0, rejected.count(), 0),
-        // How many spans a refused request held is known only where the whole of it was looked
-        // at; the request itself is counted by its code.
-        Err(_) => (0, 0, 1),
+        Err(Refused { error: ApiError::AllRejected(rejected), .. }) => (0, rejected.count(), 0),
+        // Known only where the whole request was looked at; the request itself is counted by
+        // its code.
+        Err(refused) => (0, 0, refused.spans),
     };
     for (outcome, spans) in [("accepted", accepted), ("rejected", rejected), ("refused", refused)] {
         if spans > 0 {

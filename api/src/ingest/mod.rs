@@ -13,4 +13,4 @@ mod receiver;
 pub use admission::{Admission, Admitted, Overload, overload_retry};
 pub use body::{BodyError, Encoding};
 pub use metrics::{Protocol, record};
-pub use receiver::{Accepted, Format, Receiver, WriteRequest};
+pub use receiver::{Accepted, Format, Receiver, Refused, WriteRequest};

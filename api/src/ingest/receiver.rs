@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use model::store::RequestDigest;
@@ -50,6 +49,21 @@ pub struct Accepted {
     pub rejected: u64,
     /// Why, in words; empty if none was.
     pub message: String,
+}
+
+/// A write request was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: ApiError,
+    /// How many spans it held, as far as it was looked at; for the metrics.
+    pub spans: u64,
+}
+
+impl<E: Into<ApiError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), spans: 0 }
+    }
 }
 
 /// Takes write requests for a store. Cloning shares.
@@ -101,17 +115,9 @@ impl<S: TraceStore> Receiver<S> {
         &*self.shared.clock
     }
 
-    /// Takes a request: answers when its spans are durable, or after `deadline`.
-    pub async fn receive(
-        &self,
-        request: WriteRequest,
-        deadline: Duration,
-    ) -> Result<Accepted, ApiError> {
-        let received = tokio::time::timeout(deadline, self.append_and_finish(request));
-        received.await.unwrap_or(Err(ApiError::Deadline))
-    }
-
-    async fn append_and_finish(&self, request: WriteRequest) -> Result<Accepted, ApiError> {
+    /// Takes a request and answers when its spans are durable. Whoever stops waiting leaves the
+    /// request in an unknown state: some of it may become visible.
+    pub async fn receive(&self, request: WriteRequest) -> Result<Accepted, Refused> {
         let is_small = match request.encoding {
             Encoding::Identity => request.body.len() <= limits::INLINE_WALK_BYTES_MAX,
             _ => request.body.len() <= limits::INLINE_DECOMPRESSION_BYTES_MAX,
@@ -124,12 +130,14 @@ impl<S: TraceStore> Receiver<S> {
             let appended = task::blocking("walk", move || shared.append(request)).await;
             appended.map_err(|task::Panicked| ApiError::Internal)?
         }?;
+        let spans = appended.spans;
         if let Some(sink) = appended.sink {
-            sink.finish().await?;
+            let finished = sink.finish().await;
+            finished.map_err(|error| Refused { error: error.into(), spans })?;
         }
         let rejected = appended.rejected;
         let message = if rejected.count() > 0 { rejected.to_string() } else { String::new() };
-        Ok(Accepted { spans: appended.spans, rejected: rejected.count(), message })
+        Ok(Accepted { spans, rejected: rejected.count(), message })
     }
 }
 
@@ -145,7 +153,7 @@ struct Appended<K> {
 
 impl<S: TraceStore> Shared<S> {
     /// All the work on a request's bytes; they are gone when this returns.
-    fn append(&self, request: WriteRequest) -> Result<Appended<S::Sink>, ApiError> {
+    fn append(&self, request: WriteRequest) -> Result<Appended<S::Sink>, Refused> {
         let WriteRequest { tenant, body, encoding, format, mut admitted } = request;
         let plain = match encoding {
             Encoding::Identity => body,
@@ -168,9 +176,9 @@ impl<S: TraceStore> Shared<S> {
         let appended = append_rows(&message, &mut sink, &mut plan);
         let (spans, rejected) = (plan.span_count() as u64, *plan.rejected());
         self.plans.give(plan);
-        appended?;
+        appended.map_err(|error| Refused { error, spans })?;
         if spans == 0 && rejected.count() > 0 {
-            return Err(ApiError::AllRejected(rejected));
+            return Err(ApiError::AllRejected(rejected).into());
         }
         admitted.release_bytes();
         let sink = (spans > 0).then_some(sink);
@@ -183,8 +191,10 @@ fn append_rows<K: SpanSink>(message: &[u8], sink: &mut K, plan: &mut Plan) -> Re
     let partitioning =
         Partitioning { of: |id| sink.partition_of(id), count: sink.partition_count() };
     walk::check(message, &partitioning, plan)?;
-    for (partition, size) in plan.parts() {
-        sink.append(partition, size, &mut |visitor| walk::tell(message, plan, partition, visitor))?;
+    for piece in plan.pieces() {
+        sink.append(piece.partition, piece.size, &mut |visitor| {
+            walk::tell_piece(message, plan, &piece, visitor);
+        })?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! out: order and repeats of attributes, odd ids, unknown fields, a status that is present but
 //! empty. Fields at their default value are left out, as every protobuf writer does.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::span::{Event, Link, ParentId, Status};
@@ -46,8 +46,8 @@ fn grouped<'a, G: 'a>(
     write: impl Fn(&G, &mut Writer),
 ) -> Vec<(Vec<u8>, Vec<&'a Span>)> {
     let mut groups: Vec<(Vec<u8>, Vec<&'a Span>)> = Vec::new();
-    let mut by_address: HashMap<usize, usize> = HashMap::new();
-    let mut by_bytes: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut by_address: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut by_bytes: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for span in spans {
         let group = group_of(span);
         let index = *by_address.entry(Arc::as_ptr(group).addr()).or_insert_with(|| {

@@ -10,7 +10,9 @@ use model::TraceStore;
 
 use super::response;
 use crate::error::{ApiError, retry_after_seconds};
-use crate::ingest::{Accepted, Encoding, Format, Protocol, Receiver, WriteRequest, body, record};
+use crate::ingest::{
+    Accepted, Encoding, Format, Protocol, Receiver, Refused, WriteRequest, body, record,
+};
 use crate::limits;
 use crate::tenant::Tenancy;
 
@@ -45,7 +47,9 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
     };
     let started = door.receiver.clock().monotonic();
     let mut body_bytes = 0;
-    let result = take(&door, request, format, &mut body_bytes).await;
+    let taking = take(&door, request, format, &mut body_bytes);
+    let taken = tokio::time::timeout(limits::WRITE_DEADLINE, taking).await;
+    let result = taken.unwrap_or(Err(ApiError::Deadline.into()));
     let took = door.receiver.clock().monotonic().since(started);
     let protocol = match format {
         Format::Protobuf => Protocol::OtlpHttpProtobuf,
@@ -54,7 +58,7 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
     record(protocol, &result, body_bytes, took);
     match result {
         Ok(accepted) => success(&accepted, format),
-        Err(error) => refusal(&error, format),
+        Err(refused) => refusal(&refused.error, format),
     }
 }
 
@@ -74,7 +78,7 @@ async fn take<S: TraceStore>(
     request: Request,
     format: Format,
     body_bytes: &mut usize,
-) -> Result<Accepted, ApiError> {
+) -> Result<Accepted, Refused> {
     let (head, body) = request.into_parts();
     let tenant = door.tenancy.tenant(&head.headers)?;
     let encoding = match head.headers.get(header::CONTENT_ENCODING) {
@@ -82,12 +86,10 @@ async fn take<S: TraceStore>(
         None => Encoding::Identity,
     };
     let mut admitted = door.receiver.admission().enter()?;
-    let reading = body::read(body, limits::REQUEST_BYTES_MAX, |_| None, &mut admitted);
-    let body = tokio::time::timeout(limits::WRITE_DEADLINE, reading).await;
-    let body = body.map_err(|_| ApiError::Deadline)??;
+    let body = body::read(body, limits::REQUEST_BYTES_MAX, |_| None, &mut admitted).await?;
     *body_bytes = body.len();
     let request = WriteRequest { tenant, body, encoding, format, admitted };
-    door.receiver.receive(request, limits::WRITE_DEADLINE).await
+    door.receiver.receive(request).await
 }
 
 fn success(accepted: &Accepted, format: Format) -> Response {

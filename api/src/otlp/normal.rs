@@ -60,12 +60,11 @@ fn winner(message: &'static Message, bytes: &[u8], writer: &mut Writer) {
             _ => last = Some((field, occurrence.payload.to_vec(), occurrence.whole)),
         }
     }
-    match last {
-        Some((field, merged, whole)) => match field.kind {
+    if let Some((field, merged, whole)) = last {
+        match field.kind {
             Kind::One(inner) => nested(field, inner, &merged, writer),
             _ => writer.bytes.extend_from_slice(whole),
-        },
-        None => {}
+        }
     }
 }
 

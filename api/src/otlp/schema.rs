@@ -75,7 +75,10 @@ impl Kind {
 impl fmt::Debug for Message {
     // Message types refer to themselves.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Message").field("fields", &self.fields.len()).finish()
+        formatter
+            .debug_struct("Message")
+            .field("fields", &self.fields.len())
+            .finish_non_exhaustive()
     }
 }
 

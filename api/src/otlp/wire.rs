@@ -282,6 +282,7 @@ impl Writer {
 
     /// Ends a nested message that began at `nested`.
     #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+    #[expect(clippy::needless_pass_by_value, reason = "what is ended cannot be ended again")]
     pub fn end(&mut self, nested: Nested) {
         let mut length = self.bytes.len().saturating_sub(nested.body) as u64;
         let mut prefix = [0_u8; 10];

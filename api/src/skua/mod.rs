@@ -5,7 +5,7 @@
 //!
 //! Every answer about traces says in a header whether it lacks something (QRY-2).
 
-mod cluster;
+mod status;
 mod traces;
 
 use axum::Router;
@@ -16,10 +16,10 @@ use crate::read_context::ReadContext;
 
 /// The routes. Expects the tenant in each request's extensions.
 pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A) -> Router {
-    let cluster =
-        Router::new().route("/api/skua/v1/cluster", get(cluster::cluster::<A>)).with_state(admin);
+    let status =
+        Router::new().route("/api/skua/v1/cluster", get(status::cluster::<A>)).with_state(admin);
     let traces = Router::new()
         .route("/api/skua/v1/traces/{trace_id}", get(traces::raw::<S>))
         .with_state(context);
-    cluster.merge(traces)
+    status.merge(traces)
 }

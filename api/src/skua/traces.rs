@@ -1,10 +1,12 @@
 //! Raw traces: what came in, as OTLP, with no repair and no adjuster between.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{Extensions, HeaderValue, StatusCode, header};
 use model::store::{Completeness, Trace, TraceRequest};
-use model::{TraceId, TraceStore};
+use model::{ShardId, TraceId, TraceStore};
 use serde::Deserialize;
 
 use crate::error::ApiError;
@@ -82,21 +84,21 @@ fn completeness_text(completeness: &Completeness, truncated: Option<u64>) -> Str
     if completeness.is_complete() && truncated.is_none() {
         return "complete".to_owned();
     }
-    let mut text = "partial".to_owned();
-    let numbers = |shards: &std::collections::BTreeSet<model::ShardId>| {
+    let mut parts = vec!["partial".to_owned()];
+    let numbers = |shards: &BTreeSet<ShardId>| {
         shards.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
     if !completeness.missing.is_empty() {
-        text.push_str(&format!("; missing={}", numbers(&completeness.missing)));
+        parts.push(format!("missing={}", numbers(&completeness.missing)));
     }
     if !completeness.stale.is_empty() {
-        text.push_str(&format!("; stale={}", numbers(&completeness.stale)));
+        parts.push(format!("stale={}", numbers(&completeness.stale)));
     }
     if completeness.exhausted.is_some() {
-        text.push_str("; exhausted");
+        parts.push("exhausted".to_owned());
     }
     if let Some(spans) = truncated {
-        text.push_str(&format!("; truncated={spans}"));
+        parts.push(format!("truncated={spans}"));
     }
-    text
+    parts.join("; ")
 }

@@ -33,10 +33,14 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+type Encode<'a> = dyn Fn(&[u8]) -> Vec<u8> + 'a;
+
 async fn assert_stored(node: &Node, message: &[u8]) {
     let (spans, _) = walk(message).unwrap();
     let mut by_trace = std::collections::BTreeMap::<TraceId, Vec<_>>::new();
-    spans.into_iter().for_each(|span| by_trace.entry(span.trace_id).or_default().push(span));
+    for span in spans {
+        by_trace.entry(span.trace_id).or_default().push(span);
+    }
     for (trace_id, mut spans) in by_trace {
         let mut stored = node.spans(trace_id).await;
         spans.sort_by_cached_key(model::canonical::fingerprint);
@@ -51,7 +55,7 @@ async fn a_recorded_request_is_stored_however_it_is_sent() {
     let json = |message: &[u8]| serde_json::to_vec(&TracesData::decode(message).unwrap()).unwrap();
     let plain = |message: &[u8]| message.to_vec();
     let zstd = |message: &[u8]| zstd::encode_all(message, 1).unwrap();
-    let ways: [(&str, &str, &dyn Fn(&[u8]) -> Vec<u8>); 6] = [
+    let ways: [(&str, &str, &Encode<'_>); 6] = [
         (PROTOBUF, "identity", &plain),
         ("application/x-protobuf; charset=utf-8", "gzip", &gzip),
         (PROTOBUF, "deflate", &zlib),

@@ -134,7 +134,7 @@ fn what_is_not_otlp_json_is_refused_with_a_place() {
 }
 
 #[test]
-fn damaged_json_is_refused_or_walked_and_never_more() {
+fn fuzz_damaged_json_is_refused_or_walked_and_never_more() {
     let message = &recorded::astronomy()[0];
     let data = TracesData::decode(message.as_slice()).unwrap();
     let json = serde_json::to_vec(&data).unwrap();

@@ -1,6 +1,6 @@
+//! Recorded traces of real SDKs, repaired and written.
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "recorded traces are a file of the repository")]
-//! Recorded traces of real SDKs, repaired and written.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-#![cfg(test)]
 //! A few traces with everything in them that Jaeger's answers treat in a way of their own.
+#![cfg(test)]
 
 use std::sync::Arc;
 

@@ -1,8 +1,3 @@
-#![cfg(test)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "scripts are files of the repository, and an environment variable rewrites them"
-)]
 //! Requests and their answers, kept as scripts.
 //!
 //! A script is a list of blocks with empty lines between them. A block is: comments (`# `),
@@ -11,6 +6,11 @@
 //! for people; of everything else each line end is shown.
 //!
 //! `UPDATE_GOLDENFILES=1` writes what is answered now; then read the difference.
+#![cfg(test)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "scripts are files of the repository, and an environment variable rewrites them"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-#![cfg(test)]
 //! Whatever a client may send, the answer is JSON, and says as much as there is.
+#![cfg(test)]
 
 use api::adjust::{EditableTrace, adjust, sanitize};
 use api::jaeger_http::{push_resource_spans, push_trace, translate};

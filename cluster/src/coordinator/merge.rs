@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use model::ShardId;
-use model::query::Cursor;
+use model::query::{Cursor, OrderKey};
 use model::store::{Completeness, Hit};
 
 /// One shard's answer to a search.
@@ -32,6 +32,17 @@ pub(crate) struct Merged {
     pub(crate) spans_scanned: u64,
 }
 
+/// How far the merged order is exact, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Bound {
+    /// A shard told nothing before it was exhausted.
+    Nothing,
+    /// A shard was exhausted after this place.
+    UpTo(OrderKey),
+    /// No shard was exhausted.
+    Everything,
+}
+
 /// Merges the answers of shards that answered; `missing` ones did not.
 pub(crate) fn merge_hits(
     limit: usize,
@@ -45,6 +56,7 @@ pub(crate) fn merge_hits(
     let mut moved = BTreeSet::new();
     let mut spans_scanned = 0;
     let mut has_more = false;
+    let mut bound = Bound::Everything;
     for (shard, answer) in answers {
         let before = former.and_then(|cursor| {
             cursor.applied.iter().find(|(other, _)| *other == shard).map(|(_, index)| *index)
@@ -54,14 +66,26 @@ pub(crate) fn merge_hits(
         }
         applied.push((shard, answer.applied));
         spans_scanned += answer.spans_scanned;
-        // A shard that stopped early has more for all that is known.
-        has_more |= answer.completeness.exhausted.is_some();
+        if answer.completeness.exhausted.is_some() {
+            // The shard has more, for all that is known, and all of it comes after this.
+            has_more = true;
+            let last = answer.hits.last().map(|hit| hit.key);
+            bound = bound.min(last.map_or(Bound::Nothing, Bound::UpTo));
+        }
         completeness.merge(answer.completeness);
         hits.extend(answer.hits);
     }
     hits.sort_by_key(|hit: &Hit| hit.key);
     has_more |= hits.len() > limit;
     hits.truncate(limit);
+    match bound {
+        Bound::Everything => {}
+        // What lies beyond may stand in the wrong order, and the next page would begin behind
+        // what the exhausted shard has not told: it belongs to the next page.
+        Bound::UpTo(last) => hits.retain(|hit| hit.key <= last),
+        // There is no beginning to return; what was found is shown once, and not continued.
+        Bound::Nothing => has_more = false,
+    }
     let last = hits.last().map(|hit| hit.key).filter(|_| has_more);
     let cursor = last.map(|last| Cursor { last, applied });
     Merged { hits, completeness, cursor, moved, spans_scanned }

@@ -65,6 +65,10 @@ impl Coordinator {
         metrics::gauge!("skua_log_queue_bytes").set(log.queued_bytes as f64);
         metrics::gauge!("skua_log_sync_seconds_last").set(log.sync_last_nanoseconds as f64 / 1e9);
         metrics::gauge!("skua_log_sync_seconds_max").set(log.sync_max_nanoseconds as f64 / 1e9);
+        let (env, directory) = &self.core.disk;
+        if let Ok(free_bytes) = env.free_bytes(directory) {
+            metrics::gauge!("skua_disk_free_bytes").set(free_bytes as f64);
+        }
         for group in &self.core.groups {
             let stats = group.shard().stats();
             let shard = group.shard().id().to_string();

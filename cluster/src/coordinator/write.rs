@@ -60,6 +60,7 @@ impl Writer {
                     bytes_in_flight: Arc::clone(&bytes_in_flight),
                     is_busy: AtomicBool::new(false),
                     changed: Notify::new(),
+                    landed: Notify::new(),
                     open: Mutex::new(Open::default()),
                     encoders: Mutex::new(Vec::new()),
                 })
@@ -80,11 +81,11 @@ impl Writer {
     pub(crate) async fn landed(&self) {
         for shard in &self.shards {
             loop {
-                let changed = shard.changed.notified();
+                let landed = shard.landed.notified();
                 if shard.lock().in_flight == 0 {
                     break;
                 }
-                changed.await;
+                landed.await;
             }
         }
     }
@@ -120,6 +121,8 @@ pub(crate) struct ShardWriter {
     is_busy: AtomicBool,
     /// Something was appended, or a batch landed.
     changed: Notify,
+    /// A batch landed. Apart from `changed`, whose one permit is the flusher's.
+    landed: Notify,
     open: Mutex<Open>,
     /// Room for encoding, one for each thread that ever did it at the same time.
     encoders: Mutex<Vec<Encoder>>,
@@ -317,6 +320,7 @@ impl Drop for Flight {
         self.shard.bytes_in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
         self.shard.lock().in_flight -= 1;
         self.shard.changed.notify_one();
+        self.shard.landed.notify_waiters();
     }
 }
 

@@ -14,7 +14,7 @@ use model::time::Timestamp;
 use model::{Clock, Tenant};
 use storage::entry;
 use storage::log::{GroupId, LogEngine, LogError, LogIndex};
-use storage::shard::Shard;
+use storage::shard::{Applied, BatchOutcome, Shard};
 
 use crate::error::Error;
 use crate::limits::APPLY_QUEUE_ENTRIES_MAX;
@@ -105,7 +105,7 @@ impl LocalGroup {
             Ok(entry) => entry,
             Err(error) => {
                 drop(proposals);
-                answer(Err(Error::Unknown { reason: error.to_string() }));
+                answer(Err(Error::Refused { reason: error.to_string() }));
                 return;
             }
         };
@@ -158,19 +158,31 @@ fn hand_over(apply_queue: &SyncSender<Durable>, durable: Durable) {
 fn apply_all(shard: &Shard, queue: &Receiver<Durable>) {
     let mut failed: Option<String> = None;
     while let Ok(Durable { index, entry, answer }) = queue.recv() {
-        if failed.is_none()
-            && let Err(error) = shard.apply(index, &entry)
-        {
-            // A replica that cannot apply what was agreed must not apply what follows.
-            tracing::error!(shard = %shard.id(), %index, %error, "cannot apply; the shard stops");
-            metrics::counter!("skua_apply_failures_total").increment(1);
-            failed = Some(error.to_string());
+        if let Some(reason) = &failed {
+            answer(Err(Error::Unknown { reason: reason.clone() }));
+            continue;
         }
-        answer(match &failed {
-            None => Ok(()),
-            Some(reason) => Err(Error::Unknown { reason: reason.clone() }),
+        answer(match shard.apply(index, &entry) {
+            Ok(applied) => {
+                refusal(&applied).map_or(Ok(()), |reason| Err(Error::Refused { reason }))
+            }
+            Err(error) => {
+                // A replica that cannot apply what was agreed must not apply what follows.
+                tracing::error!(shard = %shard.id(), %index, %error, "the shard stops applying");
+                metrics::counter!("skua_apply_failures_total").increment(1);
+                failed = Some(error.to_string());
+                Err(Error::Unknown { reason: error.to_string() })
+            }
         });
     }
+}
+
+/// Why the state machine refused a batch of an entry, if it did.
+fn refusal(applied: &Applied) -> Option<String> {
+    applied.batches.iter().find_map(|outcome| match outcome {
+        BatchOutcome::Refused(refusal) => Some(refusal.to_string()),
+        BatchOutcome::Added { .. } | BatchOutcome::Known => None,
+    })
 }
 
 impl Drop for LocalGroup {

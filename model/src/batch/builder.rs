@@ -5,10 +5,10 @@
 //! compressing are [`super::encode`]'s, after the lock is released.
 
 use hashbrown::HashTable;
-use twox_hash::{XxHash3_64, XxHash3_128};
+use twox_hash::XxHash3_128;
 
 use super::class::{ColumnKey, Part, event_field, link_field, span_field};
-use super::intern::Interner;
+use super::intern::{Interner, mix};
 use crate::sink::{EventHead, Interned, LinkHead, ResourceHead, ScopeHead, SpanHead, SpanVisitor};
 use crate::store::RequestDigest;
 use crate::value::{ValueRef, ValueType};
@@ -335,8 +335,7 @@ impl Builder {
 }
 
 fn hash_of(key: ColumnKey) -> u64 {
-    let [a, b, c, d] = key.key.to_le_bytes();
-    XxHash3_64::oneshot(&[a, b, c, d, key.part as u8, key.value_type as u8])
+    mix(u64::from(key.key) << 16 | (key.part as u64) << 8 | key.value_type as u64)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "fewer groups than spans")]

@@ -6,6 +6,7 @@ use twox_hash::XxHash3_64;
 use super::builder::{Builder, Cell, GroupRow, RowParent, SpanRow};
 use super::class::{Class, ColumnKey, EventClass, LinkClass};
 use super::format::{self, Header};
+use super::intern::mix;
 use crate::columns::compress::Compressor;
 use crate::columns::cursor::{put_bytes, put_varint, zigzag};
 use crate::columns::strings::{StringEncoder, write_codes};
@@ -120,12 +121,6 @@ fn shape_of<'a>(columns: &'a [u32], ends: &[u32], number: u32) -> &'a [u32] {
     let start = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
     let end = ends.get(number).copied().unwrap_or(0);
     columns.get(start as usize..end as usize).unwrap_or_default()
-}
-
-/// Spreads bits; the tables here are small, live for one batch and decide nothing but speed.
-fn mix(value: u64) -> u64 {
-    let product = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    product ^ (product >> 29)
 }
 
 /// Packs the spans of `builder` into a batch of the given name.

@@ -56,3 +56,10 @@ fn text<'a>(arena: &'a [u8], ranges: &[(u32, u32)], number: u32) -> &'a [u8] {
     let (start, length) = ranges.get(number as usize).copied().unwrap_or_default();
     arena.get(start as usize..(start + length) as usize).unwrap_or_default()
 }
+
+/// Spreads bits; the tables hashed with it are small, live for one batch and decide nothing but
+/// speed.
+pub(super) fn mix(value: u64) -> u64 {
+    let product = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ (product >> 29)
+}

@@ -20,13 +20,16 @@ pub(super) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
         repeat: arguments.repeat,
         fresh_ids: arguments.fresh_ids,
         shift_to_now: arguments.shift_to_now,
+        connections: arguments.connections,
+        spans_per_request: arguments.spans_per_request,
         ..LoadOptions::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let is_watched = std::io::stderr().is_terminal();
     let mut progress = Shown { is_watched, updates: 0 };
     let report = runtime.block_on(bench::load(&options, &mut progress))?;
-    output::answer(&format!("{}\n", report.to_string().trim_end()))?;
+    let text = if arguments.json { serde_json::to_string(&report)? } else { report.to_string() };
+    output::answer(&format!("{}\n", text.trim_end()))?;
     if !report.is_complete() {
         bail!("not every span was acknowledged");
     }

@@ -1,6 +1,7 @@
 //! `skua status`: the nodes and shards of a cluster, as tables or as JSON.
 //!
-//! The JSON is what the node said, untouched, so that scripts see fields this version does not know.
+//! The JSON is what the node said, untouched, so that scripts see fields that this version does not
+//! know.
 
 use anyhow::{Context, bail};
 use serde::Deserialize;

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use super::settings::{SETTINGS, Setting};
 
+/// Columns of the document.
+const COLUMNS: usize = 100;
+
 const INTRODUCTION: &str = "\
 # Configuration
 
@@ -41,7 +44,7 @@ pub fn reference() -> String {
         let _ = writeln!(text, "| [`{key}`](#{key}) | `{flag}` | `{variable}` | {default} |");
     }
     for setting in visible() {
-        let _ = write!(text, "\n## {}\n\n{}\n", setting.key, wrap(setting.help));
+        let _ = write!(text, "\n## {}\n\n{}\n", setting.key, wrap(setting.help, COLUMNS));
     }
     text
 }
@@ -63,13 +66,13 @@ fn default(setting: &Setting) -> String {
     }
 }
 
-/// Breaks a text into lines of at most a hundred columns.
-fn wrap(text: &str) -> String {
+/// Breaks a text into lines of at most so many columns, between words.
+pub(crate) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= 100 => {
+            Some(line) if line.len() + 1 + word.len() <= columns => {
                 line.push(' ');
                 line.push_str(word);
             }

@@ -79,7 +79,11 @@ impl Shard {
                     applied.batches.push(self.apply_batch(&mut state, index, batch));
                 }
             }
-            Body::Purge(tenant) => drop(self.tenants_mut().remove(&tenant)),
+            Body::Purge(tenant) => {
+                // Taken out under the lock, freed behind it.
+                let removed = self.tenants_mut().remove(&tenant);
+                drop(removed);
+            }
         }
         self.set_applied(&mut state, index);
         Ok(applied)

@@ -20,7 +20,6 @@ use super::outline::Outline;
 use super::prefilter::Prefilter;
 use super::read::Snapshot;
 use super::reader::BatchReader;
-use super::rows::RowSet;
 use super::skeleton::{decides_figures, decides_span};
 use crate::Error;
 
@@ -98,8 +97,7 @@ impl Shard {
         for batch in snapshot.batches.iter().filter(|batch| batch.overlaps(window)) {
             let reader = BatchReader::new(self, Arc::clone(batch), budget);
             let index = reader.index()?;
-            let mut rows = batch.counted_rows(&index);
-            rows.intersect(&rows_within(&index.starts, window));
+            let rows = batch.counted_rows_within(&index, window);
             if rows.is_empty() {
                 continue;
             }
@@ -113,13 +111,6 @@ impl Shard {
         }
         Ok(())
     }
-}
-
-/// The rows that start within the window.
-pub(super) fn rows_within(starts: &[model::Timestamp], window: TimeRange) -> RowSet {
-    RowSet::from_test(starts.len(), |row| {
-        starts.get(row).is_some_and(|start| window.contains(*start))
-    })
 }
 
 /// A spent budget ends a read; it is no error of the read.

@@ -58,6 +58,17 @@ impl HeadBatch {
         }
         RowSet::from_test(row_count, |row| self.counts(index, row))
     }
+
+    /// The rows that count and start within `window`.
+    pub(super) fn counted_rows_within(&self, index: &Index, window: TimeRange) -> RowSet {
+        let mut rows = self.counted_rows(index);
+        if !window.contains(self.header.start_min) || !window.contains(self.header.start_max) {
+            rows.intersect(&RowSet::from_test(index.starts.len(), |row| {
+                index.starts.get(row).is_some_and(|start| window.contains(*start))
+            }));
+        }
+        rows
+    }
 }
 
 /// No further part.

@@ -20,8 +20,8 @@
 //!   may rule a trace out, it never ranks parts of a trace in the place of the trace;
 //! - a batch that does not verify is an error that says where, never an answer without it.
 //!
-//! What is absent on purpose: blocks (a seal will take whole prefixes of the log out of the head, up
-//! to the seal cut, by hours of stamps), consensus, other replicas, threads of its own.
+//! What is absent on purpose: blocks (a seal will take whole prefixes of the log out of the head,
+//! up to the seal cut, by hours of stamps), consensus, other replicas, threads of its own.
 
 mod hash;
 mod rows;

@@ -117,15 +117,8 @@ impl<'a> Prefilter<'a> {
             JaegerTag::Status(wanted) => {
                 self.by_class(|class| (class.status.unwrap_or(StatusCode::UNSET) == wanted).into())
             }
-            JaegerTag::ScopeName(name) => {
-                let passes = self.index.scopes.iter().map(|scope| scope.name == name).collect();
-                self.by_scope(passes)
-            }
-            JaegerTag::ScopeVersion(version) => {
-                let passes =
-                    self.index.scopes.iter().map(|scope| scope.version == version).collect();
-                self.by_scope(passes)
-            }
+            JaegerTag::ScopeName(name) => self.by_scope(|scope| scope.name == name),
+            JaegerTag::ScopeVersion(version) => self.by_scope(|scope| scope.version == version),
             JaegerTag::Resource { key, value } => {
                 self.attribute(AttributeScope::Resource, &key, &ValueTest::StringForm(value))?
             }
@@ -165,10 +158,7 @@ impl<'a> Prefilter<'a> {
                 marks.or(&self.span_attribute(key, test)?);
                 marks
             }
-            AttributeScope::Scope => {
-                let scopes = self.index.scopes.iter();
-                self.by_scope(scopes.map(|scope| passes(&scope.attributes)).collect())
-            }
+            AttributeScope::Scope => self.by_scope(|scope| passes(&scope.attributes)),
             AttributeScope::Event if self.columns_of(Part::Event, key).next().is_some() => {
                 self.where_events()
             }
@@ -276,11 +266,11 @@ impl<'a> Prefilter<'a> {
 
     fn by_scope_text(&self, test: &ValueTest, text: impl Fn(&model::Scope) -> &Text) -> Marks {
         let passes = |text: &Text| !text.is_empty() && test.passes_text(text);
-        self.by_scope(self.index.scopes.iter().map(|scope| passes(text(scope))).collect())
+        self.by_scope(|scope| passes(text(scope)))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "made for the call")]
-    fn by_scope(&self, passes: Vec<bool>) -> Marks {
+    fn by_scope(&self, test: impl Fn(&model::Scope) -> bool) -> Marks {
+        let passes: Vec<bool> = self.index.scopes.iter().map(|scope| test(scope)).collect();
         self.by_class(|class| at(&passes, class.scope))
     }
 

@@ -19,7 +19,6 @@ use model::query::{Cursor, Order, OrderKey, SpanPredicate, TraceFacts, TraceQuer
 use model::store::{Completeness, Detail, Hit, SearchEnd, Trace, TraceSummary};
 use model::{Tenant, Text, Timestamp, TraceId, trace};
 
-use super::figures::rows_within;
 use super::handle::Shard;
 use super::hash::LookupMap;
 use super::limits::LOOKUPS_PER_LOCK;
@@ -121,10 +120,10 @@ impl Search<'_> {
         let candidates = self.collect()?;
         let (mut queue, ranked) = self.rank(&candidates)?;
         let mut hits_left = self.query.limit;
+        if hits_left == 0 {
+            return Ok(true);
+        }
         while let Some(Reverse((key, place))) = queue.pop() {
-            if hits_left == 0 {
-                return Ok(false);
-            }
             self.budget.spend(0)?;
             let Some(Ranked { evidence, figures }) = ranked.get(place).copied() else { continue };
             let truth = judge(&self.query.predicate, evidence, Some(figures));
@@ -134,6 +133,30 @@ impl Search<'_> {
             hits_left -= 1;
             if on_hit(hit).is_break() {
                 return Ok(queue.is_empty());
+            }
+            if hits_left == 0 {
+                return self.ends_here(queue, &ranked);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether no further trace matches. The hits are told: a budget that ends here ends nothing
+    /// that was asked for.
+    fn ends_here(&self, mut queue: Queue, ranked: &[Ranked]) -> Result<bool, Error> {
+        while let Some(Reverse((key, place))) = queue.pop() {
+            let Some(Ranked { evidence, figures }) = ranked.get(place).copied() else { continue };
+            let truth = judge(&self.query.predicate, evidence, Some(figures));
+            let further = match truth {
+                Truth::Yes => true,
+                Truth::No => false,
+                Truth::Maybe => match self.decide(key.trace_id, truth) {
+                    Err(Error::Exhausted(_)) => true,
+                    decided => decided?.is_some(),
+                },
+            };
+            if further {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -151,8 +174,7 @@ impl Search<'_> {
             let index = reader.index()?;
             self.spans_scanned += index.row_classes.len() as u64;
             let counted = batch.counted_rows(&index);
-            let mut within = rows_within(&index.starts, query.window);
-            within.intersect(&counted);
+            let within = batch.counted_rows_within(&index, query.window);
             let marks = marks(&Prefilter::new(&reader, &index), &leaves, &within)?;
             let counts = |row: usize| counted.contains(row);
             let candidates_before = candidates.list.len();

@@ -1,9 +1,9 @@
 //! Skeletons: spans as far as a batch's index gives them.
 //!
 //! A skeleton has the span's own resource, scope, name, kind, ids, times and status code, and lacks
-//! attributes, events, links and the rarer fields. The reference evaluator says the same of it as of
-//! the whole span, as long as it is asked for nothing that a skeleton lacks: that is what the tests
-//! here decide, and they list what a skeleton has, so that a new field is first taken for missing.
+//! attributes, events, links and the rarer fields. The reference evaluator says the same of it as
+//! of the whole span, as long as it is asked for nothing that a skeleton lacks: that is what the
+//! functions here decide. They list what a skeleton has, so that a new field has to be decided.
 
 use std::sync::Arc;
 

@@ -97,6 +97,10 @@ pub(super) fn request_parts(tenant: u32, index: &Index) -> Vec<RequestPart> {
                 let mut hasher = FixedHasher::default();
                 hasher.write(trace.id.as_bytes());
                 hasher.write(span_id.as_bytes());
+                // Different spans may share ids; times tell nearly all of them apart.
+                for time in [index.starts.get(row), index.ends.get(row)].into_iter().flatten() {
+                    hasher.write(&time.0.to_le_bytes());
+                }
                 // A sum, because rows of a batch are sorted by more than what came in.
                 part.rows = part.rows.wrapping_add(hasher.finish());
             }

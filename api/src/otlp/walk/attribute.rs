@@ -114,12 +114,11 @@ fn check_value(value: &[u8], depth: usize, notes: &mut Notes) -> Result<(), Wire
         members += 1;
         match reader.tag()? {
             0x0a | 0x3a => drop(reader.bytes()?),
-            0x10 | 0x18 => drop(reader.varint()?),
+            // 0x40 belongs to profiles; it is unknown here, yet a member of the oneof.
+            0x10 | 0x18 | 0x40 => drop(reader.varint()?),
             0x21 => drop(reader.fixed64()?),
             0x2a => check_list(reader.bytes()?, depth, notes, check_value)?,
             0x32 => check_list(reader.bytes()?, depth, notes, check_pair)?,
-            // Of profiles; unknown, yet a member of the oneof.
-            0x40 => drop(reader.varint()?),
             tag => {
                 members -= 1;
                 reader.skip(tag)?;

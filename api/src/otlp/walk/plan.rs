@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use model::sink::PartSize;
+use model::sink::{PART_BYTES_MAX, PART_SPANS_MAX, PartSize};
 
 use crate::limits;
 use crate::otlp::wire::Writer;
@@ -71,11 +71,27 @@ pub(super) struct GroupPlace {
 }
 
 impl Range {
+    /// How many bytes there are.
+    pub(super) fn length(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
     /// The bytes of a range within `message`.
     #[inline]
     pub(super) fn of(self, message: &[u8]) -> &[u8] {
         message.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
+}
+
+/// Some spans of a partition, in the order of the request.
+#[derive(Debug, Clone, Copy)]
+pub struct PartPiece {
+    /// The partition.
+    pub partition: u32,
+    /// How much it is.
+    pub size: PartSize,
+    /// The first span.
+    pub(super) first: u32,
 }
 
 /// No span.
@@ -100,6 +116,45 @@ impl Plan {
             .zip(&self.parts)
             .filter(|(_, part)| part.size.spans > 0)
             .map(|(partition, part)| (partition, part.size))
+    }
+
+    /// Every partition's spans in pieces that one critical section may hold.
+    pub fn pieces(&self) -> impl Iterator<Item = PartPiece> {
+        (0_u32..).zip(&self.parts).flat_map(move |(partition, part)| {
+            let mut next = part.first;
+            std::iter::from_fn(move || self.piece(partition, &mut next))
+        })
+    }
+
+    /// The piece of a partition that begins at span `next`, which moves behind it.
+    fn piece(&self, partition: u32, next: &mut u32) -> Option<PartPiece> {
+        let mut piece =
+            PartPiece { partition, first: *next, size: PartSize { spans: 0, bytes: 0 } };
+        let mut scope = NONE;
+        while let Some(span) = self.spans.get(*next as usize) {
+            let mut bytes = span.message.length();
+            if span.scope != scope {
+                bytes += self.group_bytes(span.scope);
+            }
+            let is_full = piece.size.spans as usize >= PART_SPANS_MAX
+                || piece.size.bytes + bytes > PART_BYTES_MAX;
+            // A span that is too large for any piece travels alone.
+            if is_full && piece.size.spans > 0 {
+                break;
+            }
+            scope = span.scope;
+            piece.size.spans += 1;
+            piece.size.bytes += bytes;
+            *next = span.next;
+        }
+        (piece.size.spans > 0).then_some(piece)
+    }
+
+    /// Bytes of a scope and its resource.
+    fn group_bytes(&self, scope: u32) -> usize {
+        let Some(scope) = self.scopes.get(scope as usize) else { return 0 };
+        let resource = self.resources.get(scope.resource as usize);
+        scope.group.identity.length() + resource.map_or(0, |group| group.identity.length())
     }
 
     /// What was rejected.

@@ -9,15 +9,36 @@ use model::sink::{
 use model::{SpanId, TraceId};
 
 use super::attribute::{Piece, pair_of};
-use super::plan::{GroupPlace, NONE, Plan, ScopePlace, SpanParts};
+use super::plan::{GroupPlace, NONE, PartPiece, Plan, ScopePlace, SpanParts};
 use crate::otlp::wire::{Reader, low_i32, low_u32};
 
 /// Tells `visitor` about the spans of `partition`, in the order of the request, and about
-/// resource and scope where they change. `request` is what [`super::check`] saw.
+/// resource and scope where they change. `request` is what [`super::check()`] saw.
 pub fn tell<V: SpanVisitor + ?Sized>(request: &[u8], plan: &Plan, partition: u32, visitor: &mut V) {
     let Some(part) = plan.parts.get(partition as usize) else { return };
-    let (mut next, mut scope, mut resource) = (part.first, NONE, NONE);
-    while let Some(span) = plan.spans.get(next as usize) {
+    tell_spans(request, plan, part.first, part.size.spans, visitor);
+}
+
+/// Tells `visitor` about the spans of a piece, as [`tell()`] does of a whole partition.
+pub fn tell_piece<V: SpanVisitor + ?Sized>(
+    request: &[u8],
+    plan: &Plan,
+    piece: &PartPiece,
+    visitor: &mut V,
+) {
+    tell_spans(request, plan, piece.first, piece.size.spans, visitor);
+}
+
+fn tell_spans<V: SpanVisitor + ?Sized>(
+    request: &[u8],
+    plan: &Plan,
+    first: u32,
+    count: u32,
+    visitor: &mut V,
+) {
+    let (mut next, mut scope, mut resource) = (first, NONE, NONE);
+    for _ in 0..count {
+        let Some(span) = plan.spans.get(next as usize) else { return };
         if span.scope != scope
             && let Some(found) = plan.scopes.get(span.scope as usize)
         {

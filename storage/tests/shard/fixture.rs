@@ -1,8 +1,6 @@
 //! What the tests of shards share: spans cut into requests, batches and entries, a shard over a
 //! log in memory, and a log that damages what it is told to.
 
-#![allow(dead_code, reason = "each test file uses what it needs")]
-
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -84,17 +82,17 @@ impl Fixture {
     }
 
     /// Appends an entry to the log and applies it.
-    pub(crate) fn add_entry(&mut self, entry: Bytes) -> storage::shard::Applied {
+    pub(crate) fn add_entry(&mut self, entry: &Bytes) -> storage::shard::Applied {
         let index = LogIndex(self.next_index);
         self.next_index += 1;
         let entries = vec![(index, entry.clone())];
         self.log.append(GROUP, entries, Box::new(|result| result.unwrap())).unwrap();
-        self.shard.apply(index, &entry).unwrap()
+        self.shard.apply(index, entry).unwrap()
     }
 
     pub(crate) fn add(&mut self, batches: &[Bytes]) -> storage::shard::Applied {
         let entry = encode_data(Timestamp(self.stamp), 1, batches).unwrap();
-        self.add_entry(entry)
+        self.add_entry(&entry)
     }
 
     /// Another shard that re-applies the same log.

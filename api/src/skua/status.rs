@@ -55,7 +55,7 @@ pub(super) async fn cluster<A: ClusterAdmin>(State(admin): State<A>) -> Response
 fn render(status: ClusterStatus) -> Vec<u8> {
     let cluster = Cluster {
         nodes: status.nodes.into_iter().map(node).collect(),
-        shards: status.shards.into_iter().map(shard).collect(),
+        shards: status.shards.iter().map(shard).collect(),
     };
     let mut body = serde_json::to_vec(&cluster).unwrap_or_default();
     body.push(b'\n');
@@ -77,7 +77,7 @@ fn node(status: NodeStatus) -> Node {
     }
 }
 
-fn shard(status: ShardStatus) -> Shard {
+fn shard(status: &ShardStatus) -> Shard {
     Shard {
         id: status.id.0,
         epoch: status.epoch,
