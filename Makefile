@@ -22,8 +22,8 @@ run: build ## build a release binary and start one node: data in ./skua-data, UI
 	@exec "$(TARGET_DIR)/release/skua" serve $(ARGS)
 
 .PHONY: test
-test: ## everything: make check, then real clients against a real node
-	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 clients=20
+test: ## everything: make check, the UI's checks, then real clients against a real node
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 clients=20
 
 ##@ Parts of them
 
@@ -70,6 +70,15 @@ clients: ## OpenTelemetry SDKs send to a node and read back through Jaeger's API
 	@.ci/prepare clients
 	@$(ENVIRONMENT); cargo build $(WHOLE) --bins --tests
 	@SKUA_BIN="$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" node/tests/clients/run.sh
+
+.PHONY: ui
+ui: ## the UI: types, lints, layers, unit tests, and whether ui/dist is what the sources make
+	@.ci/prepare clients
+	@if node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019 ? 1 : 0)'; then \
+	  cd ui && npm ci --no-audit --no-fund --silent && npm run --silent check && npm test --silent; \
+	else \
+	  echo "NOT RUN: the UI's tools need Node 20.19 or later, here is $$(node --version)"; \
+	fi
 
 .PHONY: deny
 deny: ## licences, duplicates and sources of the dependencies, where cargo-deny is installed

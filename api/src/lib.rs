@@ -18,7 +18,9 @@ pub mod admin;
 pub mod assets;
 pub mod error;
 pub mod ingest;
+pub mod jaeger_grpc;
 pub mod jaeger_http;
+pub mod jaeger_thrift;
 pub mod limits;
 pub mod otlp;
 pub mod read_context;
@@ -26,5 +28,6 @@ pub mod server;
 pub mod skua;
 pub mod task;
 pub mod tenant;
+pub mod zipkin;
 
 pub use server::{ApiConfig, ApiState, BindError, Bound, Doors, Ports, bind};

@@ -14,13 +14,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use model::time::Clock;
-use model::{ClusterAdmin, TraceStore};
+use model::{ClusterAdmin, Tenant, TraceStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -29,10 +31,11 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::admin::{MetricsText, health_router, metrics_router};
 use crate::ingest::{Admission, Receiver};
+use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::read_context::{ReadContext, ReadLimits};
 use crate::task::Tasks;
 use crate::tenant::{Tenancy, determine};
-use crate::{assets, jaeger_http, limits, otlp, skua};
+use crate::{assets, ingest, jaeger_grpc, jaeger_http, jaeger_thrift, limits, otlp, skua, zipkin};
 
 /// Where to listen and for whom.
 #[derive(Debug, Clone)]
@@ -47,8 +50,6 @@ pub struct ApiConfig {
     pub otlp_cors_origins: Vec<HeaderValue>,
     /// What one read may cost.
     pub read_limits: ReadLimits,
-    /// Shown on the start page: how to send a first trace.
-    pub first_steps: String,
 }
 
 impl Default for ApiConfig {
@@ -59,7 +60,6 @@ impl Default for ApiConfig {
             tenancy: Tenancy::Off,
             otlp_cors_origins: Vec::new(),
             read_limits: ReadLimits::default(),
-            first_steps: String::new(),
         }
     }
 }
@@ -77,6 +77,16 @@ pub struct Doors<T> {
     pub health: T,
     /// Metrics.
     pub metrics: T,
+    /// Jaeger's `api_v2` collector over gRPC.
+    pub jaeger_grpc: T,
+    /// Jaeger's Thrift over HTTP.
+    pub jaeger_http: T,
+    /// Jaeger's compact Thrift over UDP.
+    pub jaeger_compact: T,
+    /// Jaeger's binary Thrift over UDP.
+    pub jaeger_binary: T,
+    /// Zipkin, v1 and v2.
+    pub zipkin: T,
 }
 
 /// Port numbers.
@@ -85,8 +95,35 @@ pub type Ports = Doors<u16>;
 impl Default for Ports {
     /// Jaeger's.
     fn default() -> Self {
-        Self { otlp_grpc: 4317, otlp_http: 4318, ui: 16686, health: 13133, metrics: 8888 }
+        Self {
+            otlp_grpc: 4317,
+            otlp_http: 4318,
+            ui: 16686,
+            health: 13133,
+            metrics: 8888,
+            jaeger_grpc: 14250,
+            jaeger_http: 14268,
+            jaeger_compact: 6831,
+            jaeger_binary: 6832,
+            zipkin: 9411,
+        }
     }
+}
+
+impl Ports {
+    /// Any free port for each door.
+    pub const FREE: Self = Self {
+        otlp_grpc: 0,
+        otlp_http: 0,
+        ui: 0,
+        health: 0,
+        metrics: 0,
+        jaeger_grpc: 0,
+        jaeger_http: 0,
+        jaeger_compact: 0,
+        jaeger_binary: 0,
+        zipkin: 0,
+    };
 }
 
 /// A port could not be had.
@@ -125,8 +162,23 @@ impl<S, A> fmt::Debug for ApiState<S, A> {
 #[derive(Debug)]
 pub struct Bound {
     config: ApiConfig,
-    listeners: Doors<Arc<TcpListener>>,
+    listeners: Listeners,
     addresses: Doors<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    otlp_grpc: TcpListener,
+    otlp_http: TcpListener,
+    ui: TcpListener,
+    /// Shared with whoever serves health before there is a store.
+    health: Arc<TcpListener>,
+    metrics: TcpListener,
+    jaeger_grpc: TcpListener,
+    jaeger_http: TcpListener,
+    jaeger_compact: UdpPort,
+    jaeger_binary: UdpPort,
+    zipkin: TcpListener,
 }
 
 /// Takes all ports.
@@ -136,7 +188,7 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
-            Ok((Arc::new(listener), address))
+            Ok((listener, address))
         };
         bound.await.map_err(|source| BindError { door, address, source })
     };
@@ -146,19 +198,38 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
     let ui = at("UI and query APIs", ports.ui).await?;
     let health = at("health", ports.health).await?;
     let metrics = at("metrics", ports.metrics).await?;
+    let jaeger_grpc = at("Jaeger gRPC", ports.jaeger_grpc).await?;
+    let jaeger_http = at("Jaeger Thrift HTTP", ports.jaeger_http).await?;
+    let zipkin = at("Zipkin", ports.zipkin).await?;
+    let udp_at = |door: &'static str, protocol: UdpProtocol, port: u16| {
+        let address = SocketAddr::new(config.listen_address, port);
+        UdpPort::bind(protocol, address).map_err(|source| BindError { door, address, source })
+    };
+    let jaeger_compact = udp_at("Jaeger compact", UdpProtocol::Compact, ports.jaeger_compact)?;
+    let jaeger_binary = udp_at("Jaeger binary", UdpProtocol::Binary, ports.jaeger_binary)?;
     let addresses = Doors {
         otlp_grpc: otlp_grpc.1,
         otlp_http: otlp_http.1,
         ui: ui.1,
         health: health.1,
         metrics: metrics.1,
+        jaeger_grpc: jaeger_grpc.1,
+        jaeger_http: jaeger_http.1,
+        jaeger_compact: jaeger_compact.address(),
+        jaeger_binary: jaeger_binary.address(),
+        zipkin: zipkin.1,
     };
-    let listeners = Doors {
+    let listeners = Listeners {
         otlp_grpc: otlp_grpc.0,
         otlp_http: otlp_http.0,
         ui: ui.0,
-        health: health.0,
+        health: Arc::new(health.0),
         metrics: metrics.0,
+        jaeger_grpc: jaeger_grpc.0,
+        jaeger_http: jaeger_http.0,
+        jaeger_compact,
+        jaeger_binary,
+        zipkin: zipkin.0,
     };
     Ok(Bound { config, listeners, addresses })
 }
@@ -188,24 +259,41 @@ impl Bound {
         let Self { config, listeners, .. } = self;
         let ApiState { store, admin, clock, metrics_text } = state;
         let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
+        let query_clock = Arc::clone(&clock);
         let context = ReadContext { store, clock, limits: config.read_limits };
         let tenancy = config.tenancy;
 
         let grpc = otlp::grpc::router(receiver.clone(), tenancy.clone());
-        let mut http = otlp::http::router(receiver, tenancy.clone());
+        let mut http = otlp::http::router(receiver.clone(), tenancy.clone());
         if !config.otlp_cors_origins.is_empty() {
             http = http.layer(cors(config.otlp_cors_origins));
         }
+        let collector = jaeger_grpc::collector::router(receiver.clone(), tenancy.clone())
+            .fallback(async || ingest::framing::unimplemented());
+        let thrift = jaeger_thrift::http::router(receiver.clone(), tenancy.clone())
+            .fallback(async || jaeger_thrift::http::not_found());
+        let zipkin = zipkin::http::router(receiver.clone(), tenancy.clone());
+        // A datagram names no tenant.
+        let serves_udp = matches!(tenancy, Tenancy::Off);
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))
-            .merge(assets::router(&config.first_steps))
+            .merge(assets::router())
+            .layer(from_fn_with_state(Arc::clone(&query_clock), count_query))
             .layer(from_fn_with_state(tenancy, determine));
 
         let mut doors = Tasks::default();
         let token = || shutdown.clone();
-        doors.spawn("OTLP gRPC", accept(listeners.otlp_grpc, grpc, token()));
-        doors.spawn("OTLP HTTP", accept(listeners.otlp_http, http, token()));
-        doors.spawn("UI", accept(listeners.ui, ui, token()));
+        doors.spawn("OTLP gRPC", accept(listeners.otlp_grpc.into(), grpc, token()));
+        doors.spawn("OTLP HTTP", accept(listeners.otlp_http.into(), http, token()));
+        doors.spawn("UI", accept(listeners.ui.into(), ui, token()));
+        doors.spawn("Jaeger gRPC", accept(listeners.jaeger_grpc.into(), collector, token()));
+        doors.spawn("Jaeger HTTP", accept(listeners.jaeger_http.into(), thrift, token()));
+        doors.spawn("Zipkin", accept(listeners.zipkin.into(), zipkin, token()));
+        if serves_udp {
+            for port in [listeners.jaeger_compact, listeners.jaeger_binary] {
+                doors.spawn("UDP", port.serve(receiver.clone(), Tenant::default(), token()));
+            }
+        }
 
         // These see the others off.
         let last = CancellationToken::new();
@@ -213,12 +301,31 @@ impl Bound {
         let mut watchers = Tasks::default();
         watchers.spawn("health", accept(listeners.health, health_router(admin), last.clone()));
         let metrics = metrics_router(metrics_text);
-        watchers.spawn("metrics", accept(listeners.metrics, metrics, last.clone()));
+        watchers.spawn("metrics", accept(listeners.metrics.into(), metrics, last.clone()));
 
         doors.join().await;
         last.cancel();
         watchers.join().await;
     }
+}
+
+/// Counts a request to the query APIs by its route and status. Routes are the routers' own, so
+/// their number is bounded; everything else is the UI's.
+async fn count_query(
+    State(clock): State<Arc<dyn Clock>>,
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = matched.map_or_else(|| "ui".to_owned(), |path| path.as_str().to_owned());
+    let started = clock.monotonic();
+    let response = next.run(request).await;
+    let took = clock.monotonic().since(started);
+    let status = response.status().as_u16().to_string();
+    metrics::histogram!("skua_query_seconds", "route" => route.clone()).record(took.0 as f64 / 1e9);
+    metrics::counter!("skua_query_requests_total", "route" => route, "status" => status)
+        .increment(1);
+    response
 }
 
 fn cors(origins: Vec<HeaderValue>) -> CorsLayer {

@@ -63,7 +63,7 @@ fn walker_alone(request: &[u8]) {
 fn from_the_socket(request: &[u8]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let shutdown = CancellationToken::new();
-    let ports = Ports { otlp_grpc: 0, otlp_http: 0, ui: 0, health: 0, metrics: 0 };
+    let ports = Ports::FREE;
     let bound = runtime.block_on(bind(ApiConfig { ports, ..ApiConfig::default() })).unwrap();
     let address = bound.addresses().otlp_http;
     let state = ApiState {

@@ -75,7 +75,7 @@ async fn run_node(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
-    let doors = bind(config, &program).await?;
+    let doors = bind(config).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let coordinator = tokio::select! {
@@ -129,7 +129,7 @@ async fn run_node(
 }
 
 /// Takes all ports; nothing is served yet.
-async fn bind(config: &NodeConfig, program: &str) -> anyhow::Result<Bound> {
+async fn bind(config: &NodeConfig) -> anyhow::Result<Bound> {
     let ports = config.ports;
     let config = ApiConfig {
         listen_address: config.listen_address,
@@ -139,8 +139,12 @@ async fn bind(config: &NodeConfig, program: &str) -> anyhow::Result<Bound> {
             ui: ports.ui,
             health: ports.health,
             metrics: ports.metrics,
+            jaeger_grpc: ports.jaeger_grpc,
+            jaeger_http: ports.jaeger_http,
+            jaeger_compact: ports.jaeger_compact,
+            jaeger_binary: ports.jaeger_binary,
+            zipkin: ports.zipkin,
         },
-        first_steps: banner::first_step(config, ports, program),
         ..ApiConfig::default()
     };
     Ok(api::bind(config).await?)
@@ -155,6 +159,11 @@ fn ports(doors: &Bound) -> Ports {
         ui: addresses.ui.port(),
         health: addresses.health.port(),
         metrics: addresses.metrics.port(),
+        jaeger_grpc: addresses.jaeger_grpc.port(),
+        jaeger_http: addresses.jaeger_http.port(),
+        jaeger_compact: addresses.jaeger_compact.port(),
+        jaeger_binary: addresses.jaeger_binary.port(),
+        zipkin: addresses.zipkin.port(),
     }
 }
 

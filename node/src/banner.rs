@@ -49,7 +49,7 @@ pub(crate) fn banner(config: &NodeConfig, ports: Ports, program: &str) -> String
 }
 
 /// The line that brings the first traces.
-pub(crate) fn first_step(config: &NodeConfig, ports: Ports, program: &str) -> String {
+fn first_step(config: &NodeConfig, ports: Ports, program: &str) -> String {
     let host = reachable(config.listen_address);
     let is_where_load_looks =
         ports.otlp_grpc == LOAD_PORT && host == IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -1,4 +1,4 @@
-//! What each command does, besides `serve`, which is [`app`](crate::app).
+//! What each command does, besides `serve`, which is [`crate::app`].
 //!
 //! A command returns its failure; `main` prints it and sets the exit code. [`exit_code`] is the one
 //! place that tells bad usage from failure.

@@ -76,6 +76,16 @@ pub struct Ports {
     pub health: u16,
     /// Metrics.
     pub metrics: u16,
+    /// Jaeger's `api_v2` collector over gRPC.
+    pub jaeger_grpc: u16,
+    /// Jaeger's Thrift over HTTP.
+    pub jaeger_http: u16,
+    /// Jaeger's compact Thrift over UDP.
+    pub jaeger_compact: u16,
+    /// Jaeger's binary Thrift over UDP.
+    pub jaeger_binary: u16,
+    /// Zipkin.
+    pub zipkin: u16,
 }
 
 /// Form of the log.
@@ -104,6 +114,11 @@ impl Default for NodeConfig {
                 ui: 16686,
                 health: 13133,
                 metrics: 8888,
+                jaeger_grpc: 14250,
+                jaeger_http: 14268,
+                jaeger_compact: 6831,
+                jaeger_binary: 6832,
+                zipkin: 9411,
             },
             ports_file: None,
             drain_delay: Duration::from_secs(5),

@@ -138,6 +138,11 @@ otlp-http-port: 12                      # SKUA_OTLP_HTTP_PORT
 ui-port: 3                              # skua.yaml:3
 health-port: 0                          # skua.yaml:4
 metrics-port: 8888                      # default
+jaeger-grpc-port: 14250                 # default
+jaeger-http-port: 14268                 # default
+jaeger-compact-port: 6831               # default
+jaeger-binary-port: 6832                # default
+zipkin-port: 9411                       # default
 # ports-file: (unset)                   # default
 drain-delay: 0s                         # default
 log-format: auto                        # default

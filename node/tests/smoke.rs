@@ -26,6 +26,8 @@ impl Node {
             .args(["serve", "--data-dir", "data", "--ports-file", "ports.json"])
             .args(["--otlp-grpc-port", "0", "--otlp-http-port", "0", "--ui-port", "0"])
             .args(["--health-port", "0", "--metrics-port", "0"])
+            .args(["--jaeger-grpc-port", "0", "--jaeger-http-port", "0", "--zipkin-port", "0"])
+            .args(["--jaeger-compact-port", "0", "--jaeger-binary-port", "0"])
             .args(more)
             .current_dir(directory)
             .env_clear()

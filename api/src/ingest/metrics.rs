@@ -1,6 +1,6 @@
 //! What is counted about write requests.
 //!
-//! Labels are bounded: three protocols, the codes of gRPC, three outcomes. The two
+//! Labels are bounded: four protocols, the codes of gRPC, three outcomes. The two
 //! `otelcol_receiver_*` counters carry the names that existing dashboards look for.
 
 use metrics::{counter, histogram};
@@ -19,6 +19,8 @@ pub enum Protocol {
     OtlpHttpProtobuf,
     /// OTLP over HTTP, JSON.
     OtlpHttpJson,
+    /// OTLP over HTTP, refused before its format was known.
+    OtlpHttpUnknown,
 }
 
 impl Protocol {
@@ -27,13 +29,14 @@ impl Protocol {
             Self::OtlpGrpc => "otlp_grpc",
             Self::OtlpHttpProtobuf => "otlp_http_protobuf",
             Self::OtlpHttpJson => "otlp_http_json",
+            Self::OtlpHttpUnknown => "otlp_http_unknown",
         }
     }
 
     fn transport(self) -> &'static str {
         match self {
             Self::OtlpGrpc => "grpc",
-            Self::OtlpHttpProtobuf | Self::OtlpHttpJson => "http",
+            Self::OtlpHttpProtobuf | Self::OtlpHttpJson | Self::OtlpHttpUnknown => "http",
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod admission;
 pub mod body;
+pub mod framing;
 mod metrics;
 mod receiver;
 

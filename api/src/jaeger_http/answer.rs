@@ -22,11 +22,13 @@ pub(super) struct Gaps {
     pub(super) limit: Option<u32>,
     /// The answer was cut off at this many bytes.
     pub(super) bytes_max: Option<usize>,
+    /// How many spans the largest trace has of which only the first are shown.
+    pub(super) truncated: Option<u64>,
 }
 
 impl From<Completeness> for Gaps {
     fn from(store: Completeness) -> Self {
-        Self { store, limit: None, bytes_max: None }
+        Self { store, ..Self::default() }
     }
 }
 
@@ -48,6 +50,9 @@ impl Gaps {
         }
         if let Some(bytes_max) = self.bytes_max {
             parts.push(format!("bytes={bytes_max}"));
+        }
+        if let Some(spans) = self.truncated {
+            parts.push(format!("truncated={spans}"));
         }
         if parts.is_empty() {
             "complete".to_owned()
@@ -75,6 +80,9 @@ impl Gaps {
         }
         if let Some(bytes_max) = self.bytes_max {
             clauses.push(format!("the answer was cut off at {bytes_max} bytes"));
+        }
+        if let Some(spans) = self.truncated {
+            clauses.push(format!("a trace of {spans} spans is shown without its latest ones"));
         }
         clauses
     }

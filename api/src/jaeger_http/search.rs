@@ -35,6 +35,7 @@ pub(super) async fn traces<S: TraceStore>(
         match item? {
             SearchItem::Hit(hit) => {
                 let Some(trace) = hit.trace else { continue };
+                found.gaps.truncated = found.gaps.truncated.max(trace.truncated);
                 let rendered = rendering.render(trace).await?;
                 if !found.push(&rendered, context.limits.response_bytes_max) {
                     break;

@@ -50,7 +50,8 @@ async fn several<S: TraceStore>(
     let mut found = Found { items: Vec::new(), count: 0, gaps: Gaps::default() };
     let mut errors = Vec::new();
     for id in ids {
-        let (rendered, completeness) = one(context, read, *id, rendering).await?;
+        let One { rendered, completeness, truncated } = one(context, read, *id, rendering).await?;
+        found.gaps.truncated = found.gaps.truncated.max(truncated);
         let Some(rendered) = rendered else {
             errors.extend(missing(*id, &completeness));
             found.gaps.store.merge(completeness);
@@ -91,13 +92,15 @@ async fn by_id_or_error<S: TraceStore>(
 ) -> Result<Response, QueryError> {
     let (id, raw) = parse_by_id(asked, id)?;
     let read = asked.begin(context)?;
-    let (rendered, completeness) = one(context, &read, id, rendering(context, raw)).await?;
-    let data = rendered.ok_or_else(|| absence(&completeness, QueryError::TraceNotFound))?;
+    let found = one(context, &read, id, rendering(context, raw)).await?;
+    let gaps = found.gaps();
+    let absent = || absence(&found.completeness, QueryError::TraceNotFound);
+    let data = found.rendered.ok_or_else(absent)?;
     let bytes_max = context.limits.response_bytes_max;
     if data.len() > bytes_max {
         return Err(QueryError::AnswerTooLarge { bytes_max });
     }
-    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &completeness.into()))
+    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
 }
 
 /// `POST /api/archive/{traceID}`
@@ -148,15 +151,34 @@ pub(super) async fn one<S: TraceStore>(
     read: &Read,
     trace_id: TraceId,
     rendering: Rendering,
-) -> Result<(Option<Vec<u8>>, Completeness), QueryError> {
+) -> Result<One, QueryError> {
     let spans_max = context.limits.spans_max;
     let request = TraceRequest { scope: read.scope.clone(), trace_id, spans_max };
     let answer = context.store.trace(request).await?;
+    let truncated = answer.value.as_ref().and_then(|trace| trace.truncated);
     let rendered = match answer.value {
         Some(trace) => Some(rendering.render(trace).await?),
         None => None,
     };
-    Ok((rendered, answer.completeness))
+    Ok(One { rendered, completeness: answer.completeness, truncated })
+}
+
+/// One trace, as far as it was found.
+#[derive(Debug)]
+pub(super) struct One {
+    /// Its JSON; nothing if it is not known.
+    pub(super) rendered: Option<Vec<u8>>,
+    /// What the store's answer lacks.
+    pub(super) completeness: Completeness,
+    /// How many spans it has if only the first are shown.
+    pub(super) truncated: Option<u64>,
+}
+
+impl One {
+    /// What the answer lacks.
+    pub(super) fn gaps(&self) -> Gaps {
+        Gaps { truncated: self.truncated, ..self.completeness.clone().into() }
+    }
 }
 
 /// What to say of a trace that was not found: that it is not there only if every shard that

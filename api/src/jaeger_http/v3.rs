@@ -84,13 +84,15 @@ async fn by_id_or_error<S: TraceStore>(
     check_v3_time(&asked.query, ["endTime", "end_time"])?;
     let raw = v3_bool(&asked.query, ["rawTraces", "raw_traces"])?;
     let read = asked.begin(context)?;
-    let (rendered, completeness) = one(context, &read, id, rendering(context, raw)).await?;
-    let items = rendered.ok_or_else(|| absence(&completeness, QueryError::NoTracesFound))?;
+    let found = one(context, &read, id, rendering(context, raw)).await?;
+    let gaps = found.gaps();
+    let items =
+        found.rendered.ok_or_else(|| absence(&found.completeness, QueryError::NoTracesFound))?;
     let bytes_max = context.limits.response_bytes_max;
     if items.len() > bytes_max {
         return Err(QueryError::AnswerTooLarge { bytes_max });
     }
-    Ok(result(&items, &completeness.into()))
+    Ok(result(&items, &gaps))
 }
 
 /// `GET /api/v3/traces`

@@ -43,7 +43,11 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
     };
     let format = match format {
         Ok(format) => format,
-        Err(error) => return unspoken_refusal(&error),
+        Err(error) => {
+            let response = unspoken_refusal(&error);
+            record(Protocol::OtlpHttpUnknown, &Err(error.into()), 0, model::Duration(0));
+            return response;
+        }
     };
     let started = door.receiver.clock().monotonic();
     let mut body_bytes = 0;

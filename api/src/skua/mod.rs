@@ -17,7 +17,7 @@ use crate::read_context::ReadContext;
 /// The routes. Expects the tenant in each request's extensions.
 pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A) -> Router {
     let status =
-        Router::new().route("/api/skua/v1/cluster", get(status::cluster::<A>)).with_state(admin);
+        Router::new().route("/api/skua/v1/cluster", get(status::show::<A>)).with_state(admin);
     let traces = Router::new()
         .route("/api/skua/v1/traces/{trace_id}", get(traces::raw::<S>))
         .with_state(context);

@@ -46,7 +46,7 @@ struct Replica {
     bytes: u64,
 }
 
-pub(super) async fn cluster<A: ClusterAdmin>(State(admin): State<A>) -> Response {
+pub(super) async fn show<A: ClusterAdmin>(State(admin): State<A>) -> Response {
     let body = render(admin.status().await);
     let content_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, content_type)], body).into_response()

@@ -69,9 +69,8 @@ pub(crate) async fn start() -> Node {
 
 pub(crate) async fn start_with(tenancy: Tenancy, readiness: Readiness) -> Node {
     let config = ApiConfig {
-        ports: Ports { otlp_grpc: 0, otlp_http: 0, ui: 0, health: 0, metrics: 0 },
+        ports: Ports::FREE,
         tenancy,
-        first_steps: "skua load traces.pb".to_owned(),
         otlp_cors_origins: vec!["https://shop.example".parse().unwrap()],
         ..ApiConfig::default()
     };

@@ -66,7 +66,7 @@ async fn other_paths_show_the_page_and_unknown_api_paths_do_not() {
     for path in ["/", "/search", "/trace/abc"] {
         let answer = get(node.addresses.ui, path).await;
         assert_eq!(answer.status, 200);
-        assert!(answer.text().contains("skua load traces.pb"));
+        assert!(answer.text().contains("assets/app.js"));
     }
     let answer = get(node.addresses.ui, "/api/nothing").await;
     assert_eq!(answer.status, 404);
@@ -106,7 +106,7 @@ async fn a_server_stops_when_told_and_its_ports_are_free_again() {
 async fn a_port_that_is_taken_is_named() {
     let node = start().await;
     let taken = node.addresses.ui.port();
-    let ports = api::Ports { otlp_grpc: 0, otlp_http: 0, ui: taken, health: 0, metrics: 0 };
+    let ports = api::Ports { ui: taken, ..api::Ports::FREE };
     let error = api::bind(api::ApiConfig { ports, ..api::ApiConfig::default() }).await.unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -64,6 +64,20 @@ impl ProcessorTime {
     }
 }
 
+/// The doors of a node, each with a port of its own.
+const PORTS: [&str; 10] = [
+    "otlp-grpc",
+    "otlp-http",
+    "ui",
+    "health",
+    "metrics",
+    "jaeger-grpc",
+    "jaeger-http",
+    "jaeger-compact",
+    "jaeger-binary",
+    "zipkin",
+];
+
 impl Server {
     /// Starts the binary that `--skua` names, with its data below `--data-below` (else the system's
     /// place for temporary files), and waits until it is ready. These options are the last that a
@@ -77,7 +91,7 @@ impl Server {
         let mut command = Command::new(binary);
         command.arg("serve").arg("--data-dir").arg(scratch.path().join("data"));
         command.arg("--ports-file").arg(&ports_file).args(["--listen-address", &address]);
-        for port in ["otlp-grpc", "otlp-http", "ui", "health", "metrics"] {
+        for port in PORTS {
             command.args([format!("--{port}-port"), String::from("0")]);
         }
         command.args(arguments.for_server());

@@ -1,7 +1,7 @@
 //! The coordinator of a node: [`model::TraceStore`] and [`model::ClusterAdmin`] over its shards.
 //!
-//! Any node can coordinate any request; nothing here is special to one. [`write`] holds the
-//! open batches, [`read`] fans a question out to every shard and merges the answers.
+//! Any node can coordinate any request; nothing here is special to one. `write.rs` holds the
+//! open batches, `read.rs` fans a question out to every shard and merges the answers.
 
 mod batch_ids;
 mod linger;

@@ -2,7 +2,7 @@
 //!
 //! This runs under a lock that every request of a shard waits for, so it does as little as it
 //! can: keys become numbers, everything else is copied. Sorting, finding equal values and
-//! compressing are [`super::encode`]'s, after the lock is released.
+//! compressing are [`super::Encoder`]'s, after the lock is released.
 
 use hashbrown::HashTable;
 use twox_hash::XxHash3_128;

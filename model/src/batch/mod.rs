@@ -19,7 +19,7 @@
 //! how long, of which service and operation; *values* and *details* are read when needed.
 //!
 //! Two phases: the [`Builder`] takes spans as they come, under a lock, with little more work than
-//! copying them; [`encode`] sorts and packs them, on whatever thread, afterwards. The layout, to
+//! copying them; [`Encoder`] sorts and packs them, on whatever thread, afterwards. The layout, to
 //! the byte, is described in `docs/formats/batch-v1.md`; old versions stay readable.
 
 mod builder;

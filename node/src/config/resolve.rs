@@ -141,13 +141,17 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
     problems
 }
 
-fn named_ports(ports: Ports) -> [(&'static str, u16); 5] {
+/// The ports of TCP; those of UDP may have the same numbers.
+fn named_ports(ports: Ports) -> [(&'static str, u16); 8] {
     [
         ("otlp-grpc-port", ports.otlp_grpc),
         ("otlp-http-port", ports.otlp_http),
         ("ui-port", ports.ui),
         ("health-port", ports.health),
         ("metrics-port", ports.metrics),
+        ("jaeger-grpc-port", ports.jaeger_grpc),
+        ("jaeger-http-port", ports.jaeger_http),
+        ("zipkin-port", ports.zipkin),
     ]
 }
 

@@ -182,6 +182,51 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "jaeger-grpc-port",
+        value_name: "PORT",
+        default: Some("14250"),
+        help: "Port of Jaeger's collector over gRPC (`api_v2`); 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.jaeger_grpc = value),
+        show: |config| Some(config.ports.jaeger_grpc.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "jaeger-http-port",
+        value_name: "PORT",
+        default: Some("14268"),
+        help: "Port that takes Jaeger's Thrift over HTTP, at `/api/traces`; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.jaeger_http = value),
+        show: |config| Some(config.ports.jaeger_http.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "jaeger-compact-port",
+        value_name: "PORT",
+        default: Some("6831"),
+        help: "UDP port that takes Jaeger's compact Thrift, as agents do; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.jaeger_compact = value),
+        show: |config| Some(config.ports.jaeger_compact.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "jaeger-binary-port",
+        value_name: "PORT",
+        default: Some("6832"),
+        help: "UDP port that takes Jaeger's binary Thrift, as agents do; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.jaeger_binary = value),
+        show: |config| Some(config.ports.jaeger_binary.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "zipkin-port",
+        value_name: "PORT",
+        default: Some("9411"),
+        help: "Port that takes Zipkin's spans, v1 and v2; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.zipkin = value),
+        show: |config| Some(config.ports.zipkin.to_string()),
+        ..ROW
+    },
+    Setting {
         key: "ports-file",
         value_name: "FILE",
         help: "File that the node writes once it is ready: a JSON object with the port of each \

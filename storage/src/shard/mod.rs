@@ -39,6 +39,7 @@ mod reader;
 mod apply;
 mod handle;
 
+mod beginning;
 mod outline;
 mod prefilter;
 mod skeleton;

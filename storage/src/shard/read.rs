@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::budget::Budget;
 use model::store::{Revision, Trace, TraceColumns};
-use model::trace::{FLAG_ERROR, FLAG_EVENTS, FLAG_LINKS, FLAG_ORPHAN, assemble, kind_bits};
+use model::trace::{FLAG_ERROR, FLAG_EVENTS, FLAG_LINKS, FLAG_ORPHAN, kind_bits};
 use model::{Tenant, Text, TraceId};
 
 use super::handle::Shard;
@@ -51,8 +51,7 @@ impl Shard {
         budget: &Budget,
     ) -> Result<Option<Trace>, Error> {
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
-        let spans = self.trace_spans(&snapshot.parts(id), id, budget)?;
-        Ok(assemble(id, spans, spans_max))
+        self.assemble_trace(&snapshot.parts(id), id, spans_max, budget)
     }
 
     /// The structure of a trace in columns; nothing if no span of it is known. A trace without

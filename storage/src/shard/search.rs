@@ -255,6 +255,11 @@ impl Search<'_> {
             let summary = self.shard.outline(&parts, id, self.budget)?.summary();
             return Ok(Some(self.hit(summary, None)));
         }
+        if let (Truth::Yes, Detail::Trace { spans_max }) = (truth, self.detail) {
+            let summary = self.shard.outline(&parts, id, self.budget)?.summary();
+            let trace = self.shard.assemble_trace(&parts, id, spans_max, self.budget)?;
+            return Ok(Some(self.hit(summary, trace)));
+        }
         let spans = if self.detail == Detail::Summary && decides_trace(&self.query.predicate) {
             self.shard.skeletons(&parts, id, self.budget)?
         } else {

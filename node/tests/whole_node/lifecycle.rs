@@ -1,0 +1,210 @@
+//! Starting and stopping: who owns a directory, what a signal does, what a start says of a log
+//! that is long, torn or damaged.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "the tests damage files behind the node's back")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::client::{Client, Outcome};
+use crate::originals;
+use crate::server::Server;
+
+/// Requests under way at a time.
+const SENDERS: usize = 8;
+
+/// Sends the first `count` messages; how many spans the node holds then.
+async fn load(server: &Server, count: usize) -> u64 {
+    let client = Client::of(server.ports);
+    for message in &originals::messages()[..count] {
+        assert_eq!(client.export_grpc(message).await, Outcome::Acknowledged);
+    }
+    client.spans_held().await
+}
+
+/// A directory in which a node took some spans and stopped; and how many.
+async fn stopped_node() -> (TempDir, u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let spans = load(&server, 20).await;
+    assert!(spans > 1_000, "{spans}");
+    server.signal("TERM");
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    (directory, spans)
+}
+
+/// The files of a stopped node's log with their sizes, oldest first.
+fn segments(directory: &Path) -> Vec<(PathBuf, u64)> {
+    let entries = fs::read_dir(directory.join("data/log")).unwrap();
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        (entry.path(), entry.metadata().unwrap().len())
+    };
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.retain(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
+    files.sort();
+    files
+}
+
+/// The event of this message in a JSON log.
+fn event(log: &str, message: &str) -> serde_json::Value {
+    let events = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let mut found = events.filter(|event: &serde_json::Value| event["message"] == message);
+    found.next().unwrap_or_else(|| panic!("no {message:?} in {log}"))
+}
+
+#[tokio::test]
+async fn a_second_node_on_the_same_data_is_refused_and_the_first_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Server::start(directory.path(), &[]);
+    let before = load(&first, 2).await;
+    let (code, log) = Server::spawn(directory.path(), &[]).end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("another node is running in the data directory data"), "{log}");
+    let after = load(&first, 4).await;
+    assert!(after > before, "{before} spans, then {after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_mid_load_loses_nothing_that_was_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let next = Arc::<AtomicUsize>::default();
+    let (tell, mut told) = mpsc::channel(SENDERS);
+    let mut senders = JoinSet::new();
+    for _ in 0..SENDERS {
+        let (client, next, tell) = (Client::of(server.ports), Arc::clone(&next), tell.clone());
+        senders.spawn(async move {
+            while let Some(message) =
+                originals::messages().get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                if client.export_grpc(message).await == Outcome::Unknown {
+                    return;
+                }
+                tell.send(message).await.unwrap();
+            }
+        });
+    }
+    drop(tell);
+    let mut acknowledged = Vec::new();
+    while let Some(message) = told.recv().await {
+        acknowledged.push(message);
+        if acknowledged.len() == 40 {
+            server.signal("TERM");
+        }
+    }
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(acknowledged.len() < originals::messages().len(), "all was sent before the stop");
+    println!("{} requests were acknowledged", acknowledged.len());
+
+    let server = Server::start(directory.path(), &[]);
+    let client = Client::of(server.ports);
+    let mut of_trace = std::collections::BTreeMap::<_, Vec<_>>::new();
+    for (trace_id, span) in acknowledged.iter().flat_map(|message| originals::one_by_one(message)) {
+        of_trace.entry(trace_id).or_default().push(span);
+    }
+    for (trace_id, spans) in of_trace {
+        let answer = client.get(&format!("/api/skua/v1/traces/{trace_id}")).await;
+        assert_eq!(answer.status, 200, "trace {trace_id}");
+        let read = originals::one_by_one(&answer.body);
+        for span in spans {
+            let is_there = read.iter().any(|(_, other)| *other == span);
+            assert!(is_there, "a span of trace {trace_id} is lost");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_stop_that_takes_long_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--drain-delay", "1h"]);
+    let spans = load(&server, 5).await;
+    server.signal("TERM");
+    server.out.wait_for("stopping");
+    let client = Client::of(server.ports);
+    assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 503);
+    // Until the doors close, balancers may still send.
+    let message = &originals::messages()[5];
+    assert_eq!(client.export_grpc(message).await, Outcome::Acknowledged);
+    server.signal("TERM");
+    let (code, log) = server.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("second signal"), "{log}");
+
+    let server = Server::start(directory.path(), &[]);
+    let held = Client::of(server.ports).spans_held().await;
+    assert_eq!(held, spans + originals::one_by_one(message).len() as u64);
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_not_served_and_the_place_is_named() {
+    let (directory, _) = stopped_node().await;
+    let (path, bytes) = segments(directory.path()).into_iter().max_by_key(|file| file.1).unwrap();
+    let place = usize::try_from(bytes / 2).unwrap();
+    let sound = fs::read(&path).unwrap();
+    let mut damaged = sound.clone();
+    damaged[place] ^= 0x10;
+    fs::write(&path, &damaged).unwrap();
+    for _ in 0..2 {
+        let (code, log) = Server::spawn(directory.path(), &[]).end();
+        assert_eq!(code, Some(1), "{log}");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(log.contains("the log is damaged") && log.contains(name), "{log}");
+        let offset = log.split("at offset ").nth(1).unwrap();
+        let digits: String = offset.chars().take_while(char::is_ascii_digit).collect();
+        let offset: usize = digits.parse().unwrap();
+        assert!(offset <= place, "the damage is at {place}, not behind {offset}");
+        assert!(fs::read(&path).unwrap() == damaged, "a start that was refused changed the log");
+    }
+    fs::write(&path, &sound).unwrap();
+    Server::start(directory.path(), &[]);
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_off_and_reported() {
+    let (directory, spans) = stopped_node().await;
+    let (path, bytes) = segments(directory.path()).pop().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(bytes - 3).unwrap();
+    drop(file);
+    let server = Server::start(directory.path(), &[]);
+    // The last frame of a node that was stopped only says that all before it is synced.
+    assert_eq!(Client::of(server.ports).spans_held().await, spans);
+    let log = server.log.text();
+    let torn = event(
+        &log,
+        "cut off the end of the log that was never acknowledged, as a crash \
+                            leaves one",
+    );
+    assert_eq!(torn["level"], "WARN");
+    assert!(torn["file"].as_str().unwrap().ends_with(path.file_name().unwrap().to_str().unwrap()));
+    let cut = torn["offset"].as_u64().unwrap() + torn["bytes"].as_u64().unwrap();
+    assert_eq!(cut, bytes - 3, "{torn}");
+}
+
+#[tokio::test]
+async fn a_start_from_the_whole_recording_says_what_it_read_and_is_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &[]);
+    let spans = load(&server, originals::messages().len()).await;
+    assert_eq!(spans, originals::SPANS);
+    server.kill();
+    drop(server);
+    let server = Server::start(directory.path(), &[]);
+    let log = server.log.text();
+    let read = event(&log, "read the log");
+    assert!(read["bytes"].as_u64().unwrap() > 1_000_000, "{read}");
+    assert!(read["entries"].as_u64().unwrap() > 0 && read["segments"] != 0, "{read}");
+    assert_eq!(event(&log, "recovered")["spans"], spans);
+    let client = Client::of(server.ports);
+    assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 200);
+    assert_eq!(client.spans_held().await, spans);
+}

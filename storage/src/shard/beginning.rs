@@ -1,0 +1,143 @@
+//! The first spans of a trace that is too large to be given whole.
+//!
+//! A trace of a million spans is normal; a million owned spans at once are not. So the rows are
+//! put in order by what indexes say, and only the first of them are read. Rows with the same start
+//! and id may be exact repeats: these are told apart by the fingerprints of their spans, read one
+//! batch at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::batch::TraceRows;
+use model::budget::Budget;
+use model::canonical::fingerprint;
+use model::store::Trace;
+use model::trace::assemble;
+use model::{Span, SpanId, Timestamp, TraceId};
+
+use super::handle::Shard;
+use super::head::HeadBatch;
+use super::reader::BatchReader;
+use crate::Error;
+
+/// A row of a trace, by its place in the trace's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct RowKey {
+    start: Timestamp,
+    span_id: SpanId,
+    /// Which of the trace's batches, in the order of the log.
+    part: u32,
+    row: u32,
+}
+
+impl RowKey {
+    fn is_twin_of(&self, other: &Self) -> bool {
+        (self.start, self.span_id) == (other.start, other.span_id)
+    }
+}
+
+impl Shard {
+    /// The trace of these batches, cut off after `spans_max` spans; nothing if it has none.
+    pub(super) fn assemble_trace(
+        &self,
+        parts: &[Arc<HeadBatch>],
+        id: TraceId,
+        spans_max: usize,
+        budget: &Budget,
+    ) -> Result<Option<Trace>, Error> {
+        let mut rows = self.row_keys(parts, id, budget)?;
+        if rows.len() <= spans_max {
+            return Ok(assemble(id, self.trace_spans(parts, id, budget)?, spans_max));
+        }
+        rows.sort_unstable();
+        let repeats = self.repeats(parts, &rows, budget)?;
+        rows.retain(|row| !repeats.contains(row));
+        let distinct_count = rows.len();
+        rows.truncate(spans_max);
+        let mut spans = Vec::with_capacity(rows.len());
+        self.visit(parts, &rows, budget, &mut |_, span| spans.push(span))?;
+        // Batch by batch is not the trace's order; there are no repeats left to find.
+        let trace = assemble(id, spans, spans_max);
+        let truncated = (distinct_count > spans_max).then_some(distinct_count as u64);
+        Ok(trace.map(|trace| Trace { truncated, ..trace }))
+    }
+
+    /// Every row of the trace that is no marked repeat.
+    fn row_keys(
+        &self,
+        parts: &[Arc<HeadBatch>],
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Vec<RowKey>, Error> {
+        let mut keys = Vec::new();
+        for (part, batch) in (0..).zip(parts) {
+            let index = BatchReader::new(self, Arc::clone(batch), budget).index()?;
+            let traces = index.traces.iter().filter(|trace| trace.id == id);
+            for row in traces.flat_map(TraceRows::rows).filter(|row| batch.counts(&index, *row)) {
+                if let (Some(start), Some(span_id)) =
+                    (index.starts.get(row), index.span_ids.get(row))
+                {
+                    let row = u32::try_from(row).unwrap_or(u32::MAX);
+                    keys.push(RowKey { start: *start, span_id: *span_id, part, row });
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Those of the sorted rows whose span equals that of an earlier one.
+    fn repeats(
+        &self,
+        parts: &[Arc<HeadBatch>],
+        rows: &[RowKey],
+        budget: &Budget,
+    ) -> Result<BTreeSet<RowKey>, Error> {
+        let runs = || rows.chunk_by(RowKey::is_twin_of).filter(|run| run.len() > 1);
+        let twins: Vec<RowKey> = runs().flatten().copied().collect();
+        let mut fingerprints = BTreeMap::new();
+        self.visit(parts, &twins, budget, &mut |row, span| {
+            fingerprints.insert(row, fingerprint(&span));
+        })?;
+        let mut repeats = BTreeSet::new();
+        for run in runs() {
+            let mut seen = BTreeSet::new();
+            let is_seen = |row: &&RowKey| {
+                fingerprints.get(*row).is_some_and(|fingerprint| !seen.insert(*fingerprint))
+            };
+            repeats.extend(run.iter().filter(is_seen).copied());
+        }
+        Ok(repeats)
+    }
+
+    /// Reads the spans of rows, one batch at a time.
+    fn visit(
+        &self,
+        parts: &[Arc<HeadBatch>],
+        rows: &[RowKey],
+        budget: &Budget,
+        visit: &mut dyn FnMut(RowKey, Span),
+    ) -> Result<(), Error> {
+        let mut by_part: BTreeMap<u32, Vec<RowKey>> = BTreeMap::new();
+        for row in rows {
+            by_part.entry(row.part).or_default().push(*row);
+        }
+        for (part, mut rows) in by_part {
+            let Some(batch) = parts.get(part as usize) else { continue };
+            rows.sort_unstable_by_key(|row| row.row);
+            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
+            let stretch = first.row as usize..last.row as usize + 1;
+            let reader = BatchReader::new(self, Arc::clone(batch), budget);
+            let index = reader.index()?;
+            let mut spans = Vec::new();
+            reader.spans(&index, stretch.clone(), &mut spans)?;
+            let read = stretch.filter(|row| batch.counts(&index, *row)).zip(spans);
+            let mut wanted = rows.iter().peekable();
+            for (row, span) in read {
+                if let Some(key) = wanted.next_if(|key| key.row as usize == row) {
+                    visit(*key, span);
+                }
+            }
+        }
+        Ok(())
+    }
+}

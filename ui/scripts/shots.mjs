@@ -1,0 +1,224 @@
+// Pictures of every page and state against a running node, to be looked at; on the way, whatever
+// the browser complains about and whatever axe finds. Nothing is kept in the repository.
+//
+//   node scripts/shots.mjs --api http://127.0.0.1:16686 --out DIR [--only search,trace]
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import { serve } from "./serve.mjs";
+
+const { values } = parseArgs({
+  options: {
+    api: { type: "string", default: "http://127.0.0.1:16686" },
+    out: { type: "string" },
+    only: { type: "string", default: "" },
+    browser: { type: "string", default: "/usr/bin/chromium" },
+    themes: { type: "string", default: "light,dark" },
+  },
+});
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+
+mkdirSync(values.out, { recursive: true });
+const server = await serve({ api: values.api, prefix: "/tracing" });
+const root = `http://127.0.0.1:${server.address().port}/tracing`;
+const profile = mkdtempSync(join(tmpdir(), "skua-shots-"));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: values.browser,
+  args: FLAGS,
+  viewport: { width: 1440, height: 900 },
+});
+
+const shots = await scenes();
+let problems = 0;
+for (const [name, path, act, before] of shots) {
+  if (values.only !== "" && !values.only.split(",").some((each) => name.startsWith(each))) continue;
+  for (const theme of values.themes.split(","))
+    problems += await shoot({ name, path, act, before }, theme);
+}
+await browser.close();
+server.close();
+rmSync(profile, { recursive: true, force: true });
+console.log(`${problems} problems`);
+process.exitCode = problems > 0 ? 1 : 0;
+
+async function scenes() {
+  const now = Date.now();
+  const params = new URLSearchParams({
+    "query.startTimeMin": new Date(now - 28 * 86_400_000).toISOString(),
+    "query.startTimeMax": new Date(now).toISOString(),
+    "query.searchDepth": "1500",
+  });
+  const answer = await fetch(`${values.api}/api/v3/trace-summaries?${params}`);
+  const { summaries } = await answer.json();
+  const most = (of) => [...summaries].sort((a, b) => (of(b) ?? 0) - (of(a) ?? 0))[0];
+  const large = most((each) => each.spanCount)?.traceId;
+  const others = [...summaries].sort((a, b) => b.spanCount - a.spanCount);
+  const failed = most((each) => (each.errorSpanCount ?? 0) * 1e6 + each.spanCount)?.traceId;
+  return [
+    ["search", "/search?lookback=24h&limit=200"],
+    ["search-errors", "/search?lookback=24h&limit=500&f=err&sort=longest"],
+    ["search-none", "/search?lookback=5m&service=no-such-service"],
+    ["search-range", `/search?service=frontend&start=${(now - 864e5) * 1e3}&end=${now * 1e3}`],
+    [
+      "search-service",
+      "/search?lookback=24h",
+      (page) => page.getByLabel("Service", { exact: true }).click(),
+    ],
+    ["trace", `/trace/${large}`],
+    ["trace-error", `/trace/${failed}`, (page) => page.keyboard.press("e")],
+    ["trace-find", `/trace/${large}?uiFind=frontend`, (page) => page.keyboard.press("n")],
+    ["trace-zoom", `/trace/${large}`, zoomed],
+    ["trace-flame", `/trace/${large}?v=flame`],
+    ["trace-statistics", `/trace/${large}?v=statistics`],
+    ["trace-events", `/trace/${failed}?v=events`],
+    ["trace-keys", `/trace/${large}`, (page) => page.keyboard.press("?")],
+    ["trace-missing", "/trace/00000000000000000000000000000bad"],
+    ["compare", `/trace/${large}...${others[1]?.traceId}`],
+    ["compare-half", `/trace/${large}...`],
+    ["services", "/services/frontend"],
+    ["map", "/dependencies"],
+    ["cluster", "/cluster"],
+    ["settings", "/settings"],
+    ["file", "/file"],
+    ["file-open", "/file", (page) => openFile(page, large)],
+    [
+      "omnibox",
+      "/services",
+      (page) => page.keyboard.press("Control+k").then(() => page.keyboard.type("front")),
+    ],
+    [
+      "state-empty",
+      "/search",
+      undefined,
+      replies({ "api/v3": [200, '{"summaries":[],"services":[]}'] }),
+    ],
+    ["state-partial", "/search?lookback=24h", undefined, partial],
+    [
+      "state-failed",
+      "/search?lookback=24h",
+      undefined,
+      replies({ "trace-summaries": [503, "shards 1 did not answer"] }),
+    ],
+    [
+      "state-refused",
+      `/trace/${large}`,
+      undefined,
+      replies({ "api/traces/": [500, "internal error while writing the answer"] }),
+    ],
+    [
+      "state-cluster",
+      "/cluster",
+      undefined,
+      replies({ "v1/cluster": [200, JSON.stringify(threeNodes())] }),
+    ],
+  ];
+}
+
+/** Answers requests whose address contains a key instead of the node. */
+function replies(answers) {
+  return async (page) => {
+    for (const [part, [status, body]] of Object.entries(answers)) {
+      await page.route(new RegExp(part), (route) =>
+        route.fulfill({ status, body, contentType: "application/json" }),
+      );
+    }
+  };
+}
+
+/** What the node answers, as if a shard had been missing. */
+async function partial(page) {
+  await page.route(/trace-summaries/, async (route) => {
+    const response = await route.fetch();
+    const headers = { ...response.headers(), "skua-completeness": "partial; missing=1; stale=0" };
+    await route.fulfill({ response, headers });
+  });
+}
+
+function threeNodes() {
+  const ids = ["a97a60a40b00aaa1", "b1c2d3e4f5061728", "c0ffee00c0ffee00"];
+  return {
+    nodes: ids.map((id, index) => ({
+      id,
+      name: `skua-${index}`,
+      address: `10.0.0.${index + 1}:16686`,
+      state: index === 2 ? "starting" : "ready",
+      version: "0.1.0",
+      disk: { used_bytes: 4e9 + index * 1e8, free_bytes: 5e10 },
+    })),
+    shards: Array.from({ length: 6 }, (_, shard) => ({
+      id: shard,
+      epoch: 3,
+      leader: shard === 5 ? null : ids[shard % 2],
+      replicas: ids.map((node, index) => ({
+        node,
+        applied: 90_000 - index * 10,
+        lag: index === 2 ? 4_200 : 0,
+        spans: 1_200_000 + shard * 31_000,
+        bytes: 31e6 + shard * 2e6 - index * 4e5,
+      })),
+    })),
+  };
+}
+
+async function openFile(page, id) {
+  const answer = await fetch(`${values.api}/api/traces/${id}`);
+  const { data } = await answer.json();
+  const buffer = Buffer.from(JSON.stringify({ data: [...data, ...data] }));
+  const file = { name: "traces.json", mimeType: "application/json", buffer };
+  await page.locator("input[type=file]").setInputFiles(file);
+  await page.waitForSelector("[role=row]", { state: "attached" });
+}
+
+async function zoomed(page) {
+  await page.keyboard.press("j");
+  for (let step = 0; step < 30; step += 1) await page.keyboard.press("j");
+  await page.keyboard.press("z");
+}
+
+async function shoot({ name, path, act, before }, theme) {
+  const page = await browser.newPage();
+  const said = [];
+  page.on("console", (message) => {
+    const isExpected = /status of (404|500|503)/.test(message.text());
+    if (["error", "warning"].includes(message.type()) && !isExpected) said.push(message.text());
+  });
+  page.on("pageerror", (error) => said.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith("http://127.0.0.1")) said.push(`request to ${request.url()}`);
+  });
+  await page.addInitScript((wanted) => {
+    localStorage.setItem("skua.settings", JSON.stringify({ theme: wanted }));
+  }, theme);
+  await before?.(page);
+  await page.goto(root + path, { waitUntil: "networkidle" });
+  await act?.(page);
+  await page.waitForTimeout(500);
+  await page.screenshot({ path: join(values.out, `${name}-${theme}.png`) });
+  const violations = await inspect(page);
+  await page.close();
+  for (const each of [...said, ...violations]) console.log(`${name} ${theme}: ${each}`);
+  return said.length + violations.length;
+}
+
+/** The policy forbids scripts of others, so axe runs as the browser's own. */
+async function inspect(page) {
+  const session = await page.context().newCDPSession(page);
+  const expression = `${AXE}; axe.run().then((found) => JSON.stringify(found.violations.map(
+    (each) => each.id + " (" + each.nodes.length + "): " + each.nodes.slice(0, 2).map(
+      (node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join("; "))))`;
+  const { result } = await session.send("Runtime.evaluate", { expression, awaitPromise: true });
+  return JSON.parse(result.value ?? '["axe did not run"]');
+}

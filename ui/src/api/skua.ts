@@ -1,0 +1,57 @@
+// Skua's own API, below `api/skua/v1/`.
+
+import type { Cluster, NodeState } from "../model/cluster";
+import { list, number, record, text } from "./guards";
+import { type Answered, apiUrl, getJson } from "./http";
+
+const NODE_STATES = ["starting", "ready", "draining"] as const;
+
+export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
+  return getJson(apiUrl("api/skua/v1/cluster"), readCluster, signal);
+}
+
+/** Where a trace is as it came in: OTLP protobuf. */
+export function traceOtlpUrl(traceId: string): string {
+  return apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}`);
+}
+
+export function readCluster(json: unknown): Cluster {
+  const cluster = record(json, "answer");
+  return {
+    nodes: list(cluster["nodes"], "nodes").map((each) => {
+      const node = record(each, "node");
+      const disk = record(node["disk"] ?? {}, "disk");
+      return {
+        id: text(node["id"], "id"),
+        name: text(node["name"], "name"),
+        address: text(node["address"], "address"),
+        state: stateOf(node["state"]),
+        version: text(node["version"], "version"),
+        diskUsedBytes: number(disk["used_bytes"], "used_bytes"),
+        diskFreeBytes: number(disk["free_bytes"], "free_bytes"),
+      };
+    }),
+    shards: list(cluster["shards"], "shards").map((each) => {
+      const shard = record(each, "shard");
+      return {
+        id: number(shard["id"], "id"),
+        epoch: number(shard["epoch"], "epoch"),
+        leader: text(shard["leader"], "leader") || undefined,
+        replicas: list(shard["replicas"], "replicas").map((entry) => {
+          const replica = record(entry, "replica");
+          return {
+            node: text(replica["node"], "node"),
+            applied: number(replica["applied"], "applied"),
+            lag: number(replica["lag"], "lag"),
+            spans: number(replica["spans"], "spans"),
+            bytes: number(replica["bytes"], "bytes"),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+function stateOf(value: unknown): NodeState {
+  return NODE_STATES.find((state) => state === value) ?? "unknown";
+}

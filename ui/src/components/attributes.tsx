@@ -1,0 +1,73 @@
+// Keys and values, each with what one does with it: copy, find elsewhere in the trace.
+
+import { printLogfmt } from "../base/logfmt";
+import type { Attribute, AttributeValue } from "../model/details";
+import { Copy } from "./copy";
+import { Icon } from "./icon";
+
+/** Values above this are shown folded. */
+const LONG_CHARS = 240;
+
+export function AttributeTable(props: {
+  readonly attributes: readonly Attribute[];
+  readonly onFind?: (text: string) => void;
+}) {
+  return (
+    <table className="attributes">
+      <tbody>
+        {props.attributes.map(({ key, value }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: keys may repeat.
+          <tr key={index}>
+            <th scope="row">{key}</th>
+            <td>
+              <Value value={value} />
+              <span className="tools">
+                <Copy label={`Copy ${key}`} text={String(value)} />
+                {props.onFind && (
+                  <button
+                    type="button"
+                    className="button quiet square small"
+                    aria-label={`Find spans with this ${key}`}
+                    title="Find spans with this value"
+                    onClick={() => props.onFind?.(printLogfmt([[key, String(value)]]))}
+                  >
+                    <Icon name="search" />
+                  </button>
+                )}
+              </span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Value(props: { readonly value: AttributeValue }) {
+  const { value } = props;
+  if (typeof value !== "string")
+    return <span className={`value ${typeof value}`}>{String(value)}</span>;
+  const pretty = prettyJson(value);
+  const shown = pretty ?? value;
+  if (shown.length <= LONG_CHARS && pretty === undefined)
+    return <span className="value">{value}</span>;
+  return (
+    <details>
+      <summary>
+        <span className="value">{value.slice(0, 80)}</span>
+        {value.length > 80 && "…"}
+      </summary>
+      <pre>{shown}</pre>
+    </details>
+  );
+}
+
+/** Objects and lists in JSON, indented; undefined for any other text. */
+function prettyJson(text: string): string | undefined {
+  if (!/^\s*[[{]/.test(text)) return undefined;
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+// A button that copies, and says so.
+
+import { useEffect, useState } from "react";
+import { copyText } from "../state/clipboard";
+import { Icon } from "./icon";
+
+const SAID_MILLIS = 1_500;
+
+export function Copy(props: { readonly text: string | (() => string); readonly label: string }) {
+  const [copied, setCopied] = useState<boolean | undefined>();
+  useEffect(() => {
+    if (copied === undefined) return;
+    const timer = setTimeout(() => setCopied(undefined), SAID_MILLIS);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = async () => {
+    setCopied(await copyText(typeof props.text === "string" ? props.text : props.text()));
+  };
+  const label = copied === undefined ? props.label : copied ? "Copied" : "Could not copy";
+  return (
+    <button
+      type="button"
+      className="button quiet square small"
+      aria-label={label}
+      title={label}
+      onClick={copy}
+    >
+      <Icon name={copied === undefined ? "copy" : copied ? "check" : "error"} />
+    </button>
+  );
+}

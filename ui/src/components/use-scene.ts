@@ -1,0 +1,27 @@
+// The scene of a trace's state and the settings.
+
+import { useMemo } from "react";
+import { ROW_HEIGHTS, useSettings } from "../state/settings";
+import { useStore } from "../state/store";
+import type { TraceView } from "../state/trace-view";
+import type { Scene } from "../timeline/scene";
+
+export function useScene(view: TraceView): Scene {
+  const state = useStore(view.store);
+  const settings = useSettings();
+  return useMemo<Scene>(
+    () => ({
+      trace: view.trace,
+      rows: state.rows,
+      collapsed: state.collapsed,
+      colorOfService: view.colorOfService,
+      window: state.window,
+      criticalPath: settings.showCriticalPath ? view.criticalPath : null,
+      matches: state.matches,
+      selected: state.selected,
+      rowHeight: ROW_HEIGHTS[settings.density],
+      namesShare: settings.namesShare,
+    }),
+    [view, state, settings],
+  );
+}

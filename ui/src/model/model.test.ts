@@ -1,0 +1,281 @@
+// Finding, completeness, summaries, the map and the cluster.
+
+import { describe, expect, it } from "vitest";
+import { epochMicros, micros } from "../base/time";
+import { summarize } from "./cluster";
+import { COMPLETE, explain, parseCompleteness } from "./completeness";
+import { detailsOf, type SpanDetails } from "./details";
+import { matches, parseFind } from "./find";
+import { layoutGraph } from "./graph";
+import { decades, extentOf, lengthShare } from "./plot";
+import { sortSummaries, summaryFrom, summaryOf, type TraceSummary } from "./summary";
+import { sketchTrace } from "./testing";
+
+const SPAN: SpanDetails = {
+  spanId: "00ab",
+  service: "checkout",
+  operation: "POST /pay",
+  start: epochMicros(0),
+  length: micros(12_000),
+  kind: "server",
+  status: "ERROR",
+  statusMessage: "card declined",
+  attributes: [
+    { key: "http.status_code", value: 500 },
+    { key: "db.statement", value: "SELECT 1" },
+  ],
+  resource: [{ key: "host", value: "node-1" }],
+  scope: [],
+  events: [
+    { time: epochMicros(1), name: "exception", attributes: [{ key: "x", value: "cache miss" }] },
+  ],
+  links: [],
+  warnings: [],
+  raw: null,
+};
+
+describe("find", () => {
+  it.each([
+    "pay",
+    "CHECKOUT",
+    "nothing pay",
+    "00ab",
+    "ab",
+    '"select 1"',
+    "declined",
+    "exception",
+    "cache",
+    "http.status_code=500",
+    "http.status_code>=500",
+    "http.status_code!=200",
+    "missing!=1",
+    "service:checkout",
+    'op:"POST /pay"',
+    "kind=server",
+    "dur>10ms",
+    "dur<=12ms",
+    "err",
+    "err dur>1ms http.status_code<600 pay",
+    "-redis",
+    "host=NODE-1",
+    'db.statement="select 1"',
+  ])("%s matches", (text) => {
+    expect(matches(parseFind(text), SPAN)).toBe(true);
+  });
+
+  it.each([
+    "",
+    "  ",
+    "nothing",
+    "http.status_code=200",
+    "http.status_code>500",
+    "service:cart",
+    "dur>1s",
+    "err -cache",
+    "pay dur<1ms",
+    "db.statement>5",
+  ])("“%s” does not match", (text) => {
+    expect(matches(parseFind(text), SPAN)).toBe(false);
+  });
+});
+
+describe("completeness", () => {
+  it("believes a server that says nothing", () => {
+    expect(parseCompleteness(null)).toEqual(COMPLETE);
+    expect(parseCompleteness("complete")).toEqual(COMPLETE);
+  });
+
+  it("reads what is missing", () => {
+    const partial = parseCompleteness(
+      "partial; missing=1,2; stale=3; exhausted; limit=100; bytes=9",
+    );
+    expect(partial).toEqual({
+      isComplete: false,
+      missing: ["1", "2"],
+      stale: ["3"],
+      isExhausted: true,
+      limit: 100,
+      cutAt: "9 bytes",
+    });
+    expect(explain(partial)).toHaveLength(5);
+    expect(explain(parseCompleteness("partial; truncated=7"))).toEqual([
+      "The answer was cut off at 7 spans.",
+    ]);
+    expect(explain(parseCompleteness("partial"))).toHaveLength(1);
+  });
+});
+
+describe("details", () => {
+  it("sort Jaeger's tags into what OpenTelemetry calls them", () => {
+    const trace = sketchTrace([{ id: "a", start: 0, length: 1 }]);
+    const span = trace.spans[0];
+    if (!span) throw new Error("no span");
+    const details = detailsOf(
+      {
+        ...span,
+        tags: [
+          { key: "span.kind", value: "client" },
+          { key: "otel.status_code", value: "ERROR" },
+          { key: "otel.status_description", value: "no" },
+          { key: "otel.scope.name", value: "lib" },
+          { key: "list", value: [1] },
+        ],
+        logs: [
+          {
+            timestamp: 5,
+            fields: [
+              { key: "event", value: "retry" },
+              { key: "n", value: 2 },
+            ],
+          },
+        ],
+        references: [
+          { refType: "CHILD_OF", traceID: span.traceID, spanID: "p" },
+          { refType: "FOLLOWS_FROM", traceID: "ff", spanID: "q" },
+        ],
+      },
+      undefined,
+    );
+    expect(details).toMatchObject({
+      kind: "client",
+      status: "ERROR",
+      statusMessage: "no",
+      attributes: [{ key: "list", value: "[1]" }],
+      scope: [{ key: "otel.scope.name", value: "lib" }],
+      events: [{ name: "retry", attributes: [{ key: "n", value: 2 }] }],
+      links: [{ traceId: "ff", spanId: "q", type: "FOLLOWS_FROM" }],
+    });
+  });
+});
+
+describe("summaries", () => {
+  const summary = (traceId: string, start: number, duration: number, errors = 0): TraceSummary => ({
+    ...summaryFrom({ traceId }),
+    start: epochMicros(start),
+    duration: micros(duration),
+    errors,
+  });
+
+  it("take nanoseconds that no number holds", () => {
+    const { start, duration } = summaryFrom({
+      traceId: "a",
+      startNanos: "1795175439489342001",
+      endNanos: "1795175439490208001",
+    });
+    expect(start).toBeCloseTo(1_795_175_439_489_342, 0);
+    expect(duration).toBe(866);
+  });
+
+  it("sort in every order, ties by id", () => {
+    const traces = [summary("b", 1, 5), summary("a", 1, 9, 2), summary("c", 3, 1)];
+    const order = (sort: Parameters<typeof sortSummaries>[1]) =>
+      sortSummaries(traces, sort)
+        .map((each) => each.traceId)
+        .join("");
+    expect(order("newest")).toBe("cab");
+    expect(order("oldest")).toBe("abc");
+    expect(order("longest")).toBe("abc");
+    expect(order("shortest")).toBe("cba");
+    expect(order("mostErrors")).toBe("abc");
+  });
+
+  it("come from whole traces too", () => {
+    const whole = summaryOf(
+      sketchTrace([
+        { id: "a", start: 0, length: 10, service: "x" },
+        { id: "b", parent: "a", start: 1, length: 2, service: "y", failed: true },
+      ]),
+    );
+    expect(whole).toMatchObject({ rootService: "x", spans: 2, errors: 1, duration: 10 });
+    expect(whole.services).toEqual([
+      { name: "x", spans: 1, errors: 0 },
+      { name: "y", spans: 1, errors: 1 },
+    ]);
+  });
+
+  it("have a place in the plot", () => {
+    const extent = extentOf([summary("a", 10, 150), summary("b", 20, 90_000)]);
+    expect(decades(extent)).toEqual([100, 1_000, 10_000, 100_000]);
+    expect(lengthShare(extent, 100)).toBe(0);
+    expect(lengthShare(extent, 100_000)).toBe(1);
+  });
+});
+
+describe("the map", () => {
+  const spacing = { layer: 100, node: 50, waypoint: 20 };
+  const edge = (parent: string, child: string, calls = 1) => ({ parent, child, calls });
+
+  it("puts callers before the called", () => {
+    const { nodes } = layoutGraph([edge("a", "b"), edge("b", "c"), edge("a", "c")], spacing);
+    const layer = (name: string) => nodes.find((node) => node.name === name)?.layer;
+    expect([layer("a"), layer("b"), layer("c")]).toEqual([0, 1, 2]);
+  });
+
+  it("leads long lines around the layers between", () => {
+    const { edges } = layoutGraph([edge("a", "b"), edge("b", "c"), edge("a", "c")], spacing);
+    expect(edges.map((each) => each.waypoints.length)).toEqual([0, 0, 1]);
+  });
+
+  it("cuts circles and counts own calls apart", () => {
+    const { nodes, edges } = layoutGraph(
+      [edge("a", "b", 3), edge("b", "a", 2), edge("b", "b", 7)],
+      spacing,
+    );
+    expect(edges.filter((each) => each.isBack)).toHaveLength(1);
+    expect(nodes.find((node) => node.name === "b")).toMatchObject({
+      callsIn: 3,
+      callsOut: 2,
+      callsOwn: 7,
+    });
+  });
+
+  it("keeps services of a layer apart", () => {
+    const { nodes, height } = layoutGraph(
+      ["b", "c", "d", "e"].map((child) => edge("a", child)),
+      spacing,
+    );
+    const ys = nodes
+      .filter((node) => node.layer === 1)
+      .map((node) => node.y)
+      .sort((left, right) => left - right);
+    for (const [index, y] of ys.entries()) {
+      if (index > 0) expect(y - (ys[index - 1] ?? 0)).toBeGreaterThanOrEqual(49.999);
+    }
+    expect(height).toBeGreaterThanOrEqual(200);
+  });
+
+  it("takes nothing", () => {
+    expect(layoutGraph([], spacing).nodes).toEqual([]);
+  });
+});
+
+describe("the cluster", () => {
+  const node = (id: string, state: "ready" | "starting" = "ready") => ({
+    id,
+    name: id,
+    address: "",
+    state,
+    version: "",
+    diskUsedBytes: 0,
+    diskFreeBytes: 0,
+  });
+  const replica = (of: string, lag = 0) => ({ node: of, applied: 1, lag, spans: 5, bytes: 10 });
+
+  it("is well when every shard is led and every node ready", () => {
+    const summary = summarize({
+      nodes: [node("a"), node("b")],
+      shards: [{ id: 0, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] }],
+    });
+    expect(summary).toMatchObject({ health: "ok", spans: 5, bytes: 20, findings: [] });
+  });
+
+  it("is degraded with a node missing and failing without a leader", () => {
+    const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
+    const nodes = [node("a"), node("b", "starting")];
+    expect(summarize({ nodes, shards: [shard] }).health).toBe("degraded");
+    const leaderless = { ...shard, leader: undefined };
+    expect(summarize({ nodes, shards: [leaderless] }).health).toBe("failing");
+    const lagging = { ...shard, replicas: [replica("a"), replica("a", 5_000)] };
+    expect(summarize({ nodes: [node("a")], shards: [lagging] }).findings).toHaveLength(1);
+  });
+});

@@ -1,0 +1,236 @@
+// A search, and its form in URLs. The names and meanings are those of Jaeger's UI, so that its
+// bookmarks open the same search here and ours open there.
+
+import { type Pairs, parseLogfmt, printLogfmt } from "../base/logfmt";
+import { err, ok, type Result } from "../base/result";
+import { type EpochMicros, earlier, epochMicros, type Micros, parseDuration } from "../base/time";
+
+/** A window that moves with the clock, or one that stands still. */
+export type Window =
+  | { readonly kind: "lookback"; readonly lookback: string }
+  | { readonly kind: "range"; readonly start: EpochMicros; readonly end: EpochMicros };
+
+export interface SearchQuery {
+  /** Empty for all. */
+  readonly service: string;
+  /** Empty for all. */
+  readonly operation: string;
+  readonly tags: Pairs;
+  readonly window: Window;
+  /** As typed, such as `1.2s`; empty for no bound. */
+  readonly minDuration: string;
+  readonly maxDuration: string;
+  readonly limit: number;
+  /** These traces instead of a search. */
+  readonly traceIds: readonly string[];
+}
+
+/** A query and whether a page that opens with it runs it at once. */
+export interface ParsedSearch {
+  readonly query: SearchQuery;
+  readonly runs: boolean;
+}
+
+export const LOOKBACKS = [
+  "5m",
+  "15m",
+  "30m",
+  "1h",
+  "2h",
+  "3h",
+  "6h",
+  "12h",
+  "24h",
+  "2d",
+  "3d",
+  "5d",
+  "7d",
+  "2w",
+  "3w",
+  "4w",
+] as const;
+
+export const LIMIT_DEFAULT = 20;
+export const LIMIT_MAX = 1_500;
+
+export const EMPTY_QUERY: SearchQuery = {
+  service: "",
+  operation: "",
+  tags: [],
+  window: { kind: "lookback", lookback: "1h" },
+  minDuration: "",
+  maxDuration: "",
+  limit: LIMIT_DEFAULT,
+  traceIds: [],
+};
+
+/** What Jaeger's links say when they mean any. */
+const ANY_SERVICE = new Set(["", "__all_services__", "-"]);
+const ANY_OPERATION = new Set(["", "all", "__all_operations__", "-"]);
+
+/** Reads a search from the parameters of a URL; of repeated parameters the first counts. */
+export function parseSearch(params: URLSearchParams): ParsedSearch {
+  const text = (name: string) => params.get(name) ?? "";
+  const service = text("service");
+  const operation = text("operation");
+  const traceIds = traceIdsOf(params);
+  const query: SearchQuery = {
+    service: ANY_SERVICE.has(service) ? "" : service,
+    operation: ANY_OPERATION.has(operation) ? "" : operation,
+    tags: tagsOf(params),
+    window: windowOf(params),
+    minDuration: text("minDuration").trim(),
+    maxDuration: text("maxDuration").trim(),
+    limit: limitOf(text("limit")),
+    traceIds,
+  };
+  const asks = ["service", "start", "end", "lookback", "tags", "tag", "minDuration"];
+  return { query, runs: traceIds.length > 0 || asks.some((name) => params.has(name)) };
+}
+
+function limitOf(text: string): number {
+  const limit = Number.parseInt(text, 10);
+  return Number.isFinite(limit) && limit > 0 ? Math.min(limit, LIMIT_MAX) : LIMIT_DEFAULT;
+}
+
+function windowOf(params: URLSearchParams): Window {
+  const lookback = params.get("lookback") ?? "";
+  const isRelative = lookback !== "" && lookback !== "custom" && parseDuration(lookback).ok;
+  const start = epochOf(params.get("start"));
+  const end = epochOf(params.get("end"));
+  // Jaeger writes start and end into every link; with a preset beside them it still means the
+  // moment at which the link was made.
+  if (start !== undefined && end !== undefined && start < end) return { kind: "range", start, end };
+  if (isRelative) return { kind: "lookback", lookback };
+  return EMPTY_QUERY.window;
+}
+
+function epochOf(text: string | null): EpochMicros | undefined {
+  return text !== null && /^\d{1,17}$/.test(text) ? epochMicros(Number(text)) : undefined;
+}
+
+/** `tags` is a JSON object; old links have `tag=key:value`, several joined by a bar. */
+function tagsOf(params: URLSearchParams): Pairs {
+  const tags = new Map<string, string>();
+  for (const tag of params.getAll("tag").flatMap((each) => each.split("|"))) {
+    const colon = tag.indexOf(":");
+    if (colon > 0) tags.set(tag.slice(0, colon), tag.slice(colon + 1));
+  }
+  const written = params.get("tags") ?? "";
+  for (const [key, value] of parseTagsJson(written)) tags.set(key, value);
+  return [...tags];
+}
+
+function parseTagsJson(text: string): Pairs {
+  if (text === "") return [];
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) {
+      return Object.entries(parsed).map(([key, value]) => [key, String(value)] as const);
+    }
+  } catch {
+    // People also write links by hand.
+    const pairs = parseLogfmt(text);
+    if (pairs.ok) return pairs.value;
+  }
+  return [];
+}
+
+/** `traceID=…`, and `span=ids@traceID` of links to certain spans. */
+function traceIdsOf(params: URLSearchParams): string[] {
+  const ids = params.getAll("traceID");
+  const spans = params.getAll("span").map((each) => each.slice(each.indexOf("@") + 1));
+  return [...new Set([...ids, ...spans])].filter(isTraceId).map((id) => id.toLowerCase());
+}
+
+export function isTraceId(text: string): boolean {
+  return /^[0-9a-f]{1,32}$/i.test(text);
+}
+
+/** The parameters of a search's URL, in Jaeger's order and with nothing that says the default. */
+export function printSearch(query: SearchQuery): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const id of query.traceIds) params.append("traceID", id);
+  if (query.traceIds.length > 0) return params;
+  if (query.window.kind === "range") params.set("end", String(query.window.end));
+  if (query.limit !== LIMIT_DEFAULT) params.set("limit", String(query.limit));
+  params.set("lookback", query.window.kind === "lookback" ? query.window.lookback : "custom");
+  if (query.maxDuration !== "") params.set("maxDuration", query.maxDuration);
+  if (query.minDuration !== "") params.set("minDuration", query.minDuration);
+  if (query.operation !== "") params.set("operation", query.operation);
+  if (query.service !== "") params.set("service", query.service);
+  if (query.window.kind === "range") params.set("start", String(query.window.start));
+  if (query.tags.length > 0) {
+    params.set("tags", JSON.stringify(Object.fromEntries(query.tags)));
+  }
+  return params;
+}
+
+/** The window as two points in time. */
+export function resolveWindow(
+  window: Window,
+  now: EpochMicros,
+): { readonly start: EpochMicros; readonly end: EpochMicros } {
+  if (window.kind === "range") return window;
+  const length = parseDuration(window.lookback);
+  const fallback = 3_600_000_000 as Micros;
+  return { start: earlier(now, length.ok ? length.value : fallback), end: now };
+}
+
+/** What people type into the form. */
+export interface SearchDraft {
+  readonly service: string;
+  readonly operation: string;
+  readonly tags: string;
+  readonly window: Window;
+  readonly minDuration: string;
+  readonly maxDuration: string;
+  readonly limit: string;
+}
+
+export type DraftErrors = Partial<Record<keyof SearchDraft, string>>;
+
+export function draftOf(query: SearchQuery): SearchDraft {
+  return {
+    service: query.service,
+    operation: query.operation,
+    tags: printLogfmt(query.tags),
+    window: query.window,
+    minDuration: query.minDuration,
+    maxDuration: query.maxDuration,
+    limit: String(query.limit),
+  };
+}
+
+/** The query that a draft means, or what is wrong with which field. */
+export function queryOf(draft: SearchDraft): Result<SearchQuery, DraftErrors> {
+  const errors: DraftErrors = {};
+  const tags = parseLogfmt(draft.tags);
+  if (!tags.ok) errors.tags = tags.error;
+  const bounds = { minDuration: Number.NaN, maxDuration: Number.NaN };
+  for (const name of ["minDuration", "maxDuration"] as const) {
+    if (draft[name].trim() === "") continue;
+    const parsed = parseDuration(draft[name]);
+    if (parsed.ok) bounds[name] = parsed.value;
+    else errors[name] = parsed.error;
+  }
+  if (bounds.minDuration > bounds.maxDuration) errors.maxDuration = "is below the minimum";
+  const limit = Number(draft.limit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
+    errors.limit = `must be 1 to ${LIMIT_MAX}`;
+  }
+  if (draft.window.kind === "range" && draft.window.start >= draft.window.end) {
+    errors.window = "the end must be after the start";
+  }
+  if (!tags.ok || Object.keys(errors).length > 0) return err(errors);
+  return ok({
+    service: draft.service.trim(),
+    operation: draft.operation.trim(),
+    tags: tags.value,
+    window: draft.window,
+    minDuration: draft.minDuration.trim(),
+    maxDuration: draft.maxDuration.trim(),
+    limit,
+    traceIds: [],
+  });
+}

@@ -1,0 +1,69 @@
+// A trace in numbers: its spans by service, or by service and operation.
+
+import { type Micros, micros } from "../base/time";
+import type { CriticalPath } from "./critical-path";
+import { Flag, type TraceColumns } from "./trace";
+
+export interface Group {
+  readonly service: string;
+  /** Empty when grouped by service. */
+  readonly operation: string;
+  readonly count: number;
+  readonly errors: number;
+  readonly total: Micros;
+  readonly self: Micros;
+  /** Time on the critical path. */
+  readonly critical: Micros;
+  readonly p50: Micros;
+  readonly p95: Micros;
+  readonly max: Micros;
+}
+
+export type GroupBy = "service" | "operation";
+
+export function groupSpans(trace: TraceColumns, path: CriticalPath, by: GroupBy): readonly Group[] {
+  const rowsOf = new Map<number, number[]>();
+  const operations = trace.operations.length;
+  for (let row = 0; row < trace.count; row += 1) {
+    const service = trace.service[row] ?? 0;
+    const key = by === "service" ? service : service * operations + (trace.operation[row] ?? 0);
+    const rows = rowsOf.get(key);
+    if (rows) rows.push(row);
+    else rowsOf.set(key, [row]);
+  }
+  return [...rowsOf.values()].map((rows) => group(trace, path, by, rows));
+}
+
+function group(
+  trace: TraceColumns,
+  path: CriticalPath,
+  by: GroupBy,
+  rows: readonly number[],
+): Group {
+  const first = rows[0] ?? 0;
+  const lengths = Float64Array.from(rows, (row) => trace.length[row] ?? 0).sort();
+  const sum = (of: (row: number) => number) =>
+    micros(rows.reduce((total, row) => total + of(row), 0));
+  const at = (share: number) => micros(lengths[Math.ceil(share * lengths.length) - 1] ?? 0);
+  return {
+    service: trace.services[trace.service[first] ?? 0] ?? "",
+    operation: by === "service" ? "" : (trace.operations[trace.operation[first] ?? 0] ?? ""),
+    count: rows.length,
+    errors: rows.filter((row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0).length,
+    total: sum((row) => trace.length[row] ?? 0),
+    self: sum((row) => trace.self[row] ?? 0),
+    critical: sum((row) => criticalTime(path, row)),
+    p50: at(0.5),
+    p95: at(0.95),
+    max: micros(lengths[lengths.length - 1] ?? 0),
+  };
+}
+
+/** How long one span is on the critical path. */
+export function criticalTime(path: CriticalPath, row: number): Micros {
+  let total = 0;
+  for (let at = path.offset[row] ?? 0; at < (path.offset[row + 1] ?? 0); at += 1) {
+    total += (path.end[at] ?? 0) - (path.start[at] ?? 0);
+  }
+  return micros(total);
+}

@@ -1,0 +1,241 @@
+// The cluster: which nodes there are, where each shard is, what is behind. Read-only.
+
+import { useEffect } from "react";
+import { bytes, count, plural, shortCount } from "../../base/format";
+import { Icon } from "../../components/icon";
+import { Failure, Loading } from "../../components/states";
+import {
+  type Cluster,
+  type ClusterNode,
+  LAG_NOTABLE,
+  leaderCount,
+  type Replica,
+  replicaCount,
+  type Shard,
+  type Summary,
+  summarize,
+} from "../../model/cluster";
+import { useCluster } from "../../state/queries";
+
+export function ClusterPage() {
+  const cluster = useCluster();
+  useEffect(() => {
+    document.title = "Cluster · Skua";
+  }, []);
+  const data = cluster.data?.value;
+  return (
+    <div className="page cluster-page">
+      <div className="page-head">
+        <h1>Cluster</h1>
+        {data && <HealthBadge summary={summarize(data)} />}
+      </div>
+      {cluster.isError && (
+        <Failure
+          title={data ? "What is below is no longer fresh" : "The cluster could not be read"}
+          error={cluster.error}
+          onRetry={() => void cluster.refetch()}
+        />
+      )}
+      {data ? <Content cluster={data} /> : !cluster.isError && <Loading what="the cluster" />}
+    </div>
+  );
+}
+
+const HEALTH_NAMES = { ok: "All well", degraded: "Degraded", failing: "Failing" } as const;
+
+function HealthBadge(props: { readonly summary: Summary }) {
+  const { health } = props.summary;
+  const look = health === "ok" ? "ok" : health === "degraded" ? "warn" : "error";
+  return (
+    <span className={`badge ${look}`}>
+      <Icon name={health === "ok" ? "check" : "warning"} />
+      {HEALTH_NAMES[health]}
+    </span>
+  );
+}
+
+function Content(props: { readonly cluster: Cluster }) {
+  const { cluster } = props;
+  const summary = summarize(cluster);
+  return (
+    <>
+      {summary.findings.length > 0 && (
+        <div className={summary.health === "failing" ? "banner error" : "banner"} role="status">
+          <Icon name="warning" />
+          <ul className="body">
+            {summary.findings.map((finding) => (
+              <li key={finding}>{finding}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      <dl className="tiles">
+        <Tile name="Nodes ready" value={`${summary.nodesReady} / ${cluster.nodes.length}`} />
+        <Tile
+          name="Shards with a leader"
+          value={`${summary.shardsLed} / ${cluster.shards.length}`}
+        />
+        <Tile name="Spans" value={shortCount(summary.spans)} title={count(summary.spans)} />
+        <Tile name="On disk, all replicas" value={bytes(summary.bytes)} />
+        <Tile
+          name="Bytes per span"
+          value={
+            summary.bytesPerSpan === undefined ? "–" : String(Math.round(summary.bytesPerSpan))
+          }
+        />
+        <Tile name="Largest lag" value={plural(summary.lagMax, "entry", "entries")} />
+      </dl>
+      <Nodes cluster={cluster} />
+      <Shards cluster={cluster} />
+    </>
+  );
+}
+
+function Tile(props: { readonly name: string; readonly value: string; readonly title?: string }) {
+  return (
+    <div className="panel" title={props.title}>
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+    </div>
+  );
+}
+
+function Nodes(props: { readonly cluster: Cluster }) {
+  const { cluster } = props;
+  return (
+    <section>
+      <h2>Nodes</h2>
+      <div className="panel scrolled">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">Node</th>
+              <th scope="col">State</th>
+              <th scope="col">Address</th>
+              <th scope="col">Version</th>
+              <th scope="col" className="num">
+                Leads
+              </th>
+              <th scope="col" className="num">
+                Replicas
+              </th>
+              <th scope="col" className="num">
+                Disk used
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {cluster.nodes.map((node) => (
+              <tr key={node.id}>
+                <td title={node.id}>
+                  <strong>{node.name}</strong>{" "}
+                  <span className="faint mono">{node.id.slice(0, 8)}</span>
+                </td>
+                <td>
+                  <NodeState node={node} />
+                </td>
+                <td className="mono">{node.address}</td>
+                <td className="mono">{node.version}</td>
+                <td className="num">{leaderCount(cluster, node.id)}</td>
+                <td className="num">{replicaCount(cluster, node.id)}</td>
+                <td className="num">
+                  {bytes(node.diskUsedBytes)}
+                  {node.diskFreeBytes > 0 && (
+                    <span className="faint">
+                      {" "}
+                      of {bytes(node.diskUsedBytes + node.diskFreeBytes)}
+                    </span>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function NodeState(props: { readonly node: ClusterNode }) {
+  const { state } = props.node;
+  const look = state === "ready" ? "ok" : state === "unknown" ? "error" : "warn";
+  return <span className={`badge ${look}`}>{state}</span>;
+}
+
+/** Rows are shards and columns nodes: where every replica is, at a glance. */
+function Shards(props: { readonly cluster: Cluster }) {
+  const { nodes, shards } = props.cluster;
+  const largest = Math.max(
+    1,
+    ...shards.flatMap((shard) => shard.replicas.map((each) => each.bytes)),
+  );
+  return (
+    <section>
+      <h2>Shards</h2>
+      <div className="panel scrolled">
+        <table className="table shards">
+          <thead>
+            <tr>
+              <th scope="col" className="num">
+                Shard
+              </th>
+              <th scope="col" className="num">
+                Epoch
+              </th>
+              {nodes.map((node) => (
+                <th scope="col" key={node.id}>
+                  {node.name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {shards.map((shard) => (
+              <tr key={shard.id}>
+                <td className="num mono">{shard.id}</td>
+                <td className="num mono">{shard.epoch}</td>
+                {nodes.map((node) => (
+                  <ReplicaCell
+                    key={node.id}
+                    shard={shard}
+                    replica={shard.replicas.find((each) => each.node === node.id)}
+                    largest={largest}
+                  />
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="legend faint">
+        <span className="role leader" /> leader <span className="role follower" /> follower{" "}
+        <span className="role lagging" /> lagging
+      </p>
+    </section>
+  );
+}
+
+function ReplicaCell(props: {
+  readonly shard: Shard;
+  readonly replica: Replica | undefined;
+  readonly largest: number;
+}) {
+  const { shard, replica } = props;
+  if (replica === undefined) return <td className="faint">–</td>;
+  const isLeader = shard.leader === replica.node;
+  const role = replica.lag >= LAG_NOTABLE ? "lagging" : isLeader ? "leader" : "follower";
+  return (
+    <td title={`applied ${count(replica.applied)}, lag ${count(replica.lag)}`}>
+      <span className="replica">
+        <span className={`role ${role}`} />
+        <span className="visually-hidden">{role}</span>
+        <span className="meter">
+          <span style={{ width: `${(100 * replica.bytes) / props.largest}%` }} />
+        </span>
+        <span className="num">{shortCount(replica.spans)} spans</span>
+        <span className="num faint">{bytes(replica.bytes)}</span>
+        {replica.lag > 0 && <span className="badge warn">{count(replica.lag)} behind</span>}
+      </span>
+    </td>
+  );
+}

@@ -1,0 +1,115 @@
+// Traces out of a file: Jaeger's JSON, which needs no server, or OTLP. Nothing is stored.
+
+import { type DragEvent, useEffect, useMemo, useState } from "react";
+import { Failure, Loading } from "../../components/states";
+import { useTrace } from "../../state/use-trace";
+import { OpenTrace } from "../trace/page";
+
+export function FilePage() {
+  const [file, setFile] = useState<File | undefined>();
+  const [isOver, setOver] = useState(false);
+  useEffect(() => {
+    document.title = `${file?.name ?? "Open a file"} · Skua`;
+  }, [file]);
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    setFile(event.dataTransfer.files[0] ?? file);
+  };
+  const zone = {
+    onDragOver: (event: DragEvent) => {
+      event.preventDefault();
+      setOver(true);
+    },
+    onDragLeave: () => setOver(false),
+    onDrop: drop,
+  };
+  return (
+    <section className="file-page" data-over={isOver} aria-label="Traces of a file" {...zone}>
+      {file === undefined ? (
+        <Invitation onFile={setFile} />
+      ) : (
+        <FileTrace file={file} onClose={() => setFile(undefined)} />
+      )}
+    </section>
+  );
+}
+
+function Invitation(props: { readonly onFile: (file: File | undefined) => void }) {
+  return (
+    <section className="state">
+      <h1>Open a file</h1>
+      <p>
+        Drop a file here, or choose one: JSON that Jaeger's UI or this one saved, or OTLP in JSON,
+        one document or one a line. Nothing is stored.
+      </p>
+      <label className="button">
+        Choose a file
+        <input
+          type="file"
+          className="visually-hidden"
+          accept=".json,.jsonl,.ndjson,application/json"
+          onChange={(event) => props.onFile(event.target.files?.[0])}
+        />
+      </label>
+    </section>
+  );
+}
+
+function FileTrace(props: { readonly file: File; readonly onClose: () => void }) {
+  const { file } = props;
+  const [index, setIndex] = useState(0);
+  const [attempt, setAttempt] = useState(0);
+  const origin = useMemo(() => ({ kind: "file", file, index }) as const, [file, index]);
+  const state = useTrace(origin, attempt);
+  const traces = state.is === "open" ? state.source.traces : 1;
+  return (
+    <>
+      <div className="file-bar">
+        <strong>{file.name}</strong>
+        {traces > 1 && (
+          <>
+            <span className="faint">
+              trace {index + 1} of {traces}
+            </span>
+            <button
+              type="button"
+              className="button small"
+              disabled={index === 0}
+              onClick={() => setIndex(index - 1)}
+            >
+              Previous
+            </button>
+            <button
+              type="button"
+              className="button small"
+              disabled={index + 1 >= traces}
+              onClick={() => setIndex(index + 1)}
+            >
+              Next
+            </button>
+          </>
+        )}
+        <span className="spacer" />
+        <button type="button" className="button small" onClick={props.onClose}>
+          Another file
+        </button>
+      </div>
+      {state.is === "loading" && <Loading what="the file" />}
+      {state.is === "failed" && (
+        <div className="page">
+          <h1 className="visually-hidden">Open a file</h1>
+          <Failure title="The file could not be read" error={state.error} />
+        </div>
+      )}
+      {state.is === "open" && (
+        <OpenTrace
+          key={`${state.source.columns.traceId}.${index}`}
+          source={state.source}
+          onReload={() => setAttempt(attempt + 1)}
+          isFile
+        />
+      )}
+    </>
+  );
+}

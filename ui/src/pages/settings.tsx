@@ -1,0 +1,75 @@
+// What one can set up in this browser.
+
+import { useEffect } from "react";
+import { changeSettings, type Settings, useSettings } from "../state/settings";
+
+const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
+const ZONES = { local: "Local time", utc: "UTC" } as const;
+const DENSITIES = { compact: "Compact", cosy: "Cosy", roomy: "Roomy" } as const;
+
+export function SettingsPage() {
+  const settings = useSettings();
+  useEffect(() => {
+    document.title = "Settings · Skua";
+  }, []);
+  return (
+    <div className="page settings-page">
+      <h1>Settings</h1>
+      <p className="faint">
+        Kept in this browser. They change how things look, never what a link shows.
+      </p>
+      <div className="panel">
+        <Choice name="theme" title="Theme" options={THEMES} settings={settings} />
+        <Choice name="zone" title="Times in" options={ZONES} settings={settings} />
+        <Choice
+          name="density"
+          title="Rows of the timeline"
+          options={DENSITIES}
+          settings={settings}
+        />
+        <div className="setting">
+          <span id="single-keys">Keys without Ctrl or Cmd on the trace page</span>
+          <fieldset className="segmented" aria-labelledby="single-keys">
+            {[true, false].map((value) => (
+              <button
+                key={String(value)}
+                type="button"
+                aria-pressed={settings.singleKeys === value}
+                onClick={() => changeSettings({ singleKeys: value })}
+              >
+                {value ? "On" : "Off"}
+              </button>
+            ))}
+          </fieldset>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Choice<Name extends "theme" | "zone" | "density">(props: {
+  readonly name: Name;
+  readonly title: string;
+  readonly options: Readonly<Record<Settings[Name], string>>;
+  readonly settings: Settings;
+}) {
+  const { name, settings } = props;
+  const entries = Object.entries(props.options) as [Settings[Name], string][];
+  return (
+    <div className="setting">
+      <span id={`setting-${name}`}>{props.title}</span>
+      <fieldset className="segmented" aria-labelledby={`setting-${name}`}>
+        {entries.map(([value, label]) => (
+          <button
+            key={value}
+            type="button"
+            aria-pressed={settings[name] === value}
+            onClick={() => changeSettings({ [name]: value } as Partial<Settings>)}
+          >
+            {label}
+          </button>
+        ))}
+      </fieldset>
+    </div>
+  );
+}

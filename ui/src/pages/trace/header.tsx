@@ -1,0 +1,152 @@
+// The head of a trace: what it is, when it was, how long it took, what is wrong with it.
+
+import { useMemo } from "react";
+import { Link } from "wouter";
+import { traceJsonUrl } from "../../api/jaeger";
+import { traceOtlpUrl } from "../../api/skua";
+import { count, duration, exactDuration, plural, shortId, timestamp } from "../../base/format";
+import { Copy } from "../../components/copy";
+import { Icon } from "../../components/icon";
+import { countFlag, Flag, hasFlag, maxDepth, operationOf, serviceOf } from "../../model/trace";
+import { useSearchHref } from "../../state/last-search";
+import { useSettings } from "../../state/settings";
+import type { TraceView } from "../../state/trace-view";
+
+export function TraceHeader(props: {
+  readonly view: TraceView;
+  /** It is in a file and nowhere else, so there is nothing to link to. */
+  readonly isFile: boolean;
+  readonly onReload: () => void;
+}) {
+  const { view } = props;
+  const { trace } = view;
+  const { zone } = useSettings();
+  const facts = useMemo(
+    () => ({
+      errors: countFlag(trace, Flag.error),
+      orphans: countFlag(trace, Flag.orphan),
+      warnings: countFlag(trace, Flag.warnings),
+      depth: maxDepth(trace) + 1,
+    }),
+    [trace],
+  );
+  const cause = useMemo(() => causeOf(view), [view]);
+  return (
+    <header className="trace-head">
+      <div className="trace-title">
+        {!props.isFile && <Back />}
+        <h1>
+          <span>{serviceOf(trace, 0)}</span>{" "}
+          <span className="operation">{operationOf(trace, 0)}</span>
+        </h1>
+        <span className="mono faint" title={trace.traceId}>
+          {shortId(trace.traceId)}
+        </span>
+        <Copy label="Copy the trace id" text={trace.traceId} />
+        <span className="spacer" />
+        {!props.isFile && <Sources traceId={trace.traceId} onReload={props.onReload} />}
+      </div>
+      <div className="facts">
+        <dl>
+          <Fact
+            name="Duration"
+            value={duration(trace.duration)}
+            title={exactDuration(trace.duration)}
+            strong
+          />
+          <Fact name="Start" value={timestamp(trace.origin, zone)} />
+          <Fact name="Spans" value={count(trace.count)} />
+          <Fact name="Services" value={count(trace.services.length)} />
+          <Fact name="Depth" value={count(facts.depth)} />
+        </dl>
+        {facts.errors > 0 && (
+          <button type="button" className="fact-error" onClick={() => view.select(cause)}>
+            <Icon name="error" />
+            {plural(facts.errors, "error")}
+            <span className="cause">{`${serviceOf(trace, cause)} ${operationOf(trace, cause)}`}</span>
+            <span className="go">show</span>
+          </button>
+        )}
+        {facts.orphans > 0 && (
+          <span className="badge warn" title="Spans whose parent is not in the trace">
+            {plural(facts.orphans, "orphan")}
+          </span>
+        )}
+        {facts.warnings > 0 && (
+          <span className="badge warn">{plural(facts.warnings, "span")} with warnings</span>
+        )}
+      </div>
+    </header>
+  );
+}
+
+/** To the traces among which this one was found. */
+function Back() {
+  const href = useSearchHref();
+  return (
+    <Link href={href} className="button quiet square small" aria-label="Back to the traces found">
+      <Icon name="left" />
+    </Link>
+  );
+}
+
+/** The same trace in other forms. */
+function Sources(props: { readonly traceId: string; readonly onReload: () => void }) {
+  return (
+    <>
+      <button type="button" className="button quiet small" onClick={props.onReload}>
+        <Icon name="reset" />
+        Reload
+      </button>
+      <a
+        className="button quiet small"
+        href={traceJsonUrl(props.traceId)}
+        target="_blank"
+        rel="noreferrer"
+      >
+        <Icon name="external" />
+        JSON
+      </a>
+      <a
+        className="button quiet small"
+        href={traceJsonUrl(props.traceId, { raw: true })}
+        target="_blank"
+        rel="noreferrer"
+        title="Without clock repairs and other adjustments"
+      >
+        Unadjusted
+      </a>
+      <a
+        className="button quiet small"
+        href={traceOtlpUrl(props.traceId)}
+        download={`${props.traceId}.otlp.pb`}
+      >
+        OTLP
+      </a>
+    </>
+  );
+}
+
+function Fact(props: {
+  readonly name: string;
+  readonly value: string;
+  readonly title?: string;
+  readonly strong?: boolean;
+}) {
+  return (
+    <div className={props.strong ? "fact strong" : "fact"} title={props.title}>
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+    </div>
+  );
+}
+
+/** The deepest failed span is the likeliest cause; -1 if none failed. */
+function causeOf({ trace }: TraceView): number {
+  let cause = -1;
+  for (let row = 0; row < trace.count; row += 1) {
+    if (!hasFlag(trace, row, Flag.error)) continue;
+    if (cause < 0 || (trace.depth[row] ?? 0) > (trace.depth[cause] ?? 0)) cause = row;
+  }
+  return cause;
+}

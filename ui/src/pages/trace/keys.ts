@@ -1,0 +1,129 @@
+// The keyboard on the trace page: Jaeger's keys, and ours beside them.
+
+import { useEffect } from "react";
+import { copyText } from "../../state/clipboard";
+import { changeSettings, currentSettings } from "../../state/settings";
+import type { TraceView } from "../../state/trace-view";
+import { FIND_ID, VIEWS, type ViewName } from "./toolbar";
+
+interface Page {
+  readonly show: (name: ViewName) => void;
+  readonly help: () => void;
+}
+
+const SHIFT_FACTOR = 4;
+
+export function useTraceKeys(view: TraceView, page: Page): void {
+  const { show, help } = page;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the page makes its functions anew.
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "b") {
+        event.preventDefault();
+        return focusFind();
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      const inTree = event.target instanceof Element && event.target.closest("[role=treegrid]");
+      if ((inTree && treeKey(view, event)) || pageKey(view, { show, help }, event)) {
+        event.preventDefault();
+      }
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [view]);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.matches("input, textarea, select") || target.closest("dialog") !== null)
+  );
+}
+
+function focusFind(): void {
+  const input = document.getElementById(FIND_ID);
+  if (input instanceof HTMLInputElement) input.select();
+}
+
+/** Keys of a tree grid, while it has the focus. */
+function treeKey(view: TraceView, event: KeyboardEvent): boolean {
+  const { selected } = view.state;
+  const isOpen =
+    (view.trace.descendants[selected] ?? 0) > 0 && view.state.collapsed[selected] !== 1;
+  switch (event.key) {
+    case "ArrowDown":
+      view.step(1);
+      return true;
+    case "ArrowUp":
+      view.step(-1);
+      return true;
+    case "PageDown":
+      view.step(20);
+      return true;
+    case "PageUp":
+      view.step(-20);
+      return true;
+    case "Home":
+      view.step(Number.NEGATIVE_INFINITY);
+      return true;
+    case "End":
+      view.step(Number.POSITIVE_INFINITY);
+      return true;
+    case "ArrowRight":
+      if (isOpen) view.step(1);
+      else view.setCollapsed(selected, false);
+      return true;
+    case "ArrowLeft":
+      if (isOpen) view.setCollapsed(selected, true);
+      else if ((view.trace.parent[selected] ?? -1) >= 0)
+        view.select(view.trace.parent[selected] ?? -1);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function pageKey(view: TraceView, page: Page, event: KeyboardEvent): boolean {
+  if (event.key === "Escape") {
+    if (view.state.selected >= 0) view.select(-1);
+    else void view.find("");
+    return true;
+  }
+  if (!currentSettings().singleKeys) return false;
+  const factor = event.shiftKey ? SHIFT_FACTOR : 1;
+  const actions: Readonly<Record<string, () => void>> = {
+    "/": focusFind,
+    "?": page.help,
+    j: () => view.step(1),
+    k: () => view.step(-1),
+    f: () => view.step(1),
+    b: () => view.step(-1),
+    s: () => scrollRows(1),
+    w: () => scrollRows(-1),
+    n: () => view.nextMatch(event.shiftKey ? -1 : 1),
+    e: () => view.nextError(event.shiftKey ? -1 : 1),
+    a: () => view.pan(-0.05 * factor),
+    d: () => view.pan(0.05 * factor),
+    arrowleft: () => view.pan(-0.05 * factor),
+    arrowright: () => view.pan(0.05 * factor),
+    arrowup: () => view.zoom(1 / (1 + 0.15 * factor), 0.5),
+    arrowdown: () => view.zoom(1 + 0.15 * factor, 0.5),
+    z: () => view.zoomToSelected(),
+    "0": () => view.resetWindow(),
+    "]": () => view.collapseAll(),
+    "[": () => view.expandAll(),
+    p: () => view.collapseOne(),
+    o: () => view.expandOne(),
+    c: () => changeSettings({ showCriticalPath: !currentSettings().showCriticalPath }),
+    y: () => void copyText(window.location.href),
+  };
+  const chosen = VIEWS[Number(event.key) - 1];
+  const action = actions[event.key.toLowerCase()] ?? (chosen ? () => page.show(chosen) : undefined);
+  action?.();
+  return action !== undefined;
+}
+
+function scrollRows(direction: number): void {
+  const box = document.querySelector("[role=treegrid]");
+  box?.scrollBy({ top: direction * box.clientHeight * 0.5 });
+}

@@ -1,0 +1,184 @@
+// One trace: when what happened, what took the time, what failed.
+
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { useLocation, useSearch } from "wouter";
+import type { TraceSource } from "../../api/trace-source";
+import { Minimap } from "../../components/minimap";
+import { Failure, Loading, Message, PartialBanner } from "../../components/states";
+import { Waterfall } from "../../components/waterfall";
+import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
+import { embedOf } from "../../state/embed";
+import { useStore } from "../../state/store";
+import { TraceView } from "../../state/trace-view";
+import { isNotFound, useTrace } from "../../state/use-trace";
+import { DetailPanel } from "./detail";
+import { TraceHeader } from "./header";
+import { useTraceKeys } from "./keys";
+import { Toolbar, VIEWS, type ViewName } from "./toolbar";
+
+// The timeline comes first; the other views are fetched when they are wanted.
+const Flame = lazy(async () => ({ default: (await import("../../components/flame")).Flame }));
+const Statistics = lazy(async () => ({ default: (await import("./statistics")).Statistics }));
+const EventList = lazy(async () => ({ default: (await import("./events")).EventList }));
+const HelpDialog = lazy(async () => ({ default: (await import("./help")).HelpDialog }));
+
+const URL_MILLIS = 250;
+
+export function TracePage(props: { readonly traceId: string }) {
+  const [attempt, setAttempt] = useState(0);
+  const origin = useMemo(
+    () => ({ kind: "stored", traceId: props.traceId }) as const,
+    [props.traceId],
+  );
+  const state = useTrace(origin, attempt);
+  const again = () => setAttempt(attempt + 1);
+  if (state.is === "loading") return <Loading what="the trace" />;
+  if (state.is === "failed") {
+    if (isNotFound(state.error)) return <NotFound traceId={props.traceId} onRetry={again} />;
+    return (
+      <div className="page">
+        <h1 className="visually-hidden">Trace</h1>
+        <Failure title="The trace could not be opened" error={state.error} onRetry={again} />
+      </div>
+    );
+  }
+  return <OpenTrace key={state.source.columns.traceId} source={state.source} onReload={again} />;
+}
+
+/** A trace that is there. Where it has no address of its own, its URL stays as it is. */
+export function OpenTrace(props: {
+  readonly source: TraceSource;
+  readonly onReload: () => void;
+  readonly isFile?: boolean;
+}) {
+  const { source } = props;
+  const view = useMemo(() => new TraceView(source), [source]);
+  const path = props.isFile ? "/file" : `/trace/${source.columns.traceId}`;
+  const [shown, show] = useTraceUrl(view, path);
+  const [helps, setHelps] = useState(false);
+  const embed = embedOf(useSearch());
+  useTraceKeys(view, { show, help: () => setHelps(true) });
+  const { selected } = useStore(view.store);
+  useEffect(() => {
+    document.title = `${serviceOf(view.trace, 0)} ${operationOf(view.trace, 0)} · Skua`;
+  }, [view]);
+  return (
+    <div className="trace-page">
+      {!embed.hideSummary && (
+        <TraceHeader view={view} isFile={props.isFile === true} onReload={props.onReload} />
+      )}
+      <PartialBanner completeness={source.completeness} onRetry={props.onReload} />
+      <Toolbar view={view} shown={shown} onShow={show} onHelp={() => setHelps(true)} />
+      <div className="trace-body">
+        <div className="trace-main">
+          <Suspense fallback={<Loading what="the view" />}>
+            {shown === "timeline" && (
+              <>
+                {!embed.hideMinimap && <Minimap view={view} />}
+                <Waterfall view={view} />
+              </>
+            )}
+            {shown === "flame" && (
+              <>
+                {!embed.hideMinimap && <Minimap view={view} />}
+                <Flame view={view} />
+              </>
+            )}
+            {shown === "statistics" && <Statistics view={view} />}
+            {shown === "events" && <EventList view={view} />}
+          </Suspense>
+        </div>
+        {selected >= 0 && <DetailPanel view={view} row={selected} />}
+      </div>
+      <Suspense>{helps && <HelpDialog onClose={() => setHelps(false)} />}</Suspense>
+    </div>
+  );
+}
+
+/**
+ * Everything the page shows is in its URL: `uiFind` as in Jaeger; `span`, `t0`, `t1` and `v` are
+ * our own. Changes replace the URL, so that "back" leaves the trace.
+ */
+function useTraceUrl(view: TraceView, path: string): [ViewName, (name: ViewName) => void] {
+  const [, navigate] = useLocation();
+  const search = useSearch();
+  const asked = new URLSearchParams(search).get("v");
+  const shown = VIEWS.find((name) => name === asked) ?? "timeline";
+  useEffect(() => {
+    restore(view, new URLSearchParams(window.location.search));
+    let timer: ReturnType<typeof setTimeout>;
+    const write = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const params = paramsOf(view, new URLSearchParams(window.location.search));
+        navigate(withQuery(path, params), { replace: true });
+      }, URL_MILLIS);
+    };
+    const stop = view.store.subscribe(write);
+    // The server knows the id in full; links should have it so.
+    write();
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [view, path, navigate]);
+  const show = (name: ViewName) => {
+    const params = paramsOf(view, new URLSearchParams(window.location.search));
+    if (name === "timeline") params.delete("v");
+    else params.set("v", name);
+    navigate(withQuery(path, params), { replace: true });
+  };
+  return [shown, show];
+}
+
+function withQuery(path: string, params: URLSearchParams): string {
+  const query = params.toString();
+  return query === "" ? path : `${path}?${query}`;
+}
+
+function restore(view: TraceView, params: URLSearchParams): void {
+  const start = Number(params.get("t0") ?? Number.NaN);
+  const end = Number(params.get("t1") ?? Number.NaN);
+  if (start < end) {
+    view.setWindow({ start: start as never, end: end as never });
+  }
+  const find = params.get("uiFind") ?? "";
+  if (find !== "") {
+    // Jaeger links to a span by finding its id.
+    const row = rowOfSpanId(view.trace, find.trim());
+    if (row >= 0) view.select(row);
+    void view.find(find);
+  }
+  const span = params.get("span");
+  if (span !== null) view.selectSpan(span);
+}
+
+function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
+  const { window, selected, findText } = view.state;
+  const params = new URLSearchParams(before);
+  const put = (name: string, value: string | undefined) => {
+    if (value === undefined || value === "") params.delete(name);
+    else params.set(name, value);
+  };
+  const isZoomed = window.start > 0 || window.end < view.trace.duration;
+  put("t0", isZoomed ? String(Math.round(window.start)) : undefined);
+  put("t1", isZoomed ? String(Math.round(window.end)) : undefined);
+  put("uiFind", findText);
+  put("span", selected >= 0 ? spanIdOf(view.trace, selected) : undefined);
+  return params;
+}
+
+function NotFound(props: { readonly traceId: string; readonly onRetry: () => void }) {
+  return (
+    <Message title="No such trace" isPage>
+      <p>
+        Every shard answered, and none has a trace with the id{" "}
+        <code className="mono">{props.traceId}</code>. It may not have arrived yet, or be older than
+        what is kept.
+      </p>
+      <button type="button" className="button" onClick={props.onRetry}>
+        Look again
+      </button>
+    </Message>
+  );
+}

@@ -1,0 +1,98 @@
+// The spans of a trace by service or operation: where the time goes.
+
+import { useMemo, useState } from "react";
+import { count, duration, percent } from "../../base/format";
+import { Service } from "../../components/service";
+import { type Group, type GroupBy, groupSpans } from "../../model/statistics";
+import type { TraceView } from "../../state/trace-view";
+
+type Column = Exclude<keyof Group, "service" | "operation">;
+
+const COLUMNS: readonly (readonly [Column, string])[] = [
+  ["count", "Spans"],
+  ["errors", "Errors"],
+  ["critical", "Critical path"],
+  ["self", "Self"],
+  ["total", "Total"],
+  ["p50", "p50"],
+  ["p95", "p95"],
+  ["max", "Max"],
+];
+
+export function Statistics(props: { readonly view: TraceView }) {
+  const { view } = props;
+  const [by, setBy] = useState<GroupBy>("operation");
+  const [order, setOrder] = useState<Column>("critical");
+  const groups = useMemo(() => groupSpans(view.trace, view.criticalPath, by), [view, by]);
+  const sorted = useMemo(
+    () => [...groups].sort((left, right) => right[order] - left[order] || right.self - left.self),
+    [groups, order],
+  );
+  return (
+    <section className="statistics" aria-label="Statistics">
+      <fieldset className="segmented">
+        <legend className="visually-hidden">Group by</legend>
+        {(["operation", "service"] as const).map((each) => (
+          <button key={each} type="button" aria-pressed={by === each} onClick={() => setBy(each)}>
+            By {each}
+          </button>
+        ))}
+      </fieldset>
+      <div className="panel scrolled">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">{by === "service" ? "Service" : "Service and operation"}</th>
+              {COLUMNS.map(([column, name]) => (
+                <th
+                  key={column}
+                  scope="col"
+                  className="num"
+                  aria-sort={order === column ? "descending" : undefined}
+                >
+                  <button type="button" onClick={() => setOrder(column)}>
+                    {name}
+                    {order === column ? " ↓" : ""}
+                  </button>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {sorted.map((group) => (
+              <Row key={`${group.service}\n${group.operation}`} group={group} view={view} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Row(props: { readonly group: Group; readonly view: TraceView }) {
+  const { group, view } = props;
+  const share = view.trace.duration > 0 ? group.critical / view.trace.duration : 0;
+  return (
+    <tr>
+      <td>
+        <Service name={group.service} colors={view.colors} />{" "}
+        <span className="faint">{group.operation}</span>
+      </td>
+      <td className="num">{count(group.count)}</td>
+      <td className="num">
+        {group.errors > 0 ? <span className="badge error">{count(group.errors)}</span> : "–"}
+      </td>
+      <td className="num with-meter">
+        {group.critical > 0 ? `${duration(group.critical)} · ${percent(share)}` : "–"}
+        <span className="meter">
+          <span style={{ width: `${Math.min(share * 100, 100)}%` }} />
+        </span>
+      </td>
+      <td className="num">{duration(group.self)}</td>
+      <td className="num">{duration(group.total)}</td>
+      <td className="num">{duration(group.p50)}</td>
+      <td className="num">{duration(group.p95)}</td>
+      <td className="num">{duration(group.max)}</td>
+    </tr>
+  );
+}

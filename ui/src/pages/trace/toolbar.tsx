@@ -1,0 +1,162 @@
+// What to look at and what to look for.
+
+import { type RefObject, useEffect, useRef, useState } from "react";
+import { count } from "../../base/format";
+import { Icon, type IconName } from "../../components/icon";
+import { changeSettings, useSettings } from "../../state/settings";
+import { useStore } from "../../state/store";
+import type { TraceView } from "../../state/trace-view";
+import { isWhole } from "../../timeline/viewport";
+
+export const VIEWS = ["timeline", "flame", "statistics", "events"] as const;
+export type ViewName = (typeof VIEWS)[number];
+
+const NAMES: Record<ViewName, string> = {
+  timeline: "Timeline",
+  flame: "Flame",
+  statistics: "Statistics",
+  events: "Events",
+};
+
+export const FIND_ID = "find-in-trace";
+const TYPING_MILLIS = 120;
+
+export function Toolbar(props: {
+  readonly view: TraceView;
+  readonly shown: ViewName;
+  readonly onShow: (name: ViewName) => void;
+  readonly onHelp: () => void;
+}) {
+  const { view } = props;
+  const { window } = useStore(view.store);
+  const settings = useSettings();
+  return (
+    <div className="toolbar" role="toolbar" aria-label="Trace">
+      <fieldset className="segmented">
+        <legend className="visually-hidden">View</legend>
+        {VIEWS.map((name) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={props.shown === name}
+            onClick={() => props.onShow(name)}
+          >
+            {NAMES[name]}
+          </button>
+        ))}
+      </fieldset>
+      <Find view={view} />
+      <span className="spacer" />
+      {props.shown !== "statistics" && !isWhole(window, view.trace.duration) && (
+        <button type="button" className="button quiet small" onClick={() => view.resetWindow()}>
+          <Icon name="reset" />
+          Whole trace
+        </button>
+      )}
+      {props.shown === "timeline" && (
+        <>
+          <button
+            type="button"
+            className="button small"
+            aria-pressed={settings.showCriticalPath}
+            title="Mark what the trace was waiting for (c)"
+            onClick={() => changeSettings({ showCriticalPath: !settings.showCriticalPath })}
+          >
+            <Icon name="path" />
+            Critical path
+          </button>
+          <Tool icon="collapse" label="Collapse all (])" onClick={() => view.collapseAll()} />
+          <Tool icon="expand" label="Expand all ([)" onClick={() => view.expandAll()} />
+        </>
+      )}
+      <Tool icon="question" label="Keys (?)" onClick={props.onHelp} />
+    </div>
+  );
+}
+
+function Tool(props: {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly onClick: () => void;
+  readonly isPressed?: boolean;
+  readonly isDisabled?: boolean;
+}) {
+  return (
+    <button
+      type="button"
+      className="button quiet square small"
+      aria-label={props.label}
+      title={props.label}
+      aria-pressed={props.isPressed}
+      disabled={props.isDisabled}
+      onClick={props.onClick}
+    >
+      <Icon name={props.icon} />
+    </button>
+  );
+}
+
+function Find(props: { readonly view: TraceView }) {
+  const { view } = props;
+  const { findText, matches, matchCount, onlyMatches } = useStore(view.store);
+  const [typed, setTyped] = useState(findText);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const input: RefObject<HTMLInputElement | null> = useRef(null);
+  useEffect(() => setTyped(findText), [findText]);
+  const find = (text: string) => {
+    setTyped(text);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => void view.find(text), TYPING_MILLIS);
+  };
+  const place = view.matchPlace;
+  const none = matches !== null && matchCount === 0;
+  return (
+    <search className="find" data-none={none}>
+      <Icon name="search" />
+      <input
+        ref={input}
+        id={FIND_ID}
+        className="input"
+        aria-label="Find in trace"
+        placeholder="Find: text, key=value, dur>10ms, err"
+        autoComplete="off"
+        spellCheck={false}
+        value={typed}
+        onChange={(event) => find(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") view.nextMatch(event.shiftKey ? -1 : 1);
+          if (event.key === "Escape") {
+            find("");
+            input.current?.blur();
+          }
+        }}
+      />
+      {matches !== null && (
+        <>
+          <output className="faint">
+            {none ? "no match" : `${place > 0 ? `${count(place)} of ` : ""}${count(matchCount)}`}
+          </output>
+          <Tool
+            icon="up"
+            label="Previous match (N)"
+            isDisabled={none}
+            onClick={() => view.nextMatch(-1)}
+          />
+          <Tool
+            icon="down"
+            label="Next match (n)"
+            isDisabled={none}
+            onClick={() => view.nextMatch(1)}
+          />
+          <Tool
+            icon="filter"
+            label="Show matches only"
+            isPressed={onlyMatches}
+            isDisabled={none}
+            onClick={() => view.setOnlyMatches(!onlyMatches)}
+          />
+        </>
+      )}
+    </search>
+  );
+}

@@ -1,0 +1,100 @@
+// What a person has set up in this browser. Nothing here changes what a link shows.
+
+import type { Zone } from "../base/time";
+import type { Sort } from "../model/summary";
+import { isSort } from "../model/summary";
+import { Store, useStore } from "./store";
+
+export type Theme = "system" | "light" | "dark";
+export type Density = "compact" | "cosy" | "roomy";
+
+export interface Settings {
+  readonly theme: Theme;
+  readonly zone: Zone;
+  readonly density: Density;
+  /** Keys without a modifier do something on the trace page. */
+  readonly singleKeys: boolean;
+  readonly sort: Sort;
+  /** Share of the width that the names of spans take. */
+  readonly namesShare: number;
+  /** Pixels. */
+  readonly panelWidth: number;
+  readonly showCriticalPath: boolean;
+}
+
+const DEFAULTS: Settings = {
+  theme: "system",
+  zone: "local",
+  density: "cosy",
+  singleKeys: true,
+  sort: "newest",
+  namesShare: 0.36,
+  panelWidth: 420,
+  showCriticalPath: true,
+};
+
+export const ROW_HEIGHTS: Record<Density, number> = { compact: 22, cosy: 26, roomy: 30 };
+
+const KEY = "skua.settings";
+
+const settings = new Store<Settings>(load());
+
+function load(): Settings {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    return typeof stored === "object" && stored !== null ? checked(stored) : DEFAULTS;
+  } catch {
+    return DEFAULTS;
+  }
+}
+
+/** Settings of another version, or of a hand, must not break the page. */
+function checked(stored: Partial<Record<keyof Settings, unknown>>): Settings {
+  const one = <T extends string>(name: keyof Settings, of: readonly T[], or: T): T =>
+    of.find((each) => each === stored[name]) ?? or;
+  const within = (name: "namesShare" | "panelWidth", low: number, high: number) => {
+    const value = stored[name];
+    const isGood = typeof value === "number" && value >= low && value <= high;
+    return isGood ? value : DEFAULTS[name];
+  };
+  const sort = String(stored.sort);
+  return {
+    theme: one<Theme>("theme", ["system", "light", "dark"], DEFAULTS.theme),
+    zone: one<Zone>("zone", ["local", "utc"], DEFAULTS.zone),
+    density: one<Density>("density", ["compact", "cosy", "roomy"], DEFAULTS.density),
+    singleKeys: stored.singleKeys !== false,
+    sort: isSort(sort) ? sort : DEFAULTS.sort,
+    namesShare: within("namesShare", 0.1, 0.8),
+    panelWidth: within("panelWidth", 260, 1_200),
+    showCriticalPath: stored.showCriticalPath !== false,
+  };
+}
+
+export function currentSettings(): Settings {
+  return settings.get();
+}
+
+export function useSettings(): Settings {
+  return useStore(settings);
+}
+
+export function changeSettings(change: Partial<Settings>): void {
+  settings.set({ ...settings.get(), ...change });
+  try {
+    localStorage.setItem(KEY, JSON.stringify(settings.get()));
+  } catch {
+    // A browser that keeps nothing still works until it is closed.
+  }
+  applyTheme();
+}
+
+/** `uiTheme` of an embedding page wins over the setting. */
+export function applyTheme(): void {
+  const wanted = new URLSearchParams(location.search).get("uiTheme");
+  const theme = wanted === "light" || wanted === "dark" ? wanted : settings.get().theme;
+  document.documentElement.dataset["theme"] = theme;
+}
+
+export function onSettings(listener: () => void): () => void {
+  return settings.subscribe(listener);
+}

@@ -1,0 +1,234 @@
+// What the trace page shows of a trace: collapsed rows, the window of time, the selection, what
+// was found. The canvases read it every frame, so it lives outside React; every change makes a
+// new state and tells those who listen.
+
+import type { TraceSource } from "../api/trace-source";
+import { assignColors, type ServiceColors } from "../base/color";
+import type { Micros } from "../base/time";
+import { type CriticalPath, criticalPath } from "../model/critical-path";
+import {
+  collapseFrom,
+  indexOfRow,
+  insertionPoint,
+  openDepth,
+  reveal,
+  type VisibleRows,
+  visibleRows,
+  withAncestors,
+} from "../model/rows";
+import {
+  Flag,
+  hasFlag,
+  lengthOf,
+  rowOfSpanId,
+  spansByService,
+  startOf,
+  type TraceColumns,
+} from "../model/trace";
+import { around, clamp, pan, type TimeWindow, whole, zoom } from "../timeline/viewport";
+import { Store } from "./store";
+
+export interface TraceViewState {
+  readonly rows: VisibleRows;
+  readonly collapsed: Uint8Array;
+  readonly window: TimeWindow;
+  /** Row, -1 for none. */
+  readonly selected: number;
+  readonly findText: string;
+  /** Null while nothing is looked for. */
+  readonly matches: Uint8Array | null;
+  readonly matchCount: number;
+  /** Show only what was found, and the way to it. */
+  readonly onlyMatches: boolean;
+  /** Raised when the selected row should come into view. */
+  readonly revealed: number;
+}
+
+export class TraceView {
+  readonly trace: TraceColumns;
+  readonly source: TraceSource;
+  readonly criticalPath: CriticalPath;
+  readonly colors: ServiceColors;
+  readonly colorOfService: Uint8Array;
+  readonly store: Store<TraceViewState>;
+  #findRequest = 0;
+
+  constructor(source: TraceSource) {
+    const trace = source.columns;
+    this.trace = trace;
+    this.source = source;
+    this.criticalPath = criticalPath(trace);
+    this.colors = assignColors(spansByService(trace));
+    this.colorOfService = Uint8Array.from(trace.services, (name) => this.colors.get(name) ?? 0);
+    const collapsed = new Uint8Array(trace.count);
+    this.store = new Store<TraceViewState>({
+      rows: visibleRows(trace, collapsed, null),
+      collapsed,
+      window: whole(trace.duration),
+      selected: -1,
+      findText: "",
+      matches: null,
+      matchCount: 0,
+      onlyMatches: false,
+      revealed: 0,
+    });
+  }
+
+  get state(): TraceViewState {
+    return this.store.get();
+  }
+
+  #change(change: Partial<TraceViewState>): void {
+    const before = this.state;
+    const after = { ...before, ...change };
+    const needsRows =
+      after.collapsed !== before.collapsed ||
+      after.onlyMatches !== before.onlyMatches ||
+      (after.onlyMatches && after.matches !== before.matches);
+    this.store.set(needsRows ? { ...after, rows: this.#rowsOf(after) } : after);
+  }
+
+  #rowsOf({ collapsed, onlyMatches, matches }: TraceViewState): VisibleRows {
+    const isFiltered = onlyMatches && matches !== null;
+    const keep = isFiltered ? withAncestors(this.trace, matches) : null;
+    return visibleRows(this.trace, collapsed, keep);
+  }
+
+  /** Selects a row and opens whatever hides it. */
+  select(row: number): void {
+    if (row < 0) {
+      this.#change({ selected: -1 });
+      return;
+    }
+    const isHidden = indexOfRow(this.state.rows, row) < 0;
+    this.#change({
+      selected: row,
+      revealed: this.state.revealed + 1,
+      ...(isHidden
+        ? { collapsed: reveal(this.trace, this.state.collapsed, row), onlyMatches: false }
+        : {}),
+    });
+  }
+
+  selectSpan(spanId: string): boolean {
+    const row = rowOfSpanId(this.trace, spanId);
+    if (row >= 0) this.select(row);
+    return row >= 0;
+  }
+
+  /** Selects the row `by` places further down the list. */
+  step(by: number): void {
+    const { rows, selected } = this.state;
+    if (rows.length === 0) return;
+    const from = selected < 0 ? (by > 0 ? -1 : 0) : insertionPoint(rows, selected);
+    const index = Math.min(Math.max(from + by, 0), rows.length - 1);
+    this.select(rows[index] ?? -1);
+  }
+
+  toggle(row: number): void {
+    if ((this.trace.descendants[row] ?? 0) === 0) return;
+    const collapsed = Uint8Array.from(this.state.collapsed);
+    collapsed[row] = collapsed[row] === 1 ? 0 : 1;
+    this.#change({ collapsed });
+  }
+
+  setCollapsed(row: number, isCollapsed: boolean): void {
+    if ((this.state.collapsed[row] === 1) !== isCollapsed) this.toggle(row);
+  }
+
+  expandAll(): void {
+    this.#change({ collapsed: new Uint8Array(this.trace.count) });
+  }
+
+  collapseAll(): void {
+    this.#change({ collapsed: collapseFrom(this.trace, 0) });
+  }
+
+  /** Hides the deepest level that is shown. */
+  collapseOne(): void {
+    const depth = openDepth(this.trace, this.state.collapsed);
+    if (depth >= 0) this.#change({ collapsed: collapseFrom(this.trace, depth) });
+  }
+
+  /** Shows one level more. */
+  expandOne(): void {
+    const depth = openDepth(this.trace, this.state.collapsed);
+    this.#change({ collapsed: collapseFrom(this.trace, depth + 2) });
+  }
+
+  setWindow(window: TimeWindow): void {
+    this.#change({ window: clamp(window, this.trace.duration) });
+  }
+
+  zoom(factor: number, share: number): void {
+    this.#change({ window: zoom(this.state.window, factor, share, this.trace.duration) });
+  }
+
+  pan(share: number): void {
+    this.#change({ window: pan(this.state.window, share, this.trace.duration) });
+  }
+
+  resetWindow(): void {
+    this.#change({ window: whole(this.trace.duration) });
+  }
+
+  zoomToSelected(): void {
+    const { selected } = this.state;
+    if (selected < 0) return;
+    const start: Micros = startOf(this.trace, selected);
+    const length = lengthOf(this.trace, selected);
+    this.#change({ window: around(start, length, this.trace.duration) });
+  }
+
+  /** Looks for `text`; an answer that a later question overtook is dropped. */
+  async find(text: string): Promise<void> {
+    this.#findRequest += 1;
+    const request = this.#findRequest;
+    if (text.trim() === "") {
+      this.#change({ findText: text, matches: null, matchCount: 0, onlyMatches: false });
+      return;
+    }
+    this.#change({ findText: text });
+    // The only failure is that the trace was closed, and then nobody looks.
+    const matches = await this.source.find(text).catch(() => undefined);
+    if (matches === undefined || request !== this.#findRequest) return;
+    let matchCount = 0;
+    for (const match of matches) matchCount += match;
+    this.#change({ matches, matchCount });
+  }
+
+  setOnlyMatches(onlyMatches: boolean): void {
+    this.#change({ onlyMatches });
+  }
+
+  /** Selects the next match after the selection, or before it; round and round. */
+  nextMatch(direction: 1 | -1): void {
+    const { matches } = this.state;
+    if (matches !== null) this.#selectNext(direction, (row) => matches[row] === 1);
+  }
+
+  nextError(direction: 1 | -1): void {
+    this.#selectNext(direction, (row) => hasFlag(this.trace, row, Flag.error));
+  }
+
+  #selectNext(direction: 1 | -1, isWanted: (row: number) => boolean): void {
+    const { count } = this.trace;
+    const from = this.state.selected < 0 && direction < 0 ? 0 : this.state.selected;
+    for (let step = 1; step <= count; step += 1) {
+      const row = (((from + direction * step) % count) + count) % count;
+      if (isWanted(row)) {
+        this.select(row);
+        return;
+      }
+    }
+  }
+
+  /** Which of the matches is selected, from 1; 0 if none is. */
+  get matchPlace(): number {
+    const { matches, selected } = this.state;
+    if (matches === null || selected < 0 || matches[selected] !== 1) return 0;
+    let place = 0;
+    for (let row = 0; row <= selected; row += 1) place += matches[row] ?? 0;
+    return place;
+  }
+}

@@ -1,0 +1,28 @@
+// What there is to draw. The trace page's state makes it; the canvases read it and change nothing.
+
+import type { CriticalPath } from "../model/critical-path";
+import type { VisibleRows } from "../model/rows";
+import type { TraceColumns } from "../model/trace";
+import type { TimeWindow } from "./viewport";
+
+export interface Scene {
+  readonly trace: TraceColumns;
+  readonly rows: VisibleRows;
+  readonly collapsed: Uint8Array;
+  /** For each service its colour in the palette. */
+  readonly colorOfService: Uint8Array;
+  readonly window: TimeWindow;
+  /** Null hides it. */
+  readonly criticalPath: CriticalPath | null;
+  /** One byte a row; null while nothing is looked for. */
+  readonly matches: Uint8Array | null;
+  /** -1 for none. */
+  readonly selected: number;
+  /** Pixels. */
+  readonly rowHeight: number;
+  /** Share of the width that the names take. */
+  readonly namesShare: number;
+}
+
+/** Rows pinned above the list at most: the way down to what is shown. */
+export const PINNED_MAX = 5;

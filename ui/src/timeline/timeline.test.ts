@@ -1,0 +1,107 @@
+// Windows of time and places of rows.
+
+import { describe, expect, it } from "vitest";
+import { micros } from "../base/time";
+import { sketchColumns } from "../model/testing";
+import { hitTest, layoutList, scrollHeight, scrollScale, timeAt } from "./layout";
+import type { Scene } from "./scene";
+import { around, clamp, isWhole, pan, ticks, whole, zoom } from "./viewport";
+
+const DURATION = micros(1_000);
+const span = (start: number, end: number) => ({ start: micros(start), end: micros(end) });
+
+describe("the window of time", () => {
+  it("stays within the trace", () => {
+    expect(clamp(span(-50, 50), DURATION)).toEqual(span(0, 100));
+    expect(clamp(span(950, 1_050), DURATION)).toEqual(span(900, 1_000));
+    expect(clamp(span(-50, 5_000), DURATION)).toEqual(whole(DURATION));
+    expect(clamp(span(5, 5), DURATION)).toEqual(span(5, 7));
+  });
+
+  it("zooms around a moment", () => {
+    expect(zoom(whole(DURATION), 0.5, 0.5, DURATION)).toEqual(span(250, 750));
+    expect(zoom(span(250, 750), 4, 0.5, DURATION)).toEqual(whole(DURATION));
+  });
+
+  it("pans and stops at the ends", () => {
+    expect(pan(span(100, 200), 0.5, DURATION)).toEqual(span(150, 250));
+    expect(pan(span(100, 200), -5, DURATION)).toEqual(span(0, 100));
+  });
+
+  it("frames a span", () => {
+    expect(around(micros(400), micros(100), DURATION)).toEqual(span(385, 515));
+    expect(isWhole(whole(DURATION), DURATION)).toBe(true);
+  });
+
+  it("has round ticks", () => {
+    expect(ticks(whole(DURATION), 5)).toEqual([0, 200, 400, 600, 800, 1_000]);
+    expect(ticks(span(801, 804), 4)).toEqual([801, 802, 803, 804]);
+  });
+});
+
+describe("the list", () => {
+  const trace = sketchColumns([
+    { id: "a", start: 0, length: 100 },
+    ...Array.from({ length: 50 }, (_, index) => ({
+      id: (index + 100).toString(16),
+      parent: "a",
+      start: index,
+      length: 5,
+    })),
+  ]);
+  const scene: Scene = {
+    trace,
+    rows: Int32Array.from({ length: trace.count }, (_, row) => row),
+    collapsed: new Uint8Array(trace.count),
+    colorOfService: new Uint8Array(1),
+    window: whole(trace.duration),
+    criticalPath: null,
+    matches: null,
+    selected: -1,
+    rowHeight: 20,
+    namesShare: 0.25,
+  };
+
+  it("shows the rows that fit", () => {
+    expect(layoutList(scene, 0, 200)).toEqual({ first: 0, end: 10, top: 0, pinned: [] });
+    expect(layoutList(scene, 210, 200)).toEqual({ first: 10, end: 21, top: -10, pinned: [0] });
+  });
+
+  it("knows what is under the pointer", () => {
+    const top = layoutList(scene, 0, 200);
+    expect(hitTest(scene, top, { x: 16, y: 5 }, 400)).toEqual({
+      row: 0,
+      part: "caret",
+      isPinned: false,
+    });
+    expect(hitTest(scene, top, { x: 60, y: 25 }, 400)).toEqual({
+      row: 1,
+      part: "name",
+      isPinned: false,
+    });
+    expect(hitTest(scene, top, { x: 300, y: 45 }, 400)).toEqual({
+      row: 2,
+      part: "bar",
+      isPinned: false,
+    });
+    const scrolled = layoutList(scene, 200, 200);
+    expect(hitTest(scene, scrolled, { x: 60, y: 5 }, 400)).toMatchObject({
+      row: 0,
+      isPinned: true,
+    });
+    expect(hitTest(scene, scrolled, { x: 60, y: 25 }, 400)).toMatchObject({ row: 11 });
+    expect(hitTest(scene, top, { x: 60, y: 5_000 }, 400)).toBeUndefined();
+  });
+
+  it("turns places into moments", () => {
+    expect(timeAt(scene, 100, 400)).toBe(0);
+    expect(timeAt(scene, 250, 400)).toBe(50);
+  });
+
+  it("scales the scroll bar only when it must", () => {
+    expect(scrollScale(scene, 200)).toBe(1);
+    const huge = { ...scene, rows: new Int32Array(1_000_000) };
+    expect(scrollHeight(huge)).toBe(8_000_000);
+    expect(scrollScale(huge, 200)).toBeGreaterThan(2);
+  });
+});

@@ -1,0 +1,144 @@
+// What a person does, in a real browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { stand, summary, TRACE_ID, trace } from "./stand.mjs";
+
+const HOSTILE = '<img src=x onerror="alert(1)"></title><script>alert(2)</script>';
+const ANSWERS = {
+  "/api/v3/services": { services: ["shop", "cart"] },
+  "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
+  "/api/v3/trace-summaries": { summaries: [summary(TRACE_ID), summary("ee", HOSTILE)] },
+  [`/api/traces/${TRACE_ID}`]: { data: [trace(60)] },
+  "/api/traces/ee": { data: [trace(3, HOSTILE)] },
+  "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 5 }] },
+  "/api/skua/v1/cluster": { nodes: [], shards: [] },
+};
+
+let place;
+
+before(async () => {
+  place = await stand(ANSWERS);
+});
+
+after(() => place.close());
+
+async function row(page, text) {
+  const found = page.locator("[role=treegrid] [role=row]", { hasText: text }).first();
+  await found.waitFor({ state: "attached" });
+  return found;
+}
+
+test("from the root to a trace and back to the traces found", async () => {
+  const { page, complaints } = await place.open("/");
+  await page.getByRole("link", { name: /shop GET \// }).click();
+  await page.waitForURL(`**/trace/${TRACE_ID}`);
+  assert.ok(page.url().startsWith(place.root), "stays below the prefix");
+  await row(page, "op-0");
+  await page.getByLabel("Back to the traces found").click();
+  await page.waitForURL(/\/search/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("a link shows again what was on the screen", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}`);
+  await row(page, "op-0");
+  await page.keyboard.press("e");
+  await page.keyboard.press("z");
+  await page.waitForURL(/span=.*/);
+  await page.waitForURL(/t0=.*/);
+  await page.reload();
+  const selected = page.locator("[role=row][aria-selected=true]");
+  await selected.waitFor({ state: "attached" });
+  assert.match(await selected.textContent(), /op-60.*failed/);
+  await page.getByRole("button", { name: "Whole trace" }).waitFor();
+  await page.close();
+});
+
+test("Jaeger's link to a span selects it", async () => {
+  const { page } = await place.open(
+    "/trace/abcd?uiFind=0000000000000005".replace("abcd", TRACE_ID),
+  );
+  const selected = page.locator("[role=row][aria-selected=true]");
+  await selected.waitFor({ state: "attached" });
+  assert.match(await selected.textContent(), /op-4/);
+  await page.getByRole("heading", { name: "op-4" }).waitFor();
+  await page.close();
+});
+
+test("the list of spans works by keyboard", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}`);
+  const root = await row(page, "op-0");
+  await page.locator("[role=treegrid]").focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction(() => document.querySelectorAll("[role=row]").length === 1);
+  assert.equal(await root.getAttribute("aria-expanded"), "false");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("End");
+  await row(page, "op-60");
+  await page.keyboard.press("Escape");
+  await page.locator("[role=row][aria-selected=true]").waitFor({ state: "detached" });
+  await page.close();
+});
+
+test("find counts, steps and filters", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}`);
+  await row(page, "op-0");
+  await page.keyboard.press("/");
+  await page.keyboard.type("op-1 dur<1ms");
+  await page.locator("output", { hasText: "10" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator("output", { hasText: "1 of 10" }).waitFor();
+  await page.getByLabel("Show matches only").click();
+  await page.locator(".ruler-names", { hasText: "11 rows" }).waitFor();
+  await page.close();
+});
+
+test("text of spans stays text", async () => {
+  const { page, complaints } = await place.open("/search");
+  await page.getByText(HOSTILE).first().waitFor();
+  for (const view of ["timeline", "flame", "statistics", "events"]) {
+    await page.goto(`${place.root}/trace/ee?v=${view}&span=0000000000000002`);
+    await page.getByRole("heading", { name: HOSTILE }).first().waitFor();
+    // What is still on its way when the next address opens is cut off, and says so.
+    await page.waitForLoadState("networkidle");
+  }
+  assert.equal(await page.locator("img").count(), 0);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("every page opens without a complaint", async () => {
+  const paths = [
+    "/search?service=shop&tags=%7B%22error%22%3A%22true%22%7D&lookback=2h",
+    "/services",
+    "/services/shop",
+    "/monitor?service=cart",
+    "/dependencies",
+    "/deep-dependencies?service=shop",
+    "/cluster",
+    "/settings",
+    "/file",
+    `/trace/${TRACE_ID}...ee`,
+    "/quality-metrics",
+    "/no-such-page",
+  ];
+  for (const path of paths) {
+    const { page, complaints } = await place.open(path);
+    await page.getByRole("heading", { level: 1 }).first().waitFor({ state: "attached" });
+    assert.deepEqual(complaints, [], path);
+    await page.close();
+  }
+});
+
+test("two ticked traces are compared", async () => {
+  const { page } = await place.open("/search");
+  await page.getByRole("checkbox").first().waitFor();
+  for (const box of await page.getByRole("checkbox").all()) await box.check();
+  await page.getByRole("button", { name: "Compare" }).click();
+  await page.waitForURL(/\.\.\./);
+  await page.getByRole("columnheader", { name: "Self A" }).waitFor();
+  await page.close();
+});

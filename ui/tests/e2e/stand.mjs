@@ -1,0 +1,106 @@
+// A browser before the built UI, below a path prefix, with an API that answers what a test says.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { serve } from "../../scripts/serve.mjs";
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const PREFIX = "/behind/a/proxy";
+
+/** `answers` maps the start of an API path to a body, or to `[status, body, headers]`. */
+export async function stand(answers) {
+  const api = http.createServer((request, response) => {
+    const found = Object.entries(answers).find(([path]) => request.url.startsWith(path));
+    const answer = found?.[1] ?? [404, { errors: [{ msg: "trace not found" }] }];
+    const [status, body, headers] = Array.isArray(answer) ? answer : [200, answer, {}];
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(JSON.stringify(body));
+  });
+  await new Promise((resolve) => api.listen(0, "127.0.0.1", resolve));
+  const server = await serve({ api: `http://127.0.0.1:${api.address().port}`, prefix: PREFIX });
+  const profile = mkdtempSync(join(tmpdir(), "skua-e2e-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: FLAGS,
+    viewport: { width: 1280, height: 800 },
+  });
+  const root = `http://127.0.0.1:${server.address().port}${PREFIX}`;
+  return {
+    root,
+    /** Opens a page and collects what the browser complains about. */
+    async open(path) {
+      const page = await browser.newPage();
+      const complaints = [];
+      page.on("pageerror", (error) => complaints.push(String(error)));
+      page.on("dialog", (dialog) => complaints.push(`dialog ${dialog.message()}`));
+      page.on("console", (message) => {
+        const isExpected = /status of (404|503)/.test(message.text());
+        if (message.type() === "error" && !isExpected) complaints.push(message.text());
+      });
+      page.on("request", (request) => {
+        if (!request.url().startsWith(root)) complaints.push(`request to ${request.url()}`);
+      });
+      await page.goto(root + path);
+      return { page, complaints };
+    },
+    async close() {
+      await browser.close();
+      server.close();
+      api.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+export const TRACE_ID = "0000000000000000000000000000abcd";
+
+/** A root, `count` children, one of which failed, and texts that would do harm if they could. */
+export function trace(count, hostile = "plain") {
+  const span = (index, parent) => ({
+    traceID: TRACE_ID,
+    spanID: (index + 1).toString(16).padStart(16, "0"),
+    operationName: index === 1 ? hostile : `op-${index}`,
+    references:
+      parent === undefined ? [] : [{ refType: "CHILD_OF", traceID: TRACE_ID, spanID: parent }],
+    startTime: 1_790_000_000_000_000 + index * 100,
+    duration: parent === undefined ? (count + 2) * 100 : 90,
+    tags: [
+      { key: "http.url", type: "string", value: index === 1 ? hostile : `http://x/${index}` },
+      ...(index === count ? [{ key: "error", type: "bool", value: true }] : []),
+    ],
+    logs: [],
+    processID: "p1",
+    warnings: null,
+  });
+  const root = span(0, undefined);
+  const children = Array.from({ length: count }, (_, index) => span(index + 1, root.spanID));
+  return {
+    traceID: TRACE_ID,
+    spans: [root, ...children],
+    processes: { p1: { serviceName: hostile === "plain" ? "shop" : hostile, tags: [] } },
+    warnings: null,
+  };
+}
+
+export function summary(traceId, service = "shop") {
+  return {
+    traceId,
+    rootServiceName: service,
+    rootOperationName: "GET /",
+    minStartTimeUnixNano: "1790000000000000000",
+    maxEndTimeUnixNano: "1790000000250000000",
+    spanCount: 3,
+    services: [{ name: service, spanCount: 3 }],
+  };
+}
