@@ -4,10 +4,10 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-/** A page's chunk is called as its folder: `page-trace.js`, not `page3.js`. */
+/** A chunk of a page is called as its folder and file: `trace-page.js`, not `page3.js`. */
 function chunkName(chunk: { facadeModuleId?: string | null }): string {
-  const page = /\/pages\/(\w+)\/page\.tsx$/.exec(chunk.facadeModuleId ?? "")?.[1];
-  return page === undefined ? "assets/[name].js" : `assets/page-${page}.js`;
+  const [, page, file] = /\/pages\/(\w+)\/(\w+)\.tsx$/.exec(chunk.facadeModuleId ?? "") ?? [];
+  return page === undefined ? "assets/[name].js" : `assets/${page}-${file}.js`;
 }
 
 const stableNames = {

@@ -24,10 +24,11 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use rust_embed::RustEmbed;
 use twox_hash::XxHash3_64;
 
-/// What a page may load and do; nothing comes from elsewhere and nothing stands inline.
+/// What a page may load and do; nothing comes from elsewhere and nothing stands inline. Sent with
+/// the files too, because a worker takes its policy from its own response.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'self'; \
-    form-action 'self'; frame-ancestors 'self'";
+    form-action 'self'";
 
 /// The line of `index.html` that says where relative addresses begin.
 const BASE: &str = "<base href=\"./\"";
@@ -117,6 +118,7 @@ impl Asset {
             (VARY, "accept-encoding"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (CONTENT_TYPE, self.content_type),
+            (CONTENT_SECURITY_POLICY, POLICY),
         ];
         if mentions(headers, &IF_NONE_MATCH, &self.tag) {
             return (StatusCode::NOT_MODIFIED, common).into_response();

@@ -7,6 +7,7 @@
 //! Jaeger changes about a span is applied on the way out ([`adjust`]), never on the way in.
 //!
 //! Reading order: [`server`] (which door is where), [`ingest`] and [`otlp`] (writes),
+//! [`jaeger_thrift`], [`jaeger_grpc`] and [`zipkin`] (other formats, rewritten into OTLP bytes),
 //! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`skua`] and [`admin`]
 //! (our own), [`error`], [`limits`] and [`tenant`] (what holds for all of them).
 //!

@@ -15,10 +15,10 @@ const budgets = [
   ["all scripts and styles", [...sizes.keys()], 400 * KILO],
   [
     "a trace, scripts",
-    [...needed("app.js"), ...needed("page-trace.js"), "trace-worker.js"],
+    [...needed("app.js"), ...needed("trace-page.js"), "trace-worker.js"],
     120 * KILO,
   ],
-  ["a search, scripts", [...needed("app.js"), ...needed("page-search.js")], 200 * KILO],
+  ["a search, scripts", [...needed("app.js"), ...needed("search-page.js")], 200 * KILO],
   ["styles", css.map(([name]) => name), 15 * KILO],
 ];
 for (const [what, names, limit] of budgets) {

@@ -60,6 +60,20 @@ async function openInWorker(
   }
 }
 
+let spare: Worker | undefined;
+
+/** Starts a worker that the next trace will use: it loads while the page does. */
+export function warmUp(): void {
+  spare ??= startWorker();
+}
+
+function startWorker(): Worker {
+  return new Worker(new URL("./trace-worker.ts", import.meta.url), {
+    type: "module",
+    name: "trace",
+  });
+}
+
 interface Waiting {
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
@@ -67,14 +81,13 @@ interface Waiting {
 
 /** Questions to one worker, each with its answer. */
 class Channel {
-  readonly #worker = new Worker(new URL("./trace-worker.ts", import.meta.url), {
-    type: "module",
-    name: "trace",
-  });
+  readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #asked = 0;
 
   constructor() {
+    this.#worker = spare ?? startWorker();
+    spare = undefined;
     this.#worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
       const waiting = this.#waiting.get(data.question);
       this.#waiting.delete(data.question);

@@ -3,7 +3,7 @@
 /// <reference lib="webworker" />
 
 import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
-import { buildColumns } from "../model/build";
+import { buildColumns, isFailed } from "../model/build";
 import { COMPLETE, type Completeness } from "../model/completeness";
 import { detailsOf, type SpanDetails } from "../model/details";
 import { isEmptyFind, matches, parseFind } from "../model/find";
@@ -123,7 +123,18 @@ function find(text: string): Uint8Array {
   const query = parseFind(text);
   const found = new Uint8Array(opened?.spanOfRow.length ?? 0);
   if (isEmptyFind(query)) return found;
-  return found.map((_, row) => (matches(query, details(row)) ? 1 : 0));
+  // What the columns can tell costs little, so it is asked first.
+  const wantsError = query.conditions.some((condition) => condition.is === "error");
+  for (let row = 0; row < found.length; row += 1) {
+    if (wantsError && !hasError(row)) continue;
+    if (matches(query, details(row))) found[row] = 1;
+  }
+  return found;
+}
+
+function hasError(row: number): boolean {
+  const span = opened?.trace.spans[opened.spanOfRow[row] ?? -1];
+  return span !== undefined && isFailed(span);
 }
 
 function linkedFrom(row: number): number[] {

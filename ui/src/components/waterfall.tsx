@@ -1,7 +1,7 @@
 // The waterfall: a canvas that is drawn when something changed, inside a scrolled box, with a
 // tree grid of the rows on the screen for readers and tests.
 
-import { type RefObject, useCallback, useEffect, useId, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useId, useMemo, useRef, useState } from "react";
 import { duration, plural, rulerTime } from "../base/format";
 import { micros } from "../base/time";
 import { indexOfRow } from "../model/rows";
@@ -30,15 +30,22 @@ import { useScene } from "./use-scene";
 
 /** The tree grid follows the scrolled rows once they rest for this long. */
 const MIRROR_MILLIS = 60;
+/** Pixels. */
+const NAMES_WIDTH_MIN = 240;
 
 export function Waterfall(props: { readonly view: TraceView }) {
   const { view } = props;
   const state = useStore(view.store);
-  const scene = useScene(view);
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const palette = usePalette(scroller);
   const size = useBoxSize(scroller);
+  const shared = useScene(view);
+  const scene = useMemo<Scene>(() => {
+    // Names need room to be read, however narrow the page is.
+    const least = Math.min(NAMES_WIDTH_MIN / Math.max(size.width, 1), 0.5);
+    return { ...shared, namesShare: Math.max(shared.namesShare, least) };
+  }, [shared, size.width]);
   const surface = useSurface(scroller, canvas, scene, palette, size);
   useRevealed(scroller, scene, state.revealed, size);
   useWheel(scroller, view, scene, size);

@@ -136,6 +136,11 @@ function describe(span: JaegerSpan, isOrphan: boolean): { kind: number; flags: n
   return { kind, flags };
 }
 
+/** Did the span fail? */
+export function isFailed(span: JaegerSpan): boolean {
+  return span.tags?.some(isError) ?? false;
+}
+
 function isError(tag: JaegerTag): boolean {
   if (tag.key === "error") return tag.value === true || tag.value === "true";
   return tag.key === "otel.status_code" && tag.value === "ERROR";

@@ -1,23 +1,32 @@
 // Which address shows which page; Jaeger's addresses keep their meaning.
 
 import { QueryClientProvider } from "@tanstack/react-query";
-import { Component, lazy, type ReactNode, Suspense } from "react";
+import { Component, type ReactNode } from "react";
 import { Link, Redirect, Route, Router, Switch, useSearch } from "wouter";
+import { later } from "../components/later";
 import { Failure, Loading, Message } from "../components/states";
 import { embedOf } from "../state/embed";
 import { queryClient } from "../state/queries";
+import { prepareTrace } from "../state/use-trace";
 import { Shell } from "./shell";
 
-const SearchPage = lazy(async () => ({ default: (await import("./search/page")).SearchPage }));
-const TracePage = lazy(async () => ({ default: (await import("./trace/page")).TracePage }));
-const ComparePage = lazy(async () => ({ default: (await import("./compare/page")).ComparePage }));
-const ServicesPage = lazy(async () => ({
-  default: (await import("./services/page")).ServicesPage,
-}));
-const MapPage = lazy(async () => ({ default: (await import("./map/page")).MapPage }));
-const ClusterPage = lazy(async () => ({ default: (await import("./cluster/page")).ClusterPage }));
-const FilePage = lazy(async () => ({ default: (await import("./file/page")).FilePage }));
-const SettingsPage = lazy(async () => ({ default: (await import("./settings")).SettingsPage }));
+const loading = <Loading what="the page" />;
+const SearchPage = later(async () => (await import("./search/page")).SearchPage, loading);
+const TracePage = later(async () => (await import("./trace/page")).TracePage, loading);
+const ComparePage = later(async () => (await import("./compare/page")).ComparePage, loading);
+const ServicesPage = later(async () => (await import("./services/page")).ServicesPage, loading);
+const MapPage = later(async () => (await import("./map/page")).MapPage, loading);
+const ClusterPage = later(async () => (await import("./cluster/page")).ClusterPage, loading);
+const FilePage = later(async () => (await import("./file/page")).FilePage, loading);
+const SettingsPage = later(async () => (await import("./settings")).SettingsPage, loading);
+
+/** Fetches what the page at `path` needs, so that it is there with the first picture. */
+export async function prepare(path: string): Promise<void> {
+  if (path.startsWith("/trace/")) {
+    prepareTrace();
+    await TracePage.fetched();
+  } else if (path === "/" || path.startsWith("/search")) await SearchPage.fetched();
+}
 
 /** `base` is the path prefix below which the UI is served, without a slash at its end. */
 export function App(props: { readonly base: string }) {
@@ -26,9 +35,7 @@ export function App(props: { readonly base: string }) {
       <Router base={props.base}>
         <Frame>
           <Guard>
-            <Suspense fallback={<Loading what="the page" />}>
-              <Pages />
-            </Suspense>
+            <Pages />
           </Guard>
         </Frame>
       </Router>

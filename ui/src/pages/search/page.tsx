@@ -67,6 +67,12 @@ export function SearchPage() {
             elapsed={duration(results.data.elapsed)}
             isComplete={results.data.completeness.isComplete}
             hideGraph={embed.hideGraph}
+            onFindFailed={() =>
+              start({
+                ...stable,
+                tags: [...stable.tags.filter(([key]) => key !== "error"), ["error", "true"]],
+              })
+            }
             onWiden={(lookback) => start({ ...stable, window: { kind: "lookback", lookback } })}
           />
         </div>
@@ -82,6 +88,7 @@ function Outcome(props: {
   readonly isComplete: boolean;
   readonly hideGraph: boolean;
   readonly onWiden: (lookback: string) => void;
+  readonly onFindFailed: () => void;
 }) {
   const { traces, query } = props;
   const { zone } = useSettings();
@@ -118,19 +125,17 @@ function Outcome(props: {
           </span>
         </p>
         <div className="chips">
-          {failed > 0 && (
-            <button
-              type="button"
-              className="chip"
-              aria-pressed={facets.onlyErrors}
-              onClick={facets.toggleErrors}
-            >
-              <span className="failed">
-                <Icon name="error" />
-              </span>
-              With errors <span className="faint">{failed}</span>
-            </button>
-          )}
+          <button
+            type="button"
+            className="chip"
+            aria-pressed={facets.onlyErrors}
+            onClick={facets.toggleErrors}
+          >
+            <span className="failed">
+              <Icon name="error" />
+            </span>
+            With errors <span className="faint">{failed}</span>
+          </button>
           {services.slice(0, CHIPS_MAX).map(({ name }) => (
             <button
               key={name}
@@ -170,20 +175,40 @@ function Outcome(props: {
           ))}
         </select>
       </div>
-      {!props.hideGraph && (
+      {kept.length === 0 && (
+        <Message title="None of these passes the filter">
+          <p>
+            The filter above looks at the {plural(traces.length, "trace")} that the search returned.
+            The cluster may hold more.
+          </p>
+          <div className="row">
+            {facets.onlyErrors && (
+              <button type="button" className="button primary" onClick={props.onFindFailed}>
+                Search for failed traces
+              </button>
+            )}
+            <button type="button" className="button" onClick={facets.clear}>
+              Show all {count(traces.length)}
+            </button>
+          </div>
+        </Message>
+      )}
+      {kept.length > 0 && !props.hideGraph && (
         <div className="panel">
           <Scatter traces={kept} zone={zone} hovered={hovered} onHover={setHovered} onOpen={open} />
         </div>
       )}
-      <ResultList
-        traces={kept}
-        colors={colors}
-        zone={zone}
-        hovered={hovered}
-        onHover={setHovered}
-        ticked={ticked}
-        onTick={tick}
-      />
+      {kept.length > 0 && (
+        <ResultList
+          traces={kept}
+          colors={colors}
+          zone={zone}
+          hovered={hovered}
+          onHover={setHovered}
+          ticked={ticked}
+          onTick={tick}
+        />
+      )}
     </>
   );
 }
@@ -211,6 +236,11 @@ function useFacets() {
       keeps: (trace: TraceSummary) =>
         (!onlyErrors || trace.errors > 0) &&
         [...services].every((name) => trace.services.some((each) => each.name === name)),
+      clear: () =>
+        go((next) => {
+          next.delete("f");
+          next.delete("fs");
+        }),
       toggleErrors: () => go((next) => (onlyErrors ? next.delete("f") : next.set("f", "err"))),
       toggleService: (name: string) =>
         go((next) => (services.has(name) ? next.delete("fs", name) : next.append("fs", name))),

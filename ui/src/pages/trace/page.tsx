@@ -1,8 +1,9 @@
 // One trace: when what happened, what took the time, what failed.
 
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
+import { later } from "../../components/later";
 import { Minimap } from "../../components/minimap";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { Waterfall } from "../../components/waterfall";
@@ -17,10 +18,11 @@ import { useTraceKeys } from "./keys";
 import { Toolbar, VIEWS, type ViewName } from "./toolbar";
 
 // The timeline comes first; the other views are fetched when they are wanted.
-const Flame = lazy(async () => ({ default: (await import("../../components/flame")).Flame }));
-const Statistics = lazy(async () => ({ default: (await import("./statistics")).Statistics }));
-const EventList = lazy(async () => ({ default: (await import("./events")).EventList }));
-const HelpDialog = lazy(async () => ({ default: (await import("./help")).HelpDialog }));
+const loading = <Loading what="the view" />;
+const Flame = later(async () => (await import("../../components/flame")).Flame, loading);
+const Statistics = later(async () => (await import("./statistics")).Statistics, loading);
+const EventList = later(async () => (await import("./events")).EventList, loading);
+const HelpDialog = later(async () => (await import("./help")).HelpDialog);
 
 const URL_MILLIS = 250;
 
@@ -71,26 +73,24 @@ export function OpenTrace(props: {
       <Toolbar view={view} shown={shown} onShow={show} onHelp={() => setHelps(true)} />
       <div className="trace-body">
         <div className="trace-main">
-          <Suspense fallback={<Loading what="the view" />}>
-            {shown === "timeline" && (
-              <>
-                {!embed.hideMinimap && <Minimap view={view} />}
-                <Waterfall view={view} />
-              </>
-            )}
-            {shown === "flame" && (
-              <>
-                {!embed.hideMinimap && <Minimap view={view} />}
-                <Flame view={view} />
-              </>
-            )}
-            {shown === "statistics" && <Statistics view={view} />}
-            {shown === "events" && <EventList view={view} />}
-          </Suspense>
+          {shown === "timeline" && (
+            <>
+              {!embed.hideMinimap && <Minimap view={view} />}
+              <Waterfall view={view} />
+            </>
+          )}
+          {shown === "flame" && (
+            <>
+              {!embed.hideMinimap && <Minimap view={view} />}
+              <Flame view={view} />
+            </>
+          )}
+          {shown === "statistics" && <Statistics view={view} />}
+          {shown === "events" && <EventList view={view} />}
         </div>
         {selected >= 0 && <DetailPanel view={view} row={selected} />}
       </div>
-      <Suspense>{helps && <HelpDialog onClose={() => setHelps(false)} />}</Suspense>
+      {helps && <HelpDialog onClose={() => setHelps(false)} />}
     </div>
   );
 }
