@@ -1,6 +1,6 @@
 //! What is counted about write requests.
 //!
-//! Labels are bounded: four protocols, the codes of gRPC, three outcomes. The two
+//! Labels are bounded: a protocol for each door and format, the codes of gRPC, three outcomes. The two
 //! `otelcol_receiver_*` counters carry the names that existing dashboards look for.
 
 use metrics::{counter, histogram};
@@ -10,34 +10,29 @@ use tonic::Code;
 use super::{Accepted, Refused};
 use crate::error::ApiError;
 
-/// How a write request came in.
+/// How a write request came in, as labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// OTLP over gRPC.
-    OtlpGrpc,
-    /// OTLP over HTTP, protobuf.
-    OtlpHttpProtobuf,
-    /// OTLP over HTTP, JSON.
-    OtlpHttpJson,
-    /// OTLP over HTTP, refused before its format was known.
-    OtlpHttpUnknown,
+pub struct Protocol {
+    /// The protocol's own name.
+    pub name: &'static str,
+    /// The collector's word for the receiver.
+    pub receiver: &'static str,
+    /// The collector's word for the transport.
+    pub transport: &'static str,
 }
 
 impl Protocol {
-    fn name(self) -> &'static str {
-        match self {
-            Self::OtlpGrpc => "otlp_grpc",
-            Self::OtlpHttpProtobuf => "otlp_http_protobuf",
-            Self::OtlpHttpJson => "otlp_http_json",
-            Self::OtlpHttpUnknown => "otlp_http_unknown",
-        }
-    }
+    /// OTLP over gRPC.
+    pub const OTLP_GRPC: Self = Self::otlp("otlp_grpc", "grpc");
+    /// OTLP over HTTP, protobuf.
+    pub const OTLP_HTTP_PROTOBUF: Self = Self::otlp("otlp_http_protobuf", "http");
+    /// OTLP over HTTP, JSON.
+    pub const OTLP_HTTP_JSON: Self = Self::otlp("otlp_http_json", "http");
+    /// OTLP over HTTP, refused before its format was known.
+    pub const OTLP_HTTP_UNKNOWN: Self = Self::otlp("otlp_http_unknown", "http");
 
-    fn transport(self) -> &'static str {
-        match self {
-            Self::OtlpGrpc => "grpc",
-            Self::OtlpHttpProtobuf | Self::OtlpHttpJson | Self::OtlpHttpUnknown => "http",
-        }
+    const fn otlp(name: &'static str, transport: &'static str) -> Self {
+        Self { name, receiver: "otlp", transport }
     }
 }
 
@@ -48,7 +43,7 @@ pub fn record(
     body_bytes: usize,
     took: Duration,
 ) {
-    let name = protocol.name();
+    let Protocol { name, receiver, transport } = protocol;
     let code = result.as_ref().err().map_or(Code::Ok, |refused| refused.error.answer().code);
     let code = code_name(code);
     counter!("skua_ingest_requests_total", "protocol" => name, "code" => code).increment(1);
@@ -67,7 +62,7 @@ pub fn record(
             counter!("skua_ingest_spans_total", &labels).increment(spans);
         }
     }
-    let labels = [("receiver", "otlp"), ("transport", protocol.transport())];
+    let labels = [("receiver", receiver), ("transport", transport)];
     if accepted > 0 {
         counter!("otelcol_receiver_accepted_spans", &labels).increment(accepted);
     }

@@ -11,16 +11,15 @@ use model::TraceStore;
 
 use super::batch;
 use crate::error::ApiError;
-use crate::ingest::{Accepted, Receiver, Refused, body, framing};
-use crate::jaeger_thrift::door::{Door, Failure, Foreign, ForeignProtocol, record};
+use crate::ingest::{Accepted, Protocol, Receiver, Refused, body, framing, record};
+use crate::jaeger_thrift::door::{Door, Failure, Foreign};
 use crate::limits;
 use crate::tenant::Tenancy;
 
 /// The path of the one method.
 pub const POST_SPANS_PATH: &str = "/jaeger.api_v2.CollectorService/PostSpans";
 
-const PROTOCOL: ForeignProtocol =
-    ForeignProtocol { name: "jaeger_grpc", receiver: "jaeger", transport: "grpc" };
+const PROTOCOL: Protocol = Protocol { name: "jaeger_grpc", receiver: "jaeger", transport: "grpc" };
 
 /// The service. What else is on this port is merged with it; the caller answers for the rest.
 pub fn router<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router {

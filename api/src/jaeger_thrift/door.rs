@@ -1,5 +1,5 @@
 //! What the doors for foreign formats share: from a request's bytes through the arena into the
-//! receiver, and what is counted about it.
+//! receiver.
 //!
 //! Translating is bounded CPU work like the walk that follows: small bodies are translated where
 //! they were received, large ones on the blocking pool, as many at a time as there are
@@ -8,8 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metrics::{counter, histogram};
-use model::{Duration, Tenant, TraceStore};
+use model::{Tenant, TraceStore};
 use tokio::sync::Semaphore;
 
 use super::arena::{Arena, TranslateError};
@@ -129,63 +128,4 @@ fn translated(foreign: Foreign, translate: Translate) -> Result<WriteRequest, Fa
     admitted.charge(message.len().saturating_sub(plain.len()))?;
     let (body, encoding) = (Bytes::from(message), Encoding::Identity);
     Ok(WriteRequest { tenant, body, encoding, format: Format::Protobuf, admitted })
-}
-
-/// How a request in a foreign format came in; the labels of its metrics.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ForeignProtocol {
-    pub(crate) name: &'static str,
-    pub(crate) receiver: &'static str,
-    pub(crate) transport: &'static str,
-}
-
-/// Counts one request and what became of it, under the names that OTLP's are counted under.
-pub(crate) fn record(
-    protocol: ForeignProtocol,
-    result: &Result<Accepted, Refused>,
-    body_bytes: usize,
-    took: Duration,
-) {
-    let ForeignProtocol { name, receiver, transport } = protocol;
-    let code = match result {
-        Ok(_) => "ok",
-        Err(refused) => code_name(refused.error.answer().code),
-    };
-    counter!("skua_ingest_requests_total", "protocol" => name, "code" => code).increment(1);
-    counter!("skua_ingest_bytes_total", "protocol" => name).increment(body_bytes as u64);
-    histogram!("skua_ingest_request_seconds", "protocol" => name).record(took.0 as f64 / 1e9);
-    let (accepted, rejected, refused) = match result {
-        Ok(accepted) => (accepted.spans, accepted.rejected, 0),
-        Err(Refused { error: ApiError::AllRejected(rejected), .. }) => (0, rejected.count(), 0),
-        Err(refused) => (0, 0, refused.spans),
-    };
-    for (outcome, spans) in [("accepted", accepted), ("rejected", rejected), ("refused", refused)] {
-        if spans > 0 {
-            let labels = [("protocol", name), ("outcome", outcome)];
-            counter!("skua_ingest_spans_total", &labels).increment(spans);
-        }
-    }
-    let labels = [("receiver", receiver), ("transport", transport)];
-    if accepted > 0 {
-        counter!("otelcol_receiver_accepted_spans", &labels).increment(accepted);
-    }
-    if rejected + refused > 0 {
-        counter!("otelcol_receiver_refused_spans", &labels).increment(rejected + refused);
-    }
-}
-
-/// The codes that [`ApiError::answer`] gives to a write.
-fn code_name(code: tonic::Code) -> &'static str {
-    match code {
-        tonic::Code::Cancelled => "cancelled",
-        tonic::Code::InvalidArgument => "invalid_argument",
-        tonic::Code::DeadlineExceeded => "deadline_exceeded",
-        tonic::Code::PermissionDenied => "permission_denied",
-        tonic::Code::Unauthenticated => "unauthenticated",
-        tonic::Code::ResourceExhausted => "resource_exhausted",
-        tonic::Code::Unimplemented => "unimplemented",
-        tonic::Code::Unavailable => "unavailable",
-        tonic::Code::Internal => "internal",
-        _ => "unknown",
-    }
 }

@@ -11,14 +11,14 @@ use model::TraceStore;
 
 use super::batch;
 use super::binary::Binary;
-use super::door::{Door, Failure, Foreign, ForeignProtocol, record};
+use super::door::{Door, Failure, Foreign};
 use crate::error::{ApiError, retry_after_seconds};
-use crate::ingest::{Accepted, BodyError, Encoding, Receiver, body};
+use crate::ingest::{Accepted, BodyError, Encoding, Protocol, Receiver, body, record};
 use crate::limits;
 use crate::tenant::Tenancy;
 
-const PROTOCOL: ForeignProtocol =
-    ForeignProtocol { name: "jaeger_thrift_http", receiver: "jaeger", transport: "collector_http" };
+const PROTOCOL: Protocol =
+    Protocol { name: "jaeger_thrift_http", receiver: "jaeger", transport: "collector_http" };
 
 /// The path. What else is on this port (`/api/sampling`) is merged with it, and
 /// [`not_found`] is for the rest.

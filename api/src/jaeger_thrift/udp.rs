@@ -25,11 +25,13 @@ use super::arena::{Arena, TranslateError};
 use super::batch;
 use super::binary::Binary;
 use super::compact::Compact;
-use super::door::{ForeignProtocol, Translate, record};
+use super::door::Translate;
 use super::limits;
 use super::protocol::ThriftError;
 use crate::error::ApiError;
-use crate::ingest::{Accepted, Encoding, Format, Receiver, Refused, WriteRequest};
+use crate::ingest::{
+    Accepted, Encoding, Format, Protocol, Receiver, Refused, WriteRequest, record,
+};
 use crate::limits::{ACCEPT_PAUSE, DRAIN_TIMEOUT, WRITE_DEADLINE};
 use crate::task::Tasks;
 
@@ -43,12 +45,12 @@ pub enum UdpProtocol {
 }
 
 impl UdpProtocol {
-    fn labels(self) -> ForeignProtocol {
+    fn labels(self) -> Protocol {
         let (name, transport) = match self {
             Self::Compact => ("jaeger_thrift_compact", "udp_thrift_compact"),
             Self::Binary => ("jaeger_thrift_binary", "udp_thrift_binary"),
         };
-        ForeignProtocol { name, receiver: "jaeger", transport }
+        Protocol { name, receiver: "jaeger", transport }
     }
 
     fn translate(self) -> Translate {

@@ -52,7 +52,7 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
     let taken = tokio::time::timeout(deadline, take(&door, request, &mut body_bytes)).await;
     let result = taken.unwrap_or(Err(ApiError::Deadline.into()));
     let took = door.receiver.clock().monotonic().since(started);
-    record(Protocol::OtlpGrpc, &result, body_bytes, took);
+    record(Protocol::OTLP_GRPC, &result, body_bytes, took);
     match result {
         Ok(accepted) => framing::answer(&response::export_response(&accepted)),
         Err(refused) => framing::refusal(&refused.error.to_status()),

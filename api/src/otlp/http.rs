@@ -45,7 +45,7 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
         Ok(format) => format,
         Err(error) => {
             let response = unspoken_refusal(&error);
-            record(Protocol::OtlpHttpUnknown, &Err(error.into()), 0, model::Duration(0));
+            record(Protocol::OTLP_HTTP_UNKNOWN, &Err(error.into()), 0, model::Duration(0));
             return response;
         }
     };
@@ -56,8 +56,8 @@ async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) ->
     let result = taken.unwrap_or(Err(ApiError::Deadline.into()));
     let took = door.receiver.clock().monotonic().since(started);
     let protocol = match format {
-        Format::Protobuf => Protocol::OtlpHttpProtobuf,
-        Format::Json => Protocol::OtlpHttpJson,
+        Format::Protobuf => Protocol::OTLP_HTTP_PROTOBUF,
+        Format::Json => Protocol::OTLP_HTTP_JSON,
     };
     record(protocol, &result, body_bytes, took);
     match result {

@@ -18,8 +18,8 @@ use model::TraceStore;
 
 use super::{json, protobuf, thrift};
 use crate::error::{ApiError, retry_after_seconds};
-use crate::ingest::{Accepted, BodyError, Encoding, Receiver, body};
-use crate::jaeger_thrift::door::{Door, Failure, Foreign, ForeignProtocol, Translate, record};
+use crate::ingest::{Accepted, BodyError, Encoding, Protocol, Receiver, body, record};
+use crate::jaeger_thrift::door::{Door, Failure, Foreign, Translate};
 use crate::jaeger_thrift::http::{status_only, text};
 use crate::limits;
 use crate::tenant::Tenancy;
@@ -32,7 +32,7 @@ pub fn router<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router 
 /// A format and what it is counted as.
 struct Format {
     translate: Translate,
-    protocol: ForeignProtocol,
+    protocol: Protocol,
 }
 
 impl Format {
@@ -49,7 +49,7 @@ impl Format {
             }
             (false, _) => (json::translate_v2, "zipkin_v2_json", "http_v2_json"),
         };
-        Self { translate, protocol: ForeignProtocol { name, receiver: "zipkin", transport } }
+        Self { translate, protocol: Protocol { name, receiver: "zipkin", transport } }
     }
 }
 
