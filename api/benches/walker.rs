@@ -21,39 +21,57 @@ const RECORDING: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/data/astronomy-oteltraces.zst");
 const ROUNDS: usize = 9;
 
-/// Looks at everything it is told and keeps nothing.
-struct Onlooker;
+/// Looks at everything it is told and keeps a sum.
+struct Onlooker(u64);
+
+impl Onlooker {
+    fn see(&mut self, what: &[u8]) {
+        self.0 = self.0.wrapping_add(what.len() as u64 + u64::from(*what.first().unwrap_or(&0)));
+    }
+}
 
 impl SpanVisitor for Onlooker {
     fn resource(&mut self, head: &ResourceHead<'_>) -> Interned {
-        black_box(head);
+        self.see(head.identity);
         Interned::New
     }
 
     fn scope(&mut self, head: &ScopeHead<'_>) -> Interned {
-        black_box(head);
+        self.see(head.name);
         Interned::New
     }
 
     fn end_group(&mut self) {}
 
     fn span(&mut self, head: &SpanHead<'_>) {
-        black_box(head);
+        self.see(head.name);
+        self.see(head.parent);
+        self.0 ^= head.start ^ head.end ^ u64::from(head.flags) ^ head.trace_id.low();
     }
 
     fn attribute(&mut self, key: &[u8], value: ValueRef<'_>) {
-        black_box((key, value));
+        self.see(key);
+        match value {
+            ValueRef::String(bytes) | ValueRef::Bytes(bytes) | ValueRef::Array(bytes) => {
+                self.see(bytes);
+            }
+            ValueRef::Int(number) => self.0 ^= number.cast_unsigned(),
+            other => self.0 ^= other.value_type() as u64,
+        }
     }
 
     fn event(&mut self, head: &EventHead<'_>) {
-        black_box(head);
+        self.see(head.name);
+        self.0 ^= head.time;
     }
 
     fn link(&mut self, head: &LinkHead<'_>) {
-        black_box(head);
+        self.see(head.span_id);
     }
 
-    fn end_span(&mut self) {}
+    fn end_span(&mut self) {
+        black_box(self.0);
+    }
 }
 
 /// The recording's messages, each after four bytes of big-endian length.
@@ -75,6 +93,7 @@ fn main() {
     let messages = messages();
     let partitioning = Partitioning { of: |_| 0, count: 1 };
     let mut plan = Plan::default();
+    let mut onlooker = Onlooker(0);
     let mut builder = Builder::new(Tenant::default());
     let mut best = [Duration::MAX; 3];
     let mut spans = 0;
@@ -82,6 +101,8 @@ fn main() {
         let mut times = [Duration::ZERO; 3];
         spans = 0;
         for message in &messages {
+            // A request that was just received lies in the processor's cache.
+            black_box(message.iter().fold(0_u64, |sum, byte| sum + u64::from(*byte)));
             let mut timed = |place: usize, work: &mut dyn FnMut()| {
                 let begun = Instant::now();
                 work();
@@ -90,7 +111,7 @@ fn main() {
                 }
             };
             timed(0, &mut || check(message, &partitioning, &mut plan).expect("it is well-formed"));
-            timed(1, &mut || tell(message, &plan, 0, &mut Onlooker));
+            timed(1, &mut || tell(message, &plan, 0, &mut onlooker));
             builder.reset(Tenant::default());
             builder.begin_request(RequestDigest([0; 16]));
             timed(2, &mut || tell(message, &plan, 0, &mut builder));

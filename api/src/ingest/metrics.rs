@@ -1,7 +1,7 @@
 //! What is counted about write requests.
 //!
-//! Labels are bounded: a protocol for each door and format, the codes of gRPC, three outcomes. The two
-//! `otelcol_receiver_*` counters carry the names that existing dashboards look for.
+//! Labels are bounded: a protocol for each door and format, the codes of gRPC, three outcomes. The
+//! two `otelcol_receiver_*` counters carry the names that existing dashboards look for.
 
 use metrics::{counter, histogram};
 use model::Duration;

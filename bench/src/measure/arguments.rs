@@ -62,9 +62,11 @@ impl Arguments {
         &self.server
     }
 
-    /// The options as they were given, for the record.
-    pub fn as_given(&self) -> &BTreeMap<String, String> {
-        &self.given
+    /// The options that decide about the measurement, for the record: not where things lie.
+    pub fn as_given(&self) -> BTreeMap<&str, &str> {
+        let decides = |name: &str| !matches!(name, "skua" | "record" | "data-below");
+        let given = self.given.iter().filter(|(name, _)| decides(name));
+        given.map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     /// An error if an option was given that was never asked for.
