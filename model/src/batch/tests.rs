@@ -107,3 +107,19 @@ fn fuzz_any_content_is_refused_or_read() {
         assert!(read.is_ok(), "seed {seed} panicked");
     }
 }
+
+/// A batch that version 1 wrote. It is never written again: what can read it today must always.
+const BATCH_V1: &[u8] = include_bytes!("../../fixtures/batch-v1.bin");
+/// How many spans are in it, and the sum of their fingerprints.
+const FIXTURE: (usize, &str) = (120, "c8ca4ac819b1c0b94675ed8c67e6f2a6");
+
+#[test]
+fn the_first_version_stays_readable() {
+    let batch = Batch::open(Bytes::from_static(BATCH_V1)).unwrap();
+    batch.verify().unwrap();
+    let spans = batch.spans().unwrap();
+    let sum = spans.iter().map(crate::canonical::fingerprint).fold(0, u128::wrapping_add);
+    assert_eq!((spans.len(), format!("{sum:032x}").as_str()), FIXTURE);
+    assert_eq!(batch.header().id, BatchId([7; 16]));
+    assert_eq!(batch.index().unwrap().requests.len(), 2);
+}
