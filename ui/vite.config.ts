@@ -2,13 +2,54 @@
 // no dead files, and relative addresses only, so that it works below any path prefix.
 
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 /** A chunk of a page is called as its folder and file: `trace-page.js`, not `page3.js`. */
 function chunkName(chunk: { facadeModuleId?: string | null }): string {
   const [, page, file] = /\/pages\/(\w+)\/(\w+)\.tsx$/.exec(chunk.facadeModuleId ?? "") ?? [];
   return page === undefined ? "assets/[name].js" : `assets/${page}-${file}.js`;
 }
+
+/** The code that every page needs is wanted at once, although it is imported on demand. */
+function preloadApp(): Plugin {
+  return {
+    name: "preload-app",
+    transformIndexHtml: {
+      order: "post",
+      handler(_, { bundle }) {
+        const chunks = Object.values(bundle ?? {}).filter((each) => each.type === "chunk");
+        const app = chunks.find((each) => each.facadeModuleId?.endsWith("/pages/app.tsx"));
+        const entry = chunks.find((each) => each.isEntry);
+        const known = new Set([entry?.fileName, ...(entry?.imports ?? [])]);
+        return [app?.fileName, ...(app?.imports ?? [])]
+          .filter((name) => name !== undefined && !known.has(name))
+          .map((name) => ({
+            tag: "link",
+            attrs: { rel: "modulepreload", crossorigin: true, href: `./${name}` },
+            // Relative addresses count only after the base.
+            injectTo: "head" as const,
+          }));
+      },
+    },
+  };
+}
+
+/** Few files: what starts first, and what pages share. */
+const SHARED = [
+  {
+    name: "begin",
+    test: /src\/(api\/(http|trace-source)|base\/time|base\/result|model\/completeness|state\/theme|pages\/chunks)\.ts$|vite\/preload-helper/,
+    priority: 2,
+  },
+  { name: "virtual", test: /virtual-core|react-virtual/, priority: 3 },
+  {
+    name: "query",
+    test: /src\/(model\/(search-query|filter|predicate|figures|red|heat|refine|summary|graph|plot)|state\/figures|api\/(aggregate|suggest|search|jaeger-search)|components\/(chart|graph-picture|scatter))\.tsx?$/,
+    minShareCount: 2,
+    priority: 2,
+  },
+  { name: "shared", minShareCount: 3, priority: 1 },
+];
 
 const stableNames = {
   entryFileNames: "assets/[name].js",
@@ -18,7 +59,7 @@ const stableNames = {
 
 export default defineConfig({
   base: "./",
-  plugins: [react()],
+  plugins: [react(), preloadApp()],
   build: {
     target: "es2023",
     modulePreload: { polyfill: false },
@@ -27,8 +68,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { app: "index.html" },
-      output: stableNames,
+      input: { start: "index.html" },
+      output: {
+        ...stableNames,
+        codeSplitting: { groups: SHARED, includeDependenciesRecursively: false },
+      },
     },
   },
   worker: { format: "es", rolldownOptions: { output: stableNames } },

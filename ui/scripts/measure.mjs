@@ -1,7 +1,9 @@
 // How fast a large trace opens and scrolls in a real browser. The API is a stand-in that sends a
 // trace of the size asked for, so that only the UI is measured.
 //
-//   node scripts/measure.mjs [--spans 100000] [--out DIR]
+// Without --json the trace comes in columns; with it, as from a server that has none.
+//
+//   node scripts/measure.mjs [--spans 100000] [--json] [--runs 5] [--out DIR]
 
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
@@ -11,12 +13,15 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { serve } from "./serve.mjs";
+import { syntheticColumns, syntheticJson } from "./synthetic.mjs";
 
 const { values } = parseArgs({
   options: {
     spans: { type: "string", default: "100000" },
     browser: { type: "string", default: "/usr/bin/chromium" },
     out: { type: "string" },
+    json: { type: "boolean", default: false },
+    runs: { type: "string", default: "1" },
   },
 });
 const FLAGS = [
@@ -29,46 +34,90 @@ const FLAGS = [
   "--disable-sync",
 ];
 const SCROLL_MILLIS = 4_000;
+/** How long the field waits for another key. */
+const TYPING_MILLIS = 120;
 const TRACE_ID = "000000000000000000000000000000aa";
 
 const api = http.createServer(answer(Number(values.spans)));
 await new Promise((resolve) => api.listen(0, "127.0.0.1", resolve));
 const server = await serve({ api: `http://127.0.0.1:${api.address().port}` });
-const profile = mkdtempSync(join(tmpdir(), "skua-measure-"));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: values.browser,
-  args: FLAGS,
-  viewport: { width: 1600, height: 900 },
-});
-const page = await browser.newPage();
-page.on("pageerror", (error) => console.log(String(error)));
-await page.addInitScript(() => {
-  window.longTasks = [];
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.longTasks.push(Math.round(entry.duration));
-  }).observe({ type: "longtask", buffered: true });
-});
 
-const began = performance.now();
-await page.goto(`http://127.0.0.1:${server.address().port}/trace/${TRACE_ID}`);
-await page.waitForSelector("[role=treegrid] [role=row]", { state: "attached", timeout: 120_000 });
-report("first row", `${Math.round(performance.now() - began)} ms`);
+const profiles = [];
+const firstRows = [];
+for (let run = 1; run < Number(values.runs); run += 1) {
+  const { browser, opened } = await open();
+  firstRows.push(opened);
+  await browser.close();
+}
+const { browser, page, opened, inPage } = await open();
+firstRows.push(opened);
+report("first row", `${firstRows.join(", ")} ms; the last ${inPage} ms after it began to load`);
 report("long tasks, opening", JSON.stringify(await takeLongTasks()));
 await page.mouse.move(900, 600);
 report("scroll", JSON.stringify(await frames(() => page.mouse.wheel(0, 400))));
 report("zoom", JSON.stringify(await frames((step) => zoom(step))));
 report("long tasks, moving", JSON.stringify(await takeLongTasks()));
 await page.keyboard.press("0");
-const asked = performance.now();
-await page.getByLabel("Find in trace").fill("op-77 err");
-await page.locator(".find output").waitFor({ timeout: 60_000 });
-report("find", `${Math.round(performance.now() - asked)} ms, typing pause included`);
+for (const text of ["op-77 err", "service:service-3 dur>1ms", "op-7"]) {
+  report(
+    `find “${text}”`,
+    `${await find(text)} ms, ${TYPING_MILLIS} of them waiting for more keys`,
+  );
+}
+report("long tasks, finding", JSON.stringify(await takeLongTasks()));
 report("heap", `${await heap()} MB on the main thread`);
 if (values.out) await page.screenshot({ path: join(values.out, `measure-${values.spans}.png`) });
 await browser.close();
 server.close();
 api.close();
-rmSync(profile, { recursive: true, force: true });
+for (const each of profiles) {
+  rmSync(each, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+}
+
+/** A browser that has never seen the page opens it. */
+async function open() {
+  const profile = mkdtempSync(join(tmpdir(), "skua-measure-"));
+  profiles.push(profile);
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: values.browser,
+    args: FLAGS,
+    viewport: { width: 1600, height: 900 },
+  });
+  const page = await browser.newPage();
+  page.on("pageerror", (error) => console.log(String(error)));
+  await page.addInitScript(() => {
+    window.longTasks = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) window.longTasks.push(Math.round(entry.duration));
+    }).observe({ type: "longtask", buffered: true });
+  });
+  const began = performance.now();
+  await page.goto(`http://127.0.0.1:${server.address().port}/trace/${TRACE_ID}`);
+  await page.waitForSelector("[role=treegrid] [role=row]", { state: "attached", timeout: 120_000 });
+  const opened = Math.round(performance.now() - began);
+  const inPage = await page.evaluate(() => Math.round(performance.now()));
+  return { browser, page, opened, inPage };
+}
+
+/** From the last key to the count of what was found. */
+async function find(text) {
+  await page.getByLabel("Find in trace").fill("");
+  await page.locator(".find output").waitFor({ state: "detached" });
+  const asked = await page.evaluate(() => {
+    window.foundAt = 0;
+    const done = () => {
+      if (document.querySelector(".find output") === null) return;
+      window.foundAt = performance.now();
+      watch.disconnect();
+    };
+    const watch = new MutationObserver(done);
+    watch.observe(document.querySelector(".find"), { childList: true, subtree: true });
+    return performance.now();
+  });
+  await page.getByLabel("Find in trace").fill(text);
+  await page.locator(".find output").waitFor({ timeout: 60_000 });
+  return Math.round((await page.evaluate(() => window.foundAt)) - asked);
+}
 
 function report(name, value) {
   console.log(`${name}: ${value}`);
@@ -122,62 +171,28 @@ async function heap() {
   return Math.round(used / 1e5) / 10;
 }
 
-/** Forty services, calls some forty deep, five tags a span: about 600 bytes of JSON each. */
+/** The trace in both forms; the columns only if they are wanted. */
 function answer(count) {
-  const body = gzipSync(JSON.stringify({ data: [largeTrace(count)] }), { level: 1 });
-  const headers = { "content-type": "application/json" };
+  const json = gzipSync(jsonOf(count), { level: 1 });
+  const columns = values.json
+    ? undefined
+    : gzipSync(syntheticColumns(count, TRACE_ID), { level: 1 });
+  const gzip = { "content-encoding": "gzip" };
+  const asJson = { "content-type": "application/json" };
   return (request, response) => {
-    if (request.url.startsWith("/api/traces/")) {
-      response.writeHead(200, { ...headers, "content-encoding": "gzip" }).end(body);
-    } else {
-      response.writeHead(200, headers).end('{"services":[],"nodes":[],"shards":[]}');
+    if (request.url.endsWith("/columns")) {
+      if (columns === undefined) return response.writeHead(404).end();
+      const type = { "content-type": "application/vnd.skua.columns" };
+      return response.writeHead(200, { ...type, ...gzip }).end(columns);
     }
+    if (request.url.startsWith("/api/traces/")) {
+      return response.writeHead(200, { ...asJson, ...gzip }).end(json);
+    }
+    return response.writeHead(200, asJson).end('{"services":[],"nodes":[],"shards":[]}');
   };
 }
 
-function largeTrace(count) {
-  // A small generator with a fixed seed: the same trace every time.
-  let seed = 42;
-  const random = () => {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-    return seed / 2 ** 32;
-  };
-  const origin = 1_790_000_000_000_000;
-  const spans = [];
-  const open = [];
-  for (let index = 0; index < count; index += 1) {
-    while (open.length > 40 || (open.length > 1 && random() < 0.5)) open.pop();
-    const parent = open[open.length - 1];
-    const start = parent ? parent.startTime + Math.floor(random() * parent.duration * 0.5) : origin;
-    const duration = parent
-      ? Math.max(1, Math.floor(parent.duration * (0.3 + 0.6 * random())))
-      : 6e7;
-    const span = {
-      traceID: TRACE_ID,
-      spanID: (index + 1).toString(16).padStart(16, "0"),
-      operationName: `op-${Math.floor(random() * 200)}`,
-      references: parent ? [{ refType: "CHILD_OF", traceID: TRACE_ID, spanID: parent.spanID }] : [],
-      startTime: start,
-      duration,
-      tags: [
-        { key: "span.kind", type: "string", value: index % 2 ? "client" : "server" },
-        { key: "http.method", type: "string", value: "GET" },
-        { key: "http.status_code", type: "int64", value: random() < 0.01 ? 500 : 200 },
-        { key: "http.url", type: "string", value: `http://host-${index % 40}/path/${index}` },
-        ...(random() < 0.01 ? [{ key: "error", type: "bool", value: true }] : []),
-      ],
-      logs: [],
-      processID: `p${Math.floor(random() * 40)}`,
-      warnings: null,
-    };
-    spans.push(span);
-    open.push(span);
-  }
-  const processes = Object.fromEntries(
-    Array.from({ length: 40 }, (_, index) => [
-      `p${index}`,
-      { serviceName: `service-${index}`, tags: [] },
-    ]),
-  );
-  return { traceID: TRACE_ID, spans, processes, warnings: null };
+/** More than this is more than one text can hold. */
+function jsonOf(count) {
+  return count > 300_000 ? "{}" : JSON.stringify({ data: [syntheticJson(count, TRACE_ID)] });
 }

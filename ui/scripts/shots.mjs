@@ -1,9 +1,11 @@
 // Pictures of every page and state against a running node, to be looked at; on the way, whatever
-// the browser complains about and whatever axe finds. Nothing is kept in the repository.
+// the browser complains about and whatever axe finds. With --small, small copies are written too:
+// docs/ui keeps those of the light theme.
 //
 //   node scripts/shots.mjs --api http://127.0.0.1:16686 --out DIR [--only search,trace]
+//     [--themes light,dark] [--small ../docs/ui]
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +19,7 @@ const { values } = parseArgs({
     out: { type: "string" },
     only: { type: "string", default: "" },
     browser: { type: "string", default: "/usr/bin/chromium" },
+    small: { type: "string" },
     themes: { type: "string", default: "light,dark" },
   },
 });
@@ -32,6 +35,7 @@ const FLAGS = [
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 mkdirSync(values.out, { recursive: true });
+if (values.small) mkdirSync(values.small, { recursive: true });
 const server = await serve({ api: values.api, prefix: "/tracing" });
 const root = `http://127.0.0.1:${server.address().port}/tracing`;
 const profile = mkdtempSync(join(tmpdir(), "skua-shots-"));
@@ -50,7 +54,7 @@ for (const [name, path, act, before] of shots) {
 }
 await browser.close();
 server.close();
-rmSync(profile, { recursive: true, force: true });
+rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 console.log(`${problems} problems`);
 process.exitCode = problems > 0 ? 1 : 0;
 
@@ -68,9 +72,19 @@ async function scenes() {
   const others = [...summaries].sort((a, b) => b.spanCount - a.spanCount);
   const failed = most((each) => (each.errorSpanCount ?? 0) * 1e6 + each.spanCount)?.traceId;
   return [
-    ["search", "/search?lookback=24h&limit=200"],
-    ["search-errors", "/search?lookback=24h&limit=500&f=err&sort=longest"],
-    ["search-none", "/search?lookback=5m&service=no-such-service"],
+    ["search", "/search?lookback=1h"],
+    ["search-errors", "/search?lookback=24h&q=status%3Derror&sort=longest"],
+    [
+      "search-conditions",
+      "/search?lookback=24h&q=-kind%3Dclient+http.status_code>%3D500&facet=host.name",
+    ],
+    ["search-typing", "/search?lookback=24h", (page) => page.getByLabel("Conditions").fill("http")],
+    ["search-dots", "/search?lookback=1h&plot=dots&limit=300"],
+    ["search-brush", "/search?lookback=1h&service=frontend", brush],
+    [
+      "search-none",
+      "/search?lookback=24h&service=frontend&minDuration=1000s&tags=%7B%22a%22%3A%22b%22%7D",
+    ],
     ["search-range", `/search?service=frontend&start=${(now - 864e5) * 1e3}&end=${now * 1e3}`],
     [
       "search-service",
@@ -82,14 +96,19 @@ async function scenes() {
     ["trace-find", `/trace/${large}?uiFind=frontend`, (page) => page.keyboard.press("n")],
     ["trace-zoom", `/trace/${large}`, zoomed],
     ["trace-flame", `/trace/${large}?v=flame`],
+    ["trace-table", `/trace/${large}?v=table`],
+    ["trace-graph", `/trace/${failed}?v=graph`],
     ["trace-statistics", `/trace/${large}?v=statistics`],
     ["trace-events", `/trace/${failed}?v=events`],
     ["trace-keys", `/trace/${large}`, (page) => page.keyboard.press("?")],
     ["trace-missing", "/trace/00000000000000000000000000000bad"],
     ["compare", `/trace/${large}...${others[1]?.traceId}`],
     ["compare-half", `/trace/${large}...`],
-    ["services", "/services/frontend"],
+    ["services", "/services"],
+    ["service", "/services/frontend"],
     ["map", "/dependencies"],
+    ["map-near", "/dependencies?service=frontend"],
+    ["map-table", "/dependencies?as=table"],
     ["cluster", "/cluster"],
     ["settings", "/settings"],
     ["file", "/file"],
@@ -103,20 +122,23 @@ async function scenes() {
       "state-empty",
       "/search",
       undefined,
-      replies({ "api/v3": [200, '{"summaries":[],"services":[]}'] }),
+      replies({
+        "api/v3": [200, '{"summaries":[],"services":[]}'],
+        "v1/search": [200, '{"end":{"completeness":"complete"}}\n'],
+      }),
     ],
     ["state-partial", "/search?lookback=24h", undefined, partial],
     [
       "state-failed",
       "/search?lookback=24h",
       undefined,
-      replies({ "trace-summaries": [503, "shards 1 did not answer"] }),
+      replies({ "v1/search": [503, '{"error":{"message":"shards 1 did not answer"}}'] }),
     ],
     [
       "state-refused",
       `/trace/${large}`,
       undefined,
-      replies({ "api/traces/": [500, "internal error while writing the answer"] }),
+      replies({ "/columns": [500, '{"error":{"message":"internal error"}}'] }),
     ],
     [
       "state-cluster",
@@ -140,11 +162,22 @@ function replies(answers) {
 
 /** What the node answers, as if a shard had been missing. */
 async function partial(page) {
-  await page.route(/trace-summaries/, async (route) => {
+  await page.route(/v1\/search/, async (route) => {
     const response = await route.fetch();
-    const headers = { ...response.headers(), "skua-completeness": "partial; missing=1; stale=0" };
-    await route.fulfill({ response, headers });
+    const end = { completeness: "partial; missing=1", missing: [1], stale: [0] };
+    const lines = (await response.text()).trimEnd().split("\n");
+    const last = JSON.parse(lines.pop());
+    lines.push(JSON.stringify({ end: { ...last.end, ...end } }));
+    await route.fulfill({ response, body: `${lines.join("\n")}\n` });
   });
+}
+
+/** A rectangle held, not yet let go. */
+async function brush(page) {
+  const box = await page.locator(".heatmap-cells").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.98, box.y + 70, { steps: 4 });
 }
 
 function threeNodes() {
@@ -203,14 +236,39 @@ async function shoot({ name, path, act, before }, theme) {
     localStorage.setItem("skua.settings", JSON.stringify({ theme: wanted }));
   }, theme);
   await before?.(page);
-  await page.goto(root + path, { waitUntil: "networkidle" });
+  await page.goto(root + path);
+  // A worker that was stopped while it loaded counts as busy for ever.
+  await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
   await act?.(page);
   await page.waitForTimeout(500);
-  await page.screenshot({ path: join(values.out, `${name}-${theme}.png`) });
+  const picture = await page.screenshot({ path: join(values.out, `${name}-${theme}.png`) });
+  if (values.small) {
+    const isOnly = values.themes === theme;
+    await shrink(picture, join(values.small, `${name}${isOnly ? "" : `-${theme}`}.webp`));
+  }
   const violations = await inspect(page);
   await page.close();
   for (const each of [...said, ...violations]) console.log(`${name} ${theme}: ${each}`);
   return said.length + violations.length;
+}
+
+/** A copy that is small enough to keep. */
+async function shrink(picture, path) {
+  const page = await browser.newPage();
+  const text = await page.evaluate(async (source) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${source}`;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = 960;
+    canvas.height = Math.round((image.height / image.width) * canvas.width);
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/webp", 0.6).split(",")[1];
+  }, picture.toString("base64"));
+  writeFileSync(path, Buffer.from(text, "base64"));
+  await page.close();
 }
 
 /** The policy forbids scripts of others, so axe runs as the browser's own. */

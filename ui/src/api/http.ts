@@ -58,6 +58,104 @@ export function getJson<T>(
   return exchange(url, { headers, ...(signal === undefined ? {} : { signal }) }, read);
 }
 
+/** Fetches bytes. */
+export async function getBuffer(url: string, signal: AbortSignal): Promise<Answered<ArrayBuffer>> {
+  const { response, began } = await send(url, { signal });
+  const value = await response.arrayBuffer();
+  const completeness = parseCompleteness(response.headers.get(COMPLETENESS_HEADER));
+  return { value, completeness, elapsed: micros((performance.now() - began) * MICROS_PER_MILLI) };
+}
+
+/**
+ * How an answer begins if it is another than the one with this tag. The rest is left where it is;
+ * what cannot be asked is taken for no.
+ */
+export async function beginningOf(
+  url: string,
+  tag: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const headers = { "if-none-match": `W/"${tag}"` };
+  try {
+    const response = await fetch(url, { headers, cache: "no-store", signal });
+    if (response.status !== 200 || response.body === null) return undefined;
+    const reader = response.body.getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    return new TextDecoder().decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends JSON and fetches JSON. */
+export function askJson<T>(
+  url: string,
+  question: object,
+  read: (json: unknown) => T,
+  signal: AbortSignal | undefined,
+): Promise<Answered<T>> {
+  return exchange(url, requestOf(question, signal), read);
+}
+
+function requestOf(question: object, signal: AbortSignal | undefined): RequestInit {
+  return {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify(question),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+/** The longest line that is waited for; a trace's summary has a few hundred bytes. */
+const LINE_CHARACTERS_MAX = 4_000_000;
+
+/** Sends JSON and hands over lines of JSON as they come, as many at a time as there are. */
+export async function postLines(
+  url: string,
+  question: object,
+  signal: AbortSignal,
+  onLines: (lines: readonly unknown[]) => void,
+): Promise<void> {
+  const { response } = await send(url, requestOf(question, signal));
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  if (reader === undefined) return;
+  let rest = "";
+  const take = (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > LINE_CHARACTERS_MAX) throw malformed(response, url, "a line does not end");
+    onLines(lines.filter((line) => line.trim() !== "").map((line) => parsed(line, response, url)));
+  };
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      take(value);
+    }
+    if (rest.trim() !== "") take("\n");
+  } catch (error) {
+    await reader.cancel().catch(() => undefined);
+    if (isAbort(error) || error instanceof ApiError) throw error;
+    if (error instanceof TypeError) {
+      throw new ApiError("network", 0, pathOf(url), "The answer was cut off on its way.");
+    }
+    throw malformed(response, url, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parsed(line: string, response: Response, url: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw malformed(response, url, "a line is not JSON");
+  }
+}
+
+function malformed(response: Response, url: string, reason: string): ApiError {
+  return new ApiError("malformed", response.status, pathOf(url), `Unexpected answer: ${reason}.`);
+}
+
 async function exchange<T>(
   url: string,
   request: RequestInit,

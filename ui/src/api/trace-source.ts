@@ -1,70 +1,118 @@
-// Where the trace page gets a trace from. The page knows this interface only; today a worker
-// reads Jaeger's JSON behind it, and an endpoint that sends columns slots in beside it.
+// Where the trace page gets a trace from. The page knows this interface only; a worker reads the
+// trace behind it.
 
-import type { Micros } from "../base/time";
-import type { Completeness } from "../model/completeness";
+import type { CriticalPath } from "../model/critical-path";
 import type { SpanDetails } from "../model/details";
-import type { TraceColumns } from "../model/trace";
-import { ApiError, apiUrl } from "./http";
-import type { FromWorker, Reply, Request } from "./trace-worker";
+import type { SortBy } from "../model/order";
+import type { EventColumns } from "../model/trace";
+import { ApiError, apiUrl, beginningOf, getBuffer } from "./http";
+import type { Opened } from "./trace-reader";
+import type { FromWorker, Kind, Questions } from "./trace-worker";
 
 /** The columns at once, everything else on demand. */
-export interface TraceSource {
-  readonly columns: TraceColumns;
-  readonly completeness: Completeness;
-  readonly elapsed: Micros;
-  /** Of how many traces this is one; more than one only in files. */
-  readonly traces: number;
+export interface TraceSource extends Opened {
+  /** What the trace was waiting for. */
+  criticalPath(): Promise<CriticalPath>;
+  /** When events were; undefined if that cannot be had. */
+  events(): Promise<EventColumns | undefined>;
   /** Everything about the spans of these rows, in their order. */
   details(rows: readonly number[]): Promise<readonly SpanDetails[]>;
   /** One byte a row: 1 where the span matches. */
   find(text: string): Promise<Uint8Array>;
+  /** All rows in the order of a column. */
+  order(by: SortBy, isDescending: boolean): Promise<Int32Array>;
   /** Rows that link to the span of `row` from within the trace. */
   linkedFrom(row: number): Promise<readonly number[]>;
   close(): void;
 }
 
+interface Early {
+  readonly traceId: string;
+  readonly source: Promise<TraceSource>;
+}
+
+let early: Early | undefined;
+
+/** Opens a stored trace before the page that will show it is there. */
+export function openEarly(traceId: string): void {
+  const source = openStored(traceId, new AbortController().signal);
+  // The page that takes it over reports the failure.
+  source.catch(() => undefined);
+  early = { traceId, source };
+}
+
 /** Opens a stored trace. */
 export function openTrace(traceId: string, signal: AbortSignal): Promise<TraceSource> {
-  const url = apiUrl(`api/traces/${encodeURIComponent(traceId)}`);
-  return openInWorker({ kind: "open", url }, signal);
+  const begun = early;
+  early = undefined;
+  if (begun?.traceId === traceId) return begun.source;
+  return openStored(traceId, signal);
+}
+
+function openStored(traceId: string, signal: AbortSignal): Promise<TraceSource> {
+  const json = apiUrl(`api/traces/${encodeURIComponent(traceId)}`);
+  // Asked for here, the columns are on their way while the worker starts.
+  const columns = getBuffer(columnsUrl(traceId), signal).catch(asJson);
+  return opened(signal, async (channel) => {
+    const answer = await columns;
+    const { value, elapsed } = answer ?? { value: undefined, elapsed: undefined };
+    const transfer = value === undefined ? [] : [value];
+    return channel.ask("open", { columns: value, elapsed, json }, transfer);
+  });
+}
+
+/** A server that has no columns, or not of this trace, may have its JSON. */
+function asJson(error: unknown): undefined {
+  if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+  throw error;
+}
+
+/**
+ * How many spans the trace has more than when it was at this revision. Another revision alone says
+ * little: it can change with writes to other traces.
+ */
+export async function countNewSpans(
+  traceId: string,
+  known: { readonly revision: string; readonly spans: number },
+  signal: AbortSignal,
+): Promise<number> {
+  const line = await beginningOf(columnsUrl(traceId), known.revision, signal);
+  const spans = /"spans":(\d+)/.exec(line ?? "")?.[1];
+  return spans === undefined ? 0 : Math.max(0, Number(spans) - known.spans);
+}
+
+function columnsUrl(traceId: string): string {
+  return apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}/columns`);
 }
 
 /** Opens one of the traces in a file: Jaeger's JSON or OTLP. */
 export function openFile(file: File, index: number, signal: AbortSignal): Promise<TraceSource> {
   const transformUrl = apiUrl("api/transform");
-  return openInWorker({ kind: "openFile", file, index, transformUrl }, signal);
+  return opened(signal, (channel) => channel.ask("openFile", { file, index, transformUrl }));
 }
 
-async function openInWorker(
-  request: Extract<Request, { kind: "open" | "openFile" }>,
+async function opened(
   signal: AbortSignal,
+  ask: (channel: Channel) => Promise<Opened>,
 ): Promise<TraceSource> {
   const channel = new Channel();
   signal.addEventListener("abort", () => channel.close(), { once: true });
   try {
-    const opened = await channel.ask(request, "opened");
+    const answer = await ask(channel);
     return {
-      columns: opened.columns,
-      completeness: opened.completeness,
-      elapsed: opened.elapsed,
-      traces: opened.traces,
-      details: async (rows) => (await channel.ask({ kind: "details", rows }, "details")).details,
-      find: async (text) => (await channel.ask({ kind: "find", text }, "found")).matches,
-      linkedFrom: async (row) => (await channel.ask({ kind: "linkedFrom", row }, "rows")).rows,
+      ...answer,
+      criticalPath: () => channel.ask("criticalPath", {}),
+      events: () => channel.ask("events", {}),
+      details: (rows) => channel.ask("details", { rows }),
+      find: (text) => channel.ask("find", { text }),
+      order: (by, isDescending) => channel.ask("order", { by, isDescending }),
+      linkedFrom: (row) => channel.ask("linkedFrom", { row }),
       close: () => channel.close(),
     };
   } catch (error) {
     channel.close();
     throw error;
   }
-}
-
-let spare: Worker | undefined;
-
-/** Starts a worker that the next trace will use: it loads while the page does. */
-export function warmUp(): void {
-  spare ??= startWorker();
 }
 
 function startWorker(): Worker {
@@ -75,7 +123,7 @@ function startWorker(): Worker {
 }
 
 interface Waiting {
-  readonly resolve: (reply: Reply) => void;
+  readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -84,35 +132,36 @@ class Channel {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #asked = 0;
+  #isClosed = false;
 
   constructor() {
-    this.#worker = spare ?? startWorker();
-    spare = undefined;
+    this.#worker = startWorker();
     this.#worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
       const waiting = this.#waiting.get(data.question);
       this.#waiting.delete(data.question);
-      if (data.reply.kind !== "failed") return waiting?.resolve(data.reply);
-      const { failure, status, path, message } = data.reply;
+      if ("answer" in data) return waiting?.resolve(data.answer);
+      const { failure, status, path, message } = data.failed;
       return waiting?.reject(new ApiError(failure, status, path, message));
     });
     this.#worker.addEventListener("error", () => this.#fail("The reader of the trace stopped."));
   }
 
-  async ask<Kind extends Reply["kind"]>(
-    request: Request,
-    kind: Kind,
-  ): Promise<Extract<Reply, { kind: Kind }>> {
+  ask<K extends Kind>(
+    kind: K,
+    ask: Questions[K]["ask"],
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Questions[K]["answer"]> {
     const question = this.#asked;
     this.#asked += 1;
-    const reply = await new Promise<Reply>((resolve, reject) => {
-      this.#waiting.set(question, { resolve, reject });
-      this.#worker.postMessage({ question, request });
+    if (this.#isClosed) return Promise.reject(new ApiError("malformed", 0, "", "closed"));
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(question, { resolve: resolve as Waiting["resolve"], reject });
+      this.#worker.postMessage({ question, request: { kind, ...ask } }, transfer);
     });
-    if (reply.kind !== kind) throw new ApiError("malformed", 0, "", "Unexpected reply.");
-    return reply as Extract<Reply, { kind: Kind }>;
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#worker.terminate();
     this.#fail("closed");
   }

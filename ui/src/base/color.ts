@@ -7,6 +7,9 @@ import { fnv1a } from "./hash";
 /** How many service colours the tokens define. */
 export const SERVICE_COLORS = 20;
 
+/** How many shades of the heatmap the tokens define. */
+export const HEAT_SHADES = 8;
+
 /** Service name to colour, 1 to `SERVICE_COLORS`. */
 export type ServiceColors = ReadonlyMap<string, number>;
 

@@ -74,6 +74,7 @@ export function bytes(value: number): string {
 }
 
 export function percent(share: number): string {
+  if (share === 0) return "0%";
   const hundredths = share * 100;
   if (hundredths > 0 && hundredths < 0.1) return "<0.1%";
   return `${hundredths < 10 ? hundredths.toFixed(1) : hundredths.toFixed(0)}%`;

@@ -1,5 +1,6 @@
 // Keys and values, each with what one does with it: copy, find elsewhere in the trace.
 
+import { Link } from "wouter";
 import { printLogfmt } from "../base/logfmt";
 import type { Attribute, AttributeValue } from "../model/details";
 import { Copy } from "./copy";
@@ -11,6 +12,8 @@ const LONG_CHARS = 240;
 export function AttributeTable(props: {
   readonly attributes: readonly Attribute[];
   readonly onFind?: (text: string) => void;
+  /** Where traces with the same pair are. */
+  readonly hrefOf?: (key: string, value: string) => string;
 }) {
   return (
     <table className="attributes">
@@ -33,6 +36,16 @@ export function AttributeTable(props: {
                   >
                     <Icon name="search" />
                   </button>
+                )}
+                {props.hrefOf && (
+                  <Link
+                    className="button quiet square small"
+                    aria-label={`Traces with this ${key}`}
+                    title="Traces with this value"
+                    href={props.hrefOf(key, String(value))}
+                  >
+                    <Icon name="filter" />
+                  </Link>
                 )}
               </span>
             </td>

@@ -10,8 +10,8 @@ import { cancelDraw, requestDraw } from "../timeline/frames";
 import { drawMinimap } from "../timeline/minimap";
 import type { Scene } from "../timeline/scene";
 import { isWhole, ticks, whole } from "../timeline/viewport";
-import { useWidth } from "./scatter";
 import { usePalette } from "./use-palette";
+import { useWidth } from "./use-width";
 
 const HEIGHT = 72;
 /** Pixels around an edge of the window in which it can be taken. */
@@ -79,6 +79,7 @@ function sceneOf(view: TraceView): Scene {
     colorOfService: view.colorOfService,
     window,
     criticalPath: null,
+    events: null,
     matches: null,
     selected: -1,
     rowHeight: 1,

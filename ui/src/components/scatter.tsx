@@ -1,10 +1,11 @@
 // Traces by time and duration; a click opens one. The list below it says the same in words.
 
-import { memo, useEffect, useRef, useState } from "react";
+import { memo, useRef } from "react";
 import { clock, duration } from "../base/format";
 import { epochMicros, micros, type Zone } from "../base/time";
 import { decades, extentOf, lengthShare, radiusOf, timeShare } from "../model/plot";
 import { nameOf, type TraceSummary } from "../model/summary";
+import { useWidth } from "./use-width";
 
 const HEIGHT = 148;
 const PAD = { left: 62, right: 16, top: 10, bottom: 22 };
@@ -70,19 +71,4 @@ function Plot(props: Parameters<typeof Scatter>[0] & { readonly width: number })
       ))}
     </svg>
   );
-}
-
-/** The width of an element as it changes. */
-export function useWidth(element: React.RefObject<HTMLElement | null>): number {
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    const box = element.current;
-    if (!box) return;
-    const observer = new ResizeObserver(([entry]) => {
-      setWidth(Math.floor(entry?.contentRect.width ?? 0));
-    });
-    observer.observe(box);
-    return () => observer.disconnect();
-  }, [element]);
-  return width;
 }

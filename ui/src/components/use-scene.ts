@@ -16,8 +16,10 @@ export function useScene(view: TraceView): Scene {
       collapsed: state.collapsed,
       colorOfService: view.colorOfService,
       window: state.window,
-      criticalPath: settings.showCriticalPath ? view.criticalPath : null,
-      matches: state.matches,
+      criticalPath: settings.showCriticalPath ? state.criticalPath : null,
+      events: state.events,
+      // With nothing found there is nothing to stand out from.
+      matches: state.matchCount > 0 ? state.matches : null,
       selected: state.selected,
       rowHeight: ROW_HEIGHTS[settings.density],
       namesShare: settings.namesShare,

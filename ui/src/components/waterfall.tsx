@@ -1,7 +1,16 @@
 // The waterfall: a canvas that is drawn when something changed, inside a scrolled box, with a
 // tree grid of the rows on the screen for readers and tests.
 
-import { type RefObject, useCallback, useEffect, useId, useMemo, useRef, useState } from "react";
+import {
+  type RefObject,
+  useCallback,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { duration, plural, rulerTime } from "../base/format";
 import { micros } from "../base/time";
 import { indexOfRow } from "../model/rows";
@@ -147,13 +156,19 @@ function useSurface(
     const scrollTop = scroller.current.scrollTop * scrollScale(scene, size.height);
     const list = layoutList(scene, scrollTop, size.height);
     drawTimeline(context, { scene, list, hovered: hovered.current, palette, size });
+    const isFirst = drawn.current === undefined;
     drawn.current = list;
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setMirrored(list), MIRROR_MILLIS);
+    if (isFirst) setMirrored(list);
+    else timer.current = setTimeout(() => setMirrored(list), MIRROR_MILLIS);
   }, [canvas, scroller]);
   const redraw = useCallback(() => requestDraw(draw), [draw]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each of these changes the picture.
-  useEffect(redraw, [redraw, scene, palette, size]);
+  useLayoutEffect(() => {
+    // The first picture does not wait for another frame.
+    if (drawn.current === undefined && size.height > 0) draw();
+    else redraw();
+  }, [draw, redraw, scene, palette, size]);
   useEffect(
     () => () => {
       cancelDraw(draw);

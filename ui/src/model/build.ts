@@ -3,19 +3,20 @@
 import { epochMicros, micros } from "../base/time";
 import type { JaegerSpan, JaegerTag, JaegerTrace } from "./jaeger-json";
 import { selfTimes } from "./self-time";
-import { Flag, KINDS, type TraceColumns } from "./trace";
+import { type EventColumns, Flag, KINDS, parseSpanId, type TraceColumns } from "./trace";
 import { orderTree } from "./tree";
 
 /** The columns, and which span of the JSON each row is. */
 export interface Built {
   readonly columns: TraceColumns;
+  readonly events: EventColumns;
   readonly spanOfRow: Int32Array;
 }
 
 export function buildColumns(trace: JaegerTrace): Built {
   const { spans } = trace;
   const count = spans.length;
-  const ids = BigUint64Array.from(spans, (span) => parseSpanId(span.spanID));
+  const ids = idsOf(spans);
   const origin = spans.reduce((least, span) => Math.min(least, span.startTime), Infinity);
   const base = count === 0 ? 0 : origin;
   const startOfSpan = Float64Array.from(spans, (span) => span.startTime - base);
@@ -25,7 +26,6 @@ export function buildColumns(trace: JaegerTrace): Built {
   const operations = new Names();
   const rows = columnsOf(count);
   let end = 0;
-  let events = 0;
   for (let row = 0; row < count; row += 1) {
     const index = tree.spanOfRow[row] ?? 0;
     const span = spans[index];
@@ -34,12 +34,11 @@ export function buildColumns(trace: JaegerTrace): Built {
     rows.length[row] = span.duration;
     rows.service[row] = services.index(trace.processes[span.processID]?.serviceName ?? "");
     rows.operation[row] = operations.index(span.operationName);
-    rows.spanId[row] = ids[index] ?? 0n;
+    rows.spanId[2 * row] = ids[2 * index] ?? 0;
+    rows.spanId[2 * row + 1] = ids[2 * index + 1] ?? 0;
     const { kind, flags } = describe(span, isOrphan[index] === 1);
     rows.kind[row] = kind;
     rows.flags[row] = flags;
-    events += span.logs?.length ?? 0;
-    rows.eventOffset[row + 1] = events;
     end = Math.max(end, span.startTime - base + span.duration);
   }
   spreadErrors(tree.parent, rows.flags);
@@ -53,23 +52,32 @@ export function buildColumns(trace: JaegerTrace): Built {
     parent: tree.parent,
     depth: tree.depth,
     descendants: tree.descendants,
-    eventTime: eventTimes(spans, tree.spanOfRow, base, events),
     services: services.all,
     operations: operations.all,
   };
-  return { columns, spanOfRow: tree.spanOfRow };
+  return { columns, events: eventsOf(spans, tree.spanOfRow, base), spanOfRow: tree.spanOfRow };
+}
+
+function idsOf(spans: readonly JaegerSpan[]): Uint32Array {
+  const ids = new Uint32Array(2 * spans.length);
+  spans.forEach((span, index) => {
+    // An id that is not one, as odd files have them, is zero.
+    const [high, low] = parseSpanId(span.spanID) ?? [0, 0];
+    ids[2 * index] = high;
+    ids[2 * index + 1] = low;
+  });
+  return ids;
 }
 
 function columnsOf(count: number) {
   return {
     start: new Float64Array(count),
     length: new Float64Array(count),
-    service: new Uint16Array(count),
+    service: new Uint32Array(count),
     operation: new Uint32Array(count),
-    spanId: new BigUint64Array(count),
+    spanId: new Uint32Array(2 * count),
     kind: new Uint8Array(count),
     flags: new Uint8Array(count),
-    eventOffset: new Int32Array(count + 1),
   };
 }
 
@@ -88,26 +96,23 @@ class Names {
   }
 }
 
-/** An id as a number; an id that is not one, as odd files have them, as zero. */
-export function parseSpanId(id: string): bigint {
-  return /^[0-9a-f]{1,16}$/i.test(id) ? BigInt(`0x${id}`) : 0n;
-}
-
 /** Parents as Jaeger's UI finds them: the first CHILD_OF in this trace, else any reference. */
 function findParents(
   trace: JaegerTrace,
-  ids: BigUint64Array,
+  ids: Uint32Array,
 ): { parent: Int32Array; isOrphan: Uint8Array } {
-  const indexOfId = new Map<bigint, number>();
-  ids.forEach((id, index) => {
-    if (id !== 0n && !indexOfId.has(id)) indexOfId.set(id, index);
+  const indexOfId = new Map<string, number>();
+  trace.spans.forEach((span, index) => {
+    const isId = ids[2 * index] !== 0 || ids[2 * index + 1] !== 0;
+    const id = span.spanID.toLowerCase();
+    if (isId && !indexOfId.has(id)) indexOfId.set(id, index);
   });
-  const parent = new Int32Array(ids.length).fill(-1);
-  const isOrphan = new Uint8Array(ids.length);
+  const parent = new Int32Array(trace.spans.length).fill(-1);
+  const isOrphan = new Uint8Array(trace.spans.length);
   trace.spans.forEach((span, index) => {
     const above = parentIdOf(span);
     if (above === undefined) return;
-    const found = indexOfId.get(parseSpanId(above));
+    const found = indexOfId.get(above.toLowerCase());
     if (found === undefined) isOrphan[index] = 1;
     else if (found !== index) parent[index] = found;
   });
@@ -146,7 +151,8 @@ function isError(tag: JaegerTag): boolean {
   return tag.key === "otel.status_code" && tag.value === "ERROR";
 }
 
-function spreadErrors(parent: Int32Array, flags: Uint8Array): void {
+/** Marks whoever hides a failed span. */
+export function spreadErrors(parent: Int32Array, flags: Uint8Array): void {
   for (let row = parent.length - 1; row >= 0; row -= 1) {
     const above = parent[row] ?? -1;
     if (above >= 0 && ((flags[row] ?? 0) & (Flag.error | Flag.errorBelow)) !== 0) {
@@ -155,19 +161,17 @@ function spreadErrors(parent: Int32Array, flags: Uint8Array): void {
   }
 }
 
-function eventTimes(
+/** When the events of each row were. */
+export function eventsOf(
   spans: readonly JaegerSpan[],
   spanOfRow: Int32Array,
   base: number,
-  count: number,
-): Float64Array {
-  const times = new Float64Array(count);
-  let at = 0;
-  for (const index of spanOfRow) {
-    for (const log of spans[index]?.logs ?? []) {
-      times[at] = log.timestamp - base;
-      at += 1;
-    }
-  }
-  return times;
+): EventColumns {
+  const offset = new Int32Array(spanOfRow.length + 1);
+  const time: number[] = [];
+  spanOfRow.forEach((index, row) => {
+    for (const log of spans[index]?.logs ?? []) time.push(log.timestamp - base);
+    offset[row + 1] = time.length;
+  });
+  return { offset, time: Float64Array.from(time) };
 }

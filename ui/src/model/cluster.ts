@@ -103,3 +103,55 @@ export function leaderCount(cluster: Cluster, node: string): number {
 export function replicaCount(cluster: Cluster, node: string): number {
   return cluster.shards.filter((shard) => shard.replicas.some((each) => each.node === node)).length;
 }
+
+/** How many entries a node is behind, where it is most. */
+export function lagOf(cluster: Cluster, node: string): number {
+  const replicas = cluster.shards.flatMap((shard) => shard.replicas);
+  return Math.max(0, ...replicas.filter((each) => each.node === node).map((each) => each.lag));
+}
+
+/** Share of a node's disk that is taken, by whatever; undefined if it does not say. */
+export function diskShare({ diskUsedBytes, diskFreeBytes }: ClusterNode): number | undefined {
+  const all = diskUsedBytes + diskFreeBytes;
+  return diskFreeBytes > 0 ? diskUsedBytes / all : undefined;
+}
+
+/** What happened between two looks at the cluster, a sentence each. */
+export function changesBetween(before: Cluster, after: Cluster): readonly string[] {
+  const changes: string[] = [];
+  const nameOf = (id: string | undefined) =>
+    [...after.nodes, ...before.nodes].find((node) => node.id === id)?.name ?? id ?? "no node";
+  for (const node of after.nodes) {
+    const known = before.nodes.find((each) => each.id === node.id);
+    if (known === undefined) changes.push(`Node ${node.name} joined.`);
+    else if (known.state !== node.state) changes.push(`Node ${node.name} is ${node.state}.`);
+    if (known !== undefined && known.version !== node.version) {
+      changes.push(`Node ${node.name} now runs ${node.version}.`);
+    }
+  }
+  for (const node of before.nodes) {
+    if (!after.nodes.some((each) => each.id === node.id)) changes.push(`Node ${node.name} left.`);
+  }
+  for (const shard of after.shards) {
+    const known = before.shards.find((each) => each.id === shard.id);
+    if (known === undefined) changes.push(`Shard ${shard.id} appeared.`);
+    else if (known.leader !== shard.leader) {
+      changes.push(
+        shard.leader === undefined
+          ? `Shard ${shard.id} lost its leader ${nameOf(known.leader)}.`
+          : `Shard ${shard.id} is led by ${nameOf(shard.leader)}.`,
+      );
+    }
+    for (const replica of shard.replicas) {
+      const was = known?.replicas.find((each) => each.node === replica.node);
+      const lagged = (was?.lag ?? 0) >= LAG_NOTABLE;
+      const lags = replica.lag >= LAG_NOTABLE;
+      if (lags && !lagged) {
+        changes.push(`${nameOf(replica.node)} lags behind in shard ${shard.id}.`);
+      } else if (lagged && !lags) {
+        changes.push(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
+      }
+    }
+  }
+  return changes;
+}

@@ -9,6 +9,8 @@ export interface Completeness {
   readonly stale: readonly string[];
   /** The search stopped before it had looked at everything. */
   readonly isExhausted: boolean;
+  /** Why it stopped, in the server's words; empty if it does not say. */
+  readonly reason: string;
   /** More matched than one answer holds. */
   readonly limit: number | undefined;
   /** The answer was cut off at so many bytes or spans. */
@@ -20,6 +22,7 @@ export const COMPLETE: Completeness = {
   missing: [],
   stale: [],
   isExhausted: false,
+  reason: "",
   limit: undefined,
   cutAt: undefined,
 };
@@ -43,9 +46,31 @@ export function parseCompleteness(header: string | null): Completeness {
     missing: list("missing"),
     stale: list("stale"),
     isExhausted: values.has("exhausted"),
+    reason: "",
     limit: limit === undefined ? undefined : Number(limit),
     cutAt:
       bytes !== undefined ? `${bytes} bytes` : spans !== undefined ? `${spans} spans` : undefined,
+  };
+}
+
+/** The same from the members of an answer of Skua's own API. */
+export function completenessOf(
+  header: string,
+  missing: readonly string[] = [],
+  stale: readonly string[] = [],
+  exhausted = "",
+): Completeness {
+  const parsed = parseCompleteness(header === "" ? null : header);
+  const isComplete =
+    parsed.isComplete && missing.length === 0 && stale.length === 0 && exhausted === "";
+  if (isComplete) return COMPLETE;
+  return {
+    ...parsed,
+    isComplete,
+    missing: missing.length > 0 ? missing : parsed.missing,
+    stale: stale.length > 0 ? stale : parsed.stale,
+    isExhausted: parsed.isExhausted || exhausted !== "",
+    reason: exhausted,
   };
 }
 
@@ -59,7 +84,10 @@ export function explain(of: Completeness): string[] {
     sentences.push(`${shards(of.missing)} did not answer; traces may be missing.`);
   }
   if (of.stale.length > 0) sentences.push(`${shards(of.stale)} may lack the latest spans.`);
-  if (of.isExhausted) sentences.push("The search reached its work limit; narrow it to see more.");
+  if (of.isExhausted) {
+    const reason = of.reason === "" ? "" : ` (${of.reason})`;
+    sentences.push(`The search reached its work limit${reason}; narrow it to see more.`);
+  }
   if (of.limit !== undefined) sentences.push(`One search returns at most ${of.limit} traces.`);
   if (of.cutAt !== undefined) sentences.push(`The answer was cut off at ${of.cutAt}.`);
   return sentences.length > 0 ? sentences : ["The answer is not complete."];

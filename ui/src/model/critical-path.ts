@@ -16,20 +16,65 @@ export interface CriticalPath {
   readonly offset: Int32Array;
 }
 
+/** No stretch at all. */
+export const NO_PATH: CriticalPath = {
+  row: new Int32Array(0),
+  start: new Float64Array(0),
+  end: new Float64Array(0),
+  offset: new Int32Array(0),
+};
+
+/** What of a trace decides the path. */
+export type Tree = Pick<TraceColumns, "count" | "start" | "length" | "descendants">;
+
 /** The critical path below the root that lasts longest. */
-export function criticalPath(trace: TraceColumns): CriticalPath {
+export function criticalPath(trace: Tree): CriticalPath {
+  const stretches = new Stretches();
   const root = longestRoot(trace);
-  if (root < 0) return order([], trace.count);
-  return order(walk(trace, root, childrenByEnd(trace)), trace.count);
+  if (root >= 0) walk(trace, root, stretches);
+  return stretches.byRow(trace.count);
 }
 
-interface Stretch {
-  readonly row: number;
-  readonly start: number;
-  readonly end: number;
+/** Stretches as they are found: latest first. */
+class Stretches {
+  readonly #row: number[] = [];
+  readonly #start: number[] = [];
+  readonly #end: number[] = [];
+
+  add(row: number, start: number, end: number): void {
+    this.#row.push(row);
+    this.#start.push(start);
+    this.#end.push(end);
+  }
+
+  /** Sorted by counting; within a row they were found latest first, so they are put in reverse. */
+  byRow(count: number): CriticalPath {
+    const found = this.#row.length;
+    const offset = new Int32Array(count + 1);
+    for (const row of this.#row) offset[row + 1] = (offset[row + 1] ?? 0) + 1;
+    for (let row = 0; row < count; row += 1) {
+      offset[row + 1] = (offset[row + 1] ?? 0) + (offset[row] ?? 0);
+    }
+    const next = offset.slice();
+    const path = {
+      row: new Int32Array(found),
+      start: new Float64Array(found),
+      end: new Float64Array(found),
+      offset,
+    };
+    for (let index = found - 1; index >= 0; index -= 1) {
+      const row = this.#row[index] ?? 0;
+      const at = next[row] ?? 0;
+      next[row] = at + 1;
+      path.row[at] = row;
+      path.start[at] = this.#start[index] ?? 0;
+      path.end[at] = this.#end[index] ?? 0;
+    }
+    return path;
+  }
 }
 
-function longestRoot(trace: TraceColumns): number {
+function longestRoot(trace: Tree): number {
   let best = -1;
   for (let row = 0; row < trace.count; row += 1 + (trace.descendants[row] ?? 0)) {
     if (best < 0 || (trace.length[row] ?? 0) > (trace.length[best] ?? 0)) best = row;
@@ -37,98 +82,66 @@ function longestRoot(trace: TraceColumns): number {
   return best;
 }
 
-interface Children {
-  readonly offset: Int32Array;
-  readonly row: Int32Array;
-}
-
-/** The children of each row, last to finish first. */
-function childrenByEnd(trace: TraceColumns): Children {
-  const offset = new Int32Array(trace.count + 1);
-  for (const parent of trace.parent) {
-    if (parent >= 0) offset[parent + 1] = (offset[parent + 1] ?? 0) + 1;
+/** The children of a row, last to finish first. Only rows on the path are asked for theirs. */
+function childrenByEnd(trace: Tree, row: number): readonly number[] {
+  const children: number[] = [];
+  const last = row + (trace.descendants[row] ?? 0);
+  for (let child = row + 1; child <= last; child += 1 + (trace.descendants[child] ?? 0)) {
+    children.push(child);
   }
-  for (let row = 0; row < trace.count; row += 1) {
-    offset[row + 1] = (offset[row + 1] ?? 0) + (offset[row] ?? 0);
-  }
-  const next = offset.slice();
-  const row = new Int32Array(trace.count);
-  trace.parent.forEach((parent, child) => {
-    if (parent < 0) return;
-    const at = next[parent] ?? 0;
-    row[at] = child;
-    next[parent] = at + 1;
-  });
   const end = (of: number) => (trace.start[of] ?? 0) + (trace.length[of] ?? 0);
-  for (let parent = 0; parent < trace.count; parent += 1) {
-    const own = row.subarray(offset[parent] ?? 0, offset[parent + 1] ?? 0);
-    if (own.length > 1) own.sort((left, right) => end(right) - end(left));
-  }
-  return { offset, row };
+  return children.length > 1
+    ? children.sort((left, right) => end(right) - end(left) || left - right)
+    : children;
 }
 
 interface Frame {
   readonly row: number;
   readonly start: number;
+  readonly children: readonly number[];
   /** The moment the walk back has reached. */
   until: number;
   next: number;
 }
 
-function walk(trace: TraceColumns, root: number, children: Children): Stretch[] {
-  const stretches: Stretch[] = [];
+function walk(trace: Tree, root: number, stretches: Stretches): void {
   const frameOf = (row: number, from: number, until: number): Frame => ({
     row,
     start: Math.max(trace.start[row] ?? 0, from),
     until,
-    next: children.offset[row] ?? 0,
+    children: childrenByEnd(trace, row),
+    next: 0,
   });
   const origin = trace.start[root] ?? 0;
   const stack = [frameOf(root, origin, origin + (trace.length[root] ?? 0))];
   while (stack.length > 0) {
     const frame = stack[stack.length - 1];
     if (!frame) break;
-    const child = lastFinished(trace, children, frame);
+    const child = lastFinished(trace, frame);
     if (child === undefined) {
       if (frame.until > frame.start || frame.row === root) {
-        stretches.push({ row: frame.row, start: frame.start, end: frame.until });
+        stretches.add(frame.row, frame.start, frame.until);
       }
       stack.pop();
       continue;
     }
-    if (frame.until > child.end) {
-      stretches.push({ row: frame.row, start: child.end, end: frame.until });
-    }
+    if (frame.until > child.end) stretches.add(frame.row, child.end, frame.until);
     frame.until = child.start;
     stack.push(frameOf(child.row, child.start, child.end));
   }
-  return stretches;
 }
 
-function lastFinished(trace: TraceColumns, children: Children, frame: Frame): Stretch | undefined {
-  const last = children.offset[frame.row + 1] ?? 0;
+function lastFinished(
+  trace: Tree,
+  frame: Frame,
+): { row: number; start: number; end: number } | undefined {
   const endOfParent = (trace.start[frame.row] ?? 0) + (trace.length[frame.row] ?? 0);
-  while (frame.next < last) {
-    const row = children.row[frame.next] ?? 0;
+  while (frame.next < frame.children.length) {
+    const row = frame.children[frame.next] ?? 0;
     frame.next += 1;
     const start = Math.max(trace.start[row] ?? 0, frame.start);
     const end = Math.min((trace.start[row] ?? 0) + (trace.length[row] ?? 0), endOfParent);
     if (end <= frame.until && end > start) return { row, start, end };
   }
   return undefined;
-}
-
-function order(stretches: Stretch[], count: number): CriticalPath {
-  stretches.sort((left, right) => left.row - right.row || left.start - right.start);
-  const offset = new Int32Array(count + 1);
-  for (const { row } of stretches) offset[row + 1] = (offset[row + 1] ?? 0) + 1;
-  for (let row = 0; row < count; row += 1) {
-    offset[row + 1] = (offset[row + 1] ?? 0) + (offset[row] ?? 0);
-  }
-  return {
-    row: Int32Array.from(stretches, (stretch) => stretch.row),
-    start: Float64Array.from(stretches, (stretch) => stretch.start),
-    end: Float64Array.from(stretches, (stretch) => stretch.end),
-    offset,
-  };
 }

@@ -2,6 +2,16 @@
 
 import { type EpochMicros, epochMicros, type Micros, micros } from "../base/time";
 import type { JaegerProcess, JaegerSpan, JaegerTag } from "./jaeger-json";
+import {
+  Flag,
+  hasFlag,
+  KINDS,
+  lengthOf,
+  operationOf,
+  serviceOf,
+  spanIdOf,
+  type TraceColumns,
+} from "./trace";
 
 export type AttributeValue = string | number | boolean;
 
@@ -41,6 +51,8 @@ export interface SpanDetails {
   readonly warnings: readonly string[];
   /** The span as the server sent it. */
   readonly raw: unknown;
+  /** False if only what columns say is known. */
+  readonly isWhole: boolean;
 }
 
 /** Keys that have a place of their own in the panel. */
@@ -67,6 +79,34 @@ export function detailsOf(span: JaegerSpan, process: JaegerProcess | undefined):
     links: linksOf(span),
     warnings: span.warnings ?? [],
     raw: span,
+    isWhole: true,
+  };
+}
+
+/** What the columns alone say. */
+export function bareDetails(trace: TraceColumns, row: number): SpanDetails {
+  const spanId = spanIdOf(trace, row);
+  const service = serviceOf(trace, row);
+  const operation = operationOf(trace, row);
+  const start = epochMicros(trace.origin + (trace.start[row] ?? 0));
+  const kind = KINDS[trace.kind[row] ?? 0] ?? "";
+  return {
+    spanId,
+    service,
+    operation,
+    start,
+    length: lengthOf(trace, row),
+    kind,
+    status: hasFlag(trace, row, Flag.error) ? "ERROR" : "",
+    statusMessage: "",
+    attributes: [],
+    resource: [],
+    scope: [],
+    events: [],
+    links: [],
+    warnings: [],
+    raw: { spanID: spanId, service, operation, start, duration: lengthOf(trace, row), kind },
+    isWhole: false,
   };
 }
 

@@ -5,7 +5,7 @@
 // quotes. Case does not matter in texts.
 
 import { parseDuration } from "../base/time";
-import type { SpanDetails } from "./details";
+import { Flag, KINDS, parseSpanId, type TraceColumns } from "./trace";
 
 type Operator = "=" | "!=" | ">" | ">=" | "<" | "<=";
 
@@ -64,60 +64,154 @@ function unquote(text: string): string {
   return text.replaceAll('"', "");
 }
 
-/** Does the span match? An empty query matches nothing. */
-export function matches(query: FindQuery, span: SpanDetails): boolean {
-  if (isEmptyFind(query)) return false;
-  return (
-    query.conditions.every((condition) => holds(condition, span)) &&
-    (query.words.length === 0 || query.words.some((word) => occurs(word, span)))
-  );
+/** The attributes of all spans, every distinct pair once. */
+export interface PairIndex {
+  readonly keys: readonly string[];
+  /** Lower case. */
+  readonly values: readonly string[];
+  /** Pairs that words do not look into, because they are said in columns. */
+  readonly isPlaced: Uint8Array;
+  /** The pairs of row r are at offset[r] .. offset[r + 1] of `pair`. */
+  readonly offset: Int32Array;
+  readonly pair: Uint32Array;
 }
 
-function holds(condition: Condition, span: SpanDetails): boolean {
+/** Does the query need more than columns to be answered in full? */
+export function needsPairs({ words, conditions }: FindQuery): boolean {
+  const asks = (condition: Condition) =>
+    condition.is === "without" || (condition.is === "attribute" && !isColumn(condition));
+  return words.length > 0 || conditions.some(asks);
+}
+
+/**
+ * One byte a row: 1 where the span matches. Without the pairs only names, ids and what else
+ * stands in columns are looked at. An empty query matches nothing.
+ */
+export function findRows(
+  query: FindQuery,
+  trace: TraceColumns,
+  pairs: PairIndex | undefined,
+): Uint8Array {
+  const found = new Uint8Array(trace.count);
+  if (isEmptyFind(query)) return found;
+  const tests = query.conditions.map((condition) => testOf(condition, trace, pairs));
+  if (query.words.length > 0) tests.push(anyWord(query.words, trace, pairs));
+  const [first, ...others] = tests;
+  for (let row = 0; row < found.length; row += 1) {
+    if (first?.(row) === true && others.every((test) => test(row))) found[row] = 1;
+  }
+  return found;
+}
+
+type Test = (row: number) => boolean;
+
+const NEVER: Test = () => false;
+
+function testOf(condition: Condition, trace: TraceColumns, pairs: PairIndex | undefined): Test {
   switch (condition.is) {
     case "error":
-      return span.status === "ERROR";
-    case "without":
-      return !occurs(condition.word, span);
-    case "length":
-      return compare(span.length, condition.operator, condition.micros);
-    case "attribute":
-      return holdsForAttribute(condition, span);
-  }
-}
-
-function holdsForAttribute(
-  { key, operator, value }: Extract<Condition, { is: "attribute" }>,
-  span: SpanDetails,
-): boolean {
-  const found = valuesOf(key, span);
-  if (operator === "!=") return !found.some((each) => each.toLowerCase() === value);
-  if (operator === "=") return found.some((each) => each.toLowerCase() === value);
-  const number = Number(value);
-  return found.some((each) => each !== "" && compare(Number(each), operator, number));
-}
-
-function valuesOf(key: string, span: SpanDetails): string[] {
-  if (key === "service") return [span.service];
-  if (key === "op" || key === "operation" || key === "name") return [span.operation];
-  if (key === "kind" || key === "span.kind") return [span.kind];
-  if (key === "status" || key === "otel.status_code") return [span.status];
-  const values: string[] = [];
-  for (const attributes of attributeLists(span)) {
-    for (const attribute of attributes) {
-      if (attribute.key === key) values.push(String(attribute.value));
+      return (row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0;
+    case "without": {
+      const has = anyWord([condition.word], trace, pairs);
+      return (row) => !has(row);
     }
+    case "length":
+      return (row) => compare(trace.length[row] ?? 0, condition.operator, condition.micros);
+    case "attribute":
+      return isColumn(condition) ? columnTest(condition, trace) : pairTest(condition, pairs);
   }
-  return values;
 }
 
-function attributeLists(span: SpanDetails) {
-  return [
-    span.attributes,
-    span.resource,
-    span.scope,
-    ...span.events.map((event) => event.attributes),
-  ];
+type AttributeCondition = Extract<Condition, { is: "attribute" }>;
+
+const STATUS_KEYS = new Set(["status", "otel.status_code"]);
+const NAME_KEYS = new Set(["op", "operation", "name"]);
+const KIND_KEYS = new Set(["kind", "span.kind"]);
+
+function isColumn({ key, value }: AttributeCondition): boolean {
+  if (STATUS_KEYS.has(key)) return value === "error";
+  return key === "service" || NAME_KEYS.has(key) || KIND_KEYS.has(key);
+}
+
+/** Each distinct name is compared once. */
+function columnTest(condition: AttributeCondition, trace: TraceColumns): Test {
+  const { key } = condition;
+  if (STATUS_KEYS.has(key)) {
+    const wantsError = condition.operator === "=";
+    return (row) => (((trace.flags[row] ?? 0) & Flag.error) !== 0) === wantsError;
+  }
+  const [column, names] = KIND_KEYS.has(key)
+    ? [trace.kind, KINDS]
+    : key === "service"
+      ? [trace.service, trace.services]
+      : [trace.operation, trace.operations];
+  const passes = Uint8Array.from(names, (name) => (passesText(condition, name) ? 1 : 0));
+  return (row) => passes[column[row] ?? 0] === 1;
+}
+
+function pairTest(condition: AttributeCondition, pairs: PairIndex | undefined): Test {
+  if (pairs === undefined) return NEVER;
+  const key = STATUS_KEYS.has(condition.key) ? "otel.status_code" : condition.key;
+  const isNot = condition.operator === "!=";
+  const wanted = isNot ? { ...condition, operator: "=" as const } : condition;
+  const passes = Uint8Array.from(pairs.keys, (of, index) =>
+    of === key && passesText(wanted, pairs.values[index] ?? "") ? 1 : 0,
+  );
+  const has = anyPair(pairs, passes);
+  return isNot ? (row) => !has(row) : has;
+}
+
+function passesText({ operator, value }: AttributeCondition, text: string): boolean {
+  if (operator === "=") return text.toLowerCase() === value;
+  if (operator === "!=") return text.toLowerCase() !== value;
+  return text !== "" && compare(Number(text), operator, Number(value));
+}
+
+function anyPair(pairs: PairIndex, passes: Uint8Array): Test {
+  if (!passes.includes(1)) return NEVER;
+  return (row) => {
+    const last = pairs.offset[row + 1] ?? 0;
+    for (let at = pairs.offset[row] ?? 0; at < last; at += 1) {
+      if (passes[pairs.pair[at] ?? 0] === 1) return true;
+    }
+    return false;
+  };
+}
+
+/** Does one of the words occur in a name, a key or a value, or is it the span's id? */
+function anyWord(
+  words: readonly string[],
+  trace: TraceColumns,
+  pairs: PairIndex | undefined,
+): Test {
+  const occurs = (text: string) => {
+    const lower = text.toLowerCase();
+    return words.some((word) => lower.includes(word));
+  };
+  const operations = Uint8Array.from(trace.operations, (name) => (occurs(name) ? 1 : 0));
+  const services = Uint8Array.from(trace.services, (name) => (occurs(name) ? 1 : 0));
+  const ids = words.flatMap((word) => {
+    const id = parseSpanId(word);
+    return id === undefined ? [] : [id];
+  });
+  const inPairs =
+    pairs === undefined
+      ? NEVER
+      : anyPair(
+          pairs,
+          Uint8Array.from(pairs.keys, (key, index) =>
+            pairs.isPlaced[index] !== 1 && (occurs(key) || occurs(pairs.values[index] ?? ""))
+              ? 1
+              : 0,
+          ),
+        );
+  return (row) =>
+    operations[trace.operation[row] ?? 0] === 1 ||
+    services[trace.service[row] ?? 0] === 1 ||
+    ids.some(
+      ([high, low]) => trace.spanId[2 * row + 1] === low && trace.spanId[2 * row] === high,
+    ) ||
+    inPairs(row);
 }
 
 function compare(left: number, operator: Operator, right: number): boolean {
@@ -135,14 +229,4 @@ function compare(left: number, operator: Operator, right: number): boolean {
     case "<=":
       return left <= right;
   }
-}
-
-function occurs(word: string, span: SpanDetails): boolean {
-  const has = (text: string) => text.toLowerCase().includes(word);
-  if (span.spanId === word || span.spanId.replace(/^0+/, "") === word) return true;
-  if (has(span.operation) || has(span.service) || has(span.statusMessage)) return true;
-  if (span.events.some((event) => has(event.name))) return true;
-  return attributeLists(span).some((attributes) =>
-    attributes.some(({ key, value }) => has(key) || has(String(value))),
-  );
 }

@@ -2,37 +2,50 @@
 
 import { describe, expect, it } from "vitest";
 import { epochMicros, micros } from "../base/time";
-import { summarize } from "./cluster";
+import { buildColumns } from "./build";
+import { changesBetween, type NodeState, summarize } from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
-import { detailsOf, type SpanDetails } from "./details";
-import { matches, parseFind } from "./find";
+import { detailsOf } from "./details";
+import { findRows, needsPairs, parseFind } from "./find";
 import { layoutGraph } from "./graph";
+import type { JaegerTrace } from "./jaeger-json";
+import { indexPairs } from "./pair-index";
 import { decades, extentOf, lengthShare } from "./plot";
 import { sortSummaries, summaryFrom, summaryOf, type TraceSummary } from "./summary";
 import { sketchTrace } from "./testing";
 
-const SPAN: SpanDetails = {
-  spanId: "00ab",
-  service: "checkout",
-  operation: "POST /pay",
-  start: epochMicros(0),
-  length: micros(12_000),
-  kind: "server",
-  status: "ERROR",
-  statusMessage: "card declined",
-  attributes: [
-    { key: "http.status_code", value: 500 },
-    { key: "db.statement", value: "SELECT 1" },
+const TRACE: JaegerTrace = {
+  traceID: "1",
+  spans: [
+    {
+      traceID: "1",
+      spanID: "00ab",
+      operationName: "POST /pay",
+      startTime: 0,
+      duration: 12_000,
+      processID: "p1",
+      tags: [
+        { key: "span.kind", value: "server" },
+        { key: "otel.status_code", value: "ERROR" },
+        { key: "otel.status_description", value: "card declined" },
+        { key: "http.status_code", value: 500 },
+        { key: "db.statement", value: "SELECT 1" },
+      ],
+      logs: [
+        {
+          timestamp: 1,
+          fields: [
+            { key: "event", value: "exception" },
+            { key: "x", value: "cache miss" },
+          ],
+        },
+      ],
+    },
   ],
-  resource: [{ key: "host", value: "node-1" }],
-  scope: [],
-  events: [
-    { time: epochMicros(1), name: "exception", attributes: [{ key: "x", value: "cache miss" }] },
-  ],
-  links: [],
-  warnings: [],
-  raw: null,
+  processes: { p1: { serviceName: "checkout", tags: [{ key: "host", value: "node-1" }] } },
 };
+const BUILT = buildColumns(TRACE);
+const PAIRS = indexPairs(TRACE, BUILT.spanOfRow);
 
 describe("find", () => {
   it.each([
@@ -60,7 +73,7 @@ describe("find", () => {
     "host=NODE-1",
     'db.statement="select 1"',
   ])("%s matches", (text) => {
-    expect(matches(parseFind(text), SPAN)).toBe(true);
+    expect([...findRows(parseFind(text), BUILT.columns, PAIRS)]).toEqual([1]);
   });
 
   it.each([
@@ -74,8 +87,24 @@ describe("find", () => {
     "err -cache",
     "pay dur<1ms",
     "db.statement>5",
+    "span.kind",
   ])("“%s” does not match", (text) => {
-    expect(matches(parseFind(text), SPAN)).toBe(false);
+    expect([...findRows(parseFind(text), BUILT.columns, PAIRS)]).toEqual([0]);
+  });
+
+  it.each(["pay", "ab", "service:checkout", "dur>10ms", "err", "kind=server", "status=error"])(
+    "%s is found in columns alone",
+    (text) => {
+      expect([...findRows(parseFind(text), BUILT.columns, undefined)]).toEqual([1]);
+    },
+  );
+
+  it("knows what only attributes can answer", () => {
+    const asks = (text: string) => needsPairs(parseFind(text));
+    expect(["pay", "host=node-1", "-redis", "status=ok"].every(asks)).toBe(true);
+    expect(["dur>1s", "err", "service:a", "op=b kind=client", "status=error"].some(asks)).toBe(
+      false,
+    );
   });
 });
 
@@ -94,6 +123,7 @@ describe("completeness", () => {
       missing: ["1", "2"],
       stale: ["3"],
       isExhausted: true,
+      reason: "",
       limit: 100,
       cutAt: "9 bytes",
     });
@@ -250,7 +280,7 @@ describe("the map", () => {
 });
 
 describe("the cluster", () => {
-  const node = (id: string, state: "ready" | "starting" = "ready") => ({
+  const node = (id: string, state: NodeState = "ready") => ({
     id,
     name: id,
     address: "",
@@ -277,5 +307,23 @@ describe("the cluster", () => {
     expect(summarize({ nodes, shards: [leaderless] }).health).toBe("failing");
     const lagging = { ...shard, replicas: [replica("a"), replica("a", 5_000)] };
     expect(summarize({ nodes: [node("a")], shards: [lagging] }).findings).toHaveLength(1);
+  });
+
+  it("tells what changed between two looks", () => {
+    const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
+    const before = { nodes: [node("a"), node("b")], shards: [shard] };
+    const after = {
+      nodes: [node("a", "draining"), node("c")],
+      shards: [{ ...shard, leader: undefined, replicas: [{ ...replica("a"), lag: 5_000 }] }],
+    };
+    expect(changesBetween(before, after)).toEqual([
+      "Node a is draining.",
+      "Node c joined.",
+      "Node b left.",
+      "Shard 3 lost its leader a.",
+      "a lags behind in shard 3.",
+    ]);
+    expect(changesBetween(before, before)).toEqual([]);
+    expect(changesBetween(after, before)).toContain("Shard 3 is led by a.");
   });
 });

@@ -1,9 +1,12 @@
 // A search, and its form in URLs. The names and meanings are those of Jaeger's UI, so that its
 // bookmarks open the same search here and ours open there.
 
-import { type Pairs, parseLogfmt, printLogfmt } from "../base/logfmt";
+import { type Pairs, parseLogfmt } from "../base/logfmt";
 import { err, ok, type Result } from "../base/result";
 import { type EpochMicros, earlier, epochMicros, type Micros, parseDuration } from "../base/time";
+import { type Filter, parseConditions, printConditions } from "./filter";
+import { isTraceId } from "./links";
+import { isOrder, type Order } from "./orders";
 
 /** A window that moves with the clock, or one that stands still. */
 export type Window =
@@ -16,11 +19,15 @@ export interface SearchQuery {
   /** Empty for all. */
   readonly operation: string;
   readonly tags: Pairs;
+  /** Conditions that Jaeger's fields cannot say. */
+  readonly filters: readonly Filter[];
   readonly window: Window;
   /** As typed, such as `1.2s`; empty for no bound. */
   readonly minDuration: string;
   readonly maxDuration: string;
+  /** How many traces at a time. */
   readonly limit: number;
+  readonly order: Order;
   /** These traces instead of a search. */
   readonly traceIds: readonly string[];
 }
@@ -57,10 +64,12 @@ export const EMPTY_QUERY: SearchQuery = {
   service: "",
   operation: "",
   tags: [],
+  filters: [],
   window: { kind: "lookback", lookback: "1h" },
   minDuration: "",
   maxDuration: "",
   limit: LIMIT_DEFAULT,
+  order: "newest",
   traceIds: [],
 };
 
@@ -74,17 +83,21 @@ export function parseSearch(params: URLSearchParams): ParsedSearch {
   const service = text("service");
   const operation = text("operation");
   const traceIds = traceIdsOf(params);
+  const more = moreOf(params);
+  const sort = text("sort");
   const query: SearchQuery = {
     service: ANY_SERVICE.has(service) ? "" : service,
     operation: ANY_OPERATION.has(operation) ? "" : operation,
-    tags: tagsOf(params),
+    tags: merged(tagsOf(params), more.tags),
+    filters: more.filters,
     window: windowOf(params),
     minDuration: text("minDuration").trim(),
     maxDuration: text("maxDuration").trim(),
     limit: limitOf(text("limit")),
+    order: isOrder(sort) ? sort : EMPTY_QUERY.order,
     traceIds,
   };
-  const asks = ["service", "start", "end", "lookback", "tags", "tag", "minDuration"];
+  const asks = ["service", "start", "end", "lookback", "tags", "tag", "minDuration", "q"];
   return { query, runs: traceIds.length > 0 || asks.some((name) => params.has(name)) };
 }
 
@@ -136,15 +149,29 @@ function parseTagsJson(text: string): Pairs {
   return [];
 }
 
+/** `q` is ours; `f` and `fs` are how the first version wrote two of its conditions. */
+function moreOf(params: URLSearchParams): { tags: Pairs; filters: readonly Filter[] } {
+  const failed = params.get("f") === "err" ? ["trace.errors>=1"] : [];
+  const services = params.getAll("fs").map((name) => ({
+    key: "service",
+    operator: "=" as const,
+    values: [name],
+    isExcluded: false,
+  }));
+  const parsed = parseConditions([params.get("q") ?? "", ...failed].join(" "));
+  if (!parsed.ok) return { tags: [], filters: services };
+  return { tags: parsed.value.tags, filters: [...parsed.value.filters, ...services] };
+}
+
+function merged(first: Pairs, second: Pairs): Pairs {
+  return second.length === 0 ? first : [...new Map([...first, ...second])];
+}
+
 /** `traceID=…`, and `span=ids@traceID` of links to certain spans. */
 function traceIdsOf(params: URLSearchParams): string[] {
   const ids = params.getAll("traceID");
   const spans = params.getAll("span").map((each) => each.slice(each.indexOf("@") + 1));
   return [...new Set([...ids, ...spans])].filter(isTraceId).map((id) => id.toLowerCase());
-}
-
-export function isTraceId(text: string): boolean {
-  return /^[0-9a-f]{1,32}$/i.test(text);
 }
 
 /** The parameters of a search's URL, in Jaeger's order and with nothing that says the default. */
@@ -158,7 +185,11 @@ export function printSearch(query: SearchQuery): URLSearchParams {
   if (query.maxDuration !== "") params.set("maxDuration", query.maxDuration);
   if (query.minDuration !== "") params.set("minDuration", query.minDuration);
   if (query.operation !== "") params.set("operation", query.operation);
+  if (query.filters.length > 0) {
+    params.set("q", printConditions({ tags: [], filters: query.filters }));
+  }
   if (query.service !== "") params.set("service", query.service);
+  if (query.order !== EMPTY_QUERY.order) params.set("sort", query.order);
   if (query.window.kind === "range") params.set("start", String(query.window.start));
   if (query.tags.length > 0) {
     params.set("tags", JSON.stringify(Object.fromEntries(query.tags)));
@@ -166,11 +197,14 @@ export function printSearch(query: SearchQuery): URLSearchParams {
   return params;
 }
 
+/** A stretch of time with both ends. */
+export interface TimeSpan {
+  readonly start: EpochMicros;
+  readonly end: EpochMicros;
+}
+
 /** The window as two points in time. */
-export function resolveWindow(
-  window: Window,
-  now: EpochMicros,
-): { readonly start: EpochMicros; readonly end: EpochMicros } {
+export function resolveWindow(window: Window, now: EpochMicros): TimeSpan {
   if (window.kind === "range") return window;
   const length = parseDuration(window.lookback);
   const fallback = 3_600_000_000 as Micros;
@@ -186,6 +220,7 @@ export interface SearchDraft {
   readonly minDuration: string;
   readonly maxDuration: string;
   readonly limit: string;
+  readonly order: Order;
 }
 
 export type DraftErrors = Partial<Record<keyof SearchDraft, string>>;
@@ -194,19 +229,20 @@ export function draftOf(query: SearchQuery): SearchDraft {
   return {
     service: query.service,
     operation: query.operation,
-    tags: printLogfmt(query.tags),
+    tags: printConditions(query),
     window: query.window,
     minDuration: query.minDuration,
     maxDuration: query.maxDuration,
     limit: String(query.limit),
+    order: query.order,
   };
 }
 
 /** The query that a draft means, or what is wrong with which field. */
 export function queryOf(draft: SearchDraft): Result<SearchQuery, DraftErrors> {
   const errors: DraftErrors = {};
-  const tags = parseLogfmt(draft.tags);
-  if (!tags.ok) errors.tags = tags.error;
+  const conditions = parseConditions(draft.tags);
+  if (!conditions.ok) errors.tags = conditions.error;
   const bounds = { minDuration: Number.NaN, maxDuration: Number.NaN };
   for (const name of ["minDuration", "maxDuration"] as const) {
     if (draft[name].trim() === "") continue;
@@ -222,15 +258,16 @@ export function queryOf(draft: SearchDraft): Result<SearchQuery, DraftErrors> {
   if (draft.window.kind === "range" && draft.window.start >= draft.window.end) {
     errors.window = "the end must be after the start";
   }
-  if (!tags.ok || Object.keys(errors).length > 0) return err(errors);
+  if (!conditions.ok || Object.keys(errors).length > 0) return err(errors);
   return ok({
     service: draft.service.trim(),
     operation: draft.operation.trim(),
-    tags: tags.value,
+    ...conditions.value,
     window: draft.window,
     minDuration: draft.minDuration.trim(),
     maxDuration: draft.maxDuration.trim(),
     limit,
+    order: draft.order,
     traceIds: [],
   });
 }

@@ -3,6 +3,7 @@
 import { between, type EpochMicros, epochMicros, type Micros } from "../base/time";
 import { buildColumns } from "./build";
 import type { JaegerTrace } from "./jaeger-json";
+import type { Order } from "./orders";
 import { countFlag, Flag, hasFlag, operationOf, serviceOf } from "./trace";
 
 export interface ServiceShare {
@@ -24,32 +25,13 @@ export interface TraceSummary {
   readonly services: readonly ServiceShare[];
 }
 
-export const SORTS = {
-  newest: "Newest first",
-  oldest: "Oldest first",
-  longest: "Longest first",
-  shortest: "Shortest first",
-  mostSpans: "Most spans",
-  fewestSpans: "Fewest spans",
-  mostErrors: "Most errors",
-  name: "Name",
-} as const;
-
-export type Sort = keyof typeof SORTS;
-
-export function isSort(text: string): text is Sort {
-  return text in SORTS;
-}
-
-const ORDERS: Record<Sort, (left: TraceSummary, right: TraceSummary) => number> = {
+const COMPARE: Record<Order, (left: TraceSummary, right: TraceSummary) => number> = {
   newest: (left, right) => right.start - left.start,
   oldest: (left, right) => left.start - right.start,
   longest: (left, right) => right.duration - left.duration,
   shortest: (left, right) => left.duration - right.duration,
   mostSpans: (left, right) => right.spans - left.spans,
-  fewestSpans: (left, right) => left.spans - right.spans,
   mostErrors: (left, right) => right.errors - left.errors,
-  name: (left, right) => nameOf(left).localeCompare(nameOf(right)),
 };
 
 export function nameOf(trace: TraceSummary): string {
@@ -57,8 +39,8 @@ export function nameOf(trace: TraceSummary): string {
 }
 
 /** Sorted; equal traces in order of id, so that the list never flickers. */
-export function sortSummaries(traces: readonly TraceSummary[], sort: Sort): TraceSummary[] {
-  const order = ORDERS[sort];
+export function sortSummaries(traces: readonly TraceSummary[], by: Order): TraceSummary[] {
+  const order = COMPARE[by];
   return [...traces].sort(
     (left, right) => order(left, right) || (left.traceId < right.traceId ? -1 : 1),
   );

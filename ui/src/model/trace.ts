@@ -42,20 +42,25 @@ export interface TraceColumns {
   readonly depth: Uint16Array;
   readonly descendants: Int32Array;
   /** Index into `services`. */
-  readonly service: Uint16Array;
+  readonly service: Uint32Array;
   /** Index into `operations`. */
   readonly operation: Uint32Array;
   /** Index into `KINDS`. */
   readonly kind: Uint8Array;
   /** Bits of `Flag`. */
   readonly flags: Uint8Array;
-  readonly spanId: BigUint64Array;
-  /** The events of row r are at eventOffset[r] .. eventOffset[r + 1] of `eventTime`. */
-  readonly eventOffset: Int32Array;
-  /** Microseconds after `origin`. */
-  readonly eventTime: Float64Array;
+  /** The id of row r: its high half at 2r, its low half at 2r + 1. */
+  readonly spanId: Uint32Array;
   readonly services: readonly string[];
   readonly operations: readonly string[];
+}
+
+/** When the events of spans were. Apart from the columns, since it may come later. */
+export interface EventColumns {
+  /** The events of row r are at offset[r] .. offset[r + 1] of `time`. */
+  readonly offset: Int32Array;
+  /** Microseconds after the origin of the trace. */
+  readonly time: Float64Array;
 }
 
 export function serviceOf(trace: TraceColumns, row: number): string {
@@ -84,13 +89,29 @@ export function endOf(trace: TraceColumns, row: number): Micros {
 
 /** The id as 16 hexadecimal digits. */
 export function spanIdOf(trace: TraceColumns, row: number): string {
-  return (trace.spanId[row] ?? 0n).toString(16).padStart(16, "0");
+  return hex(trace.spanId[2 * row] ?? 0) + hex(trace.spanId[2 * row + 1] ?? 0);
 }
 
-/** The row of a span id in hexadecimal, leading zeros optional; -1 if there is none. */
+function hex(half: number): string {
+  return half.toString(16).padStart(8, "0");
+}
+
+/** The halves of a span id in hexadecimal, leading zeros optional; undefined if it is not one. */
+export function parseSpanId(id: string): readonly [high: number, low: number] | undefined {
+  if (!/^[0-9a-f]{1,16}$/i.test(id)) return undefined;
+  const full = id.padStart(16, "0");
+  return [Number.parseInt(full.slice(0, 8), 16), Number.parseInt(full.slice(8), 16)];
+}
+
+/** The row of a span id; -1 if there is none. */
 export function rowOfSpanId(trace: TraceColumns, id: string): number {
-  if (!/^[0-9a-f]{1,16}$/i.test(id)) return -1;
-  return trace.spanId.indexOf(BigInt(`0x${id}`));
+  const wanted = parseSpanId(id);
+  if (wanted === undefined) return -1;
+  const [high, low] = wanted;
+  for (let row = 0; row < trace.count; row += 1) {
+    if (trace.spanId[2 * row + 1] === low && trace.spanId[2 * row] === high) return row;
+  }
+  return -1;
 }
 
 /** Rows from the root down to the parent of `row`. */
@@ -102,12 +123,6 @@ export function ancestorsOf(trace: TraceColumns, row: number): number[] {
     at = trace.parent[at] ?? -1;
   }
   return ancestors.reverse();
-}
-
-export function maxDepth(trace: TraceColumns): number {
-  let deepest = 0;
-  for (const depth of trace.depth) if (depth > deepest) deepest = depth;
-  return deepest;
 }
 
 export function countFlag(trace: TraceColumns, flag: number): number {
@@ -126,9 +141,18 @@ export function spansByService(trace: TraceColumns): { name: string; spans: numb
   return counts;
 }
 
-/** The buffers behind the columns, to be handed between threads without copying. */
-export function buffersOf(trace: TraceColumns): ArrayBuffer[] {
-  return Object.values(trace)
+/** The buffers behind columns, to be handed between threads without copying. */
+export function buffersOf(columns: object): ArrayBuffer[] {
+  return Object.values(columns)
     .filter((column) => ArrayBuffer.isView(column))
     .map((column) => column.buffer as ArrayBuffer);
+}
+
+/** The same with arrays of its own. */
+export function copyOf(trace: TraceColumns): TraceColumns {
+  const copies = Object.entries(trace).map(([name, column]) => [
+    name,
+    ArrayBuffer.isView(column) ? (column as Float64Array).slice() : column,
+  ]);
+  return Object.fromEntries(copies) as TraceColumns;
 }

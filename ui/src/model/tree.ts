@@ -50,8 +50,7 @@ interface Children {
 /** Lists of children in order of start, as linked lists in two arrays. */
 function linkChildren({ parent, start }: Unordered): Children {
   const count = parent.length;
-  const byStart = Int32Array.from({ length: count }, (_, index) => index);
-  byStart.sort((left, right) => (start[left] ?? 0) - (start[right] ?? 0) || left - right);
+  const byStart = inOrderOf(start);
   const first = new Int32Array(count).fill(-1);
   const next = new Int32Array(count).fill(-1);
   for (let index = count - 1; index >= 0; index -= 1) {
@@ -62,6 +61,20 @@ function linkChildren({ parent, start }: Unordered): Children {
     first[above] = span;
   }
   return { byStart, first, next };
+}
+
+/** Indexes in order of their values, equal ones as they came. */
+function inOrderOf(values: Float64Array): Int32Array {
+  const order = Int32Array.from(values, (_, index) => index);
+  if (isAscending(values)) return order;
+  return order.sort((left, right) => (values[left] ?? 0) - (values[right] ?? 0) || left - right);
+}
+
+function isAscending(values: Float64Array): boolean {
+  for (let index = 1; index < values.length; index += 1) {
+    if ((values[index] ?? 0) < (values[index - 1] ?? 0)) return false;
+  }
+  return true;
 }
 
 function visitTree(

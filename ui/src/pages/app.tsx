@@ -1,45 +1,49 @@
 // Which address shows which page; Jaeger's addresses keep their meaning.
 
-import { QueryClientProvider } from "@tanstack/react-query";
 import { Component, type ReactNode } from "react";
+import { createRoot } from "react-dom/client";
 import { Link, Redirect, Route, Router, Switch, useSearch } from "wouter";
 import { later } from "../components/later";
 import { Failure, Loading, Message } from "../components/states";
 import { embedOf } from "../state/embed";
-import { queryClient } from "../state/queries";
-import { prepareTrace } from "../state/use-trace";
+import { pageAt, pages } from "./chunks";
 import { Shell } from "./shell";
 
 const loading = <Loading what="the page" />;
-const SearchPage = later(async () => (await import("./search/page")).SearchPage, loading);
-const TracePage = later(async () => (await import("./trace/page")).TracePage, loading);
-const ComparePage = later(async () => (await import("./compare/page")).ComparePage, loading);
-const ServicesPage = later(async () => (await import("./services/page")).ServicesPage, loading);
-const MapPage = later(async () => (await import("./map/page")).MapPage, loading);
-const ClusterPage = later(async () => (await import("./cluster/page")).ClusterPage, loading);
-const FilePage = later(async () => (await import("./file/page")).FilePage, loading);
-const SettingsPage = later(async () => (await import("./settings")).SettingsPage, loading);
+const SearchPage = later(async () => (await pages.search()).SearchPage, loading);
+const TracePage = later(async () => (await pages.trace()).TracePage, loading);
+const ComparePage = later(async () => (await pages.compare()).ComparePage, loading);
+const ServicesPage = later(async () => (await pages.services()).ServicesPage, loading);
+const MapPage = later(async () => (await pages.map()).MapPage, loading);
+const ClusterPage = later(async () => (await pages.cluster()).ClusterPage, loading);
+const FilePage = later(async () => (await pages.file()).FilePage, loading);
+const SettingsPage = later(async () => (await pages.settings()).SettingsPage, loading);
 
-/** Fetches what the page at `path` needs, so that it is there with the first picture. */
-export async function prepare(path: string): Promise<void> {
-  if (path.startsWith("/trace/")) {
-    prepareTrace();
-    await TracePage.fetched();
-  } else if (path === "/" || path.startsWith("/search")) await SearchPage.fetched();
+const FIRST = new Map<string | undefined, { readonly fetched: () => Promise<unknown> }>([
+  ["search", SearchPage],
+  ["trace", TracePage],
+  ["compare", ComparePage],
+]);
+
+/** Shows the UI, with the page at `path` in its first picture. */
+export async function start(container: Element, base: string, path: string): Promise<void> {
+  const root = createRoot(container);
+  const first = FIRST.get(pageAt(path));
+  // A page that cannot be fetched says so itself.
+  await first?.fetched().catch(() => undefined);
+  root.render(<App base={base} />);
 }
 
 /** `base` is the path prefix below which the UI is served, without a slash at its end. */
-export function App(props: { readonly base: string }) {
+function App(props: { readonly base: string }) {
   return (
-    <QueryClientProvider client={queryClient}>
-      <Router base={props.base}>
-        <Frame>
-          <Guard>
-            <Pages />
-          </Guard>
-        </Frame>
-      </Router>
-    </QueryClientProvider>
+    <Router base={props.base}>
+      <Frame>
+        <Guard>
+          <Pages />
+        </Guard>
+      </Frame>
+    </Router>
   );
 }
 

@@ -5,7 +5,7 @@ import { Link, useLocation } from "wouter";
 import { Combobox, type Option } from "../components/combobox";
 import { Icon, type IconName } from "../components/icon";
 import { summarize } from "../model/cluster";
-import { EMPTY_QUERY, isTraceId, printSearch } from "../model/search-query";
+import { isTraceId, searchHref } from "../model/links";
 import { useSearchHref } from "../state/last-search";
 import { useCluster, useServices } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
@@ -100,7 +100,7 @@ function Omnibox() {
     return [
       ...(looksLikeId ? [{ value: `/trace/${id}`, label: id, hint: "trace" }] : []),
       ...(services ?? []).map((name) => ({
-        value: `/search?${printSearch({ ...EMPTY_QUERY, service: name })}`,
+        value: searchHref(name),
         label: name,
         hint: "service",
       })),
@@ -137,7 +137,7 @@ function Omnibox() {
 /** One look says whether the cluster is well. */
 function ClusterDot() {
   const cluster = useCluster();
-  const health = cluster.isError
+  const health = cluster.error
     ? "failing"
     : cluster.data
       ? summarize(cluster.data.value).health
@@ -146,7 +146,7 @@ function ClusterDot() {
   const texts = {
     ok: nodes === 1 ? "1 node" : `${nodes} nodes`,
     degraded: "degraded",
-    failing: cluster.isError ? "no answer" : "failing",
+    failing: cluster.error ? "no answer" : "failing",
   };
   return (
     <Link href="/cluster" className="cluster-dot" title="Cluster">

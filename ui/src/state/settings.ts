@@ -1,9 +1,8 @@
 // What a person has set up in this browser. Nothing here changes what a link shows.
 
 import type { Zone } from "../base/time";
-import type { Sort } from "../model/summary";
-import { isSort } from "../model/summary";
 import { Store, useStore } from "./store";
+import { applyTheme, SETTINGS_KEY } from "./theme";
 
 export type Theme = "system" | "light" | "dark";
 export type Density = "compact" | "cosy" | "roomy";
@@ -14,7 +13,6 @@ export interface Settings {
   readonly density: Density;
   /** Keys without a modifier do something on the trace page. */
   readonly singleKeys: boolean;
-  readonly sort: Sort;
   /** Share of the width that the names of spans take. */
   readonly namesShare: number;
   /** Pixels. */
@@ -27,7 +25,6 @@ const DEFAULTS: Settings = {
   zone: "local",
   density: "cosy",
   singleKeys: true,
-  sort: "newest",
   namesShare: 0.36,
   panelWidth: 420,
   showCriticalPath: true,
@@ -35,13 +32,11 @@ const DEFAULTS: Settings = {
 
 export const ROW_HEIGHTS: Record<Density, number> = { compact: 22, cosy: 26, roomy: 30 };
 
-const KEY = "skua.settings";
-
 const settings = new Store<Settings>(load());
 
 function load(): Settings {
   try {
-    const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    const stored: unknown = JSON.parse(localStorage.getItem(SETTINGS_KEY) ?? "{}");
     return typeof stored === "object" && stored !== null ? checked(stored) : DEFAULTS;
   } catch {
     return DEFAULTS;
@@ -57,13 +52,11 @@ function checked(stored: Partial<Record<keyof Settings, unknown>>): Settings {
     const isGood = typeof value === "number" && value >= low && value <= high;
     return isGood ? value : DEFAULTS[name];
   };
-  const sort = String(stored.sort);
   return {
     theme: one<Theme>("theme", ["system", "light", "dark"], DEFAULTS.theme),
     zone: one<Zone>("zone", ["local", "utc"], DEFAULTS.zone),
     density: one<Density>("density", ["compact", "cosy", "roomy"], DEFAULTS.density),
     singleKeys: stored.singleKeys !== false,
-    sort: isSort(sort) ? sort : DEFAULTS.sort,
     namesShare: within("namesShare", 0.1, 0.8),
     panelWidth: within("panelWidth", 260, 1_200),
     showCriticalPath: stored.showCriticalPath !== false,
@@ -81,18 +74,11 @@ export function useSettings(): Settings {
 export function changeSettings(change: Partial<Settings>): void {
   settings.set({ ...settings.get(), ...change });
   try {
-    localStorage.setItem(KEY, JSON.stringify(settings.get()));
+    localStorage.setItem(SETTINGS_KEY, JSON.stringify(settings.get()));
   } catch {
     // A browser that keeps nothing still works until it is closed.
   }
-  applyTheme();
-}
-
-/** `uiTheme` of an embedding page wins over the setting. */
-export function applyTheme(): void {
-  const wanted = new URLSearchParams(location.search).get("uiTheme");
-  const theme = wanted === "light" || wanted === "dark" ? wanted : settings.get().theme;
-  document.documentElement.dataset["theme"] = theme;
+  applyTheme(settings.get().theme);
 }
 
 export function onSettings(listener: () => void): () => void {

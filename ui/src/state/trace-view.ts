@@ -5,7 +5,7 @@
 import type { TraceSource } from "../api/trace-source";
 import { assignColors, type ServiceColors } from "../base/color";
 import type { Micros } from "../base/time";
-import { type CriticalPath, criticalPath } from "../model/critical-path";
+import type { CriticalPath } from "../model/critical-path";
 import {
   collapseFrom,
   indexOfRow,
@@ -17,16 +17,19 @@ import {
   withAncestors,
 } from "../model/rows";
 import {
+  type EventColumns,
   Flag,
   hasFlag,
   lengthOf,
   rowOfSpanId,
-  spansByService,
   startOf,
   type TraceColumns,
 } from "../model/trace";
 import { around, clamp, pan, type TimeWindow, whole, zoom } from "../timeline/viewport";
 import { Store } from "./store";
+
+/** Of a larger trace the details are fetched only when they are asked for. */
+const EVENTS_SPANS_MAX = 20_000;
 
 export interface TraceViewState {
   readonly rows: VisibleRows;
@@ -40,6 +43,10 @@ export interface TraceViewState {
   readonly matchCount: number;
   /** Show only what was found, and the way to it. */
   readonly onlyMatches: boolean;
+  /** Null until the worker has found it. */
+  readonly criticalPath: CriticalPath | null;
+  /** Null until they are known. */
+  readonly events: EventColumns | null;
   /** Raised when the selected row should come into view. */
   readonly revealed: number;
 }
@@ -47,7 +54,6 @@ export interface TraceViewState {
 export class TraceView {
   readonly trace: TraceColumns;
   readonly source: TraceSource;
-  readonly criticalPath: CriticalPath;
   readonly colors: ServiceColors;
   readonly colorOfService: Uint8Array;
   readonly store: Store<TraceViewState>;
@@ -57,8 +63,10 @@ export class TraceView {
     const trace = source.columns;
     this.trace = trace;
     this.source = source;
-    this.criticalPath = criticalPath(trace);
-    this.colors = assignColors(spansByService(trace));
+    const { spansByService } = source.facts;
+    this.colors = assignColors(
+      trace.services.map((name, index) => ({ name, spans: spansByService[index] ?? 0 })),
+    );
     this.colorOfService = Uint8Array.from(trace.services, (name) => this.colors.get(name) ?? 0);
     const collapsed = new Uint8Array(trace.count);
     this.store = new Store<TraceViewState>({
@@ -70,8 +78,21 @@ export class TraceView {
       matches: null,
       matchCount: 0,
       onlyMatches: false,
+      criticalPath: null,
+      events: null,
       revealed: 0,
     });
+    // Both fail only if the trace is closed or its details cannot be had, and then nothing is shown.
+    source.criticalPath().then(
+      (criticalPath) => this.#change({ criticalPath }),
+      () => undefined,
+    );
+    if (trace.count <= EVENTS_SPANS_MAX) {
+      source.events().then(
+        (events) => this.#change({ events: events ?? null }),
+        () => undefined,
+      );
+    }
   }
 
   get state(): TraceViewState {

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { ApiError } from "../api/http";
-import { openFile, openTrace, type TraceSource, warmUp } from "../api/trace-source";
+import { openFile, openTrace, type TraceSource } from "../api/trace-source";
 
 export type TraceState =
   | { readonly is: "loading" }
@@ -45,11 +45,6 @@ export function useTrace(origin: TraceOrigin, attempt: number): TraceState {
 function open(origin: TraceOrigin, signal: AbortSignal): Promise<TraceSource> {
   if (origin.kind === "stored") return openTrace(origin.traceId, signal);
   return openFile(origin.file, origin.index, signal);
-}
-
-/** Call early where a trace will be opened soon. */
-export function prepareTrace(): void {
-  warmUp();
 }
 
 export function isNotFound(error: Error): boolean {

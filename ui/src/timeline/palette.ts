@@ -1,6 +1,6 @@
 // The colours of the tokens as a canvas can use them, resolved for the theme that is on.
 
-import { SERVICE_COLORS } from "../base/color";
+import { HEAT_SHADES, SERVICE_COLORS } from "../base/color";
 
 export interface Palette {
   readonly background: string;
@@ -19,6 +19,8 @@ export interface Palette {
   readonly veil: string;
   /** Index 1 is `--svc-1`; 0 stands in for an unknown service. */
   readonly services: readonly string[];
+  /** From few to many. */
+  readonly heat: readonly string[];
   readonly font: string;
   readonly mono: string;
 }
@@ -55,6 +57,7 @@ export function readPalette(element: HTMLElement): Palette {
     critical: color("--critical"),
     veil: color("--veil"),
     services,
+    heat: Array.from({ length: HEAT_SHADES }, (_, shade) => color(`--heat-${shade}`)),
     font: family("--font"),
     mono: family("--mono"),
   };

@@ -309,14 +309,15 @@ function drawEvents(
   top: number,
   height: number,
 ): void {
-  const { trace } = scene;
-  const from = trace.eventOffset[row] ?? 0;
-  const to = trace.eventOffset[row + 1] ?? 0;
+  const { events } = scene;
+  if (events === null) return;
+  const from = events.offset[row] ?? 0;
+  const to = events.offset[row + 1] ?? 0;
   if (from === to) return;
   context.fillStyle = palette.text;
   let drawn = Number.NEGATIVE_INFINITY;
   for (let at = from; at < to; at += 1) {
-    const x = Math.round(toX(scene, size, trace.eventTime[at] ?? 0));
+    const x = Math.round(toX(scene, size, events.time[at] ?? 0));
     if (x - drawn < 2 || x < size.width * scene.namesShare || x > size.width) continue;
     context.fillRect(x, top - 2, 1, height + 4);
     drawn = x;

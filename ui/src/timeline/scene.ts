@@ -2,7 +2,7 @@
 
 import type { CriticalPath } from "../model/critical-path";
 import type { VisibleRows } from "../model/rows";
-import type { TraceColumns } from "../model/trace";
+import type { EventColumns, TraceColumns } from "../model/trace";
 import type { TimeWindow } from "./viewport";
 
 export interface Scene {
@@ -14,6 +14,8 @@ export interface Scene {
   readonly window: TimeWindow;
   /** Null hides it. */
   readonly criticalPath: CriticalPath | null;
+  /** Null while they are not known. */
+  readonly events: EventColumns | null;
   /** One byte a row; null while nothing is looked for. */
   readonly matches: Uint8Array | null;
   /** -1 for none. */

@@ -56,6 +56,7 @@ describe("the list", () => {
     colorOfService: new Uint8Array(1),
     window: whole(trace.duration),
     criticalPath: null,
+    events: null,
     matches: null,
     selected: -1,
     rowHeight: 20,

@@ -98,7 +98,7 @@ test("find counts, steps and filters", async () => {
 
 test("text of spans stays text", async () => {
   const { page, complaints } = await place.open("/search");
-  await page.getByText(HOSTILE).first().waitFor();
+  await page.locator(".results").getByText(HOSTILE).first().waitFor();
   for (const view of ["timeline", "flame", "statistics", "events"]) {
     await page.goto(`${place.root}/trace/ee?v=${view}&span=0000000000000002`);
     await page.getByRole("heading", { name: HOSTILE }).first().waitFor();

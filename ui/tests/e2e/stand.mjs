@@ -18,17 +18,41 @@ const FLAGS = [
 ];
 const PREFIX = "/behind/a/proxy";
 
-/** `answers` maps the start of an API path to a body, or to `[status, body, headers]`. */
+/**
+ * `answers` maps the start of an API path to a body, to `[status, body, headers]`, or to a function
+ * of the address, the body and the headers that came. Texts and buffers go as they are, all else as JSON.
+ */
 export async function stand(answers) {
-  const api = http.createServer((request, response) => {
-    const found = Object.entries(answers).find(([path]) => request.url.startsWith(path));
-    const answer = found?.[1] ?? [404, { errors: [{ msg: "trace not found" }] }];
-    const [status, body, headers] = Array.isArray(answer) ? answer : [200, answer, {}];
+  const api = http.createServer(async (request, response) => {
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    const sent = parts.length > 0 ? JSON.parse(Buffer.concat(parts).toString()) : undefined;
+    const found = Object.entries(answers).find(([path]) => request.url.startsWith(path))?.[1];
+    const answer =
+      typeof found === "function" ? await found(request.url, sent, request.headers) : found;
+    const [status, body, headers] = Array.isArray(answer)
+      ? answer
+      : answer === undefined
+        ? [404, { errors: [{ msg: "trace not found" }] }]
+        : [200, answer];
     response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(JSON.stringify(body));
+    const isRaw = typeof body === "string" || Buffer.isBuffer(body);
+    response.end(isRaw ? body : JSON.stringify(body));
   });
   await new Promise((resolve) => api.listen(0, "127.0.0.1", resolve));
-  const server = await serve({ api: `http://127.0.0.1:${api.address().port}`, prefix: PREFIX });
+  const place = await standBefore(`http://127.0.0.1:${api.address().port}`);
+  return {
+    ...place,
+    async close() {
+      await place.close();
+      api.close();
+    },
+  };
+}
+
+/** The same before an API that is there. */
+export async function standBefore(api) {
+  const server = await serve({ api, prefix: PREFIX });
   const profile = mkdtempSync(join(tmpdir(), "skua-e2e-"));
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -57,8 +81,7 @@ export async function stand(answers) {
     async close() {
       await browser.close();
       server.close();
-      api.close();
-      rmSync(profile, { recursive: true, force: true });
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

@@ -1,13 +1,15 @@
 // The cluster: which nodes there are, where each shard is, what is behind. Read-only.
 
 import { useEffect } from "react";
-import { bytes, count, plural, shortCount } from "../../base/format";
+import { bytes, clock, count, plural, shortCount } from "../../base/format";
 import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
 import {
   type Cluster,
   type ClusterNode,
+  diskShare,
   LAG_NOTABLE,
+  lagOf,
   leaderCount,
   type Replica,
   replicaCount,
@@ -15,7 +17,12 @@ import {
   type Summary,
   summarize,
 } from "../../model/cluster";
+import { useClusterEvents } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
+import { useSettings } from "../../state/settings";
+
+/** A disk as full as this is worth a look. */
+const DISK_NOTABLE = 0.85;
 
 export function ClusterPage() {
   const cluster = useCluster();
@@ -29,14 +36,14 @@ export function ClusterPage() {
         <h1>Cluster</h1>
         {data && <HealthBadge summary={summarize(data)} />}
       </div>
-      {cluster.isError && (
+      {cluster.error && (
         <Failure
           title={data ? "What is below is no longer fresh" : "The cluster could not be read"}
           error={cluster.error}
-          onRetry={() => void cluster.refetch()}
+          onRetry={() => cluster.refetch()}
         />
       )}
-      {data ? <Content cluster={data} /> : !cluster.isError && <Loading what="the cluster" />}
+      {data ? <Content cluster={data} /> : !cluster.error && <Loading what="the cluster" />}
     </div>
   );
 }
@@ -87,6 +94,7 @@ function Content(props: { readonly cluster: Cluster }) {
       </dl>
       <Nodes cluster={cluster} />
       <Shards cluster={cluster} />
+      <Events />
     </>
   );
 }
@@ -120,6 +128,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 Replicas
               </th>
               <th scope="col" className="num">
+                Behind
+              </th>
+              <th scope="col" className="num">
                 Disk used
               </th>
             </tr>
@@ -139,19 +150,63 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
                 <td className="num">
-                  {bytes(node.diskUsedBytes)}
-                  {node.diskFreeBytes > 0 && (
-                    <span className="faint">
-                      {" "}
-                      of {bytes(node.diskUsedBytes + node.diskFreeBytes)}
-                    </span>
-                  )}
+                  <Behind entries={lagOf(cluster, node.id)} />
+                </td>
+                <td className="num">
+                  <Disk node={node} />
                 </td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
+    </section>
+  );
+}
+
+function Behind(props: { readonly entries: number }) {
+  if (props.entries === 0) return <span className="faint">–</span>;
+  const text = plural(props.entries, "entry", "entries");
+  return props.entries >= LAG_NOTABLE ? <span className="badge warn">{text}</span> : text;
+}
+
+/** The bar is of the whole disk. */
+function Disk(props: { readonly node: ClusterNode }) {
+  const { node } = props;
+  const share = diskShare(node);
+  if (share === undefined) return bytes(node.diskUsedBytes);
+  return (
+    <span className="disk" title={`${bytes(node.diskFreeBytes)} free`}>
+      <span className="meter" data-full={share >= DISK_NOTABLE}>
+        <span style={{ width: `${Math.max(100 * share, 1)}%` }} />
+      </span>
+      <span>
+        {bytes(node.diskUsedBytes)}{" "}
+        <span className="faint">of {bytes(node.diskUsedBytes + node.diskFreeBytes)}</span>
+      </span>
+    </span>
+  );
+}
+
+/** What changed while this page was open. */
+function Events() {
+  const events = useClusterEvents();
+  const { zone } = useSettings();
+  return (
+    <section>
+      <h2>Events</h2>
+      {events.length === 0 ? (
+        <p className="faint">Nothing has changed since this page was opened.</p>
+      ) : (
+        <ol className="panel cluster-events">
+          {events.map((event, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: events have no other identity.
+            <li key={index}>
+              <span className="mono faint">{clock(event.time, zone).slice(0, 8)}</span> {event.text}
+            </li>
+          ))}
+        </ol>
+      )}
     </section>
   );
 }

@@ -1,17 +1,16 @@
 // Who calls whom: a picture and, for readers and large systems, the same as a table.
 
-import { useEffect, useMemo, useState } from "react";
-import { Link } from "wouter";
-import { count, plural, shortCount } from "../../base/format";
+import { useEffect, useMemo } from "react";
+import { useLocation, useSearch } from "wouter";
+import { count, percent, plural } from "../../base/format";
+import { wallClock } from "../../base/time";
+import { callsText, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Failure, FirstSteps, Loading, Message, PartialBanner } from "../../components/states";
-import {
-  type GraphLayout,
-  layoutGraph,
-  type PlacedEdge,
-  type PlacedNode,
-  type Point,
-} from "../../model/graph";
+import { layoutGraph, type PlacedNode } from "../../model/graph";
 import type { DependencyEdge } from "../../model/operation";
+import { type RedRow, rateText, rowsOf } from "../../model/red";
+import type { TimeSpan } from "../../model/search-query";
+import { useRed } from "../../state/figures";
 import { useDependencies, useServices } from "../../state/queries";
 
 const HOUR_MILLIS = 3_600_000;
@@ -20,14 +19,12 @@ const LOOKBACKS: readonly (readonly [millis: number, name: string])[] = [
   [24 * HOUR_MILLIS, "Last 24 h"],
   [7 * 24 * HOUR_MILLIS, "Last 7 days"],
 ];
-const SPACING = { layer: 260, node: 62, waypoint: 26 };
-const NODE = { width: 182, height: 42 };
 /** A larger picture says nothing any more. */
 const NODES_MAX = 300;
+const EDGES_MAX = 500;
 
 export function MapPage() {
-  const [lookback, setLookback] = useState(24 * HOUR_MILLIS);
-  const [asTable, setAsTable] = useState(false);
+  const [{ lookback, asTable, focus }, look] = useLook();
   const dependencies = useDependencies(lookback);
   useEffect(() => {
     document.title = "Map · Skua";
@@ -41,7 +38,7 @@ export function MapPage() {
           className="input narrow"
           aria-label="Time"
           value={lookback}
-          onChange={(event) => setLookback(Number(event.target.value))}
+          onChange={(event) => look({ lookback: Number(event.target.value) })}
         >
           {LOOKBACKS.map(([millis, name]) => (
             <option key={millis} value={millis}>
@@ -51,19 +48,19 @@ export function MapPage() {
         </select>
         <fieldset className="segmented">
           <legend className="visually-hidden">Show as</legend>
-          <button type="button" aria-pressed={!asTable} onClick={() => setAsTable(false)}>
+          <button type="button" aria-pressed={!asTable} onClick={() => look({ asTable: false })}>
             Picture
           </button>
-          <button type="button" aria-pressed={asTable} onClick={() => setAsTable(true)}>
+          <button type="button" aria-pressed={asTable} onClick={() => look({ asTable: true })}>
             Table
           </button>
         </fieldset>
       </div>
-      {dependencies.isError ? (
+      {dependencies.error ? (
         <Failure
           title="The calls between services could not be read"
           error={dependencies.error}
-          onRetry={() => void dependencies.refetch()}
+          onRetry={() => dependencies.refetch()}
         />
       ) : dependencies.data === undefined ? (
         <Loading what="the map" />
@@ -71,11 +68,14 @@ export function MapPage() {
         <>
           <PartialBanner
             completeness={dependencies.data.completeness}
-            onRetry={() => void dependencies.refetch()}
+            onRetry={() => dependencies.refetch()}
           />
           <Content
             edges={dependencies.data.value}
             asTable={asTable}
+            focus={focus}
+            lookback={lookback}
+            onFocus={(next) => look({ focus: next })}
             isComplete={dependencies.data.completeness.isComplete}
           />
         </>
@@ -87,11 +87,34 @@ export function MapPage() {
 function Content(props: {
   readonly edges: readonly DependencyEdge[];
   readonly asTable: boolean;
+  /** The service that is looked at; empty for all. */
+  readonly focus: string;
+  readonly lookback: number;
   readonly isComplete: boolean;
+  readonly onFocus: (service: string) => void;
 }) {
-  const { edges } = props;
+  const { focus, lookback } = props;
+  const [, navigate] = useLocation();
   const services = useServices().data;
-  const layout = useMemo(() => layoutGraph(edges, SPACING), [edges]);
+  const names = useMemo(
+    () => [...new Set(props.edges.flatMap((edge) => [edge.parent, edge.child]))].sort(),
+    [props.edges],
+  );
+  const edges = useMemo(
+    () =>
+      names.includes(focus)
+        ? props.edges.filter((edge) => edge.parent === focus || edge.child === focus)
+        : props.edges,
+    [props.edges, names, focus],
+  );
+  const nodes = useMemo(
+    () => new Set(edges.flatMap((edge) => [edge.parent, edge.child])).size,
+    [edges],
+  );
+  const isTooLarge = nodes > NODES_MAX || edges.length > EDGES_MAX;
+  const isDrawn = !props.asTable && !isTooLarge;
+  const layout = useMemo(() => layoutGraph(isDrawn ? edges : [], GRAPH_SPACING), [edges, isDrawn]);
+  const figures = useFigures(lookback, edges.length > 0);
   if (edges.length === 0) {
     if (services?.value.length === 0 && services.completeness.isComplete) return <FirstSteps />;
     return (
@@ -104,148 +127,114 @@ function Content(props: {
       </Message>
     );
   }
-  if (props.asTable || layout.nodes.length > NODES_MAX) return <CallTable edges={edges} />;
-  return <Picture layout={layout} />;
-}
-
-function Picture(props: { readonly layout: GraphLayout }) {
-  const { layout } = props;
-  const [focus, setFocus] = useState<string | undefined>();
-  const most = Math.max(1, ...layout.edges.map((edge) => edge.calls));
-  const byName = useMemo(() => new Map(layout.nodes.map((node) => [node.name, node])), [layout]);
-  const near = useMemo(() => {
-    if (focus === undefined) return undefined;
-    const touching = layout.edges.filter((edge) => edge.parent === focus || edge.child === focus);
-    return new Set([focus, ...touching.flatMap((edge) => [edge.parent, edge.child])]);
-  }, [layout, focus]);
-  const touches = (edge: PlacedEdge) => edge.parent === focus || edge.child === focus;
+  const seconds = lookback / 1_000;
+  const textOf = (node: PlacedNode) => {
+    const row = figures.get(node.name);
+    const calls = node.callsIn > 0 ? `${rateText(node.callsIn / seconds)} in` : "entry";
+    const failed =
+      row !== undefined && row.errors > 0 ? ` · ${percent(row.errorShare)} failed` : "";
+    const out = node.callsOut > 0 ? ` · ${rateText(node.callsOut / seconds)} out` : "";
+    const own = node.callsOwn > 0 ? `, ${plural(node.callsOwn, "call")} to itself` : "";
+    return {
+      first: node.name,
+      second: failed === "" ? calls + out : calls + failed,
+      title: `${node.name}: ${calls}${out}${failed}${own}`,
+      errorShare: row?.errorShare ?? 0,
+    };
+  };
   return (
-    <div className="panel map">
-      <svg
-        viewBox={`0 0 ${layout.width} ${layout.height}`}
-        style={{ maxWidth: layout.width * 1.25 }}
-        role="group"
-        aria-label={`${plural(layout.nodes.length, "service")} and the calls between them`}
-      >
-        {layout.edges.map((edge) => (
-          <Edge
-            key={`${edge.parent}\n${edge.child}`}
-            edge={edge}
-            from={byName.get(edge.parent)}
-            to={byName.get(edge.child)}
-            width={1 + (3.5 * Math.log1p(edge.calls)) / Math.log1p(most)}
-            isOnlyOne={layout.edges.filter((each) => each.parent === edge.parent).length === 1}
-            look={focus === undefined ? "" : touches(edge) ? "near" : "far"}
-          />
-        ))}
-        {layout.nodes.map((node) => (
-          <Node
-            key={node.name}
-            node={node}
-            isFar={near !== undefined && !near.has(node.name)}
-            onFocus={setFocus}
-          />
-        ))}
-      </svg>
-    </div>
+    <>
+      <div className="map-bar">
+        <select
+          className="input narrow"
+          aria-label="Around"
+          value={names.includes(focus) ? focus : ""}
+          onChange={(event) => props.onFocus(event.target.value)}
+        >
+          <option value="">All services</option>
+          {names.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+        <span className="faint">
+          {plural(nodes, "service")}, {plural(edges.length, "connection")}
+          {isTooLarge && !props.asTable
+            ? "; too many for a picture, choose one to look around"
+            : ""}
+          {isDrawn && figures.size > 0
+            ? "; the bar at the foot of a box is the share of failed spans"
+            : ""}
+        </span>
+      </div>
+      {!isDrawn ? (
+        <CallTable edges={edges} seconds={seconds} figures={figures} />
+      ) : (
+        <GraphPicture
+          layout={layout}
+          label={`${plural(nodes, "service")} and the calls between them`}
+          textOf={textOf}
+          titleOf={(edge) => `${callsText(edge)}, ${rateText(edge.calls / seconds)}`}
+          onChoose={(node) => navigate(`/services/${encodeURIComponent(node.name)}`)}
+        />
+      )}
+    </>
   );
 }
 
-function Edge(props: {
-  readonly edge: PlacedEdge;
-  readonly from: PlacedNode | undefined;
-  readonly to: PlacedNode | undefined;
-  readonly width: number;
-  readonly look: string;
-  readonly isOnlyOne: boolean;
+/** How much of what each service received failed; empty where that cannot be had. */
+function useFigures(lookback: number, isEnabled: boolean): ReadonlyMap<string, RedRow> {
+  const window = useMemo<TimeSpan>(() => {
+    const end = wallClock();
+    return { start: (end - lookback * 1_000) as TimeSpan["start"], end };
+  }, [lookback]);
+  const step = Math.max(1, window.end - window.start + 1);
+  const where = { field: "kind", op: "=", value: "server" };
+  const red = useRed({ window, where, isEnabled }, { step, groupBy: "service", quantiles: [0.95] });
+  return useMemo(() => {
+    const rows = red.data === undefined ? [] : rowsOf(red.data.value, window);
+    return new Map(rows.map((row) => [row.service, row]));
+  }, [red.data, window]);
+}
+
+interface Look {
+  readonly lookback: number;
+  readonly asTable: boolean;
+  readonly focus: string;
+}
+
+/** What is shown, in the URL; `service` is what Jaeger's deep links call it. */
+function useLook(): [Look, (change: Partial<Look>) => void] {
+  const search = useSearch();
+  const [path, navigate] = useLocation();
+  const look = useMemo<Look>(() => {
+    const params = new URLSearchParams(search);
+    const millis = Number(params.get("lookback") ?? Number.NaN);
+    return {
+      lookback: LOOKBACKS.some(([known]) => known === millis) ? millis : 24 * HOUR_MILLIS,
+      asTable: params.get("as") === "table",
+      focus: params.get("service") ?? "",
+    };
+  }, [search]);
+  const change = (part: Partial<Look>) => {
+    const next = { ...look, ...part };
+    const params = new URLSearchParams(search);
+    const put = (name: string, value: string) =>
+      value === "" ? params.delete(name) : params.set(name, value);
+    put("lookback", next.lookback === 24 * HOUR_MILLIS ? "" : String(next.lookback));
+    put("as", next.asTable ? "table" : "");
+    put("service", next.focus);
+    navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
+  };
+  return [look, change];
+}
+
+function CallTable(props: {
+  readonly edges: readonly DependencyEdge[];
+  readonly seconds: number;
+  readonly figures: ReadonlyMap<string, RedRow>;
 }) {
-  const { edge, from, to } = props;
-  if (!from || !to) return null;
-  const direction = edge.isBack ? -1 : 1;
-  const points = [
-    { x: from.x + direction * (NODE.width / 2), y: from.y },
-    // A line passes a layer level, for as far as services are wide there.
-    ...edge.waypoints.flatMap(({ x, y }) => [
-      { x: x - NODE.width / 2, y },
-      { x: x + NODE.width / 2, y },
-    ]),
-    { x: to.x - direction * (NODE.width / 2 + 7), y: to.y },
-  ];
-  const last = points[points.length - 1] ?? to;
-  const label = labelAt(points, props.isOnlyOne);
-  return (
-    <g className={`edge ${props.look}`}>
-      <title>{`${edge.parent} → ${edge.child}: ${plural(edge.calls, "call")}`}</title>
-      <path d={lineThrough(points, direction)} strokeWidth={props.width} />
-      <polygon
-        points={`${last.x + 7 * direction},${last.y} ${last.x},${last.y - 4} ${last.x},${last.y + 4}`}
-      />
-      <text x={label.x} y={label.y - 4} textAnchor="middle">
-        {shortCount(edge.calls)}
-      </text>
-    </g>
-  );
-}
-
-/** A smooth line that is level at every point. */
-function lineThrough(points: readonly Point[], direction: number): string {
-  return points
-    .map(({ x, y }, index) => {
-      const before = points[index - 1];
-      if (before === undefined) return `M${x} ${y}`;
-      const bend = Math.max(30, Math.abs(x - before.x) * 0.45) * direction;
-      return `C${before.x + bend} ${before.y} ${x - bend} ${y} ${x} ${y}`;
-    })
-    .join(" ");
-}
-
-/**
- * Where the line is alone: half way through the layers it passes; else near its start if it is
- * the only one there, and near its end if not.
- */
-function labelAt(points: readonly Point[], isOnlyOne: boolean): Point {
-  const middle = Math.floor((points.length - 1) / 2);
-  const [from, to] = points.slice(middle, middle + 2);
-  if (!from || !to) return { x: 0, y: 0 };
-  const share = points.length > 2 ? 0.5 : isOnlyOne ? 0.24 : 0.76;
-  // The height of a curve that is level at both ends.
-  const eased = share < 0.5 ? 0.13 : share > 0.5 ? 0.87 : 0.5;
-  return { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * eased };
-}
-
-function Node(props: {
-  readonly node: PlacedNode;
-  readonly isFar: boolean;
-  readonly onFocus: (name: string | undefined) => void;
-}) {
-  const { node } = props;
-  const { width, height } = NODE;
-  const fits = 22;
-  const name = node.name.length > fits ? `${node.name.slice(0, fits - 1)}…` : node.name;
-  const own = node.callsOwn > 0 ? `, ${plural(node.callsOwn, "call")} to itself` : "";
-  return (
-    <Link
-      href={`/services/${encodeURIComponent(node.name)}`}
-      className={props.isFar ? "node far" : "node"}
-      onMouseEnter={() => props.onFocus(node.name)}
-      onMouseLeave={() => props.onFocus(undefined)}
-      onFocus={() => props.onFocus(node.name)}
-      onBlur={() => props.onFocus(undefined)}
-    >
-      <title>{node.name + own}</title>
-      <rect x={node.x - width / 2} y={node.y - height / 2} width={width} height={height} rx="6" />
-      <text className="node-name" x={node.x - width / 2 + 12} y={node.y - 3}>
-        {name}
-      </text>
-      <text className="node-calls" x={node.x - width / 2 + 12} y={node.y + 13}>
-        {node.callsIn > 0 ? `${shortCount(node.callsIn)} in` : "entry"}
-        {node.callsOut > 0 ? ` · ${shortCount(node.callsOut)} out` : ""}
-      </text>
-    </Link>
-  );
-}
-
-function CallTable(props: { readonly edges: readonly DependencyEdge[] }) {
   const sorted = [...props.edges].sort((left, right) => right.calls - left.calls);
   const most = sorted[0]?.calls ?? 1;
   return (
@@ -257,6 +246,12 @@ function CallTable(props: { readonly edges: readonly DependencyEdge[] }) {
             <th scope="col">Called</th>
             <th scope="col" className="num">
               Calls
+            </th>
+            <th scope="col" className="num">
+              Rate
+            </th>
+            <th scope="col" className="num">
+              Called fails
             </th>
             <th scope="col">
               <span className="visually-hidden">Share</span>
@@ -271,6 +266,8 @@ function CallTable(props: { readonly edges: readonly DependencyEdge[] }) {
                 {edge.child === edge.parent ? <span className="faint">itself</span> : edge.child}
               </td>
               <td className="num">{count(edge.calls)}</td>
+              <td className="num">{rateText(edge.calls / props.seconds)}</td>
+              <td className="num">{failedText(props.figures.get(edge.child))}</td>
               <td className="meter-cell">
                 <span className="meter">
                   <span style={{ width: `${(100 * edge.calls) / most}%` }} />
@@ -282,4 +279,8 @@ function CallTable(props: { readonly edges: readonly DependencyEdge[] }) {
       </table>
     </div>
   );
+}
+
+function failedText(row: RedRow | undefined): string {
+  return row === undefined ? "–" : percent(row.errorShare);
 }

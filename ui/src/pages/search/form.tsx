@@ -16,6 +16,8 @@ import {
 } from "../../model/search-query";
 import { useOperations, useServices } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { ConditionField } from "./condition-field";
+import { SearchHistoryMenu } from "./history";
 
 const LOOKBACK_NAMES: Readonly<Record<string, string>> = { m: "min", h: "h", d: "d", w: "wk" };
 
@@ -26,6 +28,8 @@ function nameOfLookback(lookback: string): string {
 
 export function SearchForm(props: {
   readonly query: SearchQuery;
+  /** The query part of the address. */
+  readonly current: string;
   readonly isRunning: boolean;
   readonly onRun: (query: SearchQuery) => void;
 }) {
@@ -45,11 +49,9 @@ export function SearchForm(props: {
   return (
     <form className="search-form" onSubmit={run} aria-label="Search traces">
       <ServiceFields draft={draft} onChange={change} />
-      <TextField
-        className="tags"
-        label="Attributes"
-        placeholder="http.status_code=500 error=true"
+      <ConditionField
         value={draft.tags}
+        service={draft.service}
         problem={errors.tags}
         onChange={(tags) => change({ tags })}
       />
@@ -73,6 +75,7 @@ export function SearchForm(props: {
         onChange={(window) => change({ window })}
       />
       <TextField
+        className="short"
         label="Limit"
         value={draft.limit}
         problem={errors.limit}
@@ -82,6 +85,7 @@ export function SearchForm(props: {
         <Icon name="play" />
         Find traces
       </button>
+      <SearchHistoryMenu current={props.current} />
     </form>
   );
 }

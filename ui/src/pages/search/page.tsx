@@ -1,79 +1,78 @@
-// Explore: ask for traces, see them by time and duration, open one.
+// Explore: ask for traces, see what matches by time, duration and attribute, open one.
 
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { assignColors } from "../../base/color";
 import { count, duration, plural } from "../../base/format";
 import { Icon } from "../../components/icon";
-import { Scatter } from "../../components/scatter";
-import { swatchOf } from "../../components/service";
-import { Failure, FirstSteps, Loading, Message, PartialBanner } from "../../components/states";
+import { Failure, Loading, PartialBanner } from "../../components/states";
+import { isOrder, ORDERS } from "../../model/orders";
+import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { parseSearch, printSearch, type SearchQuery } from "../../model/search-query";
-import {
-  isSort,
-  SORTS,
-  type Sort,
-  servicesOf,
-  sortSummaries,
-  type TraceSummary,
-} from "../../model/summary";
+import { servicesOf, sortSummaries } from "../../model/summary";
 import { embedOf } from "../../state/embed";
+import { useTotals } from "../../state/figures";
 import { rememberSearch } from "../../state/last-search";
-import { useSearchResults, useServices } from "../../state/queries";
-import { changeSettings, useSettings } from "../../state/settings";
+import { useServices } from "../../state/queries";
+import { noteSearch } from "../../state/search-history";
+import { type SearchView, useSearchRun } from "../../state/search-run";
+import { useSettings } from "../../state/settings";
+import { Facets } from "./facets";
 import { SearchForm } from "./form";
+import { Nothing } from "./nothing";
+import { Plot, type PlotKind } from "./plot";
 import { ResultList } from "./results";
-
-/** Service chips beyond these are left to the form. */
-const CHIPS_MAX = 14;
 
 export function SearchPage() {
   const search = useSearch();
   const [, navigate] = useLocation();
   const { query } = useMemo(() => parseSearch(new URLSearchParams(search)), [search]);
-  // Facets and order change the URL too and must not ask the server again.
+  // What of the results is shown is in the URL too and must not ask the server again.
   const asked = printSearch(query).toString();
   // biome-ignore lint/correctness/useExhaustiveDependencies: equal by its text.
   const stable = useMemo(() => query, [asked]);
-  const [run, setRun] = useState(0);
-  const results = useSearchResults(stable, run);
+  const [attempt, setAttempt] = useState(0);
+  const results = useSearchRun(stable, attempt);
+  const look = useLook();
   const embed = embedOf(search);
   useEffect(() => rememberSearch(search), [search]);
+  useEffect(() => noteSearch(asked), [asked]);
   useEffect(() => {
     document.title = query.service === "" ? "Traces · Skua" : `${query.service} · Skua`;
   }, [query.service]);
   const start = (next: SearchQuery) => {
     const params = printSearch(next);
-    if (params.toString() === asked) setRun(run + 1);
+    if (params.toString() === asked) setAttempt(attempt + 1);
+    for (const [name, value] of look.kept) params.append(name, value);
     navigate(`/search?${params}`);
   };
-  const again = () => setRun(run + 1);
+  const again = () => setAttempt(attempt + 1);
+  const isEmpty = results.traces.length === 0;
   return (
     <div className="page search-page">
       <h1 className="visually-hidden">Find traces</h1>
       {!embed.isEmbedded && (
-        <SearchForm query={stable} isRunning={results.isFetching} onRun={start} />
+        <SearchForm query={stable} current={asked} isRunning={results.isRunning} onRun={start} />
       )}
-      {results.isError ? (
-        <Failure title="The search failed" error={results.error} onRetry={again} />
-      ) : results.data === undefined ? (
-        <Loading what="traces" />
+      {results.error !== undefined && (
+        <Failure
+          title={isEmpty ? "The search failed" : "The search stopped before its end"}
+          error={results.error}
+          onRetry={again}
+        />
+      )}
+      {isEmpty && results.end === undefined ? (
+        results.error === undefined && <Loading what="traces" />
       ) : (
-        <div className="outcome" data-stale={results.isPlaceholderData}>
-          <PartialBanner completeness={results.data.completeness} onRetry={again} />
+        <div data-stale={results.isPrevious}>
+          {results.end && <PartialBanner completeness={results.end.completeness} onRetry={again} />}
           <Outcome
             query={stable}
-            traces={results.data.value}
-            elapsed={duration(results.data.elapsed)}
-            isComplete={results.data.completeness.isComplete}
+            results={results}
             hideGraph={embed.hideGraph}
-            onFindFailed={() =>
-              start({
-                ...stable,
-                tags: [...stable.tags.filter(([key]) => key !== "error"), ["error", "true"]],
-              })
-            }
-            onWiden={(lookback) => start({ ...stable, window: { kind: "lookback", lookback } })}
+            look={look}
+            onChange={start}
+            onAgain={again}
           />
         </div>
       )}
@@ -83,213 +82,198 @@ export function SearchPage() {
 
 function Outcome(props: {
   readonly query: SearchQuery;
-  readonly traces: readonly TraceSummary[];
-  readonly elapsed: string;
-  readonly isComplete: boolean;
+  readonly results: SearchView;
   readonly hideGraph: boolean;
-  readonly onWiden: (lookback: string) => void;
-  readonly onFindFailed: () => void;
+  readonly look: Look;
+  readonly onChange: (query: SearchQuery) => void;
+  readonly onAgain: () => void;
 }) {
-  const { traces, query } = props;
+  const { query, results, look } = props;
+  const { end, window } = results;
   const { zone } = useSettings();
   const [, navigate] = useLocation();
   const [hovered, setHovered] = useState<string | undefined>();
-  const facets = useFacets();
+  const isLimited = end?.isLimited === true;
+  // Jaeger's search knows one order; the others are made of what it found.
+  const traces = useMemo(
+    () => (isLimited ? sortSummaries(results.traces, query.order) : results.traces),
+    [results.traces, isLimited, query.order],
+  );
+  const services = useMemo(() => servicesOf(traces), [traces]);
+  const known = useServices().data?.value;
+  const colors = useMemo(
+    () => assignColors([...services, ...(known ?? []).map((name) => ({ name, spans: 0 }))]),
+    [services, known],
+  );
+  const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const tick = (id: string) =>
     // A comparison is of two: the oldest tick gives way.
     setTicked(
       ticked.includes(id) ? ticked.filter((each) => each !== id) : [...ticked, id].slice(-2),
     );
-  const services = useMemo(() => servicesOf(traces), [traces]);
-  const colors = useMemo(() => assignColors(services), [services]);
-  const kept = useMemo(
-    () => sortSummaries(traces.filter(facets.keeps), facets.sort),
-    [traces, facets.keeps, facets.sort],
-  );
-  const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
-  if (traces.length === 0) return <Nothing {...props} />;
-  const failed = traces.filter((trace) => trace.errors > 0).length;
+  const isByIds = query.traceIds.length > 0;
+  // An empty node has nothing to count.
+  const hasFigures = !isLimited && !isByIds && !(known?.length === 0 && traces.length === 0);
+  // Figures come after the first results, which people wait for.
+  const isReady = hasFigures && !results.isPrevious && (traces.length > 0 || end !== undefined);
+  const isNothing = traces.length === 0 && end !== undefined && !results.isRunning;
   return (
-    <>
-      <div className="result-bar">
-        <p role="status">
-          <strong>
-            {kept.length === traces.length
-              ? plural(traces.length, "trace")
-              : `${count(kept.length)} of ${plural(traces.length, "trace")}`}
-          </strong>
-          <span className="faint">
-            {traces.length >= query.limit ? ` · the newest that match, limit ${query.limit}` : ""}
-            {props.isComplete ? " · complete" : " · partial"} · {props.elapsed}
-          </span>
-        </p>
-        <div className="chips">
-          <button
-            type="button"
-            className="chip"
-            aria-pressed={facets.onlyErrors}
-            onClick={facets.toggleErrors}
-          >
-            <span className="failed">
-              <Icon name="error" />
-            </span>
-            With errors <span className="faint">{failed}</span>
-          </button>
-          {services.slice(0, CHIPS_MAX).map(({ name }) => (
-            <button
-              key={name}
-              type="button"
-              className="chip"
-              aria-pressed={facets.services.has(name)}
-              onClick={() => facets.toggleService(name)}
-            >
-              <span className="swatch" style={swatchOf(colors, name)} />
-              {name}{" "}
-              <span className="faint">
-                {traces.filter((trace) => trace.services.some((each) => each.name === name)).length}
-              </span>
-            </button>
-          ))}
-        </div>
-        {ticked.length > 0 && (
-          <button
-            type="button"
-            className="button"
-            disabled={ticked.length < 2}
-            onClick={() => navigate(`/trace/${ticked.join("...")}`)}
-          >
-            {ticked.length < 2 ? "Tick another to compare" : "Compare"}
-          </button>
-        )}
-        <select
-          className="input sort"
-          aria-label="Order"
-          value={facets.sort}
-          onChange={(event) => facets.setSort(event.target.value)}
-        >
-          {Object.entries(SORTS).map(([value, label]) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </div>
-      {kept.length === 0 && (
-        <Message title="None of these passes the filter">
-          <p>
-            The filter above looks at the {plural(traces.length, "trace")} that the search returned.
-            The cluster may hold more.
-          </p>
-          <div className="row">
-            {facets.onlyErrors && (
-              <button type="button" className="button primary" onClick={props.onFindFailed}>
-                Search for failed traces
-              </button>
-            )}
-            <button type="button" className="button" onClick={facets.clear}>
-              Show all {count(traces.length)}
-            </button>
-          </div>
-        </Message>
-      )}
-      {kept.length > 0 && !props.hideGraph && (
-        <div className="panel">
-          <Scatter traces={kept} zone={zone} hovered={hovered} onHover={setHovered} onOpen={open} />
-        </div>
-      )}
-      {kept.length > 0 && (
-        <ResultList
-          traces={kept}
+    <div className={hasFigures ? "explore" : "explore plain"}>
+      {hasFigures && (
+        <Facets
+          query={query}
+          window={window}
+          isEnabled={isReady}
           colors={colors}
-          zone={zone}
-          hovered={hovered}
-          onHover={setHovered}
-          ticked={ticked}
-          onTick={tick}
+          added={look.facets}
+          onAdded={look.setFacets}
+          onChange={props.onChange}
         />
       )}
-    </>
+      <div className="outcome">
+        <div className="result-bar">
+          <Status query={query} results={results} isReady={isReady} />
+          <span className="spacer" />
+          {results.isRunning && (
+            <button type="button" className="button small" onClick={results.stop}>
+              Stop
+            </button>
+          )}
+          {end?.hasMoved && (
+            <button type="button" className="button small" onClick={props.onAgain}>
+              <Icon name="reset" />
+              New spans arrived: search again
+            </button>
+          )}
+          {ticked.length > 0 && (
+            <button
+              type="button"
+              className="button"
+              disabled={ticked.length < 2}
+              onClick={() => navigate(`/trace/${ticked.join("...")}`)}
+            >
+              {ticked.length < 2 ? "Tick another to compare" : "Compare"}
+            </button>
+          )}
+          <select
+            className="input sort"
+            aria-label="Order"
+            value={query.order}
+            onChange={({ target }) =>
+              isOrder(target.value) && props.onChange({ ...query, order: target.value })
+            }
+          >
+            {Object.entries(ORDERS).map(([value, label]) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </div>
+        {!props.hideGraph && !isByIds && (
+          <Plot
+            kind={look.plot}
+            onKind={look.setPlot}
+            query={query}
+            window={window}
+            traces={traces}
+            hasFigures={hasFigures}
+            isReady={isReady}
+            zone={zone}
+            hovered={hovered}
+            onHover={setHovered}
+            onOpen={open}
+            onChange={props.onChange}
+          />
+        )}
+        {isNothing ? (
+          <Nothing query={query} results={results} onChange={props.onChange} />
+        ) : (
+          <ResultList
+            traces={traces}
+            colors={colors}
+            zone={zone}
+            hovered={hovered}
+            onHover={setHovered}
+            ticked={ticked}
+            onTick={tick}
+            hasMore={end?.cursor !== undefined}
+            isRunning={results.isRunning}
+            onMore={results.more}
+          />
+        )}
+      </div>
+    </div>
   );
 }
 
-/** What of the results is shown, and in which order; kept in the URL beside the query. */
-function useFacets() {
+/** What ran, over what, how complete, how long. */
+function Status(props: {
+  readonly query: SearchQuery;
+  readonly results: SearchView;
+  readonly isReady: boolean;
+}) {
+  const { query, results } = props;
+  const { end, window } = results;
+  const where = useMemo(() => spanPredicate(query), [query]);
+  const hasMore = end?.cursor !== undefined;
+  const isEnabled = props.isReady && hasMore && isExactOnSpans(query);
+  const total = useTotals({ window, where, isEnabled }).data?.value.traces;
+  const found = results.traces.length;
+  const parts = [
+    end === undefined ? "searching" : end.completeness.isComplete ? "complete" : "partial",
+    ...(end === undefined ? [] : [duration(end.elapsed)]),
+    ...(end !== undefined && end.spansScanned > 0
+      ? [`${count(end.spansScanned)} spans looked at`]
+      : []),
+    ...(end?.isLimited && found >= query.limit ? [`the newest, limit ${query.limit}`] : []),
+  ];
+  return (
+    <p role="status">
+      <strong>
+        {hasMore && total !== undefined && total > found
+          ? `${count(found)} of ${plural(total, "trace")}`
+          : `${plural(found, "trace")}${hasMore ? " so far" : ""}`}
+      </strong>
+      <span className="faint"> · {parts.join(" · ")}</span>
+    </p>
+  );
+}
+
+interface Look {
+  readonly plot: PlotKind;
+  readonly setPlot: (kind: PlotKind) => void;
+  readonly facets: readonly string[];
+  readonly setFacets: (keys: readonly string[]) => void;
+  /** What of the URL stays when another search is made. */
+  readonly kept: readonly (readonly [name: string, value: string])[];
+}
+
+/** How the results are shown, kept in the URL beside the query. */
+function useLook(): Look {
   const search = useSearch();
   const [, navigate] = useLocation();
-  const preferred = useSettings().sort;
   return useMemo(() => {
     const params = new URLSearchParams(search);
-    const asked = params.get("sort") ?? "";
-    const sort: Sort = isSort(asked) ? asked : preferred;
-    const onlyErrors = params.get("f") === "err";
-    const services = new Set(params.getAll("fs"));
     const go = (change: (params: URLSearchParams) => void) => {
       const next = new URLSearchParams(search);
       change(next);
       navigate(`/search?${next}`, { replace: true });
     };
+    const facets = [...new Set(params.getAll("facet"))];
+    const kept = ["plot", "facet", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
     return {
-      sort,
-      onlyErrors,
-      services,
-      keeps: (trace: TraceSummary) =>
-        (!onlyErrors || trace.errors > 0) &&
-        [...services].every((name) => trace.services.some((each) => each.name === name)),
-      clear: () =>
+      plot: params.get("plot") === "dots" ? "dots" : "heat",
+      setPlot: (kind) =>
+        go((next) => (kind === "dots" ? next.set("plot", "dots") : next.delete("plot"))),
+      facets,
+      setFacets: (keys) =>
         go((next) => {
-          next.delete("f");
-          next.delete("fs");
+          next.delete("facet");
+          for (const key of keys) next.append("facet", key);
         }),
-      toggleErrors: () => go((next) => (onlyErrors ? next.delete("f") : next.set("f", "err"))),
-      toggleService: (name: string) =>
-        go((next) => (services.has(name) ? next.delete("fs", name) : next.append("fs", name))),
-      setSort: (value: string) => {
-        if (isSort(value)) changeSettings({ sort: value });
-        go((next) => next.set("sort", value));
-      },
+      kept: [...params].filter(([name]) => kept.includes(name)),
     };
-  }, [search, navigate, preferred]);
-}
-
-/** Nothing was found: because there is nothing, because too little was asked, or in part. */
-function Nothing(props: {
-  readonly query: SearchQuery;
-  readonly isComplete: boolean;
-  readonly elapsed: string;
-  readonly onWiden: (lookback: string) => void;
-}) {
-  const services = useServices().data;
-  if (!props.isComplete) {
-    return (
-      <Message title="Nothing found so far">
-        <p>Part of the cluster did not answer, so there may be traces that match.</p>
-      </Message>
-    );
-  }
-  if (services?.value.length === 0 && services.completeness.isComplete) return <FirstSteps />;
-  const { window } = props.query;
-  const wider = ["24h", "7d", "4w"];
-  return (
-    <Message title="No trace matches">
-      <p>
-        The whole cluster answered in {props.elapsed}: no trace{" "}
-        {window.kind === "lookback" ? `of the last ${window.lookback}` : "of this time"} matches
-        {props.query.service === "" ? "." : ` in ${props.query.service}.`} Look further back, or ask
-        for less.
-      </p>
-      <div className="row">
-        {wider.map((lookback) => (
-          <button
-            key={lookback}
-            type="button"
-            className="button"
-            onClick={() => props.onWiden(lookback)}
-          >
-            Last {lookback}
-          </button>
-        ))}
-      </div>
-    </Message>
-  );
+  }, [search, navigate]);
 }

@@ -32,6 +32,9 @@ export function ResultList(props: {
   /** Ticked for a comparison. */
   readonly ticked: readonly string[];
   readonly onTick: (traceId: string) => void;
+  readonly hasMore: boolean;
+  readonly isRunning: boolean;
+  readonly onMore: () => void;
 }) {
   const scroller = useRef<HTMLDivElement>(null);
   const longest = props.traces.reduce((most, trace) => Math.max(most, trace.duration), 1) as Micros;
@@ -84,6 +87,18 @@ export function ResultList(props: {
             );
           })}
         </ul>
+        {props.hasMore && (
+          <div className="load-more">
+            <button
+              type="button"
+              className="button"
+              disabled={props.isRunning}
+              onClick={props.onMore}
+            >
+              {props.isRunning ? "Loading …" : "Load more"}
+            </button>
+          </div>
+        )}
       </section>
     </div>
   );

@@ -1,190 +1,295 @@
-// The services that have sent spans, and what each of them does.
+// The services that have sent spans: how much they do, how much of it fails, how long it takes.
 
 import { useEffect, useMemo, useState } from "react";
-import { Link, useLocation } from "wouter";
-import { assignColors } from "../../base/color";
-import { plural, shortCount } from "../../base/format";
+import { Link, useLocation, useSearch } from "wouter";
+import { assignColors, type ServiceColors } from "../../base/color";
+import { duration, exactDuration, percent, plural } from "../../base/format";
+import { wallClock } from "../../base/time";
+import { Sparkline } from "../../components/chart";
 import { swatchOf } from "../../components/service";
-import { Failure, FirstSteps, Loading, Message, PartialBanner } from "../../components/states";
-import type { Operation } from "../../model/operation";
-import { EMPTY_QUERY, printSearch } from "../../model/search-query";
-import { useDependencies, useOperations, useServices } from "../../state/queries";
+import { Failure, FirstSteps, Loading, PartialBanner } from "../../components/states";
+import type { RedSeries } from "../../model/figures";
+import { stepFor } from "../../model/heat";
+import { linesOf, QUANTILES, type RedRow, rateText, rowsOf } from "../../model/red";
+import type { TimeSpan } from "../../model/search-query";
+import { useRed } from "../../state/figures";
+import { useServices } from "../../state/queries";
+import { ServiceDetail } from "./detail";
+import { FRAMES, type Frame, frameOf, KINDS, printFrame } from "./frame";
 
-const DAY_MILLIS = 86_400_000;
+const SPARK_STEPS = 32;
 
 export function ServicesPage(props: { readonly service: string }) {
+  const { service } = props;
   const services = useServices();
-  const [filter, setFilter] = useState("");
+  const [frame, setFrame] = useFrame(service);
   useEffect(() => {
-    document.title = `${props.service || "Services"} · Skua`;
-  }, [props.service]);
+    document.title = `${service || "Services"} · Skua`;
+  }, [service]);
+  // The window stands still until it is chosen anew.
+  const window = useMemo<TimeSpan>(() => {
+    const end = wallClock();
+    return { start: (end - frame.millis * 1_000) as TimeSpan["start"], end };
+  }, [frame.millis]);
   const names = services.data?.value;
   const colors = useMemo(
     () => assignColors((names ?? []).map((name) => ({ name, spans: 0 }))),
     [names],
   );
-  if (services.isError) {
+  if (services.error && names === undefined) {
     return (
       <div className="page">
+        <h1>Services</h1>
         <Failure
           title="The services could not be listed"
           error={services.error}
-          onRetry={() => void services.refetch()}
+          onRetry={() => services.refetch()}
         />
       </div>
     );
   }
   if (services.data === undefined || names === undefined) return <Loading what="services" />;
   if (names.length === 0 && services.data.completeness.isComplete) return <FirstSteps />;
-  const shown = names.filter((name) => name.toLowerCase().includes(filter.toLowerCase()));
-  const chosen = props.service || (names[0] ?? "");
   return (
     <div className="page services-page">
-      <h1>
-        Services <span className="faint">{names.length}</span>
-      </h1>
-      <PartialBanner
-        completeness={services.data.completeness}
-        onRetry={() => void services.refetch()}
-      />
-      <div className="split">
-        <nav className="panel side" aria-label="Services">
-          <input
-            className="input"
-            aria-label="Filter services"
-            placeholder="Filter"
-            value={filter}
-            onChange={(event) => setFilter(event.target.value)}
-          />
-          <ul>
-            {shown.map((name) => (
-              <li key={name}>
-                <Link
-                  href={`/services/${encodeURIComponent(name)}`}
-                  aria-current={name === chosen ? "page" : undefined}
-                >
-                  <span className="swatch" style={swatchOf(colors, name)} />
-                  {name}
-                </Link>
-              </li>
-            ))}
-          </ul>
-          {shown.length === 0 && <p className="faint">No service has this in its name.</p>}
-        </nav>
-        <ServiceDetail key={chosen} service={chosen} />
-      </div>
-    </div>
-  );
-}
-
-function ServiceDetail(props: { readonly service: string }) {
-  const { service } = props;
-  const operations = useOperations(service);
-  const [, navigate] = useLocation();
-  const search = (operation: string, tags: readonly (readonly [string, string])[] = []) =>
-    `/search?${printSearch({ ...EMPTY_QUERY, service, operation, tags })}`;
-  return (
-    <div className="service-detail">
-      <div className="service-head">
-        <h2>{service}</h2>
+      <div className="page-head">
+        <h1>
+          {service === "" ? (
+            <>
+              Services <span className="faint">{names.length}</span>
+            </>
+          ) : (
+            <>
+              <Link href={`/services?${printFrame(frame)}`}>Services</Link>{" "}
+              <span className="faint">/</span> {service}
+            </>
+          )}
+        </h1>
         <span className="spacer" />
-        <button type="button" className="button" onClick={() => navigate(search(""))}>
-          Traces
-        </button>
-        <button
-          type="button"
-          className="button"
-          onClick={() => navigate(search("", [["error", "true"]]))}
-        >
-          Failed traces
-        </button>
+        <FrameFields frame={frame} onChange={setFrame} />
       </div>
-      <Neighbours service={service} />
-      {operations.isError ? (
-        <Failure
-          title="The operations could not be listed"
-          error={operations.error}
-          onRetry={() => void operations.refetch()}
-        />
-      ) : operations.data === undefined ? (
-        <Loading what="operations" />
-      ) : operations.data.value.length === 0 ? (
-        <Message title="No operations">
-          <p>No span of this service is kept.</p>
-        </Message>
+      <PartialBanner completeness={services.data.completeness} onRetry={() => services.refetch()} />
+      {service === "" ? (
+        <ServiceTable names={names} colors={colors} window={window} frame={frame} />
       ) : (
-        <Operations operations={operations.data.value} linkOf={search} />
+        <ServiceDetail
+          key={service}
+          service={service}
+          window={window}
+          frame={frame}
+          onFrame={setFrame}
+        />
       )}
     </div>
   );
 }
 
-function Operations(props: {
-  readonly operations: readonly Operation[];
-  readonly linkOf: (operation: string) => string;
-}) {
-  return (
-    <div className="panel scrolled">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">
-              Operation <span className="faint">{props.operations.length}</span>
-            </th>
-            <th scope="col">Kind</th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.operations.map(({ name, kind }) => (
-            <tr key={`${name}\n${kind}`}>
-              <td>
-                <Link href={props.linkOf(name)}>{name}</Link>
-              </td>
-              <td>
-                <span className="badge">{kind || "unspecified"}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+/** The stretch of time and the kind of spans, in the URL under Jaeger's names. */
+function useFrame(service: string): [Frame, (frame: Frame) => void] {
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const frame = useMemo(() => frameOf(new URLSearchParams(search)), [search]);
+  const path = service === "" ? "/services" : `/services/${encodeURIComponent(service)}`;
+  return [frame, (next) => navigate(`${path}?${printFrame(next)}`, { replace: true })];
 }
 
-/** Who calls the service, and whom it calls, within the last day. */
-function Neighbours(props: { readonly service: string }) {
-  const { service } = props;
-  const edges = useDependencies(DAY_MILLIS).data?.value ?? [];
-  const others = edges.filter((edge) => edge.parent !== edge.child);
-  const callers = others.filter((edge) => edge.child === service);
-  const called = others.filter((edge) => edge.parent === service);
-  if (callers.length + called.length === 0) return null;
-  const list = (title: string, entries: readonly { name: string; calls: number }[]) => (
-    <div>
-      <h3>{title}</h3>
-      {entries.length === 0 && <p className="faint">none seen</p>}
-      <ul>
-        {entries.map(({ name, calls }) => (
-          <li key={name}>
-            <Link href={`/services/${encodeURIComponent(name)}`}>{name}</Link>
-            <span className="faint" title={plural(calls, "call")}>
-              {shortCount(calls)}
-            </span>
-          </li>
+function FrameFields(props: { readonly frame: Frame; readonly onChange: (frame: Frame) => void }) {
+  const { frame, onChange } = props;
+  const known = FRAMES.some(([millis]) => millis === frame.millis);
+  return (
+    <>
+      <select
+        className="input narrow"
+        aria-label="Kind of spans"
+        value={frame.kind}
+        onChange={(event) => onChange({ ...frame, kind: event.target.value })}
+      >
+        {KINDS.map((kind) => (
+          <option key={kind} value={kind}>
+            {`${kind} spans`}
+          </option>
         ))}
-      </ul>
-    </div>
+      </select>
+      <select
+        className="input narrow"
+        aria-label="Time"
+        value={frame.millis}
+        onChange={(event) => onChange({ ...frame, millis: Number(event.target.value) })}
+      >
+        {!known && (
+          <option value={frame.millis}>{duration((frame.millis * 1_000) as never)}</option>
+        )}
+        {FRAMES.map(([millis, name]) => (
+          <option key={millis} value={millis}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </>
   );
+}
+
+type Column = "rate" | "errorShare" | "p50" | "p95" | "p99" | "impact";
+
+const COLUMNS: readonly (readonly [Column, string])[] = [
+  ["rate", "Rate"],
+  ["errorShare", "Errors"],
+  ["p50", "p50"],
+  ["p95", "p95"],
+  ["p99", "p99"],
+  ["impact", "Impact"],
+];
+
+function ServiceTable(props: {
+  readonly names: readonly string[];
+  readonly colors: ServiceColors;
+  readonly window: TimeSpan;
+  readonly frame: Frame;
+}) {
+  const { names, window, frame } = props;
+  const [filter, setFilter] = useState("");
+  const [order, setOrder] = useState<Column>("impact");
+  const where = { field: "kind", op: "=", value: frame.kind };
+  const asked = { window, where, isEnabled: true };
+  const whole = Math.max(1, window.end - window.start + 1);
+  const totals = useRed(asked, { step: whole, groupBy: "service", quantiles: QUANTILES });
+  const series = useRed(asked, {
+    step: stepFor(window, SPARK_STEPS),
+    groupBy: "service",
+    quantiles: [],
+  });
+  const rows = useMemo(() => {
+    const found = totals.data === undefined ? [] : rowsOf(totals.data.value, window);
+    return new Map(found.map((row) => [row.service, row]));
+  }, [totals.data, window]);
+  const shown = names
+    .filter((name) => name.toLowerCase().includes(filter.toLowerCase()))
+    .sort(
+      (left, right) =>
+        (rows.get(right)?.[order] ?? -1) - (rows.get(left)?.[order] ?? -1) ||
+        left.localeCompare(right),
+    );
+  const hasFigures = totals.error === undefined || totals.data !== undefined;
   return (
-    <div className="panel neighbours">
-      {list(
-        "Called by",
-        callers.map((edge) => ({ name: edge.parent, calls: edge.calls })),
+    <>
+      {totals.data && (
+        <PartialBanner completeness={totals.data.completeness} onRetry={() => totals.refetch()} />
       )}
-      {list(
-        "Calls",
-        called.map((edge) => ({ name: edge.child, calls: edge.calls })),
+      {!hasFigures && totals.error !== undefined && (
+        <Failure
+          title="Rates and durations could not be read"
+          error={totals.error}
+          onRetry={() => totals.refetch()}
+        />
       )}
-    </div>
+      {totals.data !== undefined && rows.size === 0 && (
+        <p className="faint">
+          No service has sent {frame.kind} spans within this time. Choose another kind or a longer
+          time.
+        </p>
+      )}
+      <input
+        className="input service-filter"
+        aria-label="Filter services"
+        placeholder="Filter"
+        value={filter}
+        onChange={(event) => setFilter(event.target.value)}
+      />
+      <div className="panel scrolled" data-stale={totals.isPrevious}>
+        <table className="table red-table">
+          <thead>
+            <tr>
+              <th scope="col">Service</th>
+              {hasFigures &&
+                COLUMNS.map(([column, name]) => (
+                  <th
+                    key={column}
+                    scope="col"
+                    className="num"
+                    aria-sort={order === column ? "descending" : undefined}
+                  >
+                    <button type="button" onClick={() => setOrder(column)}>
+                      {name}
+                      {order === column ? " ↓" : ""}
+                    </button>
+                  </th>
+                ))}
+              {hasFigures && <th scope="col">Rate over time</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((name) => (
+              <tr key={name}>
+                <td>
+                  <Link
+                    href={`/services/${encodeURIComponent(name)}?${printFrame(frame)}`}
+                    className="service-link"
+                  >
+                    <span className="swatch" style={swatchOf(props.colors, name)} />
+                    {name}
+                  </Link>
+                </td>
+                {hasFigures && <Figures row={rows.get(name)} />}
+                {hasFigures && (
+                  <td>
+                    <Spark series={series.data?.value} service={name} window={window} />
+                  </td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {shown.length === 0 && <p className="faint none">No service has this in its name.</p>}
+      </div>
+    </>
   );
+}
+
+/** The cells of a row of figures. */
+export function Figures(props: { readonly row: RedRow | undefined }) {
+  const { row } = props;
+  if (row === undefined) {
+    return COLUMNS.map(([column]) => (
+      <td key={column} className="num faint">
+        –
+      </td>
+    ));
+  }
+  return (
+    <>
+      <td className="num" title={plural(row.spans, "span")}>
+        {rateText(row.rate)}
+      </td>
+      <td className="num" title={plural(row.errors, "failed span")}>
+        {row.errors === 0 ? (
+          <span className="faint">0%</span>
+        ) : (
+          <span className="badge error">{percent(row.errorShare)}</span>
+        )}
+      </td>
+      {([row.p50, row.p95, row.p99] as const).map((each, index) => (
+        <td key={QUANTILES[index]} className="num" title={exactDuration(each)}>
+          {duration(each)}
+        </td>
+      ))}
+      <td className="meter-cell">
+        <span className="meter" title={`${percent(row.impact)} of the time of all`}>
+          <span style={{ width: `${100 * row.impact}%` }} />
+        </span>
+      </td>
+    </>
+  );
+}
+
+function Spark(props: {
+  readonly series: RedSeries | undefined;
+  readonly service: string;
+  readonly window: TimeSpan;
+}) {
+  const { series, service, window } = props;
+  const lines = useMemo(
+    () => series && linesOf(series, service, window),
+    [series, service, window],
+  );
+  return lines === undefined ? null : <Sparkline values={lines.rate} look="look-rate" />;
 }

@@ -9,9 +9,11 @@ import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
 import type { SpanDetails, SpanEvent } from "../../model/details";
+import { searchHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { changeSettings, useSettings } from "../../state/settings";
+import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 
 export function DetailPanel(props: { readonly view: TraceView; readonly row: number }) {
@@ -69,7 +71,8 @@ function Details(props: {
   const { view, row, span } = props;
   const { zone } = useSettings();
   const { trace } = view;
-  const critical = criticalTime(view.criticalPath, row);
+  const { criticalPath } = useStore(view.store);
+  const critical = criticalPath === null ? 0 : criticalTime(criticalPath, row);
   const self = micros(trace.self[row] ?? 0);
   const offset = between(trace.origin, span.start);
   return (
@@ -103,7 +106,7 @@ function Details(props: {
         <Figure name="Self" value={duration(self)} title={exactDuration(self)} />
         <Figure
           name="Critical path"
-          value={critical > 0 ? duration(critical) : "–"}
+          value={critical > 0 ? duration(micros(critical)) : "–"}
           title={trace.duration > 0 ? `${percent(critical / trace.duration)} of the trace` : ""}
         />
         <Figure
@@ -122,13 +125,27 @@ function Details(props: {
           </ul>
         </div>
       )}
+      {!span.isWhole && (
+        <p className="faint">
+          Attributes and events of a trace this large are not shown here; the files at the top have
+          them.
+        </p>
+      )}
       <Section title="Attributes" count={span.attributes.length} isOpen>
-        <AttributeTable attributes={span.attributes} onFind={(text) => void view.find(text)} />
+        <AttributeTable
+          attributes={span.attributes}
+          onFind={(text) => void view.find(text)}
+          hrefOf={(key, value) => searchHref(span.service, key, value)}
+        />
       </Section>
       <Events view={view} span={span} />
       <Links view={view} row={row} span={span} />
       <Section title="Resource" count={span.resource.length} isOpen>
-        <AttributeTable attributes={span.resource} onFind={(text) => void view.find(text)} />
+        <AttributeTable
+          attributes={span.resource}
+          onFind={(text) => void view.find(text)}
+          hrefOf={(key, value) => searchHref(span.service, key, value)}
+        />
       </Section>
       {span.scope.length > 0 && (
         <Section title="Scope" count={span.scope.length}>

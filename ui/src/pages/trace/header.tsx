@@ -1,16 +1,16 @@
 // The head of a trace: what it is, when it was, how long it took, what is wrong with it.
 
-import { useMemo } from "react";
 import { Link } from "wouter";
 import { traceJsonUrl } from "../../api/jaeger";
 import { traceOtlpUrl } from "../../api/skua";
 import { count, duration, exactDuration, plural, shortId, timestamp } from "../../base/format";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
-import { countFlag, Flag, hasFlag, maxDepth, operationOf, serviceOf } from "../../model/trace";
+import { operationOf, serviceOf } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
 import { useSettings } from "../../state/settings";
 import type { TraceView } from "../../state/trace-view";
+import { useNewer } from "../../state/use-newer";
 
 export function TraceHeader(props: {
   readonly view: TraceView;
@@ -21,16 +21,9 @@ export function TraceHeader(props: {
   const { view } = props;
   const { trace } = view;
   const { zone } = useSettings();
-  const facts = useMemo(
-    () => ({
-      errors: countFlag(trace, Flag.error),
-      orphans: countFlag(trace, Flag.orphan),
-      warnings: countFlag(trace, Flag.warnings),
-      depth: maxDepth(trace) + 1,
-    }),
-    [trace],
-  );
-  const cause = useMemo(() => causeOf(view), [view]);
+  const { facts } = view.source;
+  const newer = useNewer(view.source);
+  const { cause } = facts;
   return (
     <header className="trace-head">
       <div className="trace-title">
@@ -65,6 +58,12 @@ export function TraceHeader(props: {
             {plural(facts.errors, "error")}
             <span className="cause">{`${serviceOf(trace, cause)} ${operationOf(trace, cause)}`}</span>
             <span className="go">show</span>
+          </button>
+        )}
+        {newer > 0 && (
+          <button type="button" className="button small" onClick={props.onReload}>
+            <Icon name="reset" />
+            {plural(newer, "new span")}: show
           </button>
         )}
         {facts.orphans > 0 && (
@@ -139,14 +138,4 @@ function Fact(props: {
       <dd>{props.value}</dd>
     </div>
   );
-}
-
-/** The deepest failed span is the likeliest cause; -1 if none failed. */
-function causeOf({ trace }: TraceView): number {
-  let cause = -1;
-  for (let row = 0; row < trace.count; row += 1) {
-    if (!hasFlag(trace, row, Flag.error)) continue;
-    if (cause < 0 || (trace.depth[row] ?? 0) > (trace.depth[cause] ?? 0)) cause = row;
-  }
-  return cause;
 }

@@ -15,7 +15,7 @@ const KEYS: readonly (readonly [keys: readonly string[], does: string])[] = [
   [["[", "]"], "expand all, collapse all"],
   [["o", "p"], "expand, collapse one level"],
   [["c"], "critical path"],
-  [["1", "2", "3", "4"], "timeline, flame graph, statistics, events"],
+  [["1", "…", "6"], "timeline, flame graph, table, statistics, events, graph"],
   [["y"], "copy a link to what is shown"],
   [["Esc"], "close the panel, clear the find"],
 ];

@@ -22,17 +22,21 @@ const loading = <Loading what="the view" />;
 const Flame = later(async () => (await import("../../components/flame")).Flame, loading);
 const Statistics = later(async () => (await import("./statistics")).Statistics, loading);
 const EventList = later(async () => (await import("./events")).EventList, loading);
+const SpanTable = later(async () => (await import("./table")).SpanTable, loading);
+const TraceGraph = later(async () => (await import("./graph")).TraceGraph, loading);
 const HelpDialog = later(async () => (await import("./help")).HelpDialog);
 
 const URL_MILLIS = 250;
 
 export function TracePage(props: { readonly traceId: string }) {
   const [attempt, setAttempt] = useState(0);
-  const origin = useMemo(
-    () => ({ kind: "stored", traceId: props.traceId }) as const,
-    [props.traceId],
-  );
+  // The address is replaced by the one with the id in full, and that is the same trace.
+  const [known, setKnown] = useState({ asked: props.traceId, full: props.traceId });
+  const asked = props.traceId === known.full ? known.asked : props.traceId;
+  const origin = useMemo(() => ({ kind: "stored", traceId: asked }) as const, [asked]);
   const state = useTrace(origin, attempt);
+  const full = state.is === "open" ? state.source.columns.traceId : asked;
+  if (asked !== known.asked || full !== known.full) setKnown({ asked, full });
   const again = () => setAttempt(attempt + 1);
   if (state.is === "loading") return <Loading what="the trace" />;
   if (state.is === "failed") {
@@ -85,6 +89,8 @@ export function OpenTrace(props: {
               <Flame view={view} />
             </>
           )}
+          {shown === "table" && <SpanTable view={view} />}
+          {shown === "graph" && <TraceGraph view={view} />}
           {shown === "statistics" && <Statistics view={view} />}
           {shown === "events" && <EventList view={view} />}
         </div>

@@ -3,7 +3,9 @@
 import { useMemo, useState } from "react";
 import { count, duration, percent } from "../../base/format";
 import { Service } from "../../components/service";
+import { NO_PATH } from "../../model/critical-path";
 import { type Group, type GroupBy, groupSpans } from "../../model/statistics";
+import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 
 type Column = Exclude<keyof Group, "service" | "operation">;
@@ -23,7 +25,11 @@ export function Statistics(props: { readonly view: TraceView }) {
   const { view } = props;
   const [by, setBy] = useState<GroupBy>("operation");
   const [order, setOrder] = useState<Column>("critical");
-  const groups = useMemo(() => groupSpans(view.trace, view.criticalPath, by), [view, by]);
+  const { criticalPath } = useStore(view.store);
+  const groups = useMemo(
+    () => groupSpans(view.trace, criticalPath ?? NO_PATH, by),
+    [view, criticalPath, by],
+  );
   const sorted = useMemo(
     () => [...groups].sort((left, right) => right[order] - left[order] || right.self - left.self),
     [groups, order],

@@ -8,15 +8,22 @@ import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 import { isWhole } from "../../timeline/viewport";
 
-export const VIEWS = ["timeline", "flame", "statistics", "events"] as const;
+export const VIEWS = ["timeline", "flame", "table", "statistics", "events", "graph"] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 const NAMES: Record<ViewName, string> = {
   timeline: "Timeline",
   flame: "Flame",
+  table: "Table",
   statistics: "Statistics",
   events: "Events",
+  graph: "Graph",
 };
+
+/** Does the view keep to the stretch of time that is zoomed to? */
+function isTimed(view: ViewName): boolean {
+  return view === "timeline" || view === "flame" || view === "events";
+}
 
 export const FIND_ID = "find-in-trace";
 const TYPING_MILLIS = 120;
@@ -47,7 +54,7 @@ export function Toolbar(props: {
       </fieldset>
       <Find view={view} />
       <span className="spacer" />
-      {props.shown !== "statistics" && !isWhole(window, view.trace.duration) && (
+      {isTimed(props.shown) && !isWhole(window, view.trace.duration) && (
         <button type="button" className="button quiet small" onClick={() => view.resetWindow()}>
           <Icon name="reset" />
           Whole trace

@@ -1,0 +1,2 @@
+const __vite__mapDeps=(i,m=__vite__mapDeps,d=(m.f||(m.f=["./app.js","./rolldown-runtime.js","./shared.js","./begin.js","./combobox.js"])))=>i.map(i=>d[i]);
+import{a as e,c as t,i as n,n as r,o as i,r as a}from"./begin.js";r(a());var o=new URL(document.baseURI).pathname.replace(/\/$/,``),s=location.pathname.slice(o.length),c=n(s);c===`trace`&&t(decodeURIComponent(s.slice(7)));var l=i(()=>import(`./app.js`),__vite__mapDeps([0,1,2,3,4]),import.meta.url);c!==void 0&&e[c]().catch(()=>void 0);var u=document.getElementById(`app`);u!==null&&l.then(({start:e})=>e(u,o,s));

@@ -1,0 +1,207 @@
+// What the worker does: reads a trace, keeps what the page asks for on demand, and answers.
+//
+// A stored trace comes as columns; its attributes come as Jaeger's JSON when first asked for. A
+// server without the columns, and a file, give the JSON at once.
+
+import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { type Built, buildColumns, eventsOf } from "../model/build";
+import { type Decoded, decodeColumns } from "../model/columns";
+import { COMPLETE, type Completeness } from "../model/completeness";
+import { type CriticalPath, criticalPath } from "../model/critical-path";
+import { bareDetails, detailsOf, type SpanDetails } from "../model/details";
+import { factsOf, type TraceFacts } from "../model/facts";
+import { findRows, needsPairs, type PairIndex, parseFind } from "../model/find";
+import type { JaegerTrace } from "../model/jaeger-json";
+import { type SortBy, sortedRows } from "../model/order";
+import { indexPairs } from "../model/pair-index";
+import { rowsOfSpans } from "../model/rows-of-spans";
+import { copyOf, type EventColumns, Flag, type TraceColumns } from "../model/trace";
+import { ApiError, getJson, postJson } from "./http";
+import { readTraces } from "./jaeger";
+
+/** A stored trace: its columns if the server has them, and where its JSON is. */
+export interface Stored {
+  readonly columns: ArrayBuffer | undefined;
+  /** How long the columns took. */
+  readonly elapsed: Micros | undefined;
+  readonly json: string;
+}
+
+export interface Opened {
+  readonly columns: TraceColumns;
+  readonly facts: TraceFacts;
+  readonly completeness: Completeness;
+  readonly elapsed: Micros;
+  /** Of how many traces this is one; more than one only in files. */
+  readonly traces: number;
+  /** Can attributes and events be had? */
+  readonly hasDetails: boolean;
+  /** Which state of a stored trace this is; empty if the server does not say. */
+  readonly revision: string;
+}
+
+/** The JSON of a larger trace is more than a browser can hold as one text. */
+const DETAILS_SPANS_MAX = 250_000;
+
+interface Details {
+  readonly trace: JaegerTrace;
+  readonly spanOfRow: Int32Array;
+}
+
+export class TraceReader {
+  #columns: TraceColumns | undefined;
+  #detailsUrl: string | undefined;
+  #details: Promise<Details> | undefined;
+  #pairs: PairIndex | undefined;
+
+  async open(stored: Stored): Promise<Opened> {
+    if (stored.columns === undefined) return this.#openJson(stored.json);
+    const began = performance.now();
+    const { columns, completeness, revision } = decode(stored.columns, stored.json);
+    const hasDetails = columns.count <= DETAILS_SPANS_MAX;
+    this.#detailsUrl = hasDetails ? stored.json : undefined;
+    this.#columns = columns;
+    const elapsed = micros((stored.elapsed ?? 0) + since(began));
+    const copy = copyOf(columns);
+    const facts = factsOf(columns);
+    return { columns: copy, facts, completeness, elapsed, traces: 1, hasDetails, revision };
+  }
+
+  async #openJson(url: string): Promise<Opened> {
+    const { value, completeness, elapsed } = await getJson(url, readTraces, undefined);
+    return this.#show(value, 0, completeness, elapsed, new URL(url).pathname);
+  }
+
+  /** Jaeger's JSON is read here; OTLP, one document or one a line, the server makes Jaeger's. */
+  async openFile(file: File, index: number, transformUrl: string): Promise<Opened> {
+    const began = performance.now();
+    const traces = await tracesIn(file, transformUrl);
+    return this.#show(traces, index, COMPLETE, since(began), file.name);
+  }
+
+  #show(
+    traces: readonly JaegerTrace[],
+    index: number,
+    completeness: Completeness,
+    elapsed: Micros,
+    where: string,
+  ): Opened {
+    const trace = traces[index];
+    if (trace === undefined || trace.spans.length === 0) {
+      throw new ApiError("not-found", 404, where, "trace not found");
+    }
+    const built: Built = buildColumns(trace);
+    this.#columns = built.columns;
+    this.#details = Promise.resolve({ trace, spanOfRow: built.spanOfRow });
+    return {
+      columns: copyOf(built.columns),
+      facts: factsOf(built.columns),
+      completeness,
+      elapsed,
+      traces: traces.length,
+      hasDetails: true,
+      revision: "",
+    };
+  }
+
+  criticalPath(): CriticalPath {
+    return criticalPath(this.#shown());
+  }
+
+  /** When events were; undefined if that cannot be had. */
+  async events(): Promise<EventColumns | undefined> {
+    const columns = this.#shown();
+    const details = await this.#loaded();
+    return details && eventsOf(details.trace.spans, details.spanOfRow, columns.origin);
+  }
+
+  async details(rows: readonly number[]): Promise<readonly SpanDetails[]> {
+    const columns = this.#shown();
+    const details = await this.#loaded();
+    return rows.map((row) => {
+      const span = details?.trace.spans[details.spanOfRow[row] ?? -1];
+      if (details === undefined || span === undefined) return bareDetails(columns, row);
+      return detailsOf(span, details.trace.processes[span.processID]);
+    });
+  }
+
+  async find(text: string): Promise<Uint8Array> {
+    const columns = this.#shown();
+    const query = parseFind(text);
+    if (this.#pairs === undefined && needsPairs(query)) {
+      const details = await this.#loaded();
+      if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
+    }
+    return findRows(query, columns, this.#pairs);
+  }
+
+  order(by: SortBy, isDescending: boolean): Int32Array<ArrayBuffer> {
+    return sortedRows(this.#shown(), by, isDescending);
+  }
+
+  /** Rows that link to the span of `row` from within the trace. */
+  async linkedFrom(row: number): Promise<readonly number[]> {
+    const columns = this.#shown();
+    const details = await this.#loaded();
+    if (details === undefined) return [];
+    const [target] = await this.details([row]);
+    const rows: number[] = [];
+    for (let from = 0; from < columns.count; from += 1) {
+      if (((columns.flags[from] ?? 0) & Flag.links) === 0) continue;
+      const span = details.trace.spans[details.spanOfRow[from] ?? -1];
+      if (span === undefined) continue;
+      const { links } = detailsOf(span, undefined);
+      if (links.some((link) => link.spanId === target?.spanId)) rows.push(from);
+    }
+    return rows;
+  }
+
+  #shown(): TraceColumns {
+    if (this.#columns === undefined) throw new Error("no trace is open");
+    return this.#columns;
+  }
+
+  /** Fetched once, when first asked for; a failure is tried again the next time. */
+  #loaded(): Promise<Details | undefined> {
+    if (this.#details !== undefined) return this.#details;
+    const url = this.#detailsUrl;
+    if (url === undefined) return Promise.resolve(undefined);
+    const columns = this.#shown();
+    const loading = getJson(url, readTraces, undefined).then(({ value }) => {
+      const trace = value[0] ?? { traceID: columns.traceId, spans: [], processes: {} };
+      return { trace, spanOfRow: rowsOfSpans(columns, trace) };
+    });
+    this.#details = loading;
+    loading.catch(() => {
+      this.#details = undefined;
+    });
+    return loading;
+  }
+}
+
+function decode(body: ArrayBuffer, where: string): Decoded {
+  let decoded: Decoded;
+  try {
+    decoded = decodeColumns(body);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ApiError("malformed", 200, where, `Unexpected answer: ${reason}.`);
+  }
+  if (decoded.columns.count === 0) throw new ApiError("not-found", 404, where, "trace not found");
+  return decoded;
+}
+
+async function tracesIn(file: File, transformUrl: string): Promise<readonly JaegerTrace[]> {
+  let json: unknown;
+  try {
+    json = JSON.parse(await file.text());
+  } catch {
+    json = undefined;
+  }
+  if (typeof json === "object" && json !== null && "data" in json) return readTraces(json);
+  return (await postJson(transformUrl, file, readTraces)).value;
+}
+
+function since(began: number): Micros {
+  return micros((performance.now() - began) * MICROS_PER_MILLI);
+}

@@ -1,0 +1,194 @@
+// A picture of a graph: boxes in layers, lines between them that keep out of each other's way. What
+// is near the box under the pointer stands out.
+
+import { useMemo, useState } from "react";
+import { plural, shortCount } from "../base/format";
+import type { GraphLayout, PlacedEdge, PlacedNode, Point } from "../model/graph";
+
+/** Sizes of the boxes, and how far apart they are laid out. */
+export const GRAPH_SPACING = { layer: 260, node: 62, waypoint: 26 };
+const NODE = { width: 182, height: 42 };
+const NAME_MAX = 25;
+/** A larger picture is scrolled: smaller it could not be read. */
+const SCALE_MIN = 0.85;
+
+/** What a box says. */
+export interface NodeText {
+  readonly first: string;
+  readonly second: string;
+  readonly title: string;
+  /** 0 to 1; drawn as a bar at the foot of the box. */
+  readonly errorShare: number;
+  /** The colour at its edge, if it has one of its own. */
+  readonly color?: string;
+}
+
+export function GraphPicture(props: {
+  readonly layout: GraphLayout;
+  readonly label: string;
+  readonly textOf: (node: PlacedNode) => NodeText;
+  readonly titleOf: (edge: PlacedEdge) => string;
+  readonly onChoose: (node: PlacedNode) => void;
+}) {
+  const { layout } = props;
+  const [focus, setFocus] = useState<string | undefined>();
+  const most = Math.max(1, ...layout.edges.map((edge) => edge.calls));
+  const byName = useMemo(() => new Map(layout.nodes.map((node) => [node.name, node])), [layout]);
+  const near = useMemo(() => {
+    if (focus === undefined) return undefined;
+    const touching = layout.edges.filter((edge) => edge.parent === focus || edge.child === focus);
+    return new Set([focus, ...touching.flatMap((edge) => [edge.parent, edge.child])]);
+  }, [layout, focus]);
+  const touches = (edge: PlacedEdge) => edge.parent === focus || edge.child === focus;
+  return (
+    <div className="panel map">
+      <svg
+        viewBox={`0 0 ${layout.width} ${layout.height}`}
+        style={{ maxWidth: layout.width * 1.25, minWidth: layout.width * SCALE_MIN }}
+        role="group"
+        aria-label={props.label}
+      >
+        {layout.edges.map((edge) => (
+          <Edge
+            key={`${edge.parent}\n${edge.child}`}
+            edge={edge}
+            from={byName.get(edge.parent)}
+            to={byName.get(edge.child)}
+            width={1 + (3.5 * Math.log1p(edge.calls)) / Math.log1p(most)}
+            isOnlyOne={layout.edges.filter((each) => each.parent === edge.parent).length === 1}
+            title={props.titleOf(edge)}
+            look={focus === undefined ? "" : touches(edge) ? "near" : "far"}
+          />
+        ))}
+        {layout.nodes.map((node) => (
+          <Node
+            key={node.name}
+            node={node}
+            text={props.textOf(node)}
+            onChoose={() => props.onChoose(node)}
+            isFar={near !== undefined && !near.has(node.name)}
+            onFocus={setFocus}
+          />
+        ))}
+      </svg>
+    </div>
+  );
+}
+
+function Edge(props: {
+  readonly edge: PlacedEdge;
+  readonly from: PlacedNode | undefined;
+  readonly to: PlacedNode | undefined;
+  readonly width: number;
+  readonly look: string;
+  readonly title: string;
+  readonly isOnlyOne: boolean;
+}) {
+  const { edge, from, to } = props;
+  if (!from || !to) return null;
+  const direction = edge.isBack ? -1 : 1;
+  const points = [
+    { x: from.x + direction * (NODE.width / 2), y: from.y },
+    // A line passes a layer level, for as far as services are wide there.
+    ...edge.waypoints.flatMap(({ x, y }) => [
+      { x: x - NODE.width / 2, y },
+      { x: x + NODE.width / 2, y },
+    ]),
+    { x: to.x - direction * (NODE.width / 2 + 7), y: to.y },
+  ];
+  const last = points[points.length - 1] ?? to;
+  const label = labelAt(points, props.isOnlyOne);
+  return (
+    <g className={`edge ${props.look}`}>
+      <title>{props.title}</title>
+      <path d={lineThrough(points, direction)} strokeWidth={props.width} />
+      <polygon
+        points={`${last.x + 7 * direction},${last.y} ${last.x},${last.y - 4} ${last.x},${last.y + 4}`}
+      />
+      <text x={label.x} y={label.y - 4} textAnchor="middle">
+        {shortCount(edge.calls)}
+      </text>
+    </g>
+  );
+}
+
+/** A smooth line that is level at every point. */
+function lineThrough(points: readonly Point[], direction: number): string {
+  return points
+    .map(({ x, y }, index) => {
+      const before = points[index - 1];
+      if (before === undefined) return `M${x} ${y}`;
+      const bend = Math.max(30, Math.abs(x - before.x) * 0.45) * direction;
+      return `C${before.x + bend} ${before.y} ${x - bend} ${y} ${x} ${y}`;
+    })
+    .join(" ");
+}
+
+/**
+ * Where the line is alone: half way through the layers it passes; else near its start if it is
+ * the only one there, and near its end if not.
+ */
+function labelAt(points: readonly Point[], isOnlyOne: boolean): Point {
+  const middle = Math.floor((points.length - 1) / 2);
+  const [from, to] = points.slice(middle, middle + 2);
+  if (!from || !to) return { x: 0, y: 0 };
+  const share = points.length > 2 ? 0.5 : isOnlyOne ? 0.24 : 0.76;
+  // The height of a curve that is level at both ends.
+  const eased = share < 0.5 ? 0.13 : share > 0.5 ? 0.87 : 0.5;
+  return { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * eased };
+}
+
+function Node(props: {
+  readonly node: PlacedNode;
+  readonly text: NodeText;
+  readonly isFar: boolean;
+  readonly onChoose: () => void;
+  readonly onFocus: (name: string | undefined) => void;
+}) {
+  const { node, text } = props;
+  const { width, height } = NODE;
+  const name = text.first.length > NAME_MAX ? `${text.first.slice(0, NAME_MAX - 1)}…` : text.first;
+  const [left, top] = [node.x - width / 2, node.y - height / 2];
+  const failed = Math.max(text.errorShare > 0 ? 4 : 0, (width - 4) * text.errorShare);
+  return (
+    <g
+      className={props.isFar ? "node far" : "node"}
+      role="button"
+      tabIndex={0}
+      onClick={props.onChoose}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" || event.key === " ") props.onChoose();
+      }}
+      onMouseEnter={() => props.onFocus(node.name)}
+      onMouseLeave={() => props.onFocus(undefined)}
+      onFocus={() => props.onFocus(node.name)}
+      onBlur={() => props.onFocus(undefined)}
+    >
+      <title>{text.title}</title>
+      <rect className="box" x={left} y={top} width={width} height={height} rx="6" />
+      {text.color !== undefined && (
+        <rect
+          x={left + 1}
+          y={top + 8}
+          width="3"
+          height={height - 16}
+          style={{ fill: text.color }}
+        />
+      )}
+      {failed > 0 && (
+        <rect className="node-failed" x={left + 2} y={top + height - 4} width={failed} height="3" />
+      )}
+      <text className="node-name" x={left + 12} y={node.y - 3}>
+        {name}
+      </text>
+      <text className="node-calls" x={left + 12} y={node.y + 12}>
+        {text.second}
+      </text>
+    </g>
+  );
+}
+
+/** In words: how often, out of what. */
+export function callsText(edge: PlacedEdge): string {
+  return `${edge.parent} → ${edge.child}: ${plural(edge.calls, "call")}`;
+}

@@ -1,0 +1,251 @@
+// What the spans of a search have in common: counts of services, operations and attributes, each a
+// condition to switch on or to rule out.
+
+import { useMemo, useState } from "react";
+import type { ServiceColors } from "../../base/color";
+import { count, shortCount } from "../../base/format";
+import { Icon } from "../../components/icon";
+import { swatchOf } from "../../components/service";
+import type { RedSeries, ValueCount } from "../../model/figures";
+import { isExactOnSpans, spanPredicate } from "../../model/predicate";
+import { chosenValues, excludedValues, toggleExcluded, toggleValue } from "../../model/refine";
+import type { SearchQuery, TimeSpan } from "../../model/search-query";
+import { useKeys, useRed, useTopValues } from "../../state/figures";
+
+/** Values that a facet shows before it is asked for all. */
+const VALUES_SHORT = 6;
+const VALUES_MAX = 50;
+/** Facets beside those of every trace. */
+const KEYS_SHOWN_MAX = 5;
+/** Attributes that say most about what a span did, best first. */
+const KEYS_LIKED = [
+  "http.status_code",
+  "http.response.status_code",
+  "http.method",
+  "http.request.method",
+  "http.route",
+  "rpc.grpc.status_code",
+  "rpc.method",
+  "exception.type",
+  "error.type",
+  "db.system",
+  "messaging.system",
+  "deployment.environment",
+  "service.version",
+  "k8s.namespace.name",
+  "host.name",
+  "net.peer.name",
+];
+
+interface FacetProps {
+  readonly query: SearchQuery;
+  readonly window: TimeSpan;
+  readonly isEnabled: boolean;
+  readonly onChange: (query: SearchQuery) => void;
+}
+
+export function Facets(
+  props: FacetProps & {
+    readonly colors: ServiceColors;
+    /** Keys that were asked for, from the URL. */
+    readonly added: readonly string[];
+    readonly onAdded: (keys: readonly string[]) => void;
+  },
+) {
+  const { query, window, isEnabled, added } = props;
+  const where = useMemo(() => spanPredicate(query), [query]);
+  const step = Math.max(1, window.end - window.start + 1);
+  const asked = { window, where, isEnabled };
+  const red = useRed(asked, { step, groupBy: "operation", quantiles: [] });
+  const keys = useKeys("", isEnabled).data?.value.items ?? [];
+  const known = new Set(keys.map((each) => each.key));
+  const liked = KEYS_LIKED.filter((key) => known.has(key) && !added.includes(key));
+  const shown = [...added, ...liked.slice(0, KEYS_SHOWN_MAX)];
+  const groups = red.data?.value;
+  const isPartial = red.data?.completeness.isComplete === false;
+  if (red.error !== undefined && groups === undefined) return null;
+  return (
+    <aside className="facets panel" aria-label="Narrow down">
+      <p className="facets-head faint">
+        {groups === undefined ? "…" : `${isPartial ? "at least " : ""}${count(groups.spans)} spans`}
+        {isExactOnSpans(query) ? "" : ", before conditions on whole traces"}
+      </p>
+      {groups !== undefined && <OwnFacets {...props} groups={groups} />}
+      {shown.map((key) => (
+        <KeyFacet
+          key={key}
+          {...props}
+          name={key}
+          onRemove={
+            added.includes(key)
+              ? () => props.onAdded(added.filter((each) => each !== key))
+              : undefined
+          }
+        />
+      ))}
+      <AddFacet
+        keys={[...known].filter((key) => !shown.includes(key)).sort()}
+        onAdd={(key) => props.onAdded([...added, key])}
+      />
+    </aside>
+  );
+}
+
+/** What every span has: service, operation, kind and status. */
+function OwnFacets(
+  props: FacetProps & { readonly colors: ServiceColors; readonly groups: RedSeries },
+) {
+  const { groups } = props.groups;
+  const sums = useMemo(() => {
+    const by = (name: "service" | "operation" | "kind"): ValueCount[] => {
+      const found = new Map<string, { value: string; spans: number; errors: number }>();
+      for (const group of groups) {
+        const value = group[name];
+        const sum = found.get(value) ?? { value, spans: 0, errors: 0 };
+        for (const bin of group.bins) {
+          sum.spans += bin.spans;
+          sum.errors += bin.errors;
+        }
+        found.set(value, sum);
+      }
+      return [...found.values()].sort((left, right) => right.spans - left.spans);
+    };
+    return { service: by("service"), operation: by("operation"), kind: by("kind") };
+  }, [groups]);
+  const { spans, errors } = props.groups;
+  const status = [
+    { value: "error", spans: errors, errors },
+    { value: "not error", spans: spans - errors, errors: 0 },
+  ].filter((each) => each.spans > 0 && each.value === "error");
+  return (
+    <>
+      <ValueList {...props} name="status" title="Status" values={status} />
+      <ValueList {...props} name="service" title="Service" values={sums.service} />
+      <ValueList {...props} name="operation" title="Operation" values={sums.operation} />
+      <ValueList
+        {...props}
+        name="kind"
+        title="Kind"
+        values={sums.kind.filter((each) => each.value !== "" && each.value !== "unspecified")}
+      />
+    </>
+  );
+}
+
+function KeyFacet(
+  props: FacetProps & { readonly name: string; readonly onRemove: (() => void) | undefined },
+) {
+  const { query, window, isEnabled, name } = props;
+  const where = useMemo(() => spanPredicate(query), [query]);
+  const top = useTopValues({ window, where, isEnabled }, name, VALUES_MAX);
+  const values = top.data?.value.values ?? [];
+  if (values.length === 0 && props.onRemove === undefined) return null;
+  return <ValueList {...props} title={name} values={values} isMono />;
+}
+
+function ValueList(
+  props: FacetProps & {
+    readonly name: string;
+    readonly title: string;
+    readonly values: readonly ValueCount[];
+    readonly colors?: ServiceColors;
+    readonly isMono?: boolean;
+    readonly onRemove?: (() => void) | undefined;
+  },
+) {
+  const { name, query, values } = props;
+  const [isLong, setLong] = useState(false);
+  const chosen = chosenValues(query, name);
+  const excluded = excludedValues(query, name);
+  const absent = [...chosen, ...excluded].filter(
+    (value) => !values.some((each) => each.value === value),
+  );
+  const all = [...absent.map((value) => ({ value, spans: 0, errors: 0 })), ...values];
+  if (all.length === 0 && props.onRemove === undefined) return null;
+  const shown = isLong ? all : all.slice(0, VALUES_SHORT);
+  const most = Math.max(1, ...values.map((each) => each.spans));
+  return (
+    <section className="facet">
+      <h2 className={props.isMono ? "mono" : undefined} title={name}>
+        {props.title}
+        {props.onRemove && (
+          <button
+            type="button"
+            className="button quiet square small"
+            aria-label={`Remove the facet ${name}`}
+            onClick={props.onRemove}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+      </h2>
+      {all.length === 0 && <p className="faint">no span has it</p>}
+      <ul>
+        {shown.map((each) => (
+          <li key={each.value} data-excluded={excluded.includes(each.value)}>
+            <button
+              type="button"
+              className="facet-value"
+              aria-pressed={chosen.includes(each.value)}
+              title={`${each.value}\n${count(each.spans)} spans, ${count(each.errors)} failed`}
+              onClick={() => props.onChange(toggleValue(query, name, each.value))}
+            >
+              {props.colors && name === "service" && (
+                <span className="swatch" style={swatchOf(props.colors, each.value)} />
+              )}
+              {name === "status" && (
+                <span className="failed">
+                  <Icon name="error" />
+                </span>
+              )}
+              <span className="facet-name">{each.value === "" ? "(empty)" : each.value}</span>
+              <span className="facet-count">{shortCount(each.spans)}</span>
+              <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
+            </button>
+            <button
+              type="button"
+              className="button quiet square small facet-out"
+              aria-label={
+                excluded.includes(each.value)
+                  ? `Let traces with ${name} ${each.value} in again`
+                  : `Without traces with ${name} ${each.value}`
+              }
+              title={excluded.includes(each.value) ? "Let in again" : "Rule out"}
+              aria-pressed={excluded.includes(each.value)}
+              onClick={() => props.onChange(toggleExcluded(query, name, each.value))}
+            >
+              <Icon name="minus" />
+            </button>
+          </li>
+        ))}
+      </ul>
+      {all.length > VALUES_SHORT && (
+        <button type="button" className="button quiet small" onClick={() => setLong(!isLong)}>
+          {isLong ? "Fewer" : `${all.length - VALUES_SHORT} more`}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function AddFacet(props: {
+  readonly keys: readonly string[];
+  readonly onAdd: (key: string) => void;
+}) {
+  if (props.keys.length === 0) return null;
+  return (
+    <select
+      className="input"
+      aria-label="Add a facet"
+      value=""
+      onChange={(event) => props.onAdd(event.target.value)}
+    >
+      <option value="">Another attribute …</option>
+      {props.keys.map((key) => (
+        <option key={key} value={key}>
+          {key}
+        </option>
+      ))}
+    </select>
+  );
+}

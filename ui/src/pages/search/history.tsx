@@ -1,0 +1,94 @@
+// Searches to come back to: those kept, and the last ones.
+
+import { useEffect, useRef, useState } from "react";
+import { Link } from "wouter";
+import { Icon } from "../../components/icon";
+import { printConditions } from "../../model/filter";
+import { parseSearch, type SearchQuery } from "../../model/search-query";
+import { toggleSaved, useSearchHistory } from "../../state/search-history";
+
+export function SearchHistoryMenu(props: { readonly current: string }) {
+  const { recent, saved } = useSearchHistory();
+  const [isOpen, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!isOpen) return;
+    const onDown = (event: Event) => {
+      if (event.target instanceof Node && !box.current?.contains(event.target)) setOpen(false);
+    };
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape") setOpen(false);
+    };
+    document.addEventListener("pointerdown", onDown);
+    document.addEventListener("keydown", onKey);
+    return () => {
+      document.removeEventListener("pointerdown", onDown);
+      document.removeEventListener("keydown", onKey);
+    };
+  }, [isOpen]);
+  const isSaved = saved.includes(props.current);
+  const others = recent.filter((each) => !saved.includes(each));
+  const list = (title: string, searches: readonly string[]) =>
+    searches.length > 0 && (
+      <section>
+        <h2>{title}</h2>
+        <ul>
+          {searches.map((search) => (
+            <li key={search}>
+              <Link href={`/search?${search}`} onClick={() => setOpen(false)}>
+                {describe(parseSearch(new URLSearchParams(search)).query)}
+              </Link>
+              <button
+                type="button"
+                className="button quiet square small"
+                aria-label={saved.includes(search) ? "Do not keep" : "Keep"}
+                aria-pressed={saved.includes(search)}
+                onClick={() => toggleSaved(search)}
+              >
+                <Icon name="star" />
+              </button>
+            </li>
+          ))}
+        </ul>
+      </section>
+    );
+  return (
+    <div className="history" ref={box}>
+      <button
+        type="button"
+        className="button square"
+        aria-label="Searches"
+        title="Kept and recent searches"
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Icon name="clock" />
+      </button>
+      {isOpen && (
+        <div className="history-list panel">
+          <button type="button" className="button small" onClick={() => toggleSaved(props.current)}>
+            <Icon name="star" />
+            {isSaved ? "Do not keep this search" : "Keep this search"}
+          </button>
+          {list("Kept", saved)}
+          {list("Recent", others)}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** A search in a line. */
+function describe(query: SearchQuery): string {
+  const { window } = query;
+  const parts = [
+    query.traceIds.length > 0 ? `${query.traceIds.length} traces by id` : "",
+    query.service || "all services",
+    query.operation,
+    printConditions(query),
+    query.minDuration === "" ? "" : `≥ ${query.minDuration}`,
+    query.maxDuration === "" ? "" : `≤ ${query.maxDuration}`,
+    window.kind === "lookback" ? `last ${window.lookback}` : "fixed time",
+  ];
+  return parts.filter((part) => part !== "").join(" · ");
+}

@@ -1,0 +1,118 @@
+// The picture above the results: all spans that match as a heatmap, or the traces found as dots.
+
+import { useMemo } from "react";
+import { plural } from "../../base/format";
+import { micros, wallClock, type Zone } from "../../base/time";
+import { HeatLegend, HeatmapPlot } from "../../components/heatmap";
+import { Icon } from "../../components/icon";
+import { Scatter } from "../../components/scatter";
+import type { Filter } from "../../model/filter";
+import { type Brush, gridOf, stepFor, typedDuration } from "../../model/heat";
+import { isExactOnSpans, ROOT_SPANS, spanPredicate } from "../../model/predicate";
+import type { SearchQuery, TimeSpan } from "../../model/search-query";
+import type { TraceSummary } from "../../model/summary";
+import { useHeatmap } from "../../state/figures";
+
+export type PlotKind = "heat" | "dots";
+
+export function Plot(props: {
+  readonly kind: PlotKind;
+  readonly onKind: (kind: PlotKind) => void;
+  readonly query: SearchQuery;
+  readonly window: TimeSpan;
+  readonly traces: readonly TraceSummary[];
+  readonly hasFigures: boolean;
+  readonly isReady: boolean;
+  readonly zone: Zone;
+  readonly hovered: string | undefined;
+  readonly onHover: (traceId: string | undefined) => void;
+  readonly onOpen: (traceId: string) => void;
+  readonly onChange: (query: SearchQuery) => void;
+}) {
+  const { query, window, traces } = props;
+  const ofSpan = useMemo(() => spanPredicate(query), [query]);
+  // Without a condition, all spans would drown what people ask about: whole traces.
+  const isOfRoots = ofSpan === true;
+  const where = isOfRoots ? ROOT_SPANS : ofSpan;
+  const wantsHeat = props.hasFigures && props.kind === "heat";
+  const heat = useHeatmap(
+    { window, where, isEnabled: wantsHeat && props.isReady },
+    stepFor(window),
+  );
+  const heatmap = heat.data?.value;
+  const isHeat = wantsHeat && heat.error === undefined;
+  const what = isOfRoots ? "Root spans" : "Matching spans";
+  if (!isHeat && traces.length === 0) return null;
+  return (
+    <section className="panel plot" aria-label="Time and duration">
+      <div className="plot-head">
+        <h2>{isHeat ? what : "Traces found"} by start and duration</h2>
+        {isHeat && heatmap !== undefined && <HeatLegend most={gridOf(heatmap, window).most} />}
+        {isHeat && !isExactOnSpans(query) && (
+          <span className="faint">without the conditions on whole traces</span>
+        )}
+        <span className="spacer" />
+        <button
+          type="button"
+          className="button quiet small"
+          onClick={() => props.onChange({ ...query, window: zoomedOut(window) })}
+        >
+          <Icon name="minus" />
+          Zoom out
+        </button>
+        {props.hasFigures && heat.error === undefined && (
+          <fieldset className="segmented">
+            <legend className="visually-hidden">Show as</legend>
+            <button type="button" aria-pressed={isHeat} onClick={() => props.onKind("heat")}>
+              Heatmap
+            </button>
+            <button type="button" aria-pressed={!isHeat} onClick={() => props.onKind("dots")}>
+              Dots
+            </button>
+          </fieldset>
+        )}
+      </div>
+      {!isHeat ? (
+        <Scatter
+          traces={traces}
+          zone={props.zone}
+          hovered={props.hovered}
+          onHover={props.onHover}
+          onOpen={props.onOpen}
+        />
+      ) : heatmap === undefined ? (
+        <div className="heatmap-wait" />
+      ) : (
+        <div data-stale={heat.isPrevious}>
+          <HeatmapPlot
+            heatmap={heatmap}
+            window={window}
+            zone={props.zone}
+            label={`${what}: ${plural(heatmap.spans, "span")}, ${heatmap.errors} failed`}
+            onBrush={(brush) => props.onChange(brushed(query, brush, isOfRoots))}
+          />
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** The search within a rectangle of the heatmap. */
+function brushed(query: SearchQuery, brush: Brush, isOfRoots: boolean): SearchQuery {
+  const window = { kind: "range", ...brush.window } as const;
+  const min = brush.min > 0 ? typedDuration(brush.min) : "";
+  const max = brush.max === undefined ? "" : typedDuration(brush.max);
+  if (!isOfRoots) return { ...query, window, minDuration: min, maxDuration: max };
+  const bound = (operator: ">=" | "<", value: string): Filter[] =>
+    value === "" ? [] : [{ key: "trace.duration", operator, values: [value], isExcluded: false }];
+  const others = query.filters.filter((filter) => filter.key !== "trace.duration");
+  return { ...query, window, filters: [...others, ...bound(">=", min), ...bound("<", max)] };
+}
+
+/** Three times as long, around the same middle, but not beyond now. */
+function zoomedOut(window: TimeSpan): SearchQuery["window"] {
+  const length = micros(window.end - window.start);
+  const end = Math.min(window.end + length, Math.max(wallClock(), window.end));
+  const at = (time: number) => Math.round(time) as TimeSpan["start"];
+  return { kind: "range", start: at(end - 3 * length), end: at(end) };
+}

@@ -1,0 +1,132 @@
+// A search as it runs: traces appear as they are found, and further pages are appended. What was
+// found stays for a while, so that the way back from a trace shows it at once.
+
+import { useEffect, useMemo, useRef } from "react";
+import { ApiError, isAbort } from "../api/http";
+import { type SearchEnd, search } from "../api/search";
+import { wallClock } from "../base/time";
+import { printSearch, resolveWindow, type SearchQuery, type TimeSpan } from "../model/search-query";
+import type { TraceSummary } from "../model/summary";
+import { Store, useStore } from "./store";
+
+/** Searches whose results are kept. */
+const RUNS_MAX = 6;
+/** More rows than anyone scrolls through; a narrower search shows the others. */
+export const RESULTS_MAX = 20_000;
+
+export interface Found {
+  /** The window as it was when the search began. */
+  readonly window: TimeSpan;
+  readonly traces: readonly TraceSummary[];
+  /** Undefined until the first page is complete. */
+  readonly end: SearchEnd | undefined;
+  readonly error: Error | undefined;
+  readonly isRunning: boolean;
+}
+
+class SearchRun {
+  readonly store: Store<Found>;
+  readonly #query: SearchQuery;
+  #controller: AbortController | undefined;
+
+  constructor(query: SearchQuery) {
+    this.#query = query;
+    this.store = new Store<Found>({
+      window: resolveWindow(query.window, wallClock()),
+      traces: [],
+      end: undefined,
+      error: undefined,
+      isRunning: false,
+    });
+  }
+
+  /** Asks for the first page, or for it again if it never came. */
+  start(): void {
+    const { end, isRunning } = this.store.get();
+    if (end === undefined && !isRunning) void this.#ask(undefined);
+  }
+
+  more(): void {
+    const { end, isRunning } = this.store.get();
+    if (end?.cursor !== undefined && !isRunning) void this.#ask(end.cursor);
+  }
+
+  stop(): void {
+    this.#controller?.abort();
+    this.#change({ isRunning: false });
+  }
+
+  async #ask(cursor: string | undefined): Promise<void> {
+    const controller = new AbortController();
+    this.#controller = controller;
+    const before = cursor === undefined ? [] : this.store.get().traces;
+    const known = new Set(before.map((trace) => trace.traceId));
+    let traces: readonly TraceSummary[] = before;
+    this.#change({ traces, isRunning: true, error: undefined });
+    const onTraces = (found: readonly TraceSummary[]) => {
+      if (controller.signal.aborted) return;
+      // Between two pages a trace can move in the order; it is shown once.
+      const fresh = found.filter((trace) => !known.has(trace.traceId));
+      for (const { traceId } of fresh) known.add(traceId);
+      traces = [...traces, ...fresh].slice(0, RESULTS_MAX);
+      this.#change({ traces });
+    };
+    try {
+      const { window } = this.store.get();
+      const end = await search(this.#query, window, cursor, onTraces, controller.signal);
+      if (!controller.signal.aborted) this.#change({ end, isRunning: false });
+    } catch (thrown) {
+      if (controller.signal.aborted || isAbort(thrown)) return;
+      const error = thrown instanceof Error ? thrown : new ApiError("malformed", 0, "", "failed");
+      this.#change({ error, isRunning: false });
+    }
+  }
+
+  #change(change: Partial<Found>): void {
+    this.store.set({ ...this.store.get(), ...change });
+  }
+}
+
+const runs = new Map<string, SearchRun>();
+
+function runOf(key: string, query: SearchQuery): SearchRun {
+  const known = runs.get(key);
+  if (known !== undefined) return known;
+  const run = new SearchRun(query);
+  runs.set(key, run);
+  for (const [oldest] of runs) {
+    if (runs.size <= RUNS_MAX) break;
+    runs.delete(oldest);
+  }
+  return run;
+}
+
+export interface SearchView extends Found {
+  /** What is shown was found by the search before. */
+  readonly isPrevious: boolean;
+  readonly more: () => void;
+  readonly stop: () => void;
+}
+
+/** `attempt` counts how often the same search was asked for: a window may move with the clock. */
+export function useSearchRun(query: SearchQuery, attempt: number): SearchView {
+  const key = `${attempt} ${printSearch(query)}`;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: equal queries have equal keys.
+  const run = useMemo(() => runOf(key, query), [key]);
+  const found = useStore(run.store);
+  useEffect(() => {
+    run.start();
+    return () => run.stop();
+  }, [run]);
+  const previous = useRef<Found | undefined>(undefined);
+  const isEmpty = found.traces.length === 0 && found.end === undefined && !found.error;
+  if (!isEmpty) previous.current = found;
+  const shown = isEmpty ? (previous.current ?? found) : found;
+  return {
+    ...shown,
+    isRunning: found.isRunning,
+    isPrevious: shown !== found,
+    more: () => run.more(),
+    stop: () => run.stop(),
+  };
+}

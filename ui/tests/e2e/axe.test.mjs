@@ -1,0 +1,152 @@
+// Every page and state in both themes: axe finds nothing.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { syntheticJson } from "../../scripts/synthetic.mjs";
+import { columns, end, found, lines, SKUA } from "./skua.mjs";
+import { stand, TRACE_ID } from "./stand.mjs";
+
+const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+const OTHER = "000000000000000000000000000000ee";
+const NODES = ["a97a60a40b00aaa1", "b1c2d3e4f5061728", "c0ffee00c0ffee00"];
+const CLUSTER = {
+  nodes: NODES.map((id, index) => ({
+    id,
+    name: `skua-${index}`,
+    address: `10.0.0.${index + 1}:16686`,
+    state: index === 2 ? "starting" : "ready",
+    version: "0.1.0",
+    disk: { used_bytes: 4e9, free_bytes: 5e10 },
+  })),
+  shards: [0, 1].map((id) => ({
+    id,
+    epoch: 1,
+    leader: id === 1 ? null : NODES[0],
+    replicas: NODES.map((node, index) => ({
+      node,
+      applied: 9_000,
+      lag: index === 2 ? 4_200 : 0,
+      spans: 1_000_000,
+      bytes: 30e6,
+    })),
+  })),
+};
+
+const failed = [503, { error: { message: "shard 1 did not answer" } }];
+const traces = Array.from({ length: 12 }, (_, index) =>
+  found((index + 1).toString(16).padStart(32, "0"), { index, errors: index % 4 === 0 ? 1 : 0 }),
+);
+const click = (name) => (page) => page.getByRole("button", { name }).click();
+const press = (key) => (page) => page.keyboard.press(key);
+
+/** What is shown, what the API answers differently, and what is done before looking. */
+const SCENES = [
+  ["search", "/search"],
+  ["search with dots", "/search?plot=dots"],
+  ["search, fixed time", "/search?start=1790000000000000&end=1790003600000000"],
+  ["search, suggestions", "/search", {}, (page) => page.getByLabel("Conditions").fill("http")],
+  ["search, wrong field", "/search", {}, wrongField],
+  ["search, kept searches", "/search?service=shop", {}, click("Searches")],
+  ["search, conditions", "/search?q=-kind%3Dserver+status%3Derror&service=shop"],
+  ["search, none", "/search?service=shop", { "/api/skua/v1/search": lines(end()) }],
+  [
+    "search, partial",
+    "/search",
+    { "/api/skua/v1/search": lines(...traces, end({ missing: [1] })) },
+  ],
+  ["search, failed", "/search", { "/api/skua/v1/search": failed }],
+  [
+    "search, empty",
+    "/search",
+    { "/api/skua/v1/search": lines(end()), "/api/v3/services": { services: [] } },
+  ],
+  ["trace", `/trace/${TRACE_ID}`],
+  ["trace, span", `/trace/${TRACE_ID}`, {}, press("e")],
+  ["trace, find", `/trace/${TRACE_ID}?uiFind=err`],
+  ["trace, flame", `/trace/${TRACE_ID}?v=flame`],
+  ["trace, table", `/trace/${TRACE_ID}?v=table`],
+  ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
+  ["trace, events", `/trace/${TRACE_ID}?v=events`],
+  ["trace, graph", `/trace/${TRACE_ID}?v=graph`],
+  ["trace, keys", `/trace/${TRACE_ID}`, {}, press("?")],
+  [
+    "trace, missing",
+    "/trace/bad",
+    { "/api/skua/v1/traces/": [404, ""], "/api/traces/": [404, ""] },
+  ],
+  ["trace, failed", "/trace/bad", { "/api/skua/v1/traces/": failed }],
+  ["compare", `/trace/${TRACE_ID}...${OTHER}`],
+  ["compare, half", `/trace/${TRACE_ID}...`],
+  ["services", "/services"],
+  ["service", "/services/shop"],
+  ["service, failed", "/services/shop", { "/api/skua/v1/aggregate": failed }],
+  ["map", "/dependencies"],
+  ["map, table", "/dependencies?as=table"],
+  ["map, none", "/dependencies", { "/api/dependencies": { data: [] } }],
+  ["cluster", "/cluster"],
+  ["cluster, failed", "/cluster", { "/api/skua/v1/cluster": failed }],
+  ["file", "/file"],
+  ["settings", "/settings"],
+  ["no page", "/no-such-page"],
+];
+
+async function wrongField(page) {
+  await page.getByLabel("Min duration").fill("soon");
+  await page.keyboard.press("Enter");
+}
+
+let place;
+let differently = {};
+
+before(async () => {
+  const usual = {
+    ...SKUA,
+    "/api/skua/v1/search": lines(...traces, end({ cursor: "next" })),
+    "/api/skua/v1/traces/": columns(120, TRACE_ID),
+    "/api/traces/": { data: [syntheticJson(120, TRACE_ID)] },
+    "/api/v3/services": { services: ["shop", "cart"] },
+    "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
+    "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 5 }] },
+    "/api/skua/v1/cluster": CLUSTER,
+  };
+  const answers = Object.keys(usual).map((path) => [
+    path,
+    (url, body) => {
+      const answer = differently[path] ?? usual[path];
+      return typeof answer === "function" ? answer(url, body) : answer;
+    },
+  ]);
+  place = await stand(Object.fromEntries(answers));
+});
+
+after(() => place.close());
+
+for (const [name, path, answers = {}, act] of SCENES) {
+  test(name, async () => {
+    differently = answers;
+    const { page, complaints } = await place.open(path);
+    // A worker that was stopped while it loaded counts as busy for ever.
+    await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
+    await act?.(page);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      // Colours fade within an eighth of a second.
+      await page.waitForTimeout(250);
+      assert.deepEqual(await violations(page), [], colorScheme);
+    }
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+}
+
+/** The policy forbids scripts of others, so axe runs as the browser's own. */
+async function violations(page) {
+  const session = await page.context().newCDPSession(page);
+  const expression = `${AXE}; axe.run().then((found) => JSON.stringify(found.violations.map(
+    (each) => each.id + ": " + each.nodes.slice(0, 3).map((node) => node.target.join(" ") + " "
+      + (node.any[0]?.message ?? "")).join("; "))))`;
+  const { result } = await session.send("Runtime.evaluate", { expression, awaitPromise: true });
+  return JSON.parse(result.value ?? '["axe did not run"]');
+}

@@ -1,0 +1,123 @@
+// A trace that comes in columns: the rows at once, attributes on demand, every view of it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { syntheticJson } from "../../scripts/synthetic.mjs";
+import { columns, SKUA } from "./skua.mjs";
+import { stand, TRACE_ID } from "./stand.mjs";
+
+const SPANS = 400;
+const HUGE = "0000000000000000000000000000b16b";
+const CUT = "00000000000000000000000000000c07";
+const BUSY = "0000000000000000000000000000b059";
+const YOUNG = "000000000000000000000000000f2e54";
+const asked = [];
+let isGrown = false;
+let place;
+
+before(async () => {
+  place = await stand({
+    ...SKUA,
+    [`/api/skua/v1/traces/${TRACE_ID}/columns`]: columns(SPANS, TRACE_ID),
+    [`/api/skua/v1/traces/${HUGE}/columns`]: columns(260_000, HUGE),
+    [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
+      const isKnown = headers["if-none-match"] !== undefined && !isGrown;
+      return isKnown ? [304, ""] : columns(isGrown ? 40 : 30, YOUNG, Date.now() * 1_000);
+    },
+    [`/api/skua/v1/traces/${CUT}/columns`]: [200, Buffer.from('{"format":"skua-columns"')],
+    [`/api/skua/v1/traces/${BUSY}/columns`]: [503, { error: { message: "shard 2 has no leader" } }],
+    "/api/traces/": (url) => {
+      asked.push(url);
+      return { data: [syntheticJson(SPANS, TRACE_ID)] };
+    },
+    "/api/v3/services": { services: ["shop"] },
+    "/api/skua/v1/cluster": { nodes: [], shards: [] },
+  });
+});
+
+after(() => place.close());
+
+test("rows come from columns, attributes from the JSON, and both agree", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  await page.getByText("400", { exact: true }).first().waitFor();
+  await page.keyboard.press("e");
+  const selected = page.locator("[role=row][aria-selected=true]");
+  await selected.waitFor({ state: "attached" });
+  assert.match(await selected.textContent(), /failed/);
+  const panel = page.getByRole("complementary", { name: "Selected span" });
+  await panel.getByRole("rowheader", { name: "http.status_code" }).waitFor();
+  assert.match(await panel.textContent(), /500/);
+  const link = panel.getByRole("link", { name: "Traces with this http.status_code" });
+  assert.match(await link.getAttribute("href"), /tags=.*http\.status_code.*500/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("find looks into attributes too", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}?uiFind=http.status_code%3D500`);
+  await page.locator(".find output").waitFor();
+  const failed = Number((await page.locator(".find output").textContent()).replace(/.* of /, ""));
+  await page.getByLabel("Find in trace").fill("err");
+  await page.waitForURL(/uiFind=err/);
+  await page.locator(".find output", { hasText: String(failed) }).waitFor();
+  assert.ok(failed > 0);
+  await page.close();
+});
+
+test("every view shows the trace and keeps its place in the address", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  for (const [name, view] of [
+    ["Flame", "flame"],
+    ["Table", "table"],
+    ["Statistics", "statistics"],
+    ["Events", "events"],
+    ["Graph", "graph"],
+  ]) {
+    await page.getByRole("button", { name, exact: true }).click();
+    await page.waitForURL(new RegExp(`v=${view}`));
+  }
+  await page.getByRole("group", { name: /paths/ }).waitFor();
+  await page.keyboard.press("3");
+  await page.waitForURL(/v=table/);
+  await page.getByRole("columnheader", { name: "Self" }).getByRole("button").click();
+  await page.locator("[role=columnheader][aria-sort=descending]", { hasText: "Self" }).waitFor();
+  await page.locator(".span-row .link").first().click();
+  await page.waitForURL(/span=/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("of a trace too large for its JSON the panel says what it lacks", async () => {
+  const before = asked.length;
+  const { page } = await place.open(`/trace/${HUGE}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  await page.keyboard.press("j");
+  await page.getByText("Attributes and events of a trace this large").waitFor();
+  await page.getByLabel("Find in trace").fill("op-7 err");
+  await page.locator(".find output").waitFor();
+  assert.equal(asked.length, before, "the JSON is left alone");
+  await page.close();
+});
+
+test("spans that arrive later are offered, and what is shown stays", async () => {
+  isGrown = false;
+  const { page, complaints } = await place.open(`/trace/${YOUNG}?span=0000000000000003`);
+  await page.getByText("30", { exact: true }).first().waitFor();
+  isGrown = true;
+  await page.getByRole("button", { name: "10 new spans: show" }).click();
+  await page.getByText("40", { exact: true }).first().waitFor();
+  await page.getByText("span 0000000000000003").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("columns that are cut off or refused are told, not taken for a trace", async () => {
+  const { page } = await place.open(`/trace/${CUT}`);
+  await page.getByText("Unexpected answer").waitFor();
+  await page.goto(`${place.root}/trace/${BUSY}`);
+  await page.getByText("shard 2 has no leader").waitFor();
+  await page.getByRole("button", { name: "Try again" }).waitFor();
+  await page.close();
+});

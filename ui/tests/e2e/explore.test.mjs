@@ -1,0 +1,209 @@
+// The search page before Skua's own reads: free conditions, pages, facets, the heatmap, and what is
+// said when not all of it is there. Every state must be in the address.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { end, found, lines, SKUA } from "./skua.mjs";
+import { stand } from "./stand.mjs";
+
+const asked = [];
+let reply;
+let place;
+
+const ids = (from, count) =>
+  Array.from({ length: count }, (_, index) => (from + index).toString(16).padStart(32, "0"));
+const traces = (from, count) => ids(from, count).map((id, index) => found(id, { index }));
+
+before(async () => {
+  place = await stand({
+    "/api/v3/services": { services: ["shop", "cart"] },
+    "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
+    "/api/skua/v1/search": (_, body) => {
+      asked.push(body);
+      return reply(body);
+    },
+    ...SKUA,
+    "/api/skua/v1/cluster": { nodes: [], shards: [] },
+  });
+});
+
+beforeEach(() => {
+  asked.length = 0;
+  reply = () => lines(...traces(1, 3), end());
+});
+
+after(() => place.close());
+
+async function open(path) {
+  const { page, complaints } = await place.open(path);
+  return { page, complaints, rows: page.locator(".results li") };
+}
+
+const last = () => asked[asked.length - 1];
+const query = (page) => new URL(page.url()).searchParams;
+
+test("free conditions are typed with suggestions and go to the server and the address", async () => {
+  const { page, complaints } = await open("/search?service=shop");
+  const field = page.getByRole("combobox", { name: "Conditions" });
+  await field.pressSequentially("http.st");
+  await page.getByRole("option", { name: "http.status_code" }).click();
+  assert.equal(await field.inputValue(), "http.status_code=");
+  await page.getByRole("option", { name: "404" }).click();
+  assert.equal(await field.inputValue(), "http.status_code=404 ");
+  await field.pressSequentially("host.name=* -peer=redis trace.spans>10");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Find traces" }).click();
+  await page.waitForURL(/q=/);
+  assert.equal(query(page).get("q"), "host.name=* -peer=redis trace.spans>10");
+  assert.equal(query(page).get("tags"), '{"http.status_code":"404"}');
+  assert.deepEqual(last().where, {
+    all: [
+      {
+        span: {
+          all: [
+            { field: "service", op: "=", value: "shop" },
+            { tag: "http.status_code", value: "404" },
+            { attribute: "host.name", op: "exists" },
+          ],
+        },
+      },
+      { not: { span: { attribute: "peer", op: "is", value: "redis" } } },
+      { span_count: { op: ">", value: 10 } },
+    ],
+  });
+  await page.reload();
+  await page.locator(".results li").first().waitFor();
+  assert.equal(
+    await field.inputValue(),
+    "http.status_code=404 host.name=* -peer=redis trace.spans>10",
+  );
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("a field that cannot be read says so and asks nothing", async () => {
+  const { page } = await open("/search");
+  await page.locator(".results li").first().waitFor();
+  const before = asked.length;
+  await page.getByRole("combobox", { name: "Conditions" }).fill('a="b');
+  await page.keyboard.press("Enter");
+  await page.getByText("cannot read").waitFor();
+  assert.equal(asked.length, before);
+  await page.close();
+});
+
+test("further pages continue where the last one ended, and no trace comes twice", async () => {
+  reply = ({ cursor }) =>
+    cursor === undefined
+      ? lines(...traces(1, 20), end({ cursor: "next" }))
+      : lines(...traces(20, 5), end({ moved: [1] }));
+  const { page } = await open("/search");
+  await page.getByText("20 of 120 traces").waitFor();
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.getByText("24 traces", { exact: true }).waitFor();
+  assert.equal(last().cursor, "next");
+  assert.deepEqual(last().window, asked[0].window, "the window stands still between pages");
+  await page.getByRole("button", { name: /New spans arrived/ }).waitFor();
+  await page.close();
+});
+
+test("the order is the server's and in the address", async () => {
+  const { page } = await open("/search");
+  await page.getByLabel("Order").selectOption("mostErrors");
+  await page.waitForURL(/sort=mostErrors/);
+  await page.locator(".results li").first().waitFor();
+  assert.equal(last().order, "most_errors");
+  await page.close();
+});
+
+test("facets switch conditions on, add alternatives and rule out", async () => {
+  const { page } = await open("/search");
+  const facets = page.getByRole("complementary", { name: "Narrow down" });
+  await facets.getByRole("button", { name: /^shop/ }).click();
+  await page.waitForURL(/service=shop/);
+  await facets.getByRole("button", { name: /^404/ }).first().click();
+  await page.waitForURL(/tags=/);
+  await facets.getByRole("button", { name: /^500/ }).first().click();
+  await page.waitForURL(/q=/);
+  assert.equal(query(page).get("q"), "http.status_code=404|500");
+  await facets.getByRole("button", { name: "Without traces with kind server" }).click();
+  await page.waitForURL(/-kind/);
+  await page.locator(".results li").first().waitFor();
+  assert.deepEqual(last().where.all[1], {
+    not: { span: { field: "kind", op: "=", value: "server" } },
+  });
+  await facets
+    .getByLabel("Add a facet")
+    .selectOption("host.name")
+    .catch(() => undefined);
+  await page.goBack();
+  await page.waitForURL((url) => !url.search.includes("-kind"));
+  await page.close();
+});
+
+test("a rectangle of the heatmap becomes time and duration", async () => {
+  const { page } = await open("/search");
+  const cells = page.locator(".heatmap-cells");
+  await cells.waitFor();
+  const box = await cells.boundingBox();
+  const at = (x, y) => [box.x + box.width * x, box.y + box.height * y];
+  await page.mouse.move(...at(0.25, 0.3));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5, 0.7));
+  await page.mouse.up();
+  await page.waitForURL(/start=/);
+  const params = query(page);
+  assert.equal(params.get("lookback"), "custom");
+  assert.match(params.get("q"), /trace\.duration>=[\d.]+ms trace\.duration<[\d.]+ms/);
+  await page.getByRole("button", { name: "Dots" }).click();
+  await page.waitForURL(/plot=dots/);
+  await page.locator(".scatter circle").first().waitFor();
+  await page.close();
+});
+
+test("nothing found tells what each condition costs", async () => {
+  reply = () => lines(end());
+  const { page } = await open("/search?service=shop&tags=%7B%22a%22%3A%22b%22%7D&minDuration=5s");
+  await page.getByRole("heading", { name: "No trace matches" }).waitFor();
+  await page.getByRole("button", { name: "Without a=b" }).waitFor();
+  await page.getByText("120 traces").first().waitFor();
+  await page.getByRole("button", { name: "Without at least 5s" }).click();
+  await page.waitForURL((url) => !url.search.includes("minDuration"));
+  await page.close();
+});
+
+test("a partial end is told, and so is an answer that breaks off", async () => {
+  reply = () => lines(...traces(1, 2), end({ completeness: "partial; missing=4", missing: [4] }));
+  const { page } = await open("/search");
+  await page.getByText("Shard 4 did not answer").waitFor();
+  reply = () => lines(...traces(1, 2));
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await page.getByText("The search stopped before its end").waitFor();
+  assert.equal(await page.locator(".results li").count(), 2);
+  reply = () => lines(...traces(1, 1), { error: { message: "no leader in shard 2" } });
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("no leader in shard 2").waitFor();
+  await page.close();
+});
+
+test("searches are remembered and kept", async () => {
+  const { page } = await open("/search?service=shop");
+  await page.locator(".results li").first().waitFor();
+  await page.getByRole("button", { name: "Searches" }).click();
+  await page.getByRole("button", { name: "Keep this search" }).click();
+  await page.goto(`${place.root}/search?service=cart`);
+  await page.getByRole("button", { name: "Searches" }).click();
+  await page.getByRole("link", { name: /^shop · last 1h/ }).click();
+  await page.waitForURL(/service=shop/);
+  await page.close();
+});
+
+test("from any page to the newest failed trace in three clicks", async () => {
+  const { page } = await open("/cluster");
+  await page.getByRole("link", { name: "Explore" }).click();
+  await page.getByRole("button", { name: /^error/ }).click();
+  await page.waitForURL(/status/);
+  await page.locator(".results li a").first().click();
+  await page.waitForURL(/\/trace\//);
+  await page.close();
+});

@@ -1,0 +1,65 @@
+// Rates, errors and durations of services, and what Jaeger's Monitor links open.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { end, found, lines, SKUA } from "./skua.mjs";
+import { stand } from "./stand.mjs";
+
+let place;
+
+before(async () => {
+  place = await stand({
+    ...SKUA,
+    "/api/skua/v1/search": lines(found("a1".padStart(32, "0")), end()),
+    "/api/v3/services": { services: ["shop", "cart", "idle"] },
+    "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
+    "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 7200 }] },
+    "/api/skua/v1/cluster": { nodes: [], shards: [] },
+  });
+});
+
+after(() => place.close());
+
+test("services have figures, and lead to charts and from there to spans", async () => {
+  const { page, complaints } = await place.open("/services");
+  const row = page.getByRole("row", { name: /shop/ });
+  await row.getByText("%").first().waitFor();
+  assert.match(await page.getByRole("row", { name: /idle/ }).textContent(), /–/);
+  await row.getByRole("link", { name: "shop" }).click();
+  await page.waitForURL(/\/services\/shop/);
+  const chart = page.getByRole("img", { name: /^Errors over time/ });
+  await chart.waitFor();
+  const box = await chart.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 50);
+  await page.mouse.down();
+  await page.mouse.up();
+  await page.waitForURL(/\/search\?.*start=/);
+  assert.equal(new URL(page.url()).searchParams.get("q"), "status=error");
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("Monitor's links open the same service, kind and time", async () => {
+  const { page } = await place.open("/monitor?service=shop&spanKind=client&timeframe=21600000");
+  await page.getByRole("img", { name: /^Rate over time/ }).waitFor();
+  assert.equal(await page.getByLabel("Kind of spans").inputValue(), "client");
+  assert.equal(await page.getByLabel("Time", { exact: true }).inputValue(), "21600000");
+  await page.goto(`${place.root}/monitor?service=shop&spanKind=nonsense&timeframe=-3`);
+  assert.equal(await page.getByLabel("Kind of spans").inputValue(), "server");
+  assert.equal(await page.getByLabel("Time", { exact: true }).inputValue(), "3600000");
+  await page.close();
+});
+
+test("the map has rates, can be read as a table, and keeps both in the address", async () => {
+  const { page, complaints } = await place.open("/dependencies");
+  await page.getByRole("button", { name: /^cart.* in/ }).waitFor();
+  await page.getByRole("button", { name: "Table" }).click();
+  await page.waitForURL(/as=table/);
+  await page.getByRole("cell", { name: "5/min" }).waitFor();
+  await page.getByLabel("Around").selectOption("shop");
+  await page.waitForURL(/service=shop/);
+  await page.reload();
+  await page.getByRole("cell", { name: "5/min" }).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
