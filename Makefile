@@ -21,6 +21,10 @@ SKUA_FUZZ_CASES ?= 1000000
 run: build ## build a release binary and start one node: data in ./skua-data, UI on 16686
 	@exec "$(TARGET_DIR)/release/skua" serve $(ARGS)
 
+.PHONY: cluster
+cluster: build ## build a release binary and start three nodes on 127.0.0.1, .2 and .3; ^C stops them
+	@deploy/local-cluster.sh "$(TARGET_DIR)/release/skua" $(ARGS)
+
 .PHONY: test
 test: ## everything: make check, the UI's checks, then real clients against a real node
 	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 clients=20

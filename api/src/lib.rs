@@ -8,8 +8,9 @@
 //!
 //! Reading order: [`server`] (which door is where), [`ingest`] and [`otlp`] (writes),
 //! [`jaeger_thrift`], [`jaeger_grpc`] and [`zipkin`] (other formats, rewritten into OTLP bytes),
-//! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`skua`] and [`admin`]
-//! (our own), [`error`], [`limits`] and [`tenant`] (what holds for all of them).
+//! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`sampling`] (what clients are
+//! told), [`skua`] and [`admin`] (our own), [`error`], [`limits`] and [`tenant`] (what holds for
+//! all of them).
 //!
 //! Absent on purpose: owned spans on the way in; state between requests; any retry (clients
 //! retry, and are told when).
@@ -25,6 +26,7 @@ pub mod jaeger_thrift;
 pub mod limits;
 pub mod otlp;
 pub mod read_context;
+pub mod sampling;
 pub mod server;
 pub mod skua;
 pub mod task;

@@ -33,9 +33,12 @@ use crate::admin::{MetricsText, health_router, metrics_router};
 use crate::ingest::{Admission, Receiver};
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::read_context::{ReadContext, ReadLimits};
+use crate::sampling::{AdaptiveSampling, Sampling};
 use crate::task::Tasks;
 use crate::tenant::{Tenancy, determine};
-use crate::{assets, ingest, jaeger_grpc, jaeger_http, jaeger_thrift, limits, otlp, skua, zipkin};
+use crate::{
+    assets, ingest, jaeger_grpc, jaeger_http, jaeger_thrift, limits, otlp, sampling, skua, zipkin,
+};
 
 /// Where to listen and for whom.
 #[derive(Debug, Clone)]
@@ -50,6 +53,10 @@ pub struct ApiConfig {
     pub otlp_cors_origins: Vec<HeaderValue>,
     /// What one read may cost.
     pub read_limits: ReadLimits,
+    /// Where sampling strategies come from.
+    pub sampling: Sampling,
+    /// Whether `POST /purge` on the port of remote storage removes everything.
+    pub allow_purge: bool,
 }
 
 impl Default for ApiConfig {
@@ -60,6 +67,8 @@ impl Default for ApiConfig {
             tenancy: Tenancy::Off,
             otlp_cors_origins: Vec::new(),
             read_limits: ReadLimits::default(),
+            sampling: Sampling::default(),
+            allow_purge: false,
         }
     }
 }
@@ -87,6 +96,14 @@ pub struct Doors<T> {
     pub jaeger_binary: T,
     /// Zipkin, v1 and v2.
     pub zipkin: T,
+    /// Jaeger's query services over gRPC.
+    pub query_grpc: T,
+    /// Sampling strategies over HTTP.
+    pub sampling_http: T,
+    /// Sampling strategies over gRPC.
+    pub sampling_grpc: T,
+    /// Jaeger's remote storage.
+    pub remote_storage: T,
 }
 
 /// Port numbers.
@@ -106,6 +123,10 @@ impl Default for Ports {
             jaeger_compact: 6831,
             jaeger_binary: 6832,
             zipkin: 9411,
+            query_grpc: 16685,
+            sampling_http: 5778,
+            sampling_grpc: 5779,
+            remote_storage: 17271,
         }
     }
 }
@@ -123,6 +144,10 @@ impl Ports {
         jaeger_compact: 0,
         jaeger_binary: 0,
         zipkin: 0,
+        query_grpc: 0,
+        sampling_http: 0,
+        sampling_grpc: 0,
+        remote_storage: 0,
     };
 }
 
@@ -179,6 +204,10 @@ struct Listeners {
     jaeger_compact: UdpPort,
     jaeger_binary: UdpPort,
     zipkin: TcpListener,
+    query_grpc: TcpListener,
+    sampling_http: TcpListener,
+    sampling_grpc: TcpListener,
+    remote_storage: TcpListener,
 }
 
 /// Takes all ports.
@@ -201,6 +230,10 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
     let jaeger_grpc = at("Jaeger gRPC", ports.jaeger_grpc).await?;
     let jaeger_http = at("Jaeger Thrift HTTP", ports.jaeger_http).await?;
     let zipkin = at("Zipkin", ports.zipkin).await?;
+    let query_grpc = at("query gRPC", ports.query_grpc).await?;
+    let sampling_http = at("sampling HTTP", ports.sampling_http).await?;
+    let sampling_grpc = at("sampling gRPC", ports.sampling_grpc).await?;
+    let remote_storage = at("remote storage", ports.remote_storage).await?;
     let udp_at = |door: &'static str, protocol: UdpProtocol, port: u16| {
         let address = SocketAddr::new(config.listen_address, port);
         UdpPort::bind(protocol, address).map_err(|source| BindError { door, address, source })
@@ -218,6 +251,10 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
         jaeger_compact: jaeger_compact.address(),
         jaeger_binary: jaeger_binary.address(),
         zipkin: zipkin.1,
+        query_grpc: query_grpc.1,
+        sampling_http: sampling_http.1,
+        sampling_grpc: sampling_grpc.1,
+        remote_storage: remote_storage.1,
     };
     let listeners = Listeners {
         otlp_grpc: otlp_grpc.0,
@@ -230,6 +267,10 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
         jaeger_compact,
         jaeger_binary,
         zipkin: zipkin.0,
+        query_grpc: query_grpc.0,
+        sampling_http: sampling_http.0,
+        sampling_grpc: sampling_grpc.0,
+        remote_storage: remote_storage.0,
     };
     Ok(Bound { config, listeners, addresses })
 }
@@ -258,7 +299,9 @@ impl Bound {
     ) {
         let Self { config, listeners, .. } = self;
         let ApiState { store, admin, clock, metrics_text } = state;
-        let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
+        let (sampling, admission) = (config.sampling, Admission::default());
+        let counter = sampling.counter();
+        let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counter);
         let query_clock = Arc::clone(&clock);
         let context = ReadContext { store, clock, limits: config.read_limits };
         let tenancy = config.tenancy;
@@ -269,16 +312,31 @@ impl Bound {
             http = http.layer(cors(config.otlp_cors_origins));
         }
         let collector = jaeger_grpc::collector::router(receiver.clone(), tenancy.clone())
+            .merge(jaeger_grpc::sampling::router(sampling.clone()))
             .fallback(async || ingest::framing::unimplemented());
         let thrift = jaeger_thrift::http::router(receiver.clone(), tenancy.clone())
+            .merge(sampling::http::collector_router(sampling.clone()))
             .fallback(async || jaeger_thrift::http::not_found());
         let zipkin = zipkin::http::router(receiver.clone(), tenancy.clone());
         // A datagram names no tenant.
         let serves_udp = matches!(tenancy, Tenancy::Off);
+        let counted = from_fn_with_state(Arc::clone(&query_clock), count_query);
+        let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), shutdown.clone())
+            .layer(counted.clone());
+        let remote_storage = jaeger_grpc::ports::remote_storage(
+            context.clone(),
+            receiver.clone(),
+            tenancy.clone(),
+            config.allow_purge,
+            shutdown.clone(),
+        )
+        .layer(counted.clone());
+        let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), shutdown.clone());
+        let sampling_http = sampling::http::router(sampling.clone());
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))
             .merge(assets::router())
-            .layer(from_fn_with_state(Arc::clone(&query_clock), count_query))
+            .layer(counted)
             .layer(from_fn_with_state(tenancy, determine));
 
         let mut doors = Tasks::default();
@@ -289,6 +347,16 @@ impl Bound {
         doors.spawn("Jaeger gRPC", accept(listeners.jaeger_grpc.into(), collector, token()));
         doors.spawn("Jaeger HTTP", accept(listeners.jaeger_http.into(), thrift, token()));
         doors.spawn("Zipkin", accept(listeners.zipkin.into(), zipkin, token()));
+        doors.spawn("query gRPC", accept(listeners.query_grpc.into(), query, token()));
+        let listener = listeners.sampling_http.into();
+        doors.spawn("sampling HTTP", accept(listener, sampling_http, token()));
+        let listener = listeners.sampling_grpc.into();
+        doors.spawn("sampling gRPC", accept(listener, sampling_grpc, token()));
+        let listener = listeners.remote_storage.into();
+        doors.spawn("remote storage", accept(listener, remote_storage, token()));
+        if let Sampling::Adaptive(adaptive) = sampling {
+            doors.spawn("adaptive sampling", adapt(adaptive, query_clock, token()));
+        }
         if serves_udp {
             for port in [listeners.jaeger_compact, listeners.jaeger_binary] {
                 doors.spawn("UDP", port.serve(receiver.clone(), Tenant::default(), token()));
@@ -306,6 +374,21 @@ impl Bound {
         doors.join().await;
         last.cancel();
         watchers.join().await;
+    }
+}
+
+/// Hands over what was counted, interval by interval, until told to stop.
+async fn adapt(sampling: AdaptiveSampling, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+    let interval = sampling.options().calculation_interval;
+    let mut began = clock.monotonic();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(std::time::Duration::from_nanos(interval.0)) => {}
+        }
+        let now = clock.monotonic();
+        sampling.flush(now.since(began));
+        began = now;
     }
 }
 

@@ -26,6 +26,7 @@ fn coordinator(log: &Arc<dyn LogEngine>, directory: &Path, start: u8) -> Coordin
             shard.recover(None, &mut |_, _| {}).unwrap();
             LocalGroup::start(group, Arc::new(shard), Arc::clone(log), Arc::clone(&clock)).unwrap()
         })
+        .map(Arc::new)
         .collect();
     let env: Arc<dyn Env> = Arc::new(OsEnv::new());
     Coordinator::start(CoordinatorParts {

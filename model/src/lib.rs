@@ -24,6 +24,7 @@ pub mod span;
 pub mod store;
 pub mod string_form;
 pub mod summary;
+pub mod tell;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;

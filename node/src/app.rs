@@ -5,7 +5,7 @@
 //!                                 |
 //!            data directory (lock) + ports (bound, not served)
 //!                                 |
-//!   storage:  db/ (who am I)  ->  log/ (recovered)  ->  shards (re-applied)
+//!   storage:  log/ (recovered)  ->  db/ (who am I)  ->  shards (blocks, log re-applied)
 //!                                 |
 //!   cluster:               Coordinator: TraceStore + ClusterAdmin
 //!                                 |
@@ -22,21 +22,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use api::sampling::{Sampling, StrategiesHandle};
+use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
 use cluster::Coordinator;
 use cluster::clock::SystemClock;
-use model::ClusterAdmin;
+use cluster::upkeep::UpkeepThread;
 use model::admin::{ClusterStatus, NodeState, Readiness};
 use model::time::Clock;
+use model::{ClusterAdmin, NodeId};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::SettingFlags;
+use crate::clustered::{self, Membership};
 use crate::config::{NodeConfig, Ports};
 use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, output, store};
+use crate::{banner, config, files, output, store, strategies};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -75,16 +79,18 @@ async fn run_node(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
-    let doors = bind(config).await?;
+    let strategies = strategies::load(config)?;
+    let doors = bind(config, &strategies).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let coordinator = tokio::select! {
-        coordinator = open_store(config, data, &clock) => coordinator?,
+    let (coordinator, company) = tokio::select! {
+        opened = open_store(config, data, &clock) => opened?,
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
-    let admin = Admin { inner: coordinator.clone(), address, is_stopping: Arc::default() };
+    let node = Some(coordinator.node_id());
+    let admin = Admin { inner: coordinator.clone(), node, address, is_stopping: Arc::default() };
     let state = ApiState {
         store: coordinator.clone(),
         admin: admin.clone(),
@@ -106,7 +112,10 @@ async fn run_node(
         tokio::select! {
             () = &mut serving => bail!("the node stopped serving by itself"),
             _ = tidy.tick() => metrics.tidy(),
-            signal = signals.next() => break signal,
+            signal = signals.next_or_reload() => match signal {
+                Some(signal) => break signal,
+                None => strategies::reload(config, &strategies),
+            },
         }
     };
 
@@ -125,11 +134,25 @@ async fn run_node(
         () = stop => tracing::info!("stopped"),
         signal = signals.next() => bail!("stopped at once by a second signal, {signal}"),
     }
-    Ok(())
+    match company {
+        // Joins a thread that may be in the middle of a block; it notices within a page.
+        Company::Alone(upkeep) => {
+            tokio::task::spawn_blocking(move || drop(upkeep)).await.context("upkeep panicked")
+        }
+        Company::Cluster(membership) => membership.leave().await,
+    }
+}
+
+/// What a node has to end besides its coordinator.
+enum Company {
+    /// It is alone.
+    Alone(UpkeepThread),
+    /// It is one of several.
+    Cluster(Box<Membership>),
 }
 
 /// Takes all ports; nothing is served yet.
-async fn bind(config: &NodeConfig) -> anyhow::Result<Bound> {
+async fn bind(config: &NodeConfig, strategies: &StrategiesHandle) -> anyhow::Result<Bound> {
     let ports = config.ports;
     let config = ApiConfig {
         listen_address: config.listen_address,
@@ -144,10 +167,23 @@ async fn bind(config: &NodeConfig) -> anyhow::Result<Bound> {
             jaeger_compact: ports.jaeger_compact,
             jaeger_binary: ports.jaeger_binary,
             zipkin: ports.zipkin,
+            query_grpc: ports.query_grpc,
+            sampling_http: ports.sampling_http,
+            sampling_grpc: ports.sampling_grpc,
+            remote_storage: ports.remote_storage,
         },
+        tenancy: tenancy(config)?,
+        sampling: Sampling::File(strategies.clone()),
+        allow_purge: config.allow_purge,
         ..ApiConfig::default()
     };
     Ok(api::bind(config).await?)
+}
+
+/// How the tenant of a request is told.
+fn tenancy(config: &NodeConfig) -> anyhow::Result<Tenancy> {
+    let Some(name) = &config.tenancy else { return Ok(Tenancy::Off) };
+    Ok(Tenancy::Header { name: name.parse()?, allowed: None })
 }
 
 /// The ports that were taken.
@@ -164,6 +200,10 @@ fn ports(doors: &Bound) -> Ports {
         jaeger_compact: addresses.jaeger_compact.port(),
         jaeger_binary: addresses.jaeger_binary.port(),
         zipkin: addresses.zipkin.port(),
+        query_grpc: addresses.query_grpc.port(),
+        sampling_http: addresses.sampling_http.port(),
+        sampling_grpc: addresses.sampling_grpc.port(),
+        remote_storage: addresses.remote_storage.port(),
     }
 }
 
@@ -172,13 +212,17 @@ async fn open_store(
     config: &NodeConfig,
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Coordinator> {
+) -> anyhow::Result<(Coordinator, Company)> {
+    if config.is_clustered() {
+        let (coordinator, membership) = clustered::open(config, data.path(), clock).await?;
+        return Ok((coordinator, Company::Cluster(Box::new(membership))));
+    }
     let (config, directory) = (config.clone(), data.path().to_path_buf());
     let clock = Arc::clone(clock);
     let opening =
         tokio::task::spawn_blocking(move || store::open_parts(&config, &directory, &clock));
-    let parts = opening.await.context("the recovery panicked")??;
-    store::start(parts)
+    let (parts, upkeep) = opening.await.context("the recovery panicked")??;
+    Ok((store::start(parts)?, Company::Alone(upkeep)))
 }
 
 /// Tells scripts and people that the node is ready, in this order.
@@ -225,7 +269,9 @@ impl ClusterAdmin for Starting {
 #[derive(Debug, Clone)]
 struct Admin {
     inner: Coordinator,
-    /// Of the UI's port; there is no port for peers yet.
+    /// This node, if it is known which one it is.
+    node: Option<NodeId>,
+    /// Of the UI's port.
     address: String,
     /// Set once, when the first signal came.
     is_stopping: Arc<AtomicBool>,
@@ -235,8 +281,8 @@ impl ClusterAdmin for Admin {
     async fn status(&self) -> ClusterStatus {
         let mut status = self.inner.status().await;
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
-        // There is one node yet: this one.
-        for node in &mut status.nodes {
+        // Only this one's address is known here; others tell where peers reach them.
+        for node in status.nodes.iter_mut().filter(|node| Some(node.id) == self.node) {
             node.address.clone_from(&self.address);
             node.state = if is_stopping { NodeState::Draining } else { node.state };
         }

@@ -66,6 +66,18 @@ pub enum Command {
     ///
     /// Meant for scripts and for containers without a shell.
     Health(HealthArguments),
+    /// Show what the blocks of a data directory hold
+    ///
+    /// Only reads; a node may run on the directory meanwhile. What is not in blocks yet, the newest
+    /// minutes, is in the log and not shown.
+    #[command(verbatim_doc_comment)]
+    Inspect(InspectArguments),
+    /// Read all blocks of a data directory and check them; exit code 1 if one is damaged
+    ///
+    /// Every checksum is compared; each problem is reported with its file and section. Only reads;
+    /// a node may run on the directory meanwhile.
+    #[command(verbatim_doc_comment)]
+    Verify(VerifyArguments),
     /// Print the version, and the commit it was built from.
     Version(VersionArguments),
     /// Print a completion script for a shell.
@@ -160,6 +172,28 @@ pub struct HealthArguments {
     /// The node: the address of its health port.
     #[arg(long, value_name = "URL", default_value = HEALTH_URL)]
     pub node: String,
+}
+
+/// What to show of the blocks.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./skua-data")]
+    pub data_dir: PathBuf,
+    /// Read every page and tell bytes by section of pages too.
+    #[arg(long)]
+    pub pages: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./skua-data")]
+    pub data_dir: PathBuf,
 }
 
 /// How to print the version.

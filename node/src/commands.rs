@@ -3,6 +3,7 @@
 //! A command returns its failure; `main` prints it and sets the exit code. [`exit_code`] is the one
 //! place that tells bad usage from failure.
 
+mod blocks;
 mod completions;
 mod config;
 mod health;
@@ -28,6 +29,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Config(command)) => config::run(&command),
         Some(Command::Health(arguments)) => health::run(&arguments),
+        Some(Command::Inspect(arguments)) => blocks::inspect(&arguments),
+        Some(Command::Verify(arguments)) => blocks::verify(&arguments),
         Some(Command::Version(arguments)) => version::run(&arguments),
         Some(Command::Completions { shell }) => completions::run(shell),
     }

@@ -50,17 +50,91 @@ pub struct NodeConfig {
     /// Label of the node.
     pub node_name: String,
     /// Number of shards of a new data directory.
-    pub shards: u16,
+    pub shards: Option<u16>,
+    /// What it is told of its cluster.
+    pub cluster: ClusterSettings,
     /// Ports as asked for; 0 is any free one.
     pub ports: Ports,
     /// Where to write the ports that were taken.
     pub ports_file: Option<PathBuf>,
     /// How long the node still serves after it said that it is not ready any more.
     pub drain_delay: Duration,
+    /// The header that names the tenant of a request; none if there is one tenant.
+    pub tenancy: Option<String>,
+    /// A file of sampling strategies.
+    pub sampling_strategies: Option<PathBuf>,
+    /// Whether remote storage may be told to remove everything.
+    pub allow_purge: bool,
+    /// How long spans are kept after they were received.
+    pub retention: model::Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: String,
+}
+
+/// What a node that is not alone is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// Where to find other nodes; none for a node that is alone.
+    pub seeds: Vec<String>,
+    /// With how many nodes a cluster is founded.
+    pub expected_nodes: usize,
+    /// Whether it may only join one.
+    pub join_only: bool,
+    /// Copies of each shard, if said.
+    pub replication_factor: Option<u32>,
+    /// Where others reach it, if said.
+    pub advertise_address: Option<String>,
+    /// Where the cluster's key is.
+    pub key_file: Option<PathBuf>,
+    /// What may fail together with it.
+    pub zone: String,
+    /// Port for other nodes.
+    pub rpc_port: u16,
+    /// Port of gossip.
+    pub gossip_port: u16,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            seeds: Vec::new(),
+            expected_nodes: 1,
+            join_only: false,
+            replication_factor: None,
+            advertise_address: None,
+            key_file: None,
+            zone: String::new(),
+            rpc_port: 7947,
+            gossip_port: 7946,
+        }
+    }
+}
+
+/// Copies of a shard unless said, if there are as many nodes.
+const REPLICATION_FACTOR: u32 = 3;
+
+/// Shards for each expected node unless said: few, because small batches are dear.
+const SHARDS_PER_NODE: u16 = 2;
+
+impl NodeConfig {
+    /// Whether the node is to be one of several.
+    pub fn is_clustered(&self) -> bool {
+        !self.cluster.seeds.is_empty()
+    }
+
+    /// Shards of a new cluster, or of a new node alone.
+    pub fn shard_count(&self) -> u16 {
+        let nodes = u16::try_from(self.cluster.expected_nodes).unwrap_or(u16::MAX);
+        self.shards.unwrap_or(nodes.saturating_mul(SHARDS_PER_NODE).min(SHARDS_MAX))
+    }
+
+    /// Copies of each shard of a new cluster.
+    pub fn replication_factor(&self) -> u32 {
+        let nodes = u32::try_from(self.cluster.expected_nodes).unwrap_or(u32::MAX);
+        self.cluster.replication_factor.unwrap_or(REPLICATION_FACTOR.min(nodes))
+    }
 }
 
 /// The ports of a node.
@@ -86,6 +160,14 @@ pub struct Ports {
     pub jaeger_binary: u16,
     /// Zipkin.
     pub zipkin: u16,
+    /// Jaeger's query services over gRPC.
+    pub query_grpc: u16,
+    /// Sampling strategies over HTTP.
+    pub sampling_http: u16,
+    /// Sampling strategies over gRPC.
+    pub sampling_grpc: u16,
+    /// Jaeger's remote storage.
+    pub remote_storage: u16,
 }
 
 /// Form of the log.
@@ -107,7 +189,8 @@ impl Default for NodeConfig {
             listen_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             open_access: false,
             node_name: String::new(),
-            shards: 2,
+            shards: None,
+            cluster: ClusterSettings::default(),
             ports: Ports {
                 otlp_grpc: 4317,
                 otlp_http: 4318,
@@ -119,11 +202,20 @@ impl Default for NodeConfig {
                 jaeger_compact: 6831,
                 jaeger_binary: 6832,
                 zipkin: 9411,
+                query_grpc: 16685,
+                sampling_http: 5778,
+                sampling_grpc: 5779,
+                remote_storage: 17271,
             },
+            tenancy: None,
+            sampling_strategies: None,
+            allow_purge: false,
             ports_file: None,
             drain_delay: Duration::from_secs(5),
+            retention: model::Duration::from_secs(7 * 24 * 60 * 60),
             log_format: LogFormat::Auto,
-            log_filter: "info".to_owned(),
+            // What consensus says of itself is for whoever looks for a bug in it.
+            log_filter: "info,openraft=warn".to_owned(),
         }
     }
 }

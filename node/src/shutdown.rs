@@ -1,4 +1,4 @@
-//! How a node is told to stop: the first SIGTERM or SIGINT stops it in good order, the second at
+//! How a node is told to stop, and to read its files again: the first SIGTERM or SIGINT stops it in good order, the second at
 //! once.
 //!
 //! Good order means: not ready any more, serve for `drain-delay` so that balancers can turn away,
@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl StopSignals {
@@ -20,7 +21,8 @@ impl StopSignals {
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        Ok(Self { terminate, interrupt })
+        let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        Ok(Self { terminate, interrupt, hangup })
     }
 
     /// Waits for the next signal and says which it was. May be dropped and called again.
@@ -28,6 +30,15 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// [`Self::next`], or nothing if the node is asked to read its files again.
+    pub(crate) async fn next_or_reload(&mut self) -> Option<&'static str> {
+        tokio::select! {
+            _ = self.terminate.recv() => Some("SIGTERM"),
+            _ = self.interrupt.recv() => Some("SIGINT"),
+            _ = self.hangup.recv() => None,
         }
     }
 }

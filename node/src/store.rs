@@ -1,7 +1,7 @@
 //! Opens what a node keeps: identity, log, shards; and starts the coordinator over them.
 //!
-//! Order: `db/` says who the node is and how many shards it has; `log/` is recovered; each shard
-//! applies what the log holds of it; only then is there a coordinator that takes requests. All of
+//! Order: `log/` is recovered; `db/` says who the node is, how many shards it has and which blocks
+//! they have; each shard applies what the log holds beyond its blocks; only then is there a coordinator that takes requests. All of
 //! it blocks on the disk, so [`open_parts`] runs off the runtime.
 
 use std::path::Path;
@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, ensure};
 use cluster::coordinator::BatchIds;
 use cluster::local::LocalGroup;
+use cluster::upkeep::{UpkeepParts, UpkeepThread};
 use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
 use model::time::{Clock, Duration, Monotonic};
 use model::{NodeId, ShardId};
 use storage::Shard;
 use storage::env::{Env, OsEnv};
-use storage::kv::RocksKv;
+use storage::kv::{Kv, RocksKv};
 use storage::log::{GroupId, LogEngine, LogError, LogOptions, SegmentLog};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
-use storage::shard::DecodedCache;
+use storage::shard::{BlockStore, DecodedCache, ShardParts};
 
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
@@ -26,6 +27,9 @@ use crate::{build_info, files, output};
 
 /// How often recovery says how far it is.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
+
+/// Where a directory says how many shards it was created with: those of a cluster are elsewhere.
+pub(crate) const OF_A_CLUSTER: u32 = 0;
 
 /// The group of the first shard in the log. Group 0 is kept for the cluster's own state.
 const FIRST_SHARD_GROUP: u64 = 1;
@@ -35,26 +39,39 @@ pub(crate) fn open_parts(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<CoordinatorParts> {
+) -> anyhow::Result<(CoordinatorParts, UpkeepThread)> {
     let started = clock.monotonic();
     let env: Arc<dyn Env> = Arc::new(OsEnv::with_free_bytes(files::free_bytes));
     let log = open_log(&env, directory, clock)?;
-    let meta = identity(config, directory, !log.groups().is_empty())?;
+    let kv = RocksKv::open(&directory.join("db"))
+        .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
+    let kv: Arc<dyn Kv> = Arc::new(kv);
+    let meta = identity(config, directory, kv.as_ref(), !log.groups().is_empty())?;
     let cache = Arc::new(DecodedCache::default());
+    let blocks = BlockStore::new(Arc::clone(&env), kv, &directory.join("blocks"));
     let mut groups = Vec::new();
     for number in 0..meta.shard_count {
         let group = GroupId(FIRST_SHARD_GROUP + u64::from(number));
-        let shard = Shard::new(ShardId(number), group, Arc::clone(&log), Arc::clone(&cache));
+        let shard = Shard::open(ShardParts {
+            id: ShardId(number),
+            group,
+            log: Arc::clone(&log),
+            unwrap: |record| Some(record.clone()),
+            cache: Arc::clone(&cache),
+            blocks: Some(blocks.clone()),
+        });
+        let shard = shard.with_context(|| format!("shard {number} cannot be opened"))?;
         recover(&shard, clock.as_ref())
             .with_context(|| format!("shard {number} cannot be recovered from the log"))?;
         let (log, clock) = (Arc::clone(&log), Arc::clone(clock));
-        groups.push(LocalGroup::start(group, Arc::new(shard), log, clock)?);
+        groups.push(Arc::new(LocalGroup::start(group, Arc::new(shard), log, clock)?));
     }
+    let upkeep = start_upkeep(config, &groups, clock)?;
     let took_ms = clock.monotonic().since(started).0 / 1_000_000;
     let spans: u64 = groups.iter().map(|group| group.shard().stats().spans).sum();
     tracing::info!(shards = meta.shard_count, spans, took_ms, "recovered");
     let mut load = MachineLoad::default();
-    Ok(CoordinatorParts {
+    let parts = CoordinatorParts {
         config: ClusterConfig { shard_count: meta.shard_count, pool_threads: threads() },
         node_id: NodeId(meta.node_id),
         node_name: config.node_name.clone(),
@@ -65,7 +82,37 @@ pub(crate) fn open_parts(
         log,
         disk: (env, directory.to_path_buf()),
         load: Box::new(move || load.next()),
-    })
+    };
+    Ok((parts, upkeep))
+}
+
+/// Seals, merges, drops and purges for as long as the node runs.
+fn start_upkeep(
+    config: &NodeConfig,
+    groups: &[Arc<LocalGroup>],
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<UpkeepThread> {
+    let shards: Vec<_> = groups.iter().map(|group| Arc::clone(group.shard())).collect();
+    let find = |groups: Vec<Arc<LocalGroup>>| {
+        move |shard: &Shard| groups.iter().find(|group| group.shard().id() == shard.id()).cloned()
+    };
+    let (purge, drops) = (find(groups.to_vec()), find(groups.to_vec()));
+    let thread = UpkeepThread::start(UpkeepParts {
+        shards: Box::new(move || shards.clone()),
+        clock: Arc::clone(clock),
+        retention: config.retention,
+        purge: Box::new(move |shard, upto| {
+            if let Some(group) = purge(shard) {
+                group.purge_log(upto);
+            }
+        }),
+        propose_drop: Box::new(move |shard, class, bucket| {
+            if let Some(group) = drops(shard) {
+                group.propose_drop(class, bucket);
+            }
+        }),
+    });
+    thread.context("the upkeep thread cannot be started")
 }
 
 /// Starts the coordinator; to be called within a runtime.
@@ -74,30 +121,38 @@ pub(crate) fn start(parts: CoordinatorParts) -> anyhow::Result<Coordinator> {
 }
 
 /// One thread for each processor, because that is what the work of a pool takes.
-fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Who the node is, according to its directory; a new directory gets a new identity.
-fn identity(config: &NodeConfig, directory: &Path, has_entries: bool) -> anyhow::Result<NodeMeta> {
-    let kv = RocksKv::open(&directory.join("db"))
-        .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
+fn identity(
+    config: &NodeConfig,
+    directory: &Path,
+    kv: &dyn Kv,
+    has_entries: bool,
+) -> anyhow::Result<NodeMeta> {
     // Checked before anything is written: a second start must meet the same refusal.
     ensure!(
-        NodeMeta::load(&kv)?.is_some() || !has_entries,
+        NodeMeta::load(kv)?.is_some() || !has_entries,
         "{} holds a log, but db/ beside it does not know whose it is",
         directory.display()
     );
     let fresh = NodeMeta {
         cluster_id: files::random_bytes()?,
         node_id: files::random_bytes()?,
-        shard_count: u32::from(config.shards),
+        shard_count: u32::from(config.shard_count()),
         format_version: FORMAT_VERSION,
     };
-    let value = NodeMeta::load_or_create(&kv, || fresh)?;
-    if value.shard_count != u32::from(config.shards) {
+    let value = NodeMeta::load_or_create(kv, || fresh)?;
+    ensure!(
+        value.shard_count != OF_A_CLUSTER,
+        "{} belongs to a node of a cluster: start it with --seeds",
+        directory.display()
+    );
+    if value.shard_count != u32::from(config.shard_count()) {
         tracing::warn!(
-            asked = config.shards,
+            asked = config.shard_count(),
             kept = value.shard_count,
             "the data directory keeps the number of shards it was created with"
         );
@@ -105,7 +160,7 @@ fn identity(config: &NodeConfig, directory: &Path, has_entries: bool) -> anyhow:
     Ok(value)
 }
 
-fn open_log(
+pub(crate) fn open_log(
     env: &Arc<dyn Env>,
     directory: &Path,
     clock: &Arc<dyn Clock>,

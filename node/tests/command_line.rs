@@ -70,10 +70,10 @@ fn a_bad_configuration_ends_with_two_and_says_why() {
     for (arguments, reason) in [
         (&["--ui-port", "70000"][..], "a whole number from 0 to 65535 is expected"),
         (&["--listen-address", "0.0.0.0"], "agree with --open-access"),
-        (&["--seeds", "a:7947"], "clusters are not supported yet"),
-        (&["--expected-nodes", "3"], "clusters are not supported yet"),
-        (&["--join-only"], "clusters are not supported yet"),
-        (&["--replication-factor", "3"], "clusters are not supported yet"),
+        (&["--seeds", "a:7947"], "`seeds` needs `expected-nodes`"),
+        (&["--expected-nodes", "3"], "need `seeds`"),
+        (&["--join-only"], "need `seeds`"),
+        (&["--replication-factor", "3"], "larger than `expected-nodes`"),
         (&["--drain-delay", "5"], "a unit is missing"),
         (&["--log-filter", "storage=loud"], "`log-filter` cannot be"),
         (&["--config", "nowhere.yaml"], "cannot read the configuration file nowhere.yaml"),
@@ -189,12 +189,22 @@ fn every_shell_gets_its_completions() {
 fn help_lists_what_exists() {
     let ended = Run::of(&["--help"]).end();
     assert_eq!(ended.code, 0);
-    for command in ["serve", "load", "status", "config", "health", "version", "completions"] {
+    for command in [
+        "serve",
+        "load",
+        "status",
+        "config",
+        "health",
+        "inspect",
+        "verify",
+        "version",
+        "completions",
+    ] {
         assert!(ended.out.contains(&format!("\n  {command} ")), "{}", ended.out);
     }
     let serve = Run::of(&["serve", "--help"]).end().out;
     assert!(serve.contains("--data-dir <DIR>") && serve.contains("SKUA_DATA_DIR"), "{serve}");
-    assert!(!serve.contains("--seeds"), "{serve}");
+    assert!(serve.contains("--seeds <HOST[:PORT],...>"), "{serve}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ const CHECKSUM: std::ops::Range<usize> = 8..12;
 mod kind {
     /// Batches are added.
     pub(super) const DATA: u8 = 1;
-    /// Reserved: buckets of a retention class up to one are dropped.
+    /// Buckets of a retention class up to one are dropped.
     pub(super) const DROP: u8 = 2;
     /// All data of a tenant goes.
     pub(super) const PURGE: u8 = 3;
@@ -69,6 +69,13 @@ pub enum Body {
     Data(Vec<BatchSlice>),
     /// Removes all data of a tenant that came before.
     Purge(Tenant),
+    /// Removes all buckets of a retention class up to and including one.
+    Drop {
+        /// The class.
+        class: u8,
+        /// The last bucket that goes.
+        bucket: u64,
+    },
 }
 
 /// A batch within an entry.
@@ -173,6 +180,14 @@ pub fn encode_purge(stamp: Timestamp, ring_epoch: u32, tenant: &Tenant) -> Bytes
     finish(entry)
 }
 
+/// The entry that removes the buckets of a retention class up to and including one.
+pub fn encode_drop(stamp: Timestamp, ring_epoch: u32, class: u8, bucket: u64) -> Bytes {
+    let mut entry = begin(kind::DROP, stamp, ring_epoch, HEADER_BYTES + 9);
+    entry.put_u8(class);
+    entry.put_u64_le(bucket);
+    finish(entry)
+}
+
 /// Reads an entry, sharing its memory. The batches inside are not looked at.
 pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
     let (header, body) = entry.split_first_chunk::<HEADER_BYTES>().ok_or(EntryError::NotAnEntry)?;
@@ -189,7 +204,8 @@ pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
     let body = match kind {
         kind::DATA => Body::Data(decode_batches(entry, body)?),
         kind::PURGE => Body::Purge(decode_tenant(body)?),
-        kind::DROP | kind::ARCHIVE | kind::FENCE | kind::MARK => {
+        kind::DROP => decode_drop(body)?,
+        kind::ARCHIVE | kind::FENCE | kind::MARK => {
             return Err(EntryError::Kind { kind });
         }
         kind => return Err(EntryError::Kind { kind }),
@@ -225,6 +241,13 @@ fn decode_tenant(body: &[u8]) -> Result<Tenant, EntryError> {
     let name = std::str::from_utf8(body).ok();
     let tenant = name.and_then(|name| Tenant::new(name).ok());
     tenant.ok_or(EntryError::Malformed { reason: "not a tenant's name" })
+}
+
+fn decode_drop(body: &[u8]) -> Result<Body, EntryError> {
+    let malformed = EntryError::Malformed { reason: "not a class and a bucket" };
+    let (class, bucket) = body.split_first().ok_or(malformed.clone())?;
+    let bucket = bucket.try_into().map(u64::from_le_bytes).map_err(|_| malformed)?;
+    Ok(Body::Drop { class: *class, bucket })
 }
 
 fn begin(kind: u8, stamp: Timestamp, ring_epoch: u32, length: usize) -> BytesMut {
@@ -287,6 +310,8 @@ mod tests {
         let tenant = Tenant::new("acme").unwrap();
         let purge = decode(&encode_purge(Timestamp(1), 0, &tenant)).unwrap();
         assert_eq!(purge.body, Body::Purge(tenant));
+        let drop = decode(&encode_drop(Timestamp(1), 0, 2, 0x0102_0304)).unwrap();
+        assert_eq!(drop.body, Body::Drop { class: 2, bucket: 0x0102_0304 });
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use model::batch::BatchError;
 use model::budget::Exhausted;
 
+use crate::block::BlockError;
 use crate::entry::EntryError;
 use crate::env::EnvError;
 use crate::kv::KvError;
@@ -54,6 +55,23 @@ pub enum Error {
         /// The entry.
         index: LogIndex,
     },
+    /// A block, or a part of it, cannot be read or written.
+    #[error("block")]
+    Block(#[from] BlockError),
+    /// The manifest of a shard cannot be read.
+    #[error("the manifest of shard {shard}: {reason}")]
+    Manifest {
+        /// The shard.
+        shard: model::ShardId,
+        /// What does not add up.
+        reason: model::columns::ColumnError,
+    },
+    /// This cannot happen; it is answered instead of ending the process.
+    #[error("bug: {what}")]
+    Bug {
+        /// What contradicts itself.
+        what: &'static str,
+    },
     /// A read spent its budget.
     #[error("the read was stopped")]
     Exhausted(#[from] Exhausted),
@@ -69,11 +87,12 @@ impl Error {
     /// True if bytes on the disk are not what was written: retrying cannot help, a peer can.
     pub fn is_corruption(&self) -> bool {
         match self {
-            Self::Env(_) | Self::Exhausted(_) => false,
+            Self::Env(_) | Self::Exhausted(_) | Self::Bug { .. } => false,
             Self::Log(error) => error.is_corruption(),
             Self::Entry { source, .. } => source.is_corruption(),
             Self::Batch { source, .. } => !matches!(source, BatchError::Version { .. }),
-            Self::MissingEntry { .. } => true,
+            Self::MissingEntry { .. } | Self::Manifest { .. } => true,
+            Self::Block(error) => error.is_corruption(),
             Self::Kv(error) => error.is_corruption(),
             Self::Meta(error) => error.is_corruption(),
         }
@@ -85,7 +104,10 @@ impl Error {
             Self::Env(error) => error.is_out_of_space(),
             Self::Log(error) => error.is_out_of_space(),
             Self::Kv(error) => error.is_out_of_space(),
-            Self::Entry { .. }
+            Self::Block(error) => error.is_out_of_space(),
+            Self::Bug { .. }
+            | Self::Manifest { .. }
+            | Self::Entry { .. }
             | Self::Batch { .. }
             | Self::MissingEntry { .. }
             | Self::Exhausted(_)

@@ -6,6 +6,7 @@
 //! Raft, a peer or a protocol, it takes the clock as an argument, and it reaches the file system
 //! through [`env::Env`] alone, so that every write and every sync can be made to fail in a test.
 
+pub mod block;
 pub mod entry;
 pub mod env;
 pub mod error;

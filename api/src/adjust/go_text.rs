@@ -50,6 +50,22 @@ pub fn format_time(time: Timestamp) -> String {
     )
 }
 
+/// A time as Protobuf's JSON writes it: RFC 3339 with 0, 3, 6 or 9 digits of the second.
+pub fn format_rfc3339(time: Timestamp) -> String {
+    let seconds = time.0 / NANOS_PER_SECOND;
+    let (year, month, day) = civil_date(seconds / SECONDS_PER_DAY);
+    let of_day = seconds % SECONDS_PER_DAY;
+    let nanos = time.0 % NANOS_PER_SECOND;
+    let fraction = match nanos {
+        0 => String::new(),
+        nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
+        nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
+        nanos => format!(".{nanos:09}"),
+    };
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
 /// `.` and the fraction without trailing zeros; nothing for zero.
 fn fraction(value: u64, digits: usize) -> String {
     if value == 0 {

@@ -30,7 +30,7 @@ mod sort;
 pub use clock_skew::correct_clock_skew;
 pub use deduplicate::deduplicate_spans;
 pub use editable::{EditableSpan, EditableTrace};
-pub use go_text::{format_duration, format_time};
+pub use go_text::{format_duration, format_rfc3339, format_time};
 pub use ip_attributes::normalize_ip_attributes;
 pub use library_attributes::move_library_attributes;
 pub use links::remove_empty_links;

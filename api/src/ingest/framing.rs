@@ -88,14 +88,24 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 
 /// Success with a message.
 pub(crate) fn answer(message: &[u8]) -> Response {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(frame(message)).with_trailers(async { Some(Ok(trailers)) });
+    streaming(Body::new(body))
+}
+
+/// A message in its frame, not compressed.
+pub(crate) fn frame(message: &[u8]) -> Bytes {
     let mut framed = Vec::with_capacity(PREFIX_BYTES + message.len());
     framed.push(0);
     framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
     framed.extend_from_slice(message);
-    let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let body = Full::new(Bytes::from(framed)).with_trailers(async { Some(Ok(trailers)) });
-    let mut response = Response::new(Body::new(body));
+    framed.into()
+}
+
+/// A response whose body is frames and then trailers.
+pub(crate) fn streaming(body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     response.headers_mut().insert("grpc-accept-encoding", ACCEPT_ENCODING);
     response

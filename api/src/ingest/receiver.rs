@@ -14,6 +14,7 @@ use super::admission::{Admission, Admitted};
 use super::body::{self, Encoding};
 use crate::error::ApiError;
 use crate::otlp::walk::{self, Partitioning, Plan, PlanPool, Rejected};
+use crate::sampling::{Roots, ThroughputCounter};
 use crate::{limits, otlp, task};
 
 /// A write request whose body is here.
@@ -76,6 +77,8 @@ struct Shared<S> {
     clock: Arc<dyn Clock>,
     admission: Admission,
     plans: PlanPool,
+    /// Counts root spans for adaptive sampling, if that is on.
+    throughput: Option<ThroughputCounter>,
     /// As many as there are processors: more walks at a time would only take turns, and each
     /// holds a thread of the blocking pool.
     walkers: Semaphore,
@@ -99,10 +102,21 @@ impl<S: TraceStore> fmt::Debug for Receiver<S> {
 impl<S: TraceStore> Receiver<S> {
     /// A receiver for `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>, admission: Admission) -> Self {
+        Self::counting(store, clock, admission, None)
+    }
+
+    /// A receiver for `store` that counts root spans.
+    pub fn counting(
+        store: S,
+        clock: Arc<dyn Clock>,
+        admission: Admission,
+        throughput: Option<ThroughputCounter>,
+    ) -> Self {
         let walkers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let walkers = Semaphore::new(walkers);
         let plans = PlanPool::default();
-        Self { shared: Arc::new(Shared { store, clock, admission, plans, walkers }) }
+        let shared = Shared { store, clock, admission, plans, throughput, walkers };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Where requests are let in.
@@ -174,6 +188,9 @@ impl<S: TraceStore> Shared<S> {
         let mut sink = self.store.begin(&tenant, digest)?;
         let mut plan = self.plans.take();
         let appended = append_rows(&message, &mut sink, &mut plan);
+        if let (Ok(()), Some(throughput)) = (&appended, &self.throughput) {
+            count_roots(&message, &plan, throughput);
+        }
         let (spans, rejected) = (plan.span_count() as u64, *plan.rejected());
         self.plans.give(plan);
         appended.map_err(|error| Refused { error, spans })?;
@@ -197,4 +214,13 @@ fn append_rows<K: SpanSink>(message: &[u8], sink: &mut K, plan: &mut Plan) -> Re
         })?;
     }
     Ok(())
+}
+
+/// A third pass, for a node that computes sampling probabilities.
+fn count_roots(message: &[u8], plan: &Plan, throughput: &ThroughputCounter) {
+    let mut roots = Roots::default();
+    for piece in plan.pieces() {
+        walk::tell_piece(message, plan, &piece, &mut roots);
+    }
+    throughput.add(roots);
 }

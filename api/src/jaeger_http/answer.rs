@@ -15,15 +15,15 @@ pub const COMPLETENESS_HEADER: HeaderName = HeaderName::from_static("skua-comple
 
 /// What an answer lacks, shards and more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Gaps {
+pub(crate) struct Gaps {
     /// What the store said.
-    pub(super) store: Completeness,
+    pub(crate) store: Completeness,
     /// More traces match than one search may return, and more were asked for.
-    pub(super) limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// The answer was cut off at this many bytes.
-    pub(super) bytes_max: Option<usize>,
+    pub(crate) bytes_max: Option<usize>,
     /// How many spans the largest trace has of which only the first are shown.
-    pub(super) truncated: Option<u64>,
+    pub(crate) truncated: Option<u64>,
 }
 
 impl From<Completeness> for Gaps {
@@ -34,7 +34,7 @@ impl From<Completeness> for Gaps {
 
 impl Gaps {
     /// `complete`, or `partial` and what is missing.
-    pub(super) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         let mut parts = Vec::new();
         if !self.store.missing.is_empty() {
             parts.push(format!("missing={}", numbers(self.store.missing.iter())));
@@ -62,7 +62,7 @@ impl Gaps {
     }
 
     /// The same in words, one clause a gap.
-    pub(super) fn clauses(&self) -> Vec<String> {
+    pub(crate) fn clauses(&self) -> Vec<String> {
         let mut clauses = Vec::new();
         if !self.store.missing.is_empty() {
             let shards = numbers(self.store.missing.iter());
@@ -88,7 +88,7 @@ impl Gaps {
     }
 
     /// Entries for the old API's `errors`, about one trace or about the whole answer.
-    pub(super) fn errors(&self, trace_id: Option<&str>) -> Vec<EnvelopeError> {
+    pub(crate) fn errors(&self, trace_id: Option<&str>) -> Vec<EnvelopeError> {
         let clauses = self.clauses().into_iter();
         clauses
             .map(|clause| EnvelopeError {
@@ -105,15 +105,15 @@ fn numbers<'a>(shards: impl Iterator<Item = &'a ShardId>) -> String {
 
 /// An entry of the old API's `errors`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EnvelopeError {
+pub(crate) struct EnvelopeError {
     /// What is wrong.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// With which trace, as Jaeger prints ids.
-    pub(super) trace_id: Option<String>,
+    pub(crate) trace_id: Option<String>,
 }
 
 /// The old API's envelope around `data`: JSON already, in pieces.
-pub(super) fn envelope(
+pub(crate) fn envelope(
     query: &QueryString,
     data: &[&[u8]],
     total: usize,
@@ -160,7 +160,7 @@ fn push_errors(out: &mut Vec<u8>, errors: &[EnvelopeError]) {
 }
 
 /// A JSON answer.
-pub(super) fn json(body: Vec<u8>, gaps: &Gaps) -> Response {
+pub(crate) fn json(body: Vec<u8>, gaps: &Gaps) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

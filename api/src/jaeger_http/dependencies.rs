@@ -1,17 +1,18 @@
-//! The old API's dependency graph: who calls whom, and how often.
+//! The dependency graph: who calls whom, and how often; the old API's and api/v3's.
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use model::aggregate::DependencyEdge;
 use model::{Duration, TimeRange, Timestamp, TraceStore};
 
-use super::answer::envelope;
+use super::answer::{envelope, json};
 use super::error::{ParameterError, QueryError};
 use super::go_parse::parse_i64;
+use super::go_time::parse_time;
 use super::json_text::{push_comma, push_string, push_uint};
 use super::query_string::QueryString;
 use super::router::Asked;
-use super::search_params::unparsable;
+use super::search_params::{malformed, timestamp, unparsable};
 use crate::read_context::ReadContext;
 
 /// How far back the graph looks unless told.
@@ -50,6 +51,53 @@ async fn dependencies_or_error<S: TraceStore>(
     }
     data.push(b']');
     Ok(envelope(&asked.query, &[&data], 0, Vec::new(), &answer.completeness.into()))
+}
+
+/// `GET /api/v3/dependencies`
+pub(super) async fn v3<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    let asked = Asked::new(request);
+    v3_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
+}
+
+/// Counts are strings, as 64-bit numbers are in Protobuf's JSON.
+async fn v3_or_error<S: TraceStore>(
+    context: &ReadContext<S>,
+    asked: &Asked,
+) -> Result<Response, QueryError> {
+    let start = required_time(&asked.query, ["startTime", "start_time"])?;
+    let end = required_time(&asked.query, ["endTime", "end_time"])?;
+    if start >= end {
+        return Err(ParameterError::TimeOrder.into());
+    }
+    let read = asked.begin(context)?;
+    let window = TimeRange { start, end };
+    let answer = context.store.dependencies(read.scope.clone(), window).await?;
+    let mut body = b"{\"dependencies\":[".to_vec();
+    for edge in &answer.value {
+        push_comma(&mut body);
+        body.extend_from_slice(b"{\"parent\":");
+        push_string(&mut body, edge.parent.as_bytes());
+        body.extend_from_slice(b",\"child\":");
+        push_string(&mut body, edge.child.as_bytes());
+        body.extend_from_slice(b",\"callCount\":\"");
+        push_uint(&mut body, edge.calls);
+        body.extend_from_slice(b"\"}");
+    }
+    body.extend_from_slice(b"]}");
+    Ok(json(body, &answer.completeness.into()))
+}
+
+fn required_time(
+    query: &QueryString,
+    names: [&'static str; 2],
+) -> Result<Timestamp, ParameterError> {
+    match query.get_aliased(names) {
+        ("", _) => Err(ParameterError::TimesRequired),
+        (text, name) => parse_time(text).map(timestamp).map_err(malformed(name)),
+    }
 }
 
 /// `endTs` and `lookback`, both in milliseconds.

@@ -25,9 +25,6 @@ pub(super) enum QueryError {
     /// What api/v3 says where the old API answers with an empty list.
     #[error("No traces found")]
     NoTracesFound,
-    /// There are no metrics to ask for.
-    #[error("trace metrics are currently disabled - no metrics backend configured")]
-    MetricsDisabled,
     /// The body of a transformation is not OTLP in JSON.
     #[error("cannot unmarshal OTLP : {reason}")]
     Transform {
@@ -59,7 +56,7 @@ pub(super) enum QueryError {
 
 /// What is wrong with a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ParameterError {
+pub(crate) enum ParameterError {
     /// The old API's words for most parameters.
     #[error("unable to parse param '{name}': {reason}")]
     Unparsable {
@@ -97,6 +94,18 @@ pub(super) enum ParameterError {
     /// Metrics without a service.
     #[error("unable to parse param 'service': please provide at least one service name")]
     MetricsServiceRequired,
+    /// A length of time that has to be longer than nothing.
+    #[error("unable to parse param '{name}': must be positive")]
+    Positive {
+        /// The parameter.
+        name: &'static str,
+    },
+    /// Metrics at more moments than one answer shows.
+    #[error("unable to parse param 'step': more than {points_max} points, use a longer step")]
+    Points {
+        /// The bound.
+        points_max: u64,
+    },
     /// Metrics of a kind that does not exist.
     #[error("unable to parse param 'spanKind': unsupported span kind: '{kind}'")]
     SpanKind {
@@ -124,6 +133,12 @@ pub(super) enum ParameterError {
     /// A search of api/v3 whose window is empty.
     #[error("query.startTimeMin must be before query.startTimeMax")]
     WindowOrder,
+    /// A question of api/v3 without its times.
+    #[error("startTime and endTime are required")]
+    TimesRequired,
+    /// A question of api/v3 whose times are in the wrong order.
+    #[error("startTime must be before endTime")]
+    TimeOrder,
     /// A search with a filter expression.
     #[error("structured filters are not supported; use the other query parameters")]
     FilterUnsupported,
@@ -146,7 +161,6 @@ impl QueryError {
         match self {
             Self::Parameter(_) | Self::Transform { .. } => StatusCode::BAD_REQUEST,
             Self::TraceNotFound | Self::NoTracesFound => StatusCode::NOT_FOUND,
-            Self::MetricsDisabled => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AnswerTooLarge { .. } | Self::MissingTenant(_) | Self::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR

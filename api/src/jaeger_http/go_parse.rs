@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Why a text was refused, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GoParseError {
+pub(crate) enum GoParseError {
     /// Not what the function reads.
     #[error("strconv.{function}: parsing {}: invalid syntax", quote(text))]
     Syntax {
@@ -82,19 +82,19 @@ pub(super) enum GoParseError {
 const RFC3339_NANO: &str = "2006-01-02T15:04:05.999999999Z07:00";
 
 /// `strconv.ParseInt(text, 10, 64)`.
-pub(super) fn parse_i64(text: &str) -> Result<i64, GoParseError> {
+pub(crate) fn parse_i64(text: &str) -> Result<i64, GoParseError> {
     parse_signed("ParseInt", text)
 }
 
 /// `strconv.ParseInt(text, 10, 32)`.
-pub(super) fn parse_i32(text: &str) -> Result<i32, GoParseError> {
+pub(crate) fn parse_i32(text: &str) -> Result<i32, GoParseError> {
     let number = parse_signed("ParseInt", text)?;
     let out_of_range = |_| GoParseError::Range { function: "ParseInt", text: text.to_owned() };
     i32::try_from(number).map_err(out_of_range)
 }
 
 /// `strconv.Atoi(text)`.
-pub(super) fn parse_atoi(text: &str) -> Result<i64, GoParseError> {
+pub(crate) fn parse_atoi(text: &str) -> Result<i64, GoParseError> {
     parse_signed("Atoi", text)
 }
 
@@ -107,7 +107,7 @@ fn parse_signed(function: &'static str, text: &str) -> Result<i64, GoParseError>
 }
 
 /// `strconv.ParseUint(text, 16, 64)`.
-pub(super) fn parse_hex_u64(text: &str) -> Result<u64, GoParseError> {
+pub(crate) fn parse_hex_u64(text: &str) -> Result<u64, GoParseError> {
     const FUNCTION: &str = "ParseUint";
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(GoParseError::Syntax { function: FUNCTION, text: text.to_owned() });
@@ -117,12 +117,12 @@ pub(super) fn parse_hex_u64(text: &str) -> Result<u64, GoParseError> {
 }
 
 /// `strconv.ParseFloat(text, 64)`, without hexadecimal and underscored numbers.
-pub(super) fn parse_f64(text: &str) -> Result<f64, GoParseError> {
+pub(crate) fn parse_f64(text: &str) -> Result<f64, GoParseError> {
     text.parse().map_err(|_| GoParseError::Syntax { function: "ParseFloat", text: text.to_owned() })
 }
 
 /// `strconv.ParseBool(text)`.
-pub(super) fn parse_bool(text: &str) -> Result<bool, GoParseError> {
+pub(crate) fn parse_bool(text: &str) -> Result<bool, GoParseError> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -132,7 +132,7 @@ pub(super) fn parse_bool(text: &str) -> Result<bool, GoParseError> {
 
 /// `time.ParseDuration(text)`, in nanoseconds: signed decimal numbers with units, such as
 /// `300ms`, `-1.5h` and `2h45m`.
-pub(super) fn parse_duration(text: &str) -> Result<i64, GoParseError> {
+pub(crate) fn parse_duration(text: &str) -> Result<i64, GoParseError> {
     const LIMIT: u64 = 1 << 63;
     let invalid = || GoParseError::Duration { text: text.to_owned() };
     let negative = text.starts_with('-');
@@ -219,7 +219,7 @@ fn leading_number(text: &str) -> Option<(Decimal, &str)> {
 }
 
 /// A text as `strconv.Quote` quotes it.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {

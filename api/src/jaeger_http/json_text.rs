@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Appends a string. Bytes that are not UTF-8 become U+FFFD; `<`, `>` and `&` are escaped, so
 /// that the text is harmless inside HTML.
-pub(super) fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     let repaired = String::from_utf8_lossy(bytes);
     let mut rest = repaired.as_bytes();
     out.push(b'"');
@@ -54,7 +54,7 @@ fn push_special<'a>(out: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
 }
 
 /// Appends lower-case hexadecimal digits, two a byte.
-pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
     for byte in bytes {
         out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
@@ -62,25 +62,25 @@ pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends bytes as a string in base64.
-pub(super) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
     out.push(b'"');
 }
 
 /// Appends an integer.
-pub(super) fn push_int(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn push_int(out: &mut Vec<u8>, number: i64) {
     let _ = write!(out, "{number}");
 }
 
 /// Appends an unsigned integer.
-pub(super) fn push_uint(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_uint(out: &mut Vec<u8>, number: u64) {
     let _ = write!(out, "{number}");
 }
 
 /// Appends a finite number in the shortest form that reads back the same; false, and nothing
 /// appended, for `NaN` and the infinities, which JSON does not have.
-pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> bool {
+pub(crate) fn push_double(out: &mut Vec<u8>, number: f64) -> bool {
     if !number.is_finite() {
         return false;
     }
@@ -101,14 +101,14 @@ pub(super) fn push_double(out: &mut Vec<u8>, number: f64) -> bool {
 }
 
 /// Appends a separator unless nothing stands before it in its list or object.
-pub(super) fn push_comma(out: &mut Vec<u8>) {
+pub(crate) fn push_comma(out: &mut Vec<u8>) {
     if !matches!(out.last(), Some(b'[' | b'{') | None) {
         out.push(b',');
     }
 }
 
 /// Appends `"name":`, with a separator if needed. Names need no escapes.
-pub(super) fn push_name(out: &mut Vec<u8>, name: &'static str) {
+pub(crate) fn push_name(out: &mut Vec<u8>, name: &'static str) {
     push_comma(out);
     out.push(b'"');
     out.extend_from_slice(name.as_bytes());
@@ -116,7 +116,7 @@ pub(super) fn push_name(out: &mut Vec<u8>, name: &'static str) {
 }
 
 /// The same JSON, laid out for people with four spaces a level.
-pub(super) fn indent(compact: &[u8]) -> Vec<u8> {
+pub(crate) fn indent(compact: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(compact.len() * 2);
     let mut depth = 0_usize;
     let mut in_string = false;

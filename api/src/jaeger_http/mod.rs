@@ -16,25 +16,29 @@
 //!
 //! Everything but the handlers is pure. There is no state between requests.
 
-mod answer;
+pub(crate) mod answer;
 mod catalog;
 mod collect;
+mod deep_dependencies;
 mod dependencies;
 mod error;
-mod go_parse;
-mod go_time;
+pub(crate) mod go_parse;
+pub(crate) mod go_time;
 mod json;
-mod json_text;
+pub(crate) mod json_text;
+mod limits;
 mod metrics;
 mod otlp_json;
-mod query_string;
+mod posted;
+pub(crate) mod query_string;
+mod red_series;
 mod render;
 mod router;
 mod search;
-mod search_params;
+pub(crate) mod search_params;
 mod string_map;
 mod summaries;
-mod trace_id;
+pub(crate) mod trace_id;
 mod traces;
 mod transform;
 mod translate;

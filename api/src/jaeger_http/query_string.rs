@@ -2,14 +2,14 @@
 
 /// Decoded parameters in the order they came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct QueryString {
+pub(crate) struct QueryString {
     pairs: Vec<(String, String)>,
 }
 
 impl QueryString {
     /// Reads what stands behind the `?`. Like Go, leaves out a pair with a semicolon in it or
     /// with an escape that is none. How much there is, the HTTP server bounds.
-    pub(super) fn parse(query: Option<&str>) -> Self {
+    pub(crate) fn parse(query: Option<&str>) -> Self {
         let pieces = query.unwrap_or_default().split('&');
         let pairs = pieces
             .filter(|piece| !piece.is_empty() && !piece.contains(';'))
@@ -21,20 +21,25 @@ impl QueryString {
         Self { pairs }
     }
 
+    /// Adds parameters that came another way.
+    pub(crate) fn extend(&mut self, pairs: Vec<(String, String)>) {
+        self.pairs.extend(pairs);
+    }
+
     /// The first value of a parameter; empty if there is none, which no caller tells apart.
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         let found = self.pairs.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
     /// All values of a parameter.
-    pub(super) fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter that has several names, and the name to blame for it: the first
     /// with a value, else the last.
-    pub(super) fn get_aliased<const N: usize>(
+    pub(crate) fn get_aliased<const N: usize>(
         &self,
         names: [&'static str; N],
     ) -> (&str, &'static str) {
@@ -51,7 +56,7 @@ impl QueryString {
 
 /// Undoes `application/x-www-form-urlencoded` escapes; nothing if one is malformed. Bytes that
 /// are not UTF-8 are replaced: no name or value in an answer contains such bytes.
-pub(super) fn unescape(text: &str) -> Option<String> {
+pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -12,7 +12,7 @@ use super::error::QueryError;
 use super::error::plain_text;
 use super::query_string::QueryString;
 use super::search_params::old_bool;
-use super::{catalog, dependencies, metrics, summaries, traces, transform, v3};
+use super::{catalog, deep_dependencies, dependencies, metrics, summaries, traces, transform, v3};
 use crate::read_context::{Read, ReadContext};
 
 /// The routes of both APIs. Expects the tenant in each request's extensions. Every other path
@@ -27,15 +27,21 @@ pub fn router<S: TraceStore>(context: ReadContext<S>) -> Router {
         .route("/api/archive/{trace_id}", post(traces::archive::<S>))
         .route("/api/transform", post(transform::transform))
         .route("/api/dependencies", get(dependencies::dependencies::<S>))
-        .route("/api/metrics/latencies", get(metrics::latencies))
-        .route("/api/metrics/calls", get(metrics::rates))
-        .route("/api/metrics/errors", get(metrics::rates))
+        .route("/api/metrics/latencies", get(metrics::latencies::<S>))
+        .route("/api/metrics/calls", get(metrics::calls::<S>))
+        .route("/api/metrics/errors", get(metrics::errors::<S>))
         .route("/api/metrics/minstep", get(metrics::minimal_step))
         .route("/api/v3/services", get(v3::services::<S>))
         .route("/api/v3/operations", get(v3::operations::<S>))
-        .route("/api/v3/traces", get(v3::search::<S>))
+        .route("/api/deep-dependencies", get(deep_dependencies::graph::<S>))
+        .route("/analytics/v1/dependencies", get(deep_dependencies::graph::<S>))
+        .route("/api/v3/dependencies", get(dependencies::v3::<S>))
+        .route("/api/v3/traces", get(v3::search::<S>).post(v3::search_posted::<S>))
         .route("/api/v3/traces/{trace_id}", get(v3::by_id::<S>))
-        .route("/api/v3/trace-summaries", get(summaries::search::<S>))
+        .route(
+            "/api/v3/trace-summaries",
+            get(summaries::search::<S>).post(summaries::search_posted::<S>),
+        )
         .route("/api/{*rest}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(context)

@@ -21,37 +21,37 @@ use super::trace_id;
 /// How far back the old API searches unless told.
 const LOOKBACK_DEFAULT: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// How many traces a search returns unless told.
-const LIMIT_DEFAULT: u32 = 100;
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
 /// The shortest span in Jaeger: its sanitizer lengthens shorter ones. Stored spans may last
 /// zero, so a lower bound up to here asks for nothing.
 const DURATION_NANOS_MIN: i64 = 1;
 
 /// A search as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SearchParams {
+pub(crate) struct SearchParams {
     /// Empty for all services.
-    pub(super) service: String,
+    pub(crate) service: String,
     /// Empty for all operations.
-    pub(super) operation: String,
+    pub(crate) operation: String,
     /// When spans start.
-    pub(super) window: TimeRange,
+    pub(crate) window: TimeRange,
     /// Tags, each of which some span has.
-    pub(super) tags: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
     /// How many traces.
-    pub(super) limit: u32,
+    pub(crate) limit: u32,
     /// Nanoseconds that a span lasts at least; zero asks for nothing.
-    pub(super) duration_nanos_min: i64,
+    pub(crate) duration_nanos_min: i64,
     /// Nanoseconds that a span lasts at most; zero asks for nothing.
-    pub(super) duration_nanos_max: i64,
+    pub(crate) duration_nanos_max: i64,
     /// Without adjusters.
-    pub(super) raw: bool,
+    pub(crate) raw: bool,
     /// These traces instead of a search. Distinct.
-    pub(super) trace_ids: Vec<TraceId>,
+    pub(crate) trace_ids: Vec<TraceId>,
 }
 
 impl SearchParams {
     /// Reads the parameters of `GET /api/traces`.
-    pub(super) fn parse_old(
+    pub(crate) fn parse_old(
         query: &QueryString,
         now: Timestamp,
         trace_ids_max: u32,
@@ -85,7 +85,7 @@ impl SearchParams {
     }
 
     /// Reads the parameters of `GET /api/v3/traces` and `GET /api/v3/trace-summaries`.
-    pub(super) fn parse_v3(query: &QueryString) -> Result<Self, ParameterError> {
+    pub(crate) fn parse_v3(query: &QueryString) -> Result<Self, ParameterError> {
         let (service, _) = query.get_aliased(["query.serviceName", "query.service_name"]);
         let (operation, _) = query.get_aliased(["query.operationName", "query.operation_name"]);
         let tags = match query.get("query.attributes") {
@@ -130,7 +130,7 @@ impl SearchParams {
     }
 
     /// The search in the words of the store, for at most `limit_max` traces.
-    pub(super) fn to_query(&self, limit_max: u32) -> TraceQuery {
+    pub(crate) fn to_query(&self, limit_max: u32) -> TraceQuery {
         let mut all = Vec::new();
         if !self.service.is_empty() {
             all.push(equals(Field::Service, &self.service));
@@ -174,7 +174,7 @@ fn limit_or_default(limit: i64) -> u32 {
 }
 
 /// A time in whole microseconds; before the epoch there are no spans.
-pub(super) fn micros(
+pub(crate) fn micros(
     query: &QueryString,
     name: &'static str,
     default: Timestamp,
@@ -188,7 +188,7 @@ pub(super) fn micros(
 }
 
 /// A truth value of the old API; false if absent.
-pub(super) fn old_bool(query: &QueryString, name: &'static str) -> Result<bool, ParameterError> {
+pub(crate) fn old_bool(query: &QueryString, name: &'static str) -> Result<bool, ParameterError> {
     match query.get(name) {
         "" => Ok(false),
         text => parse_bool(text).map_err(unparsable(name)),
@@ -196,7 +196,7 @@ pub(super) fn old_bool(query: &QueryString, name: &'static str) -> Result<bool, 
 }
 
 /// A truth value of api/v3; false if absent.
-pub(super) fn v3_bool<const N: usize>(
+pub(crate) fn v3_bool<const N: usize>(
     query: &QueryString,
     names: [&'static str; N],
 ) -> Result<bool, ParameterError> {
@@ -207,7 +207,7 @@ pub(super) fn v3_bool<const N: usize>(
 }
 
 /// Checks an optional time of api/v3, which is only a hint.
-pub(super) fn check_v3_time(
+pub(crate) fn check_v3_time(
     query: &QueryString,
     names: [&'static str; 2],
 ) -> Result<(), ParameterError> {
@@ -225,15 +225,17 @@ fn old_duration(query: &QueryString, name: &'static str) -> Result<i64, Paramete
 }
 
 /// Blames a parameter of the old API.
-pub(super) fn unparsable(name: &'static str) -> impl Fn(GoParseError) -> ParameterError {
+pub(crate) fn unparsable(name: &'static str) -> impl Fn(GoParseError) -> ParameterError {
     move |reason| ParameterError::Unparsable { name, reason }
 }
 
-fn malformed(name: &'static str) -> impl Fn(GoParseError) -> ParameterError {
+/// Blames a parameter of api/v3.
+pub(super) fn malformed(name: &'static str) -> impl Fn(GoParseError) -> ParameterError {
     move |reason| ParameterError::Malformed { name, reason: reason.to_string() }
 }
 
-fn timestamp(nanos: i128) -> Timestamp {
+/// A moment; before the epoch there are no spans.
+pub(super) fn timestamp(nanos: i128) -> Timestamp {
     Timestamp(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
 }
 

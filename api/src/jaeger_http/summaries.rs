@@ -8,6 +8,7 @@ use model::store::Hit;
 use super::answer::json;
 use super::error::QueryError;
 use super::json_text::{push_comma, push_name, push_string, push_uint};
+use super::posted;
 use super::router::Asked;
 use super::search;
 use super::search_params::SearchParams;
@@ -20,6 +21,15 @@ pub(super) async fn search<S: TraceStore>(
 ) -> Response {
     let asked = Asked::new(request);
     search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
+}
+
+/// `POST /api/v3/trace-summaries`
+pub(super) async fn search_posted<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    let answer = async { search_or_error(&context, &posted::asked(request).await?).await };
+    answer.await.unwrap_or_else(QueryError::into_v3_response)
 }
 
 async fn search_or_error<S: TraceStore>(

@@ -21,7 +21,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, PADDIN
 
 /// Why a text is not a trace id, in Jaeger's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TraceIdError {
+pub(crate) enum TraceIdError {
     /// Too many digits.
     #[error("TraceID cannot be longer than 32 hex characters: {text}")]
     TooLong {
@@ -37,7 +37,7 @@ pub(super) enum TraceIdError {
 }
 
 /// Reads up to 32 hexadecimal digits; fewer mean zeros on the left.
-pub(super) fn parse_hex(text: &str) -> Result<TraceId, TraceIdError> {
+pub(crate) fn parse_hex(text: &str) -> Result<TraceId, TraceIdError> {
     if text.len() > DIGITS_MAX {
         return Err(TraceIdError::TooLong { text: text.to_owned() });
     }
@@ -49,7 +49,7 @@ pub(super) fn parse_hex(text: &str) -> Result<TraceId, TraceIdError> {
 }
 
 /// Reads hexadecimal digits, or else base64 of 8 or 16 bytes in any of its four forms.
-pub(super) fn parse(text: &str) -> Result<TraceId, TraceIdError> {
+pub(crate) fn parse(text: &str) -> Result<TraceId, TraceIdError> {
     let refusal = match parse_hex(text) {
         Ok(id) => return Ok(id),
         Err(refusal) => refusal,
@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<TraceId, TraceIdError> {
 }
 
 /// Prints an id as Jaeger does: 16 digits if its upper half is zero, else 32.
-pub(super) fn print(id: TraceId) -> String {
+pub(crate) fn print(id: TraceId) -> String {
     if id.high() == 0 { format!("{:016x}", id.low()) } else { id.to_string() }
 }
 

@@ -7,6 +7,7 @@ use model::TraceStore;
 use super::answer::{Gaps, json};
 use super::catalog::{of_service, push_operation, texts};
 use super::error::{ParameterError, QueryError};
+use super::posted;
 use super::render::{Form, Rendering};
 use super::router::Asked;
 use super::search;
@@ -102,6 +103,15 @@ pub(super) async fn search<S: TraceStore>(
 ) -> Response {
     let asked = Asked::new(request);
     search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
+}
+
+/// `POST /api/v3/traces`
+pub(super) async fn search_posted<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    let answer = async { search_or_error(&context, &posted::asked(request).await?).await };
+    answer.await.unwrap_or_else(QueryError::into_v3_response)
 }
 
 /// All traces in one list; none at all is an error.

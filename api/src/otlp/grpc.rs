@@ -34,12 +34,17 @@ impl<S: TraceStore> Clone for Door<S> {
     }
 }
 
+/// The service's full name.
+pub const SERVICE: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
+
 /// The service, and UNIMPLEMENTED for every other method.
 pub fn router<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router {
-    Router::new()
-        .route(EXPORT_PATH, any(export::<S>))
-        .fallback(async || framing::unimplemented())
-        .with_state(Door { receiver, tenancy })
+    method(receiver, tenancy).fallback(async || framing::unimplemented())
+}
+
+/// The service alone; the caller answers for every other path.
+pub fn method<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router {
+    Router::new().route(EXPORT_PATH, any(export::<S>)).with_state(Door { receiver, tenancy })
 }
 
 async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {

@@ -2,15 +2,31 @@
 //!
 //! - `GET cluster`: nodes and shards as this node knows them.
 //! - `GET traces/{id}`: a trace as it came in, as OTLP protobuf (`TracesData`), unadjusted.
+//! - `GET traces/{id}/columns`: its structure in typed arrays.
+//! - `GET`, `POST search`: the free query, a line of JSON a trace.
+//! - `POST aggregate`: figures over spans.
+//! - `GET suggest/services`, `operations`, `keys`, `values`: names to choose from.
 //!
-//! Every answer about traces says in a header whether it lacks something (QRY-2).
+//! Every answer about traces says in a header or in its body whether it lacks something (QRY-2).
+//! The forms are told in chapter 10 of the documentation.
 
+mod aggregate;
+mod columns;
+mod cursor;
+mod limits;
+mod parameters;
+mod problem;
+mod query_json;
+mod search;
 mod status;
+mod suggest;
 mod traces;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use model::{ClusterAdmin, TraceStore};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use crate::read_context::ReadContext;
 
@@ -18,8 +34,18 @@ use crate::read_context::ReadContext;
 pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A) -> Router {
     let status =
         Router::new().route("/api/skua/v1/cluster", get(status::show::<A>)).with_state(admin);
-    let traces = Router::new()
+    let columns = get(columns::show::<S>)
+        // The columns of a large trace are megabytes: what packs them must not be what one waits for.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+    let reads = Router::new()
         .route("/api/skua/v1/traces/{trace_id}", get(traces::raw::<S>))
+        .route("/api/skua/v1/traces/{trace_id}/columns", columns)
+        .route("/api/skua/v1/search", get(search::find::<S>).post(search::find::<S>))
+        .route("/api/skua/v1/aggregate", post(aggregate::figures::<S>))
+        .route("/api/skua/v1/suggest/services", get(suggest::services::<S>))
+        .route("/api/skua/v1/suggest/operations", get(suggest::operations::<S>))
+        .route("/api/skua/v1/suggest/keys", get(suggest::keys::<S>))
+        .route("/api/skua/v1/suggest/values", get(suggest::values::<S>))
         .with_state(context);
-    status.merge(traces)
+    status.merge(reads)
 }

@@ -11,4 +11,5 @@ mod walker;
 mod bad_input;
 mod grpc;
 mod http;
+mod jaeger_ports;
 mod ui;

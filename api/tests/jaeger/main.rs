@@ -5,6 +5,11 @@
 #![cfg(test)]
 
 mod astronomy;
+mod calls;
+mod conformance;
 mod fixture;
 mod golden;
+mod grpc_query;
 mod hostile;
+mod sampling;
+mod skua_reads;

@@ -65,7 +65,7 @@ impl ProcessorTime {
 }
 
 /// The doors of a node, each with a port of its own.
-const PORTS: [&str; 10] = [
+const PORTS: [&str; 14] = [
     "otlp-grpc",
     "otlp-http",
     "ui",
@@ -76,6 +76,10 @@ const PORTS: [&str; 10] = [
     "jaeger-compact",
     "jaeger-binary",
     "zipkin",
+    "query-grpc",
+    "sampling-http",
+    "sampling-grpc",
+    "remote-storage",
 ];
 
 impl Server {

@@ -1,13 +1,16 @@
 //! The coordinator of a node: [`model::TraceStore`] and [`model::ClusterAdmin`] over its shards.
 //!
 //! Any node can coordinate any request; nothing here is special to one. `write.rs` holds the
-//! open batches, `read.rs` fans a question out to every shard and merges the answers.
+//! open batches, `read.rs` fans a question out to every shard and merges the answers, and
+//! `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
 
 mod batch_ids;
 mod linger;
 mod merge;
 mod pool;
 mod read;
+mod serve;
+mod shards;
 mod status;
 mod store;
 mod write;
@@ -22,14 +25,16 @@ use storage::env::Env;
 use storage::log::LogEngine;
 
 pub use batch_ids::BatchIds;
+pub(crate) use pool::Pool;
+pub(crate) use serve::{explain, serve, serve_whole};
+pub(crate) use shards::{Answered, Question, RoutedBatch, Routes, ShardAnswer, Shards};
 pub use write::WriteSink;
 
 use crate::config::ClusterConfig;
+use crate::host::Host;
 use crate::limits::BUSY_SHARE;
-use crate::local::LocalGroup;
-use crate::placement::Ring;
+use crate::local::{LocalGroup, LocalShards, LocalShardsParts};
 use crate::task::Task;
-use pool::Pool;
 use write::Writer;
 
 /// Tells the share of the machine's processor time (0 to 1) used since it was last asked.
@@ -53,7 +58,7 @@ pub struct CoordinatorParts {
     /// Names for batches.
     pub batch_ids: BatchIds,
     /// The recovered shards, in the order of their ids.
-    pub groups: Vec<LocalGroup>,
+    pub groups: Vec<Arc<LocalGroup>>,
     /// The log they share.
     pub log: Arc<dyn LogEngine>,
     /// The file system and the data directory, to tell free space.
@@ -79,17 +84,41 @@ pub struct Coordinator {
 
 struct Core {
     writer: Arc<Writer>,
-    groups: Vec<Arc<LocalGroup>>,
-    /// Reads have threads of their own, so that writes and reads do not queue for each other.
-    read_pool: Pool,
+    shards: Arc<dyn Shards>,
     log: Arc<dyn LogEngine>,
     disk: (Arc<dyn Env>, PathBuf),
     node_id: NodeId,
-    node_name: String,
-    version: String,
     draining: AtomicBool,
     /// The flushers and the load watch; they end with the coordinator.
     _tasks: Vec<Task>,
+}
+
+/// What a coordinator in a cluster is made of besides its host.
+pub struct ClusterCoordinatorParts {
+    /// The node's part of the cluster, started.
+    pub host: Arc<Host>,
+    /// Names for batches.
+    pub batch_ids: BatchIds,
+    /// How busy the machine is.
+    pub load: LoadProbe,
+}
+
+impl fmt::Debug for ClusterCoordinatorParts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClusterCoordinatorParts").finish_non_exhaustive()
+    }
+}
+
+/// What both kinds of coordinators need.
+struct CoreParts {
+    shards: Arc<dyn Shards>,
+    pool_threads: usize,
+    node_id: NodeId,
+    clock: Arc<dyn Clock>,
+    batch_ids: BatchIds,
+    log: Arc<dyn LogEngine>,
+    disk: (Arc<dyn Env>, PathBuf),
+    load: LoadProbe,
 }
 
 impl fmt::Debug for Coordinator {
@@ -99,14 +128,51 @@ impl fmt::Debug for Coordinator {
 }
 
 impl Coordinator {
-    /// Starts a coordinator. Call it within a runtime.
+    /// Starts the coordinator of a node that is alone. Call it within a runtime.
     pub fn start(parts: CoordinatorParts) -> std::io::Result<Self> {
-        let groups: Vec<Arc<LocalGroup>> = parts.groups.into_iter().map(Arc::new).collect();
-        let encode_pool = Arc::new(Pool::new("encode", parts.config.pool_threads)?);
         let read_pool = Pool::new("read", parts.config.pool_threads)?;
-        let ring = Ring::new(parts.config.shard_count);
+        let shards = LocalShards::new(LocalShardsParts {
+            routes: Routes::first(parts.config.shard_count),
+            groups: parts.groups,
+            read_pool,
+            log: Arc::clone(&parts.log),
+            disk: parts.disk.clone(),
+            node_id: parts.node_id,
+            node_name: parts.node_name,
+            version: parts.version,
+        });
+        Self::over(CoreParts {
+            shards: Arc::new(shards),
+            pool_threads: parts.config.pool_threads,
+            node_id: parts.node_id,
+            clock: parts.clock,
+            batch_ids: parts.batch_ids,
+            log: parts.log,
+            disk: parts.disk,
+            load: parts.load,
+        })
+    }
+
+    /// Starts the coordinator of a node of a cluster. Call it within a runtime, when the host has
+    /// started: it knows the shards from then on.
+    pub fn start_in_cluster(parts: ClusterCoordinatorParts) -> std::io::Result<Self> {
+        let ClusterCoordinatorParts { host, batch_ids, load } = parts;
+        Self::over(CoreParts {
+            pool_threads: host.pool_threads(),
+            node_id: host.node(),
+            clock: Arc::clone(host.clock()),
+            batch_ids,
+            log: Arc::clone(host.log()),
+            disk: host.disk().clone(),
+            load,
+            shards: host,
+        })
+    }
+
+    fn over(parts: CoreParts) -> std::io::Result<Self> {
+        let encode_pool = Arc::new(Pool::new("encode", parts.pool_threads)?);
         let writer =
-            Arc::new(Writer::new(ring, &groups, &encode_pool, &parts.clock, parts.batch_ids));
+            Arc::new(Writer::new(&parts.shards, &encode_pool, &parts.clock, parts.batch_ids));
         let mut tasks: Vec<Task> = writer
             .shards()
             .iter()
@@ -116,31 +182,30 @@ impl Coordinator {
         Ok(Self {
             core: Arc::new(Core {
                 writer,
-                groups,
-                read_pool,
+                shards: parts.shards,
                 log: parts.log,
                 disk: parts.disk,
                 node_id: parts.node_id,
-                node_name: parts.node_name,
-                version: parts.version,
                 draining: AtomicBool::new(false),
                 _tasks: tasks,
             }),
         })
     }
 
-    /// Stops being ready and sends all open batches on their way; waits until the log has them.
+    /// The node that coordinates.
+    pub fn node_id(&self) -> NodeId {
+        self.core.node_id
+    }
+
+    /// Stops being ready and sends all open batches on their way; waits until the log has them,
+    /// and in a cluster until others lead the shards that this node led.
     pub async fn drain(&self) {
         self.core.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         for shard in self.core.writer.shards() {
             shard.flush_all();
         }
         self.core.writer.landed().await;
-        let log = Arc::clone(&self.core.log);
-        let synced = self.core.read_pool.run(move || log.barrier()).await;
-        if !matches!(synced, Ok(Ok(()))) {
-            tracing::warn!("the log could not be synced before the stop");
-        }
+        self.core.shards.drain().await;
     }
 }
 

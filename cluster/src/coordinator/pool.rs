@@ -28,11 +28,12 @@ struct Queue {
 }
 
 impl Pool {
-    /// Starts the threads.
+    /// Starts the threads. Without any, work is done where it is asked for: for simulations, in
+    /// which no thread may come in between.
     pub(crate) fn new(name: &str, threads: usize) -> std::io::Result<Self> {
         let shared =
             Arc::new(Shared { queue: Mutex::new(Queue::default()), arrived: Condvar::new() });
-        let threads = (0..threads.max(1))
+        let threads = (0..threads)
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 let builder = std::thread::Builder::new().name(format!("{name}-{number}"));
@@ -42,8 +43,17 @@ impl Pool {
         Ok(Self { shared, threads })
     }
 
+    /// Whether work is done on the thread that asks for it.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.threads.is_empty()
+    }
+
     /// Queues a job, or refuses it if too many wait.
     pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        if self.is_inline() {
+            run_caught(Box::new(job));
+            return Ok(());
+        }
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.jobs.len() >= POOL_QUEUE_JOBS_MAX {
             return Err(Error::Busy { what: "the queue for processor time" });
@@ -81,10 +91,14 @@ fn work(shared: &Shared) {
             queue = shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
         };
         drop(queue);
-        // A panic is our bug and is reported by the hook; the thread goes on for the others.
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
-            metrics::counter!("skua_task_panics_total", "task" => "pool").increment(1);
-        }
+        run_caught(job);
+    }
+}
+
+/// A panic is our bug and is reported by the hook; the thread goes on for the others.
+fn run_caught(job: Job) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+        metrics::counter!("skua_task_panics_total", "task" => "pool").increment(1);
     }
 }
 

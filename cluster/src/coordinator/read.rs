@@ -1,117 +1,104 @@
-//! Reads: every shard is asked at once, each on a thread of the read pool.
+//! Reads: every shard is asked at once, and what they answer is put together.
 //!
 //! A shard that fails makes the answer partial (QRY-2). Only if no shard answered at all is
 //! there an error.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use model::store::{Answer, Completeness, ReadScope};
 use model::{ShardId, StoreError, TraceId};
-use storage::shard::Shard;
 
 use super::Coordinator;
-use crate::limits::RETRY_AFTER_MS;
+use super::shards::{Answered, Question, ShardAnswer};
+use crate::wire::{ReadItem, ReadOperation};
 
 /// What every shard answered, and which did not.
-pub(super) struct Gathered<T> {
-    pub(super) answers: Vec<(ShardId, T)>,
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) answers: Vec<(ShardId, ShardAnswer)>,
     pub(super) missing: BTreeSet<ShardId>,
 }
 
 impl Coordinator {
     /// Asks every shard.
-    pub(super) async fn ask_all<T: Send + 'static>(
+    pub(super) async fn ask_all(
         &self,
-        scope: &ReadScope,
-        ask: impl Fn(&Shard) -> Result<T, storage::Error> + Send + Sync + 'static,
-    ) -> Result<Gathered<T>, StoreError> {
+        scope: ReadScope,
+        operation: ReadOperation,
+    ) -> Result<Gathered, StoreError> {
+        let shards = self.core.shards.routes().shards();
+        self.ask(scope, operation, shards).await
+    }
+
+    /// Asks the shards of a trace. All its spans lie in one of them, unless shards were added.
+    pub(super) async fn ask_about(
+        &self,
+        scope: ReadScope,
+        trace_id: TraceId,
+        operation: ReadOperation,
+    ) -> Result<Gathered, StoreError> {
+        let shards = self.core.shards.routes().shards_of(trace_id);
+        self.ask(scope, operation, shards).await
+    }
+
+    async fn ask(
+        &self,
+        scope: ReadScope,
+        operation: ReadOperation,
+        shards: Vec<ShardId>,
+    ) -> Result<Gathered, StoreError> {
         let _guard = scope.budget.cancel_on_drop();
-        let ask = Arc::new(ask);
-        let asked = self.core.groups.iter().map(|group| {
-            let shard = Arc::clone(group.shard());
-            let ask = Arc::clone(&ask);
-            async move {
-                let id = shard.id();
-                (id, self.core.read_pool.run(move || ask(&shard)).await)
-            }
-        });
-        let results = futures_util::future::join_all(asked).await;
-        let mut gathered = Gathered { answers: Vec::new(), missing: BTreeSet::new() };
-        let mut last_error = None;
-        for (id, result) in results {
-            match result
-                .map_err(StoreError::from)
-                .and_then(|answer| answer.map_err(|error| explain(&error)))
-            {
-                Ok(answer) => gathered.answers.push((id, answer)),
-                Err(error) => {
-                    tracing::warn!(shard = %id, %error, "a shard could not answer");
-                    metrics::counter!("skua_shard_read_failures_total").increment(1);
-                    gathered.missing.insert(id);
-                    last_error = Some(error);
-                }
-            }
-        }
-        match last_error {
-            Some(error) if gathered.answers.is_empty() => Err(error),
-            _ => Ok(gathered),
-        }
+        let question = Question { scope, operation };
+        gather(self.core.shards.ask(question, shards).await)
     }
 
     /// Asks every shard for something that merges.
-    pub(super) async fn merge_all<T: Default + Send + 'static>(
+    pub(super) async fn merge_all<T: Default>(
         &self,
-        scope: &ReadScope,
-        ask: impl Fn(&Shard) -> Result<Answer<T>, storage::Error> + Send + Sync + 'static,
-        mut merge: impl FnMut(&mut T, T),
+        scope: ReadScope,
+        operation: ReadOperation,
+        mut merge: impl FnMut(&mut T, ReadItem),
     ) -> Result<Answer<T>, StoreError> {
-        let gathered = self.ask_all(scope, ask).await?;
-        let mut merged = Answer {
-            value: T::default(),
-            completeness: Completeness { missing: gathered.missing, ..Completeness::default() },
-        };
+        let gathered = self.ask_all(scope, operation).await?;
+        let completeness = gathered.completeness();
+        let mut value = T::default();
         for (_, answer) in gathered.answers {
-            merge(&mut merged.value, answer.value);
-            merged.completeness.merge(answer.completeness);
+            answer.items.into_iter().for_each(|item| merge(&mut value, item));
         }
-        Ok(merged)
-    }
-
-    /// Asks the shard of a trace.
-    pub(super) async fn ask_one<T: Send + 'static>(
-        &self,
-        scope: &ReadScope,
-        trace_id: TraceId,
-        ask: impl FnOnce(&Shard) -> Result<T, storage::Error> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let _guard = scope.budget.cancel_on_drop();
-        let place = self.core.writer.ring().shard_of(trace_id).0 as usize;
-        let Some(group) = self.core.groups.get(place) else {
-            return Err(StoreError::Unavailable {
-                what: format!("shard {place} is not on this node"),
-                retry_after_ms: RETRY_AFTER_MS,
-            });
-        };
-        let shard = Arc::clone(group.shard());
-        self.core.read_pool.run(move || ask(&shard)).await?.map_err(|error| explain(&error))
+        Ok(Answer { value, completeness })
     }
 }
 
-/// What a failed read means to the one who asked.
-fn explain(error: &storage::Error) -> StoreError {
-    if let storage::Error::Exhausted(exhausted) = error {
-        return StoreError::Exhausted(*exhausted);
+impl Gathered {
+    /// What the answers together lack.
+    pub(super) fn completeness(&self) -> Completeness {
+        let missing = self.missing.clone();
+        let mut completeness = Completeness { missing, ..Completeness::default() };
+        for (_, answer) in &self.answers {
+            completeness.merge(answer.end.completeness.clone());
+        }
+        completeness
     }
-    if error.is_corruption() {
-        metrics::counter!("skua_corruption_total").increment(1);
-        tracing::error!(error = error as &dyn std::error::Error, "damaged data");
+}
+
+fn gather(answered: Vec<Answered>) -> Result<Gathered, StoreError> {
+    let mut gathered = Gathered::default();
+    let mut last_error = None;
+    for (shard, result) in answered {
+        match result {
+            Ok(answer) => gathered.answers.push((shard, answer)),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a shard could not answer");
+                metrics::counter!("skua_shard_read_failures_total").increment(1);
+                gathered.missing.insert(shard);
+                last_error = Some(error);
+            }
+        }
     }
-    let mut what = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        what = format!("{what}: {cause}");
-        source = cause.source();
+    // Answers in the order of shards, however they came.
+    gathered.answers.sort_by_key(|(shard, _)| *shard);
+    match last_error {
+        Some(error) if gathered.answers.is_empty() => Err(error),
+        _ => Ok(gathered),
     }
-    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }
 }

@@ -3,50 +3,20 @@
 use std::sync::atomic::Ordering;
 
 use model::ClusterAdmin;
-use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+use model::admin::{ClusterStatus, Readiness};
 
 use super::Coordinator;
 
 impl ClusterAdmin for Coordinator {
     async fn status(&self) -> ClusterStatus {
-        let core = &self.core;
-        let shards: Vec<ShardStatus> = core
-            .groups
-            .iter()
-            .map(|group| {
-                let stats = group.shard().stats();
-                ShardStatus {
-                    id: group.shard().id(),
-                    epoch: 1,
-                    leader: Some(core.node_id),
-                    replicas: vec![ReplicaStatus {
-                        node: core.node_id,
-                        applied: stats.applied.map_or(0, |index| index.0),
-                        lag: 0,
-                        spans: stats.spans,
-                        bytes: stats.bytes,
-                    }],
-                }
-            })
-            .collect();
-        let (env, directory) = &core.disk;
-        let node = NodeStatus {
-            id: core.node_id,
-            name: core.node_name.clone(),
-            address: String::new(),
-            state: if self.is_draining() { NodeState::Draining } else { NodeState::Ready },
-            version: core.version.clone(),
-            disk_used_bytes: core.log.stats().segment_bytes,
-            disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
-        };
-        ClusterStatus { nodes: vec![node], shards }
+        self.core.shards.status(self.is_draining()).await
     }
 
     fn readiness(&self) -> Readiness {
         if self.is_draining() {
             Readiness::NotReady("the node is draining".into())
         } else {
-            Readiness::Ready
+            self.core.shards.readiness()
         }
     }
 }
@@ -69,9 +39,9 @@ impl Coordinator {
         if let Ok(free_bytes) = env.free_bytes(directory) {
             metrics::gauge!("skua_disk_free_bytes").set(free_bytes as f64);
         }
-        for group in &self.core.groups {
-            let stats = group.shard().stats();
-            let shard = group.shard().id().to_string();
+        for shard in self.core.shards.local_shards() {
+            let stats = shard.stats();
+            let shard = shard.id().to_string();
             let gauge = |name: &'static str, value: u64| {
                 metrics::gauge!(name, "shard" => shard.clone()).set(value as f64);
             };

@@ -1,7 +1,6 @@
 //! [`model::TraceStore`] over the coordinator's shards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,12 +11,12 @@ use model::store::{
     AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchEnd,
     SearchItem, SearchRequest, SearchStream, Trace, TraceColumns, TraceRequest,
 };
-use model::{StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
+use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
 use super::Coordinator;
 use super::merge::{ShardHits, merge_hits};
 use super::write::WriteSink;
-use crate::error::Error;
+use crate::wire::{ReadItem, ReadOperation};
 
 impl TraceStore for Coordinator {
     type Sink = WriteSink;
@@ -28,13 +27,15 @@ impl TraceStore for Coordinator {
 
     async fn trace(&self, request: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         let TraceRequest { scope, trace_id, spans_max } = request;
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let found = self
-            .ask_one(&scope, trace_id, move |shard| {
-                shard.trace(&tenant, trace_id, spans_max, &budget)
-            })
-            .await?;
-        Ok(Answer::complete(found))
+        let operation = ReadOperation::Trace { trace_id, spans_max };
+        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let completeness = gathered.completeness();
+        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
+        let traces = items.filter_map(|item| match item {
+            ReadItem::Trace(trace) => trace,
+            _ => None,
+        });
+        Ok(Answer { value: union(trace_id, traces.collect(), spans_max), completeness })
     }
 
     async fn trace_columns(
@@ -42,11 +43,17 @@ impl TraceStore for Coordinator {
         request: TraceRequest,
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
         let TraceRequest { scope, trace_id, spans_max: _ } = request;
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let found = self
-            .ask_one(&scope, trace_id, move |shard| shard.trace_columns(&tenant, trace_id, &budget))
-            .await?;
-        Ok(Answer::complete(found))
+        let operation = ReadOperation::TraceColumns { trace_id };
+        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let completeness = gathered.completeness();
+        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
+        let mut columns = items.filter_map(|item| match item {
+            ReadItem::Columns(columns) => columns,
+            _ => None,
+        });
+        // Columns do not merge: of a trace that lies in several shards the largest part is shown.
+        let value = columns.by_ref().max_by_key(|columns| columns.span_ids.len());
+        Ok(Answer { value: value.map(|columns| *columns), completeness })
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
@@ -55,23 +62,21 @@ impl TraceStore for Coordinator {
         // One more than asked for tells whether there are more.
         query.limit = query.limit.saturating_add(1);
         let cursor = query.cursor.clone();
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let gathered = self
-            .ask_all(&scope, move |shard| {
-                let mut hits = Vec::new();
-                let end = shard.search(&tenant, &query, detail, &budget, &mut |hit| {
-                    hits.push(hit);
-                    ControlFlow::Continue(())
-                })?;
-                Ok(ShardHits {
-                    hits,
-                    applied: shard.applied().map_or(0, |index| index.0),
-                    spans_scanned: end.spans_scanned,
-                    completeness: end.completeness,
-                })
-            })
-            .await?;
-        let merged = merge_hits(limit, cursor.as_ref(), gathered.answers, gathered.missing);
+        let gathered = self.ask_all(scope, ReadOperation::Search { query, detail }).await?;
+        let answers = gathered.answers.into_iter().map(|(shard, answer)| {
+            let hits = answer.items.into_iter().filter_map(|item| match item {
+                ReadItem::Hit(hit) => Some(*hit),
+                _ => None,
+            });
+            let hits = ShardHits {
+                hits: hits.collect(),
+                applied: answer.end.applied.0,
+                spans_scanned: answer.end.search.map_or(0, |search| search.spans_scanned),
+                completeness: answer.end.completeness,
+            };
+            (shard, hits)
+        });
+        let merged = merge_hits(limit, cursor.as_ref(), answers.collect(), gathered.missing);
         let end = SearchEnd {
             completeness: merged.completeness,
             cursor: merged.cursor,
@@ -85,22 +90,24 @@ impl TraceStore for Coordinator {
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {
         let AggregateRequest { scope, query } = request;
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
         let question = query.clone();
-        let merged = self
-            .merge_all(
-                &scope,
-                move |shard| shard.aggregate(&tenant, &query, &budget),
-                |all, part: Aggregate| all.merge(&part),
-            )
-            .await?;
+        let operation = ReadOperation::Aggregate { query };
+        let merge = |all: &mut Aggregate, item| {
+            if let ReadItem::Aggregate(part) = item {
+                all.merge(&part);
+            }
+        };
+        let merged = self.merge_all(scope, operation, merge).await?;
         Ok(merged.map(|aggregate| model::query::aggregate::finish(&question, aggregate)))
     }
 
     async fn services(&self, scope: ReadScope) -> Result<Answer<BTreeSet<Text>>, StoreError> {
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let ask = move |shard: &storage::shard::Shard| shard.services(&tenant, &budget);
-        self.merge_all(&scope, ask, BTreeSet::extend).await
+        let merge = |all: &mut BTreeSet<Text>, item| {
+            if let ReadItem::Services(names) = item {
+                all.extend(names);
+            }
+        };
+        self.merge_all(scope, ReadOperation::Services, merge).await
     }
 
     async fn operations(
@@ -108,13 +115,12 @@ impl TraceStore for Coordinator {
         scope: ReadScope,
         service: Option<Text>,
     ) -> Result<Answer<BTreeSet<Operation>>, StoreError> {
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        self.merge_all(
-            &scope,
-            move |shard| shard.operations(&tenant, service.as_ref(), &budget),
-            BTreeSet::extend,
-        )
-        .await
+        let merge = |all: &mut BTreeSet<Operation>, item| {
+            if let ReadItem::Operations(operations) = item {
+                all.extend(operations);
+            }
+        };
+        self.merge_all(scope, ReadOperation::Operations { service }, merge).await
     }
 
     async fn keys(
@@ -122,9 +128,12 @@ impl TraceStore for Coordinator {
         scope: ReadScope,
         prefix: Text,
     ) -> Result<Answer<BTreeSet<(AttributeScope, Text)>>, StoreError> {
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let ask = move |shard: &storage::shard::Shard| shard.keys(&tenant, &prefix, &budget);
-        let merged = self.merge_all(&scope, ask, BTreeSet::extend).await?;
+        let merge = |all: &mut BTreeSet<(AttributeScope, Text)>, item| {
+            if let ReadItem::Keys(keys) = item {
+                all.extend(keys);
+            }
+        };
+        let merged = self.merge_all(scope, ReadOperation::Keys { prefix }, merge).await?;
         Ok(first_suggestions(merged))
     }
 
@@ -135,11 +144,13 @@ impl TraceStore for Coordinator {
         key: Text,
         prefix: Text,
     ) -> Result<Answer<BTreeSet<Text>>, StoreError> {
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let ask = move |shard: &storage::shard::Shard| {
-            shard.values(&tenant, attribute_scope, &key, &prefix, &budget)
+        let operation = ReadOperation::Values { scope: attribute_scope, key, prefix };
+        let merge = |all: &mut BTreeSet<Text>, item| {
+            if let ReadItem::Values(values) = item {
+                all.extend(values);
+            }
         };
-        let merged = self.merge_all(&scope, ask, BTreeSet::extend).await?;
+        let merged = self.merge_all(scope, operation, merge).await?;
         Ok(first_suggestions(merged))
     }
 
@@ -148,14 +159,13 @@ impl TraceStore for Coordinator {
         scope: ReadScope,
         window: TimeRange,
     ) -> Result<Answer<Vec<DependencyEdge>>, StoreError> {
-        let (tenant, budget) = (scope.tenant.clone(), scope.budget.clone());
-        let merged = self
-            .merge_all(
-                &scope,
-                move |shard| shard.dependencies(&tenant, window, &budget),
-                Vec::extend,
-            )
-            .await?;
+        let merge = |all: &mut Vec<DependencyEdge>, item| {
+            if let ReadItem::Edges(edges) = item {
+                all.extend(edges);
+            }
+        };
+        let operation = ReadOperation::Dependencies { window };
+        let merged = self.merge_all(scope, operation, merge).await?;
         Ok(merged.map(add_edges))
     }
 
@@ -164,21 +174,27 @@ impl TraceStore for Coordinator {
     }
 
     async fn purge(&self, tenant: Tenant) -> Result<(), StoreError> {
-        let purges = self.core.groups.iter().map(|group| {
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            let answer = Box::new(move |result| {
-                // Whoever asked may have left; the purge happens all the same.
-                let _ = sender.send(result);
-            });
-            group.propose_purge(&tenant, answer);
-            receiver
-        });
+        let shards = self.core.shards.routes().shards();
+        let purges = shards.into_iter().map(|shard| self.core.shards.purge(shard, tenant.clone()));
         for result in futures_util::future::join_all(purges).await {
-            let lost = |_| Error::Unknown { reason: "the shard is stopping".into() };
-            result.map_err(lost)??;
+            result?;
         }
         Ok(())
     }
+}
+
+/// The trace out of its parts in several shards.
+fn union(trace_id: TraceId, mut parts: Vec<Trace>, spans_max: usize) -> Option<Trace> {
+    if parts.len() < 2 {
+        return parts.pop();
+    }
+    let known_truncated = parts.iter().filter_map(|part| part.truncated).sum::<u64>();
+    let spans: Vec<Span> = parts.into_iter().flat_map(|part| part.spans).collect();
+    let mut trace = model::trace::assemble(trace_id, spans, spans_max)?;
+    if known_truncated > 0 {
+        trace.truncated = Some(trace.truncated.unwrap_or_default().max(known_truncated));
+    }
+    Some(trace)
 }
 
 /// At most [`SUGGESTIONS_MAX`] of the merged suggestions.

@@ -1,7 +1,7 @@
 //! Writes: open batches per shard and tenant, and the sink that fills them.
 //!
 //! ```text
-//!  sink.append ──lock──> open batch ──close──> pool: encode ──> group: log, apply ──> acks
+//!  sink.append ──lock──> open batch ──close──> pool: encode ──> shard: log, apply ──> acks
 //!                            ^                                        │
 //!                            └──────────── flusher <── landed ────────┘
 //! ```
@@ -17,43 +17,46 @@ use model::batch::{Builder, Encoder};
 use model::sink::PartSize;
 use model::store::{Ack, RequestDigest};
 use model::time::Monotonic;
-use model::{Clock, SpanSink, StoreError, Tenant, TraceId};
+use model::{Clock, ShardId, SpanSink, StoreError, Tenant, TraceId};
 use tokio::sync::{Notify, oneshot};
 
 use super::batch_ids::BatchIds;
 use super::linger::{self, Decision, Situation};
 use super::pool::Pool;
+use super::shards::{RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::limits::{
     BATCH_PAYLOAD_BYTES_MAX, BATCH_SPANS_MAX, BATCHES_IN_FLIGHT_MAX, OPEN_BATCHES_MAX,
     RETRY_AFTER_MS, SPARE_BUILDERS_MAX, WRITE_BYTES_IN_FLIGHT_MAX,
 };
-use crate::local::LocalGroup;
-use crate::placement::Ring;
+use crate::wire::RingEpoch;
 
 /// The write side of a node's coordinator.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    ring: Ring,
+    routes: Arc<Routes>,
     shards: Vec<Arc<ShardWriter>>,
     bytes_in_flight: Arc<AtomicUsize>,
 }
 
 impl Writer {
     pub(crate) fn new(
-        ring: Ring,
-        groups: &[Arc<LocalGroup>],
+        shards: &Arc<dyn Shards>,
         pool: &Arc<Pool>,
         clock: &Arc<dyn Clock>,
         batch_ids: BatchIds,
     ) -> Self {
         let batch_ids = Arc::new(batch_ids);
         let bytes_in_flight = Arc::new(AtomicUsize::new(0));
-        let shards = groups
-            .iter()
-            .map(|group| {
+        let routes = shards.routes();
+        let writers = routes
+            .shards()
+            .into_iter()
+            .map(|id| {
                 Arc::new(ShardWriter {
-                    group: Arc::clone(group),
+                    id,
+                    epoch: routes.epoch,
+                    shards: Arc::clone(shards),
                     pool: Arc::clone(pool),
                     clock: Arc::clone(clock),
                     batch_ids: Arc::clone(&batch_ids),
@@ -66,15 +69,11 @@ impl Writer {
                 })
             })
             .collect();
-        Self { ring, shards, bytes_in_flight }
+        Self { routes, shards: writers, bytes_in_flight }
     }
 
     pub(crate) fn shards(&self) -> &[Arc<ShardWriter>] {
         &self.shards
-    }
-
-    pub(crate) fn ring(&self) -> &Ring {
-        &self.ring
     }
 
     /// Waits until nothing is on its way to the disk.
@@ -113,7 +112,9 @@ impl Writer {
 /// The write side of one shard.
 #[derive(Debug)]
 pub(crate) struct ShardWriter {
-    group: Arc<LocalGroup>,
+    id: ShardId,
+    epoch: RingEpoch,
+    shards: Arc<dyn Shards>,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
     batch_ids: Arc<BatchIds>,
@@ -252,9 +253,10 @@ impl ShardWriter {
         let shard = Arc::clone(self);
         // If the pool refuses, the flight is dropped with the job, and lands as it is dropped.
         let refused = self.pool.submit(move || {
-            let batch = shard.encode(builder);
+            let bytes = shard.encode(builder);
             let answer = Box::new(move |result| flight.land(&result));
-            shard.group.propose_batch(&batch, answer);
+            let batch = RoutedBatch { shard: shard.id, epoch: shard.epoch, bytes };
+            shard.shards.write(batch, answer);
         });
         if let Err(error) = refused {
             tracing::warn!(%error, "a batch was refused");
@@ -408,11 +410,11 @@ impl SpanSink for WriteSink {
     type Visitor = Builder;
 
     fn partition_count(&self) -> u32 {
-        self.writer.ring.shard_count()
+        self.writer.routes.ring.shard_count()
     }
 
     fn partition_of(&self, trace_id: TraceId) -> u32 {
-        self.writer.ring.shard_of(trace_id).0
+        self.writer.routes.ring.shard_of(trace_id).0
     }
 
     fn append(

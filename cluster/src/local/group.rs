@@ -86,6 +86,35 @@ impl LocalGroup {
         self.propose(|stamp| entry::encode_data(stamp, FIRST_RING_EPOCH, batches), answer);
     }
 
+    /// Proposes that the buckets of a retention class up to and including one go. Nobody waits: who
+    /// proposes it does so again while it has not happened.
+    pub fn propose_drop(&self, class: u8, bucket: u64) {
+        let answer = Box::new(move |result: Result<(), Error>| {
+            if let Err(error) = result {
+                tracing::warn!(class, bucket, %error, "old data could not be dropped yet");
+            }
+        });
+        self.propose(
+            |stamp| Ok(entry::encode_drop(stamp, FIRST_RING_EPOCH, class, bucket)),
+            answer,
+        );
+    }
+
+    /// Lets the log forget what is in blocks, up to and including an index.
+    pub fn purge_log(&self, upto: LogIndex) {
+        if self.log.bounds(self.group).purged >= Some(upto) {
+            return;
+        }
+        let done = Box::new(|result: Result<(), LogError>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "the log could not be purged");
+            }
+        });
+        if let Err(rejected) = self.log.purge(self.group, upto, done) {
+            rejected.give_up();
+        }
+    }
+
     /// Proposes that all data of a tenant goes.
     pub(crate) fn propose_purge(&self, tenant: &Tenant, answer: Answer) {
         self.propose(|stamp| Ok(entry::encode_purge(stamp, FIRST_RING_EPOCH, tenant)), answer);

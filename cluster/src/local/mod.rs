@@ -1,5 +1,8 @@
-//! A shard whose only replica is on this node: proposals go straight to the node's log.
+//! The shards of a node that is alone: proposals go straight to the node's log.
 
 mod group;
+mod shards;
 
+pub(crate) use group::Answer;
 pub use group::LocalGroup;
+pub(crate) use shards::{LocalShards, LocalShardsParts};

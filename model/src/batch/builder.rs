@@ -28,8 +28,8 @@ pub struct Builder {
     resource_table: HashTable<(u128, u32)>,
     scope_table: HashTable<(u128, u32)>,
     pub(super) group_cells: Vec<Cell>,
-    resource: u32,
-    scope: u32,
+    pub(super) resource: u32,
+    pub(super) scope: u32,
     target: Target,
     pub(super) requests: Vec<RequestDigest>,
     pub(super) spans: Vec<SpanRow>,
@@ -254,7 +254,7 @@ impl Builder {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "fewer columns than cells")]
-    fn column(&mut self, key: ColumnKey) -> u32 {
+    pub(super) fn column(&mut self, key: ColumnKey) -> u32 {
         let Self { columns, column_table, .. } = self;
         let same = |column: &u32| columns.get(*column as usize).is_some_and(|old| old.key == key);
         let column = if let Some(column) = column_table.find(hash_of(key), same) {

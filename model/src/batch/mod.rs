@@ -30,6 +30,7 @@ mod format;
 mod index;
 mod intern;
 mod reader;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use encode::{Encoder, encode};
 pub use format::{BatchError, Header, SectionId};
 pub use index::{Index, Parent, TraceRows};
 pub use reader::{Batch, Details, Values, spans};
+pub use rows::{RowCopier, RowFacts, Rows};
 
 /// Most spans in one batch: row numbers fit 16 bits with room, and a reader knows what to expect.
 pub const SPANS_MAX: usize = 1 << 16;

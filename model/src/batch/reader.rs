@@ -109,10 +109,10 @@ pub fn spans(
 
 /// Columns that are read when first asked for.
 #[derive(Debug)]
-struct Columns {
+pub(super) struct Columns {
     packed: Bytes,
     raw: Bytes,
-    section: SectionId,
+    pub(super) section: SectionId,
     read: Vec<OnceLock<Result<Column, ColumnError>>>,
 }
 
@@ -122,7 +122,11 @@ impl Columns {
         Self { packed, raw, section, read }
     }
 
-    fn get(&self, index: &Index, column: u32) -> Result<(ColumnKey, &Column), BatchError> {
+    pub(super) fn get(
+        &self,
+        index: &Index,
+        column: u32,
+    ) -> Result<(ColumnKey, &Column), BatchError> {
         let malformed = self.section.malformed();
         let missing = || malformed(ColumnError::new("no such column"));
         let info = index.columns.get(column as usize).ok_or_else(missing)?;
@@ -154,7 +158,7 @@ fn part_of(bytes: &[u8], (start, length): (usize, usize)) -> Result<&[u8], Colum
 /// The columns of span attributes.
 #[derive(Debug)]
 pub struct Values {
-    columns: Columns,
+    pub(super) columns: Columns,
 }
 
 impl Values {
@@ -167,13 +171,13 @@ impl Values {
 /// Events and links.
 #[derive(Debug)]
 pub struct Details {
-    event_classes: Vec<EventClass>,
-    event_codes: Vec<u32>,
-    event_times: Vec<u64>,
-    link_classes: Vec<LinkClass>,
-    link_codes: Vec<u32>,
-    link_ids: Bytes,
-    columns: Columns,
+    pub(super) event_classes: Vec<EventClass>,
+    pub(super) event_codes: Vec<u32>,
+    pub(super) event_times: Vec<u64>,
+    pub(super) link_classes: Vec<LinkClass>,
+    pub(super) link_codes: Vec<u32>,
+    pub(super) link_ids: Bytes,
+    pub(super) columns: Columns,
 }
 
 impl Details {

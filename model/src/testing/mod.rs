@@ -14,10 +14,11 @@ mod queries;
 mod random;
 mod visit;
 
+pub use crate::tell::{Teller, tell_spans};
 pub use block_on::block_on;
 pub use clock::ManualClock;
 pub use collect::Collector;
 pub use generate::{Generator, simple_span};
 pub use memory_store::{MemorySink, MemoryStore};
 pub use random::Random;
-pub use visit::{Teller, begin_with_spans, tell_spans, write_spans};
+pub use visit::{begin_with_spans, write_spans};

@@ -54,6 +54,12 @@ pub enum Problem {
         /// Why not.
         reason: String,
     },
+    /// What is said about the cluster does not go together.
+    #[error("{reason}")]
+    Cluster {
+        /// What does not, and what to say instead.
+        reason: &'static str,
+    },
     /// Other machines could reach the node, and nobody agreed to that.
     #[error(
         "{origin}: listening on {address} lets anyone who can reach this machine read and write \

@@ -131,6 +131,7 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
         let origin = origins.get("listen-address").cloned().unwrap_or(Origin::Default);
         problems.push(Problem::NeedsOpenAccess { origin, address: config.listen_address });
     }
+    problems.extend(cluster_problems(config).map(|reason| Problem::Cluster { reason }));
     let named = named_ports(config.ports);
     for (index, (second, port)) in named.iter().enumerate() {
         let earlier = named.iter().take(index).find(|(_, other)| other == port && *port != 0);
@@ -141,8 +142,35 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
     problems
 }
 
+/// What does not go together of what is said about the cluster.
+fn cluster_problems(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
+    let cluster = &config.cluster;
+    let nodes = u32::try_from(cluster.expected_nodes).unwrap_or(u32::MAX);
+    let found = [
+        (
+            config.is_clustered() && cluster.expected_nodes == 1 && !cluster.join_only,
+            "`seeds` needs `expected-nodes` (how many nodes found the cluster) or `join-only`",
+        ),
+        (
+            !config.is_clustered() && (cluster.expected_nodes > 1 || cluster.join_only),
+            "`expected-nodes` and `join-only` need `seeds`, which says where the other nodes are",
+        ),
+        (
+            cluster.replication_factor.is_some_and(|factor| factor > nodes) && !cluster.join_only,
+            "`replication-factor` is larger than `expected-nodes`: there would be too few nodes",
+        ),
+        (
+            config.is_clustered()
+                && !config.listen_address.is_loopback()
+                && cluster.key_file.is_none(),
+            "a cluster whose nodes other machines can reach needs `cluster-key-file`",
+        ),
+    ];
+    found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, reason)| reason)
+}
+
 /// The ports of TCP; those of UDP may have the same numbers.
-fn named_ports(ports: Ports) -> [(&'static str, u16); 8] {
+fn named_ports(ports: Ports) -> [(&'static str, u16); 12] {
     [
         ("otlp-grpc-port", ports.otlp_grpc),
         ("otlp-http-port", ports.otlp_http),
@@ -152,6 +180,10 @@ fn named_ports(ports: Ports) -> [(&'static str, u16); 8] {
         ("jaeger-grpc-port", ports.jaeger_grpc),
         ("jaeger-http-port", ports.jaeger_http),
         ("zipkin-port", ports.zipkin),
+        ("query-grpc-port", ports.query_grpc),
+        ("sampling-http-port", ports.sampling_http),
+        ("sampling-grpc-port", ports.sampling_grpc),
+        ("remote-storage-port", ports.remote_storage),
     ]
 }
 
@@ -269,19 +301,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_clusters_is_refused() {
-        for (key, value, fine) in [
-            ("expected-nodes", "1", true),
-            ("expected-nodes", "3", false),
-            ("replication-factor", "1", true),
-            ("replication-factor", "3", false),
-            ("join-only", "false", true),
-            ("join-only", "true", false),
-            ("seeds", "one:7947", false),
-        ] {
-            let flags = BTreeMap::from([(key, value.to_owned())]);
+    fn what_is_said_about_the_cluster_goes_together() {
+        let cases: [(&[(&'static str, &str)], bool); 9] = [
+            (&[("expected-nodes", "1")], true),
+            (&[("expected-nodes", "3")], false),
+            (&[("join-only", "true")], false),
+            (&[("seeds", "one:7947")], false),
+            (&[("seeds", "one,two"), ("expected-nodes", "3")], true),
+            (&[("seeds", "one"), ("join-only", "true")], true),
+            (&[("replication-factor", "3")], false),
+            (&[("seeds", "one"), ("expected-nodes", "3"), ("replication-factor", "5")], false),
+            (
+                &[
+                    ("seeds", "one"),
+                    ("expected-nodes", "3"),
+                    ("listen-address", "0.0.0.0"),
+                    ("open-access", "true"),
+                ],
+                false,
+            ),
+        ];
+        for (pairs, fine) in cases {
+            let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
             let outcome = resolve(&Sources { flags, ..Sources::default() });
-            assert_eq!(outcome.is_ok(), fine, "{key}={value}");
+            assert_eq!(outcome.is_ok(), fine, "{pairs:?}");
         }
     }
 

@@ -126,14 +126,35 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "shards",
         value_name: "N",
-        default: Some("2"),
-        help: "Into how many shards a new data directory divides the trace ids. A data directory \
-               keeps the number it was created with.",
+        default_note: "two for each expected node",
+        help: "Into how many shards a new cluster, or a new node alone, divides the trace ids. What \
+               exists keeps the number that it was created with.",
         apply: |config, text| {
-            config.shards = number_within(text, 1, u64::from(super::SHARDS_MAX))?;
+            config.shards = Some(number_within(text, 1, u64::from(super::SHARDS_MAX))?);
             Ok(())
         },
-        show: |config| Some(config.shards.to_string()),
+        show: |config| config.shards.map(|shards| shards.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "retention",
+        value_name: "DURATION",
+        default: Some("7d"),
+        help: "How long spans are kept, counted from when they were received. They go by the hour, \
+               when the whole hour is past; at least `1h`.",
+        apply: |config, text| {
+            let retention = units::parse_duration(text).map_err(|problem| problem.to_string())?;
+            if retention < RETENTION_MIN {
+                return Err("at least 1h is expected".to_owned());
+            }
+            let nanoseconds = u64::try_from(retention.as_nanos()).unwrap_or(u64::MAX);
+            config.retention = model::Duration(nanoseconds);
+            Ok(())
+        },
+        show: |config| {
+            let retention = std::time::Duration::from_nanos(config.retention.0);
+            Some(units::format_duration(retention))
+        },
         ..ROW
     },
     Setting {
@@ -227,6 +248,81 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "query-grpc-port",
+        value_name: "PORT",
+        default: Some("16685"),
+        help: "Port of Jaeger's query services over gRPC (`api_v2` and `api_v3`); 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.query_grpc = value),
+        show: |config| Some(config.ports.query_grpc.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-http-port",
+        value_name: "PORT",
+        default: Some("5778"),
+        help: "Port that tells clients how to sample, over HTTP as Jaeger's agents do; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.sampling_http = value),
+        show: |config| Some(config.ports.sampling_http.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-grpc-port",
+        value_name: "PORT",
+        default: Some("5779"),
+        help: "Port that tells clients how to sample, over gRPC; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.sampling_grpc = value),
+        show: |config| Some(config.ports.sampling_grpc.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "remote-storage-port",
+        value_name: "PORT",
+        default: Some("17271"),
+        help: "Port of Jaeger's remote storage (v2), for a Jaeger that keeps its traces here; 0 takes any free port.",
+        apply: |config, text| port(text).map(|value| config.ports.remote_storage = value),
+        show: |config| Some(config.ports.remote_storage.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "allow-purge",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Let `POST /purge` on the port of remote storage remove all traces. For tests of a \
+               Jaeger against this node.",
+        apply: |config, text| switch(text).map(|value| config.allow_purge = value),
+        show: |config| Some(config.allow_purge.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-strategies",
+        value_name: "FILE",
+        help: "File of sampling strategies in Jaeger's format. It is read at the start and at \
+               every SIGHUP; content that cannot be read keeps the former and says so.",
+        apply: |config, text| {
+            config.sampling_strategies = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.sampling_strategies.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "tenancy",
+        value_name: "HEADER",
+        help: "Header that names the tenant of a request, such as `x-tenant`. Unset, there is one \
+               tenant; set, a request without the header is refused, and UDP, which has no \
+               headers, is not listened to.",
+        apply: |config, text| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if text.is_empty() || !text.bytes().all(is_plain) {
+                return Err("a header's name is expected".to_owned());
+            }
+            config.tenancy = Some(text.to_owned());
+            Ok(())
+        },
+        show: |config| config.tenancy.clone(),
+        ..ROW
+    },
+    Setting {
         key: "ports-file",
         value_name: "FILE",
         help: "File that the node writes once it is ready: a JSON object with the port of each \
@@ -270,7 +366,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log-filter",
         value_name: "FILTER",
-        default: Some("info"),
+        default: Some("info,openraft=warn"),
         help: "What is logged: a level, or levels by part, such as `info,storage=debug`.",
         apply: |config, text| {
             crate::telemetry::check_filter(text)?;
@@ -283,41 +379,129 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "seeds",
         value_name: "HOST[:PORT],...",
-        hidden: true,
-        apply: |_, text| if text.is_empty() { Ok(()) } else { Err(ONE_NODE.to_owned()) },
+        help: "Where to find the other nodes of the cluster: names or addresses of any of them, \
+               port 7947 unless said. Names are resolved again and again, and one name may stand \
+               for all nodes, as that of a headless service does. Needs `expected-nodes` or \
+               `join-only`. Unset, the node is alone.",
+        apply: |config, text| {
+            config.cluster.seeds = text
+                .split(',')
+                .map(str::trim)
+                .filter(|seed| !seed.is_empty())
+                .map(Into::into)
+                .collect();
+            Ok(())
+        },
+        show: |config| {
+            let seeds = &config.cluster.seeds;
+            (!seeds.is_empty()).then(|| seeds.join(","))
+        },
         ..ROW
     },
     Setting {
         key: "expected-nodes",
         value_name: "N",
-        hidden: true,
-        apply: |_, text| only_one(text),
+        default: Some("1"),
+        help: "With how many nodes a new cluster is founded: only when so many empty ones have \
+               found each other. Every node of a cluster says the same; it means nothing to a \
+               node that belongs to one.",
+        apply: |config, text| {
+            config.cluster.expected_nodes = number_within(text, 1, NODES_MAX)?;
+            Ok(())
+        },
+        show: |config| Some(config.cluster.expected_nodes.to_string()),
         ..ROW
     },
     Setting {
         key: "join-only",
         value_name: SWITCH,
-        hidden: true,
-        apply: |_, text| if switch(text)? { Err(ONE_NODE.to_owned()) } else { Ok(()) },
+        default: Some("false"),
+        help: "Join a cluster, never found one: for a node that is added later.",
+        apply: |config, text| switch(text).map(|value| config.cluster.join_only = value),
+        show: |config| Some(config.cluster.join_only.to_string()),
         ..ROW
     },
     Setting {
         key: "replication-factor",
         value_name: "N",
-        hidden: true,
-        apply: |_, text| only_one(text),
+        default_note: "3, or as many as there are expected nodes if these are fewer",
+        help: "On how many nodes each shard of a new cluster lies.",
+        apply: |config, text| {
+            config.cluster.replication_factor = Some(number_within(text, 1, REPLICAS_MAX)?);
+            Ok(())
+        },
+        show: |config| config.cluster.replication_factor.map(|factor| factor.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "advertise-address",
+        value_name: "HOST",
+        default_note: "the listen address",
+        help: "Where other nodes reach this one: a name, resolved at every connect, or an address.",
+        apply: |config, text| {
+            config.cluster.advertise_address = Some(non_empty(text)?.to_owned());
+            Ok(())
+        },
+        show: |config| config.cluster.advertise_address.clone(),
+        ..ROW
+    },
+    Setting {
+        key: "cluster-key-file",
+        value_name: "FILE",
+        help: "File with the cluster's key: 32 random bytes, or one or two lines of 64 hexadecimal \
+               digits (the first is used, both are accepted, so that keys can be changed). Nodes \
+               prove it to each other and encrypt what they say. Needed beyond this machine.",
+        apply: |config, text| {
+            config.cluster.key_file = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.cluster.key_file.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "zone",
+        value_name: "NAME",
+        help: "What may fail together with this node, such as a rack or a zone: replicas are spread \
+               over zones.",
+        apply: |config, text| {
+            text.clone_into(&mut config.cluster.zone);
+            Ok(())
+        },
+        show: |config| {
+            let zone = &config.cluster.zone;
+            (!zone.is_empty()).then(|| zone.clone())
+        },
+        ..ROW
+    },
+    Setting {
+        key: "rpc-port",
+        value_name: "PORT",
+        default: Some("7947"),
+        help: "Port where the nodes of a cluster speak to each other; a node alone does not take it.",
+        apply: |config, text| port(text).map(|value| config.cluster.rpc_port = value),
+        show: |config| Some(config.cluster.rpc_port.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "gossip-port",
+        value_name: "PORT",
+        default: Some("7946"),
+        help: "UDP port of the cluster's gossip; the same on all nodes. A node alone does not take \
+               it.",
+        apply: |config, text| port(text).map(|value| config.cluster.gossip_port = value),
+        show: |config| Some(config.cluster.gossip_port.to_string()),
         ..ROW
     },
 ];
 
-/// Why a setting for clusters is refused.
-const ONE_NODE: &str =
-    "this version runs one node with one copy of the data; clusters are not supported yet";
+/// Nodes of a cluster: far more than a cluster of traces needs.
+const NODES_MAX: u64 = 1_000;
 
-fn only_one(text: &str) -> Result<(), String> {
-    let count: u64 = number_within(text, 1, u64::MAX)?;
-    if count == 1 { Ok(()) } else { Err(ONE_NODE.to_owned()) }
-}
+/// Copies of a shard: more would cost more than they could save.
+const REPLICAS_MAX: u64 = 7;
+
+/// Spans go by the hour: a shorter time could not be kept.
+const RETENTION_MIN: std::time::Duration = std::time::Duration::from_hours(1);
 
 fn non_empty(text: &str) -> Result<&str, String> {
     if text.is_empty() { Err("a value is expected".to_owned()) } else { Ok(text) }

@@ -74,6 +74,7 @@ trap cleanup EXIT
 "$SKUA_BIN" serve --ephemeral --data-dir "$scratch/data" --listen-address 127.0.0.1 \
   --otlp-grpc-port 0 --otlp-http-port 0 --ui-port 0 --health-port 0 --metrics-port 0 \
   --jaeger-grpc-port 0 --jaeger-http-port 0 --jaeger-compact-port 0 --jaeger-binary-port 0 \
+  --query-grpc-port 0 --remote-storage-port 0 --sampling-http-port 0 --sampling-grpc-port 0 \
   --zipkin-port 0 \
   --ports-file "$scratch/ports.json" >"$scratch/server.log" 2>&1 &
 server=$!

@@ -18,7 +18,18 @@ const TABLE: &[Row] = &[
     Row {
         folder: "cluster",
         own: &["model", "storage"],
-        heavy: &["openraft", "openraft-multi", "foca", "tokio", "tokio-util", "tonic", "prost"],
+        heavy: &[
+            "foca",
+            "hyper",
+            "hyper-util",
+            "openraft",
+            "prost",
+            "serde",
+            "tokio",
+            "tokio-stream",
+            "tokio-util",
+            "tonic",
+        ],
     },
     Row {
         folder: "api",

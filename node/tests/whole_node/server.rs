@@ -63,6 +63,8 @@ impl Server {
             .args(["--health-port", "0", "--metrics-port", "0"])
             .args(["--jaeger-grpc-port", "0", "--jaeger-http-port", "0", "--zipkin-port", "0"])
             .args(["--jaeger-compact-port", "0", "--jaeger-binary-port", "0"])
+            .args(["--query-grpc-port", "0", "--remote-storage-port", "0"])
+            .args(["--sampling-http-port", "0", "--sampling-grpc-port", "0"])
             .args(more)
             .current_dir(directory)
             .env_clear()

@@ -10,16 +10,19 @@ use super::KvError;
 pub enum Family {
     /// The node's own small state.
     Meta,
+    /// The shards: which blocks there are, and what is not in them.
+    Shards,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 1] = [Self::Meta];
+    pub const ALL: [Self; 2] = [Self::Meta, Self::Shards];
 
     /// Its name on disk.
     pub fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
+            Self::Shards => "shards",
         }
     }
 }

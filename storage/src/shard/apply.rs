@@ -4,15 +4,19 @@
 //! no chance, no order of a hash, no setting of this node. A refusal is a result like any other
 //! and the same on all replicas; an error is this replica's own and stops it.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use model::Tenant;
 use model::batch::{Batch, BatchError, Index};
-use model::{Tenant, Timestamp};
 
 use super::handle::{Shard, State};
-use super::head::{HeadBatch, TenantHead};
+use super::hash::FixedHasher;
+use super::head::TenantHead;
 use super::limits::TENANTS_MAX;
+use super::manifest::TenantState;
+use super::piece::{Piece, Place};
 use super::window::request_parts;
 use crate::Error;
 use crate::entry::{self, BatchSlice, Body};
@@ -79,11 +83,8 @@ impl Shard {
                     applied.batches.push(self.apply_batch(&mut state, index, batch));
                 }
             }
-            Body::Purge(tenant) => {
-                // Taken out under the lock, freed behind it.
-                let removed = self.tenants_mut().remove(&tenant);
-                drop(removed);
-            }
+            Body::Purge(tenant) => self.apply_purge(&mut state, index, &tenant),
+            Body::Drop { class, bucket } => self.apply_drop(class, bucket),
         }
         self.set_applied(&mut state, index);
         Ok(applied)
@@ -95,6 +96,22 @@ impl Shard {
         if state.applied < Some(index) {
             self.set_applied(&mut state, index);
         }
+    }
+
+    /// Takes a tenant's data away: out of the head at once, out of the blocks by a mark that hides
+    /// it until merges leave it out.
+    fn apply_purge(&self, state: &mut State, index: LogIndex, tenant: &Tenant) {
+        let Some(known) = state.tenants.get_mut(tenant) else { return };
+        *known = TenantState { has_data: false, purged_at: index.0 };
+        let mut removed = Vec::new();
+        let mut contents = self.contents_mut();
+        for generation in &contents.generations {
+            removed.extend(generation.tenants_mut().remove(tenant));
+        }
+        Arc::make_mut(&mut contents.purged).insert(tenant.clone(), index.0);
+        // Freed behind the lock.
+        drop(contents);
+        drop(removed);
     }
 
     fn apply_batch(&self, state: &mut State, index: LogIndex, slice: &BatchSlice) -> BatchOutcome {
@@ -118,17 +135,24 @@ impl Shard {
         if state.batch_ids.contains(batch.header().id) {
             return Ok(BatchOutcome::Known);
         }
-        let head = self.head_of(state, &batch.header().tenant)?;
+        let tenant = &batch.header().tenant;
+        let purged_at = Self::admit(state, tenant)?;
+        let head = self.head_of(tenant);
         // Only now, so that a batch that was refused may come again when there is room for it.
-        state.batch_ids.insert(batch.header().id);
-        let head_batch = HeadBatch {
+        state.batch_ids.insert(index, batch.header().id);
+        let header = batch.header();
+        let head_batch = Piece {
             number: state.next_batch,
-            index,
-            offset: slice.offset,
+            place: Place::Log {
+                index,
+                offset: slice.offset,
+                stamp: state.stamp,
+                header: Box::new(header.clone()),
+            },
             length: u32::try_from(slice.bytes.len()).unwrap_or(u32::MAX),
-            stamp: state.stamp,
-            header: batch.header().clone(),
-            repeats: mark_repeats(state, state.stamp, head.number, &rows),
+            start_min: header.start_min,
+            start_max: header.start_max,
+            repeats: mark_repeats(state, index, tenant_hash(tenant, purged_at), &rows),
         };
         state.next_batch += 1;
         let counted = head_batch.counted_rows(&rows);
@@ -140,27 +164,47 @@ impl Shard {
         Ok(BatchOutcome::Added { spans, repeats })
     }
 
-    fn head_of(&self, state: &mut State, tenant: &Tenant) -> Result<Arc<TenantHead>, Refusal> {
-        if let Some(head) = self.tenant(tenant) {
-            return Ok(head);
+    /// Lets a tenant in, if there is room for one more; says when it was last purged.
+    fn admit(state: &mut State, tenant: &Tenant) -> Result<u64, Refusal> {
+        if let Some(known) = state.tenants.get(tenant)
+            && known.has_data
+        {
+            return Ok(known.purged_at);
         }
-        let mut tenants = self.tenants_mut();
-        if tenants.len() >= TENANTS_MAX {
+        if state.tenants.values().filter(|known| known.has_data).count() >= TENANTS_MAX {
             return Err(Refusal::Tenants { tenants_max: TENANTS_MAX });
         }
-        let head = Arc::new(TenantHead::new(state.next_tenant));
-        state.next_tenant = state.next_tenant.wrapping_add(1);
-        tenants.insert(tenant.clone(), Arc::clone(&head));
-        Ok(head)
+        let known = state.tenants.entry(tenant.clone()).or_default();
+        known.has_data = true;
+        Ok(known.purged_at)
+    }
+
+    fn head_of(&self, tenant: &Tenant) -> Arc<TenantHead> {
+        let contents = self.contents();
+        // There always is a generation to write to.
+        let Some(generation) = contents.active() else { return Arc::default() };
+        if let Some(head) = generation.tenants().get(tenant) {
+            return Arc::clone(head);
+        }
+        Arc::clone(generation.tenants_mut().entry(tenant.clone()).or_default())
     }
 }
 
+/// Names a tenant among digests; another hash after each purge.
+fn tenant_hash(tenant: &Tenant, purged_at: u64) -> u64 {
+    let mut hasher = FixedHasher::default();
+    hasher.write(tenant.as_str().as_bytes());
+    hasher.write_u64(purged_at);
+    hasher.finish()
+}
+
 /// The requests of a batch that came before, ascending.
-fn mark_repeats(state: &mut State, now: Timestamp, tenant: u32, index: &Index) -> Box<[u32]> {
+fn mark_repeats(state: &mut State, at: LogIndex, tenant: u64, index: &Index) -> Box<[u32]> {
+    let now = state.stamp;
     state.digests.forget_before(now);
     let parts = (0..).zip(request_parts(tenant, index));
     let repeats = parts.filter_map(|(request, part)| {
-        let is_new = state.digests.insert(now, part);
+        let is_new = state.digests.insert(at, now, part);
         (!is_new).then_some(request)
     });
     repeats.collect()

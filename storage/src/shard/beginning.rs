@@ -5,7 +5,7 @@
 //! and id may be exact repeats: these are told apart by the fingerprints of their spans, read one
 //! batch at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::batch::TraceRows;
@@ -16,8 +16,8 @@ use model::trace::assemble;
 use model::{Span, SpanId, Timestamp, TraceId};
 
 use super::handle::Shard;
-use super::head::HeadBatch;
-use super::reader::BatchReader;
+use super::piece::Piece;
+use super::reader::PieceReader;
 use crate::Error;
 
 /// A row of a trace, by its place in the trace's order.
@@ -40,7 +40,7 @@ impl Shard {
     /// The trace of these batches, cut off after `spans_max` spans; nothing if it has none.
     pub(super) fn assemble_trace(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         id: TraceId,
         spans_max: usize,
         budget: &Budget,
@@ -50,8 +50,7 @@ impl Shard {
             return Ok(assemble(id, self.trace_spans(parts, id, budget)?, spans_max));
         }
         rows.sort_unstable();
-        let repeats = self.repeats(parts, &rows, budget)?;
-        rows.retain(|row| !repeats.contains(row));
+        self.settle_twins(parts, &mut rows, budget)?;
         let distinct_count = rows.len();
         rows.truncate(spans_max);
         let mut spans = Vec::with_capacity(rows.len());
@@ -65,13 +64,13 @@ impl Shard {
     /// Every row of the trace that is no marked repeat.
     fn row_keys(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         id: TraceId,
         budget: &Budget,
     ) -> Result<Vec<RowKey>, Error> {
         let mut keys = Vec::new();
         for (part, batch) in (0..).zip(parts) {
-            let index = BatchReader::new(self, Arc::clone(batch), budget).index()?;
+            let index = PieceReader::new(self, Arc::clone(batch), budget).index()?;
             let traces = index.traces.iter().filter(|trace| trace.id == id);
             for row in traces.flat_map(TraceRows::rows).filter(|row| batch.counts(&index, *row)) {
                 if let (Some(start), Some(span_id)) =
@@ -85,34 +84,33 @@ impl Shard {
         Ok(keys)
     }
 
-    /// Those of the sorted rows whose span equals that of an earlier one.
-    fn repeats(
+    /// Puts sorted rows with the same start and id into the order of their fingerprints, and takes
+    /// out those whose span equals that of another.
+    fn settle_twins(
         &self,
-        parts: &[Arc<HeadBatch>],
-        rows: &[RowKey],
+        parts: &[Arc<Piece>],
+        rows: &mut Vec<RowKey>,
         budget: &Budget,
-    ) -> Result<BTreeSet<RowKey>, Error> {
-        let runs = || rows.chunk_by(RowKey::is_twin_of).filter(|run| run.len() > 1);
-        let twins: Vec<RowKey> = runs().flatten().copied().collect();
+    ) -> Result<(), Error> {
+        let runs = rows.chunk_by(RowKey::is_twin_of).filter(|run| run.len() > 1);
+        let twins: Vec<RowKey> = runs.flatten().copied().collect();
+        if twins.is_empty() {
+            return Ok(());
+        }
         let mut fingerprints = BTreeMap::new();
         self.visit(parts, &twins, budget, &mut |row, span| {
             fingerprints.insert(row, fingerprint(&span));
         })?;
-        let mut repeats = BTreeSet::new();
-        for run in runs() {
-            let mut seen = BTreeSet::new();
-            let is_seen = |row: &&RowKey| {
-                fingerprints.get(*row).is_some_and(|fingerprint| !seen.insert(*fingerprint))
-            };
-            repeats.extend(run.iter().filter(is_seen).copied());
-        }
-        Ok(repeats)
+        let print = |row: &RowKey| fingerprints.get(row).copied();
+        rows.sort_by_key(|row| (row.start, row.span_id, print(row)));
+        rows.dedup_by(|row, kept| row.is_twin_of(kept) && print(row) == print(kept));
+        Ok(())
     }
 
     /// Reads the spans of rows, one batch at a time.
     fn visit(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         rows: &[RowKey],
         budget: &Budget,
         visit: &mut dyn FnMut(RowKey, Span),
@@ -126,7 +124,7 @@ impl Shard {
             rows.sort_unstable_by_key(|row| row.row);
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
             let stretch = first.row as usize..last.row as usize + 1;
-            let reader = BatchReader::new(self, Arc::clone(batch), budget);
+            let reader = PieceReader::new(self, Arc::clone(batch), budget);
             let index = reader.index()?;
             let mut spans = Vec::new();
             reader.spans(&index, stretch.clone(), &mut spans)?;

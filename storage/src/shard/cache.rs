@@ -1,5 +1,6 @@
 //! What reads have unpacked and may need again: one cache for all shards of a node, bounded in
-//! bytes, the longest unused goes first.
+//! bytes, the longest unused goes first. What finds pages (tables, names, zones) has a share of its own, so
+//! that a scan over pages does not push it out.
 //!
 //! Sizes are estimates: columns unpack when first asked for, after they were put in. The estimate
 //! takes them as unpacked.
@@ -11,14 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::batch::{Details, Index, Values};
 
 use super::hash::LookupMap;
-use super::limits::{DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION};
+use super::limits::{DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, TABLES_CACHE_BYTES};
+use crate::block::{Names, TraceTable, Zones};
 
 /// Unpacked parts of batches.
 #[derive(Debug)]
 pub struct DecodedCache {
-    bytes_max: usize,
     next_owner: AtomicU64,
-    inner: Mutex<Inner>,
+    parts: Mutex<Inner>,
+    tables: Mutex<Inner>,
 }
 
 /// What the cache holds and has done.
@@ -36,6 +38,7 @@ pub struct CacheStats {
 
 #[derive(Debug, Default)]
 struct Inner {
+    bytes_max: usize,
     items: LookupMap<Key, Item>,
     /// When each item was last used.
     order: BTreeMap<u64, Key>,
@@ -61,6 +64,9 @@ pub(super) enum CachedPart {
     Index,
     Values,
     Details,
+    Table,
+    Names,
+    Zones,
 }
 
 /// A part of a batch, unpacked.
@@ -69,6 +75,9 @@ pub(super) enum Decoded {
     Index(Arc<Index>),
     Values(Arc<Values>),
     Details(Arc<Details>),
+    Table(Arc<TraceTable>),
+    Names(Arc<Names>),
+    Zones(Arc<Zones>),
 }
 
 #[derive(Debug)]
@@ -87,18 +96,19 @@ impl Default for DecodedCache {
 impl DecodedCache {
     /// A cache of at most this many bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, next_owner: AtomicU64::new(0), inner: Mutex::default() }
+        let inner = |bytes_max| Mutex::new(Inner { bytes_max, ..Inner::default() });
+        let (parts, tables) = (inner(bytes_max), inner(TABLES_CACHE_BYTES));
+        Self { next_owner: AtomicU64::new(0), parts, tables }
     }
 
     /// What it holds and has done.
     pub fn stats(&self) -> CacheStats {
-        let inner = self.inner();
-        CacheStats {
-            items: inner.items.len(),
-            bytes: inner.bytes,
-            hits: inner.hits,
-            misses: inner.misses,
-        }
+        stats(&self.parts)
+    }
+
+    /// The same of what finds pages.
+    pub fn table_stats(&self) -> CacheStats {
+        stats(&self.tables)
     }
 
     /// A number for a shard that puts things in.
@@ -108,7 +118,7 @@ impl DecodedCache {
 
     /// An item and its size.
     pub(super) fn get(&self, key: Key) -> Option<(Decoded, usize)> {
-        let mut inner = self.inner();
+        let mut inner = lock(self.share(key.part));
         let Inner { items, order, next_use, hits, misses, .. } = &mut *inner;
         let Some(item) = items.get_mut(&key) else {
             *misses += 1;
@@ -124,26 +134,39 @@ impl DecodedCache {
 
     /// Puts something in and takes out what was longest unused, as far as there is no room.
     pub(super) fn put(&self, key: Key, decoded: Decoded, bytes: usize) {
-        if bytes > self.bytes_max / DECODED_CACHE_ITEM_FRACTION {
+        let mut inner = lock(self.share(key.part));
+        if bytes > inner.bytes_max / DECODED_CACHE_ITEM_FRACTION {
             return;
         }
-        let mut inner = self.inner();
         inner.remove(&key);
         let last_use = inner.next_use;
         inner.next_use += 1;
         inner.order.insert(last_use, key);
         inner.items.insert(key, Item { decoded, bytes, last_use });
         inner.bytes += bytes;
-        while inner.bytes > self.bytes_max {
+        while inner.bytes > inner.bytes_max {
             let Some((_, oldest)) = inner.order.first_key_value() else { break };
             let oldest = *oldest;
             inner.remove(&oldest);
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn share(&self, part: CachedPart) -> &Mutex<Inner> {
+        match part {
+            CachedPart::Index | CachedPart::Values | CachedPart::Details => &self.parts,
+            CachedPart::Table | CachedPart::Names | CachedPart::Zones => &self.tables,
+        }
     }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn stats(inner: &Mutex<Inner>) -> CacheStats {
+    let inner = lock(inner);
+    let Inner { bytes, hits, misses, .. } = *inner;
+    CacheStats { items: inner.items.len(), bytes, hits, misses }
 }
 
 impl Inner {

@@ -1,30 +1,37 @@
 //! Figures over spans: counts, rates, durations, calls between services.
 //!
 //! Figures are over distinct spans, so they are made trace by trace: which spans are repeats is a
-//! question of the whole trace. A trace is visited once, at the first batch that has something of
-//! it that may count.
+//! question of the whole trace. A trace is visited once, at the first piece that has something of
+//! it that may count. Of one that lies on a piece alone, has no two rows that may be repeats, and
+//! whose passing rows the columns tell, the columns give the figures as well; the others are put
+//! together from their parts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::aggregate::{Aggregate, AggregateQuery, Counts, DependencyEdge};
+use model::batch::Index;
 use model::budget::Budget;
 use model::query::{self, SpanPredicate};
 use model::store::{Answer, Completeness};
-use model::{Tenant, Text, TimeRange, TraceId, trace};
+use model::{Span, Tenant, Text, TimeRange, TraceId, trace};
 
+use super::columnar::{Columnar, may_have_twins};
 use super::handle::Shard;
 use super::hash::LookupSet;
-use super::head::HeadBatch;
 use super::outline::Outline;
+use super::piece::Piece;
 use super::prefilter::Prefilter;
 use super::read::Snapshot;
-use super::reader::BatchReader;
+use super::reader::PieceReader;
+use super::rows::Marks;
 use super::skeleton::{decides_figures, decides_span};
 use crate::Error;
+use crate::block::PageInfo;
 
-/// Is told a trace and its batches.
-type Visit<'a> = &'a mut dyn FnMut(TraceId, &[Arc<HeadBatch>]) -> Result<(), Error>;
+/// Is told a piece on which a span may count.
+type OnPiece<'a> = &'a mut dyn FnMut(Arc<Piece>) -> Result<(), Error>;
 
 impl Shard {
     /// The figures of this shard. Merges with those of other shards; what callers see is made by
@@ -36,27 +43,71 @@ impl Shard {
         query: &AggregateQuery,
         budget: &Budget,
     ) -> Result<Answer<Aggregate>, Error> {
-        let mut answer = Answer::complete(Aggregate::default());
+        let mut answer = self.answer(Aggregate::default());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
         let value = &mut answer.value;
-        let by_index = decides_figures(&query.kind) && decides_span(&query.predicate);
-        let visited = self.for_each_trace(
-            &snapshot,
-            query.window,
-            &query.predicate,
-            budget,
-            &mut |id, parts| {
-                let spans = if by_index {
-                    self.skeletons(parts, id, budget)?
-                } else {
-                    trace::distinct(self.trace_spans(parts, id, budget)?)
-                };
-                value.merge(&query::aggregate(query, [spans.as_slice()]));
-                Ok(())
-            },
-        );
-        stopped(visited, &mut answer.completeness)?;
+        let mut visited: LookupSet<TraceId> = LookupSet::default();
+        let read =
+            self.for_each_piece(&snapshot, query.window, &query.predicate, budget, &mut |piece| {
+                self.add_piece(&snapshot, query, &piece, &mut visited, value, budget)
+            });
+        stopped(read, &mut answer.completeness)?;
         Ok(answer)
+    }
+
+    /// Adds the figures of the traces of a piece that were not visited before.
+    fn add_piece(
+        &self,
+        snapshot: &Snapshot<'_>,
+        query: &AggregateQuery,
+        piece: &Arc<Piece>,
+        visited: &mut LookupSet<TraceId>,
+        value: &mut Aggregate,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let reader = PieceReader::new(self, Arc::clone(piece), budget);
+        let index = reader.index()?;
+        let Some(marks) = marks_within(&reader, &index, query.window, &query.predicate)? else {
+            return Ok(());
+        };
+        let undecided = marks.undecided();
+        let mut columnar = Columnar::new(query, &reader, &index)?;
+        for trace in index.traces.iter().filter(|trace| marks.may.any_within(trace.rows())) {
+            match &mut columnar {
+                Some(columnar)
+                    if !undecided.any_within(trace.rows())
+                        && !may_have_twins(&index, piece, trace)
+                        && is_whole(snapshot, piece, trace.id)? =>
+                {
+                    columnar.add(trace, &marks.must);
+                }
+                _ if visited.insert(trace.id) => {
+                    let parts = snapshot.parts(trace.id)?;
+                    let spans = self.spans_for(query, &parts, trace.id, budget)?;
+                    value.merge(&query::aggregate(query, [spans.as_slice()]));
+                }
+                _ => {}
+            }
+        }
+        if let Some(columnar) = columnar {
+            columnar.finish(value);
+        }
+        Ok(())
+    }
+
+    /// The distinct spans of a trace, as far as the figures look at them.
+    fn spans_for(
+        &self,
+        query: &AggregateQuery,
+        parts: &[Arc<Piece>],
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Vec<Span>, Error> {
+        if decides_figures(&query.kind) && decides_span(&query.predicate) {
+            self.skeletons(parts, id, budget)
+        } else {
+            Ok(trace::distinct(self.trace_spans(parts, id, budget)?))
+        }
     }
 
     /// Calls between services, sorted. With a spent budget, those in the traces seen so far.
@@ -66,51 +117,87 @@ impl Shard {
         window: TimeRange,
         budget: &Budget,
     ) -> Result<Answer<Vec<DependencyEdge>>, Error> {
-        let mut answer = Answer::complete(Vec::new());
+        let mut answer = self.answer(Vec::new());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
         let mut edges = BTreeMap::new();
-        let visited = self.for_each_trace(
-            &snapshot,
-            window,
-            &SpanPredicate::True,
-            budget,
-            &mut |id, parts| {
-                add_calls(&self.outline(parts, id, budget)?, window, &mut edges);
-                Ok(())
-            },
-        );
-        stopped(visited, &mut answer.completeness)?;
+        let mut visited: LookupSet<TraceId> = LookupSet::default();
+        let every = SpanPredicate::True;
+        let read = self.for_each_piece(&snapshot, window, &every, budget, &mut |piece| {
+            let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
+            let rows = piece.counted_rows_within(&index, window);
+            for trace in index.traces.iter().filter(|trace| rows.any_within(trace.rows())) {
+                if visited.insert(trace.id) {
+                    let parts = snapshot.parts(trace.id)?;
+                    add_calls(&self.outline(&parts, trace.id, budget)?, window, &mut edges);
+                }
+            }
+            Ok(())
+        });
+        stopped(read, &mut answer.completeness)?;
         answer.value = edges.into_iter().map(edge).collect();
         Ok(answer)
     }
 
-    /// Visits each trace once that may have a span within the window which passes.
-    fn for_each_trace(
+    fn answer<T>(&self, value: T) -> Answer<T> {
+        Answer { value, completeness: self.completeness() }
+    }
+
+    /// Tells every piece that may have a span within the window which passes.
+    ///
+    /// Pages are left out as soon as zones say that no row passes: a span counts where it lies, and
+    /// a trace is visited for a row that does.
+    fn for_each_piece(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Snapshot<'_>,
         window: TimeRange,
         predicate: &SpanPredicate,
         budget: &Budget,
-        visit: Visit<'_>,
+        on_piece: OnPiece<'_>,
     ) -> Result<(), Error> {
-        let mut visited: LookupSet<TraceId> = LookupSet::default();
-        for batch in snapshot.batches.iter().filter(|batch| batch.overlaps(window)) {
-            let reader = BatchReader::new(self, Arc::clone(batch), budget);
-            let index = reader.index()?;
-            let rows = batch.counted_rows_within(&index, window);
-            if rows.is_empty() {
+        for run in snapshot.blocks() {
+            let within = |page: &PageInfo| page.overlaps(window);
+            if !run.run().is_some_and(|run| run.pages.iter().any(within)) {
                 continue;
             }
-            let mut marks = Prefilter::new(&reader, &index).marks(predicate, &rows)?;
-            marks.restrict(&rows);
-            for trace in &index.traces {
-                if marks.may.any_within(trace.rows()) && visited.insert(trace.id) {
-                    visit(trace.id, &snapshot.parts(trace.id))?;
+            let zones = self.run_zones(run, &[predicate], budget)?;
+            let pages = run.pieces().enumerate().filter(|(_, (page, _))| within(page));
+            for (number, (page, piece)) in pages {
+                if zones.as_ref().is_some_and(|zones| zones.may_pass(number, page) == 0) {
+                    self.pages_ruled_out.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    on_piece(Arc::new(piece))?;
                 }
             }
         }
-        Ok(())
+        snapshot
+            .batches()
+            .filter(|batch| batch.overlaps(window))
+            .try_for_each(|batch| on_piece(Arc::clone(batch)))
     }
+}
+
+/// Whether the rows of a trace on a piece are all there are of it.
+fn is_whole(snapshot: &Snapshot<'_>, piece: &Piece, id: TraceId) -> Result<bool, Error> {
+    match piece.log_stamp() {
+        Some(_) => snapshot.is_whole_in_batch(id),
+        None => Ok(snapshot.is_whole_on_page(id)),
+    }
+}
+
+/// The rows of a piece within the window that pass; nothing if none may.
+fn marks_within(
+    reader: &PieceReader<'_>,
+    index: &Index,
+    window: TimeRange,
+    predicate: &SpanPredicate,
+) -> Result<Option<Marks>, Error> {
+    let rows = reader.piece().counted_rows_within(index, window);
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut marks = Prefilter::new(reader, index).marks(predicate, &rows)?;
+    marks.restrict(&rows);
+    Ok((!marks.may.is_empty()).then_some(marks))
 }
 
 /// A spent budget ends a read; it is no error of the read.

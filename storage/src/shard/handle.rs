@@ -1,26 +1,53 @@
 //! [`Shard`]: one shard's state machine, and what can be known of it.
 //!
 //! Shared by whoever applies (one at a time) and whoever reads (many at a time). A read sees at
-//! least what was applied when it began; it holds no lock while it reads from the log.
+//! least what was applied when it began; it holds no lock while it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
 
 use bytes::Bytes;
-use model::{ShardId, Tenant, Timestamp};
+use model::store::Completeness;
+use model::{ShardId, Tenant, Timestamp, TraceId};
 
+use super::block_store::BlockStore;
 use super::cache::DecodedCache;
-use super::head::TenantHead;
+use super::contents::{Contents, Generation};
+use super::hash::LookupMap;
 use super::limits::RECOVER_BYTES;
+use super::manifest::TenantState;
 use super::window::{BatchIdWindow, DigestWindow};
 use crate::Error;
+use crate::block::Split;
 use crate::log::{GroupId, LogEngine, LogIndex};
 
 /// Finds the shard's entry in a record of its group's log; nothing in records that are not the
 /// shard's (what consensus writes for itself).
 pub type Unwrap = fn(&Bytes) -> Option<Bytes>;
+
+/// The traces of a tenant that blocks list as cut.
+pub(super) type SplitMap = LookupMap<TraceId, Split>;
+
+/// What a shard is made of.
+#[derive(Debug)]
+pub struct ShardParts {
+    /// Its id.
+    pub id: ShardId,
+    /// Its group of the log.
+    pub group: GroupId,
+    /// The log.
+    pub log: Arc<dyn LogEngine>,
+    /// Finds entries in the log's records.
+    pub unwrap: Unwrap,
+    /// What reads have unpacked.
+    pub cache: Arc<DecodedCache>,
+    /// Where its blocks lie; without, it is never sealed.
+    pub blocks: Option<BlockStore>,
+}
 
 /// One shard's committed spans.
 ///
@@ -34,8 +61,20 @@ pub struct Shard {
     unwrap: Unwrap,
     pub(super) cache: Arc<DecodedCache>,
     pub(super) cache_owner: u64,
-    /// Written by apply, under [`Self::state`].
-    tenants: RwLock<BTreeMap<Tenant, Arc<TenantHead>>>,
+    pub(super) store: Option<BlockStore>,
+    /// Changed by apply and by whoever seals and merges, under [`Self::state`].
+    contents: RwLock<Contents>,
+    /// By tenant: traces that lie in several places, as far as blocks know. Those of new blocks are
+    /// added before contents have the blocks, those of old ones taken out after: whoever holds
+    /// contents finds all that cut traces in them. A trace that is listed without need is looked up
+    /// without need.
+    splits: RwLock<BTreeMap<Tenant, Arc<SplitMap>>>,
+    /// Counts the changes of [`Self::splits`].
+    splits_version: AtomicU64,
+    /// Pages that reads did not open because zones ruled them out.
+    pub(super) pages_ruled_out: AtomicU64,
+    /// One at a time seals, merges or installs.
+    pub(super) upkeep: Mutex<()>,
     /// What apply needs to remember; held while an entry is applied.
     state: Mutex<State>,
     /// One more than the applied index, 0 for none; set when the entry can be read.
@@ -52,11 +91,32 @@ pub(super) struct State {
     pub(super) stamp: Timestamp,
     pub(super) batch_ids: BatchIdWindow,
     pub(super) digests: DigestWindow,
+    pub(super) tenants: BTreeMap<Tenant, TenantState>,
     pub(super) next_batch: u64,
-    pub(super) next_tenant: u32,
+    pub(super) next_block: u64,
+    /// Blocks that the manifest names and that cannot be opened.
+    pub(super) blocks_lost: BTreeSet<u64>,
+    /// The last entry of the last generation that was closed.
+    pub(super) rotated: Option<LogIndex>,
+    /// Chunks of remembered requests in the manifest, the oldest first.
+    pub(super) chunks: Vec<ChunkInfo>,
+    /// Generations that were sealed, as long as a read may still have them, with their last index.
+    pub(super) retired: Vec<(LogIndex, Weak<Generation>)>,
+    /// Bytes that seals and merges wrote.
+    pub(super) sealed_bytes: u64,
+    pub(super) merged_bytes: u64,
     pub(super) batches_known: u64,
     pub(super) batches_refused: u64,
     pub(super) spans_repeated: u64,
+}
+
+/// A chunk of remembered requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChunkInfo {
+    pub(super) number: u64,
+    pub(super) batch_ids: usize,
+    pub(super) digests: usize,
+    pub(super) stamp_max: Timestamp,
 }
 
 /// Sizes and counters of a shard.
@@ -74,14 +134,28 @@ pub struct ShardStats {
     pub tenants: u64,
     /// Spans, marked repeats left out; repeats that were not recognised still count.
     pub spans: u64,
-    /// Batches.
+    /// Spans of these that are not in a block yet.
+    pub head_spans: u64,
+    /// Batches that are not in a block yet.
     pub batches: u64,
-    /// Traces.
+    /// Traces, counted once for the head and once for each block.
     pub traces: u64,
-    /// Bytes of the batches in the log.
+    /// Bytes of the head's batches in the log, and of the blocks.
     pub bytes: u64,
-    /// Bytes of memory that find them, estimated.
+    /// Bytes of the head's batches in the log.
+    pub head_bytes: u64,
+    /// Bytes of memory that find what is in the head, estimated.
     pub resident_bytes: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Blocks that are set aside because something of them is damaged.
+    pub blocks_damaged: u64,
+    /// Traces that are known to lie in several places.
+    pub splits: u64,
+    /// Bytes written into blocks by sealing, since the start.
+    pub sealed_bytes: u64,
+    /// Bytes written into blocks by merging, since the start.
+    pub merged_bytes: u64,
     /// Batches dropped because their id was known.
     pub batches_known: u64,
     /// Batches refused because they make no sense.
@@ -98,8 +172,8 @@ impl fmt::Debug for Shard {
 }
 
 impl Shard {
-    /// An empty shard over a group of the log whose records are the shard's entries themselves.
-    /// [`Self::recover`] fills it with what the log holds.
+    /// An empty shard over a group of the log whose records are the shard's entries themselves, and
+    /// which is never sealed. [`Self::recover`] fills it with what the log holds.
     pub fn new(
         id: ShardId,
         group: GroupId,
@@ -117,15 +191,31 @@ impl Shard {
         cache: Arc<DecodedCache>,
         unwrap: Unwrap,
     ) -> Self {
-        let cache_owner = cache.new_owner();
+        Self::empty(ShardParts { id, group, log, unwrap, cache, blocks: None })
+    }
+
+    /// A shard with what its manifest names. [`Self::recover`] adds what follows in the log.
+    pub fn open(parts: ShardParts) -> Result<Self, Error> {
+        let shard = Self::empty(parts);
+        shard.load()?;
+        Ok(shard)
+    }
+
+    fn empty(parts: ShardParts) -> Self {
+        let cache_owner = parts.cache.new_owner();
         Self {
-            id,
-            group,
-            log,
-            unwrap,
-            cache,
+            id: parts.id,
+            group: parts.group,
+            log: parts.log,
+            unwrap: parts.unwrap,
+            cache: parts.cache,
             cache_owner,
-            tenants: RwLock::default(),
+            store: parts.blocks,
+            contents: RwLock::default(),
+            splits: RwLock::default(),
+            splits_version: AtomicU64::new(0),
+            pages_ruled_out: AtomicU64::new(0),
+            upkeep: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),
         }
@@ -159,31 +249,63 @@ impl Shard {
 
     /// Sizes and counters.
     pub fn stats(&self) -> ShardStats {
-        let heads: Vec<_> = self.tenants().values().cloned().collect();
+        let contents = self.contents().clone();
         let state = self.state();
         let mut stats = ShardStats {
             applied: state.applied,
             seal_cut: state.seal_cut,
             stamp: state.stamp,
-            tenants: heads.len() as u64,
+            tenants: state.tenants.values().filter(|tenant| tenant.has_data).count() as u64,
             batches_known: state.batches_known,
             batches_refused: state.batches_refused,
             spans_repeated: state.spans_repeated,
+            sealed_bytes: state.sealed_bytes,
+            merged_bytes: state.merged_bytes,
+            blocks_damaged: state.blocks_lost.len() as u64,
             ..ShardStats::default()
         };
         drop(state);
-        for sizes in heads.iter().map(|head| head.sizes()) {
-            stats.spans += sizes.spans;
-            stats.batches += sizes.batches;
-            stats.traces += sizes.traces;
-            stats.bytes += sizes.bytes;
-            stats.resident_bytes += sizes.resident_bytes;
-            stats.head_stamp_min = match (stats.head_stamp_min, sizes.stamp_min) {
-                (Some(own), Some(other)) => Some(own.min(other)),
-                (own, other) => own.or(other),
-            };
+        for generation in &contents.generations {
+            for sizes in generation.tenants().values().map(|head| head.sizes()) {
+                stats.head_spans += sizes.spans;
+                stats.batches += sizes.batches;
+                stats.traces += sizes.traces;
+                stats.head_bytes += sizes.bytes;
+                stats.resident_bytes += sizes.resident_bytes;
+                stats.head_stamp_min = match (stats.head_stamp_min, sizes.stamp_min) {
+                    (Some(own), Some(other)) => Some(own.min(other)),
+                    (own, other) => own.or(other),
+                };
+            }
         }
+        (stats.spans, stats.bytes) = (stats.head_spans, stats.head_bytes);
+        for block in contents.blocks.iter() {
+            stats.spans += block.span_count();
+            stats.traces +=
+                block.file().directory().runs.iter().map(|run| run.trace_count).sum::<u64>();
+            stats.bytes += block.file().size_bytes();
+            stats.blocks_damaged += u64::from(block.is_damaged());
+        }
+        stats.blocks = contents.blocks.len() as u64;
+        stats.splits = self.splits().values().map(|splits| splits.len() as u64).sum();
         stats
+    }
+
+    /// Pages that reads did not open because it was known that nothing on them could count.
+    pub fn pages_ruled_out(&self) -> u64 {
+        self.pages_ruled_out.load(Ordering::Relaxed)
+    }
+
+    /// Whether something of the shard's data is damaged, so that its answers lack it.
+    pub fn has_damage(&self) -> bool {
+        let is_lost = !self.state().blocks_lost.is_empty();
+        is_lost || self.contents().blocks.iter().any(|block| block.is_damaged())
+    }
+
+    /// What every answer says of itself before it is made: complete, unless something is damaged.
+    pub fn completeness(&self) -> Completeness {
+        let missing = if self.has_damage() { BTreeSet::from([self.id]) } else { BTreeSet::new() };
+        Completeness { missing, ..Completeness::default() }
     }
 
     /// Applies what the log holds behind the applied index (behind the seal cut, after a start), up
@@ -226,21 +348,27 @@ impl Shard {
         entry.ok_or(Error::MissingEntry { group: self.group, index })
     }
 
-    /// A tenant's head, if it has data.
-    pub(super) fn tenant(&self, tenant: &Tenant) -> Option<Arc<TenantHead>> {
-        self.tenants().get(tenant).cloned()
+    pub(super) fn contents(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tenants(
-        &self,
-    ) -> std::sync::RwLockReadGuard<'_, BTreeMap<Tenant, Arc<TenantHead>>> {
-        self.tenants.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn contents_mut(&self) -> RwLockWriteGuard<'_, Contents> {
+        self.contents.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tenants_mut(
-        &self,
-    ) -> std::sync::RwLockWriteGuard<'_, BTreeMap<Tenant, Arc<TenantHead>>> {
-        self.tenants.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn splits(&self) -> RwLockReadGuard<'_, BTreeMap<Tenant, Arc<SplitMap>>> {
+        self.splits.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn splits_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Tenant, Arc<SplitMap>>> {
+        let splits = self.splits.write().unwrap_or_else(PoisonError::into_inner);
+        self.splits_version.fetch_add(1, Ordering::Relaxed);
+        splits
+    }
+
+    /// Names the state of the splits; asked while they are held.
+    pub(super) fn splits_version(&self) -> u64 {
+        self.splits_version.load(Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

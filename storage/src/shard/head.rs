@@ -1,4 +1,4 @@
-//! The head: committed batches that are not sealed yet.
+//! A tenant's part of a generation of the head: committed batches that are not sealed yet.
 //!
 //! Resident is what finds a batch and a trace; what is in a batch is read from the log again
 //! ([`super::reader`]). Everything is kept by tenant (TEN-1), and a tenant's head is shared with
@@ -9,70 +9,25 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use model::batch::{Header, Index};
-use model::{TimeRange, Timestamp, TraceId};
+use model::batch::Index;
+use model::{Timestamp, TraceId};
 
 use super::catalog::Catalog;
 use super::hash::LookupMap;
+use super::piece::{Piece, Place};
 use super::rows::RowSet;
 use crate::log::LogIndex;
 
-/// A committed batch: where it lies, and what is known of it without reading it.
-#[derive(Debug)]
-pub(super) struct HeadBatch {
-    /// Its number within the shard, ascending in the order of the log.
-    pub(super) number: u64,
-    /// The entry that holds it.
-    pub(super) index: LogIndex,
-    /// Where it begins in the entry.
-    pub(super) offset: u32,
-    /// Its length in the entry.
-    pub(super) length: u32,
-    /// The stamp of its entry; an hour of these is a bucket.
-    pub(super) stamp: Timestamp,
-    /// What its header says.
-    pub(super) header: Header,
-    /// The requests in it whose rows came before, ascending.
-    pub(super) repeats: Box<[u32]>,
-}
-
-impl HeadBatch {
-    /// Whether a span that starts within `window` may be in it.
-    pub(super) fn overlaps(&self, window: TimeRange) -> bool {
-        let own = TimeRange { start: self.header.start_min, end: self.header.start_max };
-        own.overlaps(&window)
-    }
-
-    /// Whether a row counts: whether it is of no repeated request.
-    pub(super) fn counts(&self, index: &Index, row: usize) -> bool {
-        let request = index.row_requests.get(row);
-        self.repeats.is_empty()
-            || request.is_none_or(|request| self.repeats.binary_search(request).is_err())
-    }
-
-    /// The rows that count.
-    pub(super) fn counted_rows(&self, index: &Index) -> RowSet {
-        let row_count = index.row_classes.len();
-        if self.repeats.is_empty() {
-            return RowSet::full(row_count);
-        }
-        RowSet::from_test(row_count, |row| self.counts(index, row))
-    }
-
-    /// The rows that count and start within `window`.
-    pub(super) fn counted_rows_within(&self, index: &Index, window: TimeRange) -> RowSet {
-        let mut rows = self.counted_rows(index);
-        if !window.contains(self.header.start_min) || !window.contains(self.header.start_max) {
-            rows.intersect(&RowSet::from_test(index.starts.len(), |row| {
-                index.starts.get(row).is_some_and(|start| window.contains(*start))
-            }));
-        }
-        rows
-    }
-}
-
 /// No further part.
 const NONE: u32 = u32::MAX;
+
+/// In how many batches a trace lies; several is also said where one was added later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartCount {
+    None,
+    One,
+    Several,
+}
 
 /// The batches of a trace, by their place in [`Inner::batches`]: the first one, and a chain.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +46,7 @@ struct Link {
 
 #[derive(Debug, Default)]
 struct Inner {
-    batches: Vec<Arc<HeadBatch>>,
+    batches: Vec<Arc<Piece>>,
     traces: LookupMap<TraceId, Parts>,
     links: Vec<Link>,
     catalog: Catalog,
@@ -100,10 +55,8 @@ struct Inner {
 }
 
 /// The committed batches of one tenant. Written by apply alone.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct TenantHead {
-    /// Names the tenant among digests; another one after each purge.
-    pub(super) number: u32,
     inner: RwLock<Inner>,
 }
 
@@ -120,16 +73,12 @@ pub(super) struct HeadSizes {
 }
 
 impl TenantHead {
-    pub(super) fn new(number: u32) -> Self {
-        Self { number, inner: RwLock::default() }
-    }
-
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a batch. `counted` are its rows that are no repeats.
-    pub(super) fn push(&self, batch: HeadBatch, index: &Index, counted: &RowSet) {
+    pub(super) fn push(&self, batch: Piece, index: &Index, counted: &RowSet) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let place = u32::try_from(inner.batches.len()).unwrap_or(NONE);
         for trace in &index.traces {
@@ -144,7 +93,7 @@ impl TenantHead {
     }
 
     /// All batches, in the order of the log.
-    pub(super) fn batches(&self) -> Vec<Arc<HeadBatch>> {
+    pub(super) fn batches(&self) -> Vec<Arc<Piece>> {
         self.read().batches.clone()
     }
 
@@ -153,14 +102,22 @@ impl TenantHead {
         self.read().parts(id, end)
     }
 
-    /// [`Self::parts`] of several traces under one hold of the lock.
-    pub(super) fn parts_of_all(
-        &self,
-        ids: &mut dyn Iterator<Item = TraceId>,
-        end: usize,
-    ) -> Vec<Vec<u32>> {
+    /// In how many batches below `end` the trace lies: none, one, or several.
+    pub(super) fn part_count(&self, id: TraceId, end: usize) -> PartCount {
         let inner = self.read();
-        ids.map(|id| inner.parts(id, end)).collect()
+        match inner.traces.get(&id) {
+            Some(parts) if parts.latest != NONE => PartCount::Several,
+            Some(parts) if (parts.first as usize) < end => PartCount::One,
+            _ => PartCount::None,
+        }
+    }
+
+    /// The entry of the first batch.
+    pub(super) fn first_index(&self) -> Option<LogIndex> {
+        match self.read().batches.first()?.place {
+            Place::Log { index, .. } => Some(index),
+            Place::Page { .. } => None,
+        }
     }
 
     /// A copy of the catalog.
@@ -170,7 +127,7 @@ impl TenantHead {
 
     pub(super) fn sizes(&self) -> HeadSizes {
         let inner = self.read();
-        let resident = inner.batches.len() * (size_of::<HeadBatch>() + 32)
+        let resident = inner.batches.len() * (size_of::<Piece>() + 32)
             + inner.traces.capacity() * (size_of::<(TraceId, Parts)>() + 1)
             + inner.links.capacity() * size_of::<Link>()
             + inner.catalog.operation_count() * 96;
@@ -180,7 +137,7 @@ impl TenantHead {
             traces: inner.traces.len() as u64,
             bytes: inner.bytes,
             resident_bytes: resident as u64,
-            stamp_min: inner.batches.first().map(|batch| batch.stamp),
+            stamp_min: inner.batches.first().and_then(|batch| batch.log_stamp()),
         }
     }
 }

@@ -34,6 +34,9 @@ pub const CATALOG_OPERATIONS_MAX: usize = 10_000;
 /// Default of the decoded cache of a node: its share of the memory table.
 pub const DECODED_CACHE_BYTES: usize = 24 * 1024 * 1024;
 
+/// Memory for tables of traces and names of blocks: the share of filters and directories.
+pub const TABLES_CACHE_BYTES: usize = 24 * 1024 * 1024;
+
 /// A part of the cache that one item may take: one large batch must not push out all others.
 pub const DECODED_CACHE_ITEM_FRACTION: usize = 4;
 
@@ -44,11 +47,42 @@ pub const RECOVER_BYTES: usize = 4 * 1024 * 1024;
 /// ones are not used to rule traces out.
 pub const PREFILTER_LEAVES_MAX: usize = 64;
 
-/// Traces whose places are looked up under one hold of the head's lock.
-pub const LOOKUPS_PER_LOCK: usize = 1_024;
+/// Pieces whose marks a search keeps, because further traces that are cut over several pieces may
+/// lie on them.
+pub const MARKS_KEPT_MAX: usize = 64;
 
 /// Bytes that a budget is charged for a span that is materialised: what one takes on average.
 pub const SPAN_BYTES_ESTIMATE: u64 = 512;
 
 const _: () = assert!(ENTRY_BYTES_MAX < LOG_ENTRY_BYTES_MAX);
 const _: () = assert!(PREFILTER_LEAVES_MAX <= 64);
+
+/// Spans in the head at which it is sealed: blocks of this size pack well, and a search reads this
+/// much without any index.
+pub const SEAL_SPANS: u64 = 256 * 1024;
+
+/// Bytes of the head's batches in the log at which it is sealed, for spans that are large.
+pub const SEAL_BYTES: u64 = 32 << 20;
+
+/// Memory of a shard's head at which it is sealed: a part of the node's share for heads.
+pub const SEAL_RESIDENT_BYTES: u64 = 8 << 20;
+
+/// Log time after which the head is sealed, however little there is, so that a start has little to
+/// re-apply and the log can be purged.
+pub const SEAL_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// An hour of stamps is a bucket.
+pub const BUCKET_NANOSECONDS: u64 = 3_600_000_000_000;
+
+/// Blocks of a bucket that are merged at once, and by that the most that wait.
+pub const MERGE_INPUTS: usize = 16;
+
+/// Chunks of what a shard remembers of requests that are read at a start: one a seal.
+pub const WINDOW_CHUNKS_MAX: usize = 100_000;
+
+/// Blocks of a shard that are read at a start.
+pub const BLOCKS_MAX: usize = 1 << 20;
+
+/// Batches and pages whose dictionaries suggest values, the newest ones: a suggestion need not be
+/// complete, and says so if it is not.
+pub const VALUE_PIECES_MAX: usize = 512;

@@ -5,12 +5,18 @@
 //!    |  apply: in order, deterministic                      reads: by id, search, figures
 //!    v                                                                |
 //!   head: per tenant, batches -> places in the log,        <----------+
-//!         traces -> batches, services, operations                     |
-//!                                                          cache: unpacked indexes, values
+//!    |    traces -> batches, services, operations                     |
+//!    |  seal: a whole prefix of the log                     cache: unpacked indexes, values,
+//!    v                                                             tables of traces
+//!   blocks: pages of whole traces, one file a bucket       <----------+
+//!    |  merge: small ones of a bucket into one
+//!    v
+//!   blocks, until their bucket is dropped
 //! ```
 //!
 //! The committed batch is level 0 of storage: it is not copied out of the log. The head holds what
 //! finds a batch and a trace; what is in a batch is read from the log and unpacked when asked for.
+//! Batches of the head and pages of blocks are *pieces*, and whatever answers works on these.
 //!
 //! Invariants:
 //! - contents are a function of the applied entries (REP-2);
@@ -20,37 +26,53 @@
 //!   may rule a trace out, it never ranks parts of a trace in the place of the trace;
 //! - a batch that does not verify is an error that says where, never an answer without it.
 //!
-//! What is absent on purpose: blocks (a seal will take whole prefixes of the log out of the head,
-//! up to the seal cut, by hours of stamps), consensus, other replicas, threads of its own.
+//! What is absent on purpose: consensus, other replicas, threads of its own; when to seal and merge
+//! is asked of [`Shard::due`] and done by whoever has a thread for it.
 
 mod hash;
-mod rows;
+pub(crate) mod rows;
 
 pub mod limits;
 
 mod window;
 
+mod blocks;
 mod catalog;
+mod contents;
 mod head;
+mod piece;
 
 mod cache;
 mod reader;
+mod tally;
 
 mod apply;
 mod handle;
 
+mod block_store;
+mod manifest;
+mod merge;
+mod retention;
+mod seal;
+
 mod beginning;
 mod outline;
-mod prefilter;
+pub(crate) mod prefilter;
+mod rule_out;
 mod skeleton;
 mod verdict;
 
+mod columnar;
 mod figures;
 mod names;
 mod read;
 mod search;
 
 pub use apply::{Applied, BatchOutcome, Refusal};
+pub use block_store::BlockStore;
 pub use cache::{CacheStats, DecodedCache};
-pub use handle::{Shard, ShardStats, Unwrap};
+pub use handle::{Shard, ShardParts, ShardStats, Unwrap};
+pub use merge::Upkeep;
+pub use retention::{CLASS_ORDINARY, bucket_of};
+pub use seal::Sealed;
 pub use search::OnHit;

@@ -1,9 +1,11 @@
 //! Services, operations, keys and values: what people choose from.
 //!
-//! Services and operations come from the catalog in memory; keys and values from the dictionaries
-//! of the batches, the newest first, so that what a spent budget leaves out is the oldest.
+//! Services, operations and keys come from what the head and blocks list of them; values from the
+//! dictionaries of batches and pages, the newest first, so that what a bound leaves out is the
+//! oldest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::batch::{Column, Index, Part};
 use model::budget::Budget;
@@ -15,9 +17,11 @@ use model::{Attribute, Tenant, Text};
 
 use super::catalog::names;
 use super::handle::Shard;
+use super::limits::VALUE_PIECES_MAX;
+use super::piece::Piece;
 use super::prefilter::bytes_value;
 use super::read::Snapshot;
-use super::reader::BatchReader;
+use super::reader::PieceReader;
 use crate::Error;
 
 impl Shard {
@@ -27,14 +31,14 @@ impl Shard {
         tenant: &Tenant,
         budget: &Budget,
     ) -> Result<Answer<BTreeSet<Text>>, Error> {
-        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
-        if let Some(services) = snapshot.head.catalog().services() {
-            return Ok(Answer::complete(services.keys().cloned().collect()));
-        }
+        let Some(snapshot) = self.snapshot(tenant) else {
+            return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
+        };
         let mut found = BTreeSet::new();
-        let completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
-            found.extend(names(index).map(|(service, ..)| service.clone()));
-            Ok(())
+        let completeness = self.for_each_name(&snapshot, budget, &mut |service, _| {
+            if !found.contains(service) {
+                found.insert(service.clone());
+            }
         })?;
         Ok(Answer { value: found, completeness })
     }
@@ -46,20 +50,48 @@ impl Shard {
         service: Option<&Text>,
         budget: &Budget,
     ) -> Result<Answer<BTreeSet<Operation>>, Error> {
-        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
-        let wanted = |name: &Text| service.is_none_or(|service| service == name);
-        if let Some(services) = snapshot.head.catalog().services() {
-            let chosen = services.iter().filter(|(name, _)| wanted(name));
-            let operations = chosen.flat_map(|(_, operations)| operations.iter().cloned());
-            return Ok(Answer::complete(operations.collect()));
-        }
+        let Some(snapshot) = self.snapshot(tenant) else {
+            return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
+        };
         let mut found = BTreeSet::new();
-        let completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
-            let chosen = names(index).filter(|(service, ..)| wanted(service));
-            found.extend(chosen.map(|(_, name, kind)| Operation { name, kind }));
-            Ok(())
+        let completeness = self.for_each_name(&snapshot, budget, &mut |name, operation| {
+            if service.is_none_or(|service| service == name) && !found.contains(operation) {
+                found.insert(operation.clone());
+            }
         })?;
         Ok(Answer { value: found, completeness })
+    }
+
+    /// Tells every service with every operation, at least once: from what lists them, or from
+    /// indexes where there are too many to be listed.
+    fn for_each_name(
+        &self,
+        snapshot: &Snapshot<'_>,
+        budget: &Budget,
+        tell: &mut dyn FnMut(&Text, &Operation),
+    ) -> Result<Completeness, Error> {
+        let mut unlisted = Vec::new();
+        for head in snapshot.heads() {
+            match head.catalog().services() {
+                Some(services) => tell_all(services, tell),
+                None => unlisted.extend(head.batches()),
+            }
+        }
+        for run in snapshot.blocks() {
+            budget.spend(0)?;
+            let names = run.names(&self.cache, self.cache_owner);
+            let names = names.map_err(|error| self.damaged_block(&run.block, error))?;
+            match names.as_ref().and_then(|names| names.services.as_ref()) {
+                Some(services) => tell_all(services, tell),
+                None => unlisted.extend(run.pieces().map(|(_, piece)| Arc::new(piece))),
+            }
+        }
+        self.for_each_index(unlisted.into_iter(), budget, &mut |_, index| {
+            for (service, name, kind) in names(index) {
+                tell(service, &Operation { name, kind });
+            }
+            Ok(())
+        })
     }
 
     /// Attribute keys that begin with `prefix`, the first [`SUGGESTIONS_MAX`] by scope and key; if
@@ -70,9 +102,26 @@ impl Shard {
         prefix: &Text,
         budget: &Budget,
     ) -> Result<Answer<BTreeSet<(AttributeScope, Text)>>, Error> {
-        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        let Some(snapshot) = self.snapshot(tenant) else {
+            return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
+        };
         let mut found = Suggestions::default();
-        let mut completeness = self.for_each_index(&snapshot, budget, &mut |_, index| {
+        let mut unlisted: Vec<Arc<Piece>> = snapshot.batches().cloned().collect();
+        for run in snapshot.blocks() {
+            budget.spend(0)?;
+            let names = run.names(&self.cache, self.cache_owner);
+            let names = names.map_err(|error| self.damaged_block(&run.block, error))?;
+            match names.as_ref().and_then(|names| names.keys.as_ref()) {
+                Some(keys) => {
+                    let begins =
+                        |(_, key): &&(_, Text)| key.as_bytes().starts_with(prefix.as_bytes());
+                    keys.iter().filter(begins).for_each(|key| found.add(key.clone()));
+                }
+                None => unlisted.extend(run.pieces().map(|(_, piece)| Arc::new(piece))),
+            }
+        }
+        let pieces = unlisted.into_iter();
+        let mut completeness = self.for_each_index(pieces, budget, &mut |_, index| {
             for (scope, key) in index_keys(index) {
                 if key.as_bytes().starts_with(prefix.as_bytes()) {
                     found.add((scope, Text::copy_from(key.as_bytes())));
@@ -94,9 +143,23 @@ impl Shard {
         prefix: &Text,
         budget: &Budget,
     ) -> Result<Answer<BTreeSet<Text>>, Error> {
-        let Some(snapshot) = self.snapshot(tenant) else { return Ok(none()) };
+        let Some(snapshot) = self.snapshot(tenant) else {
+            return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
+        };
         let mut found = Suggestions::default();
-        let mut completeness = self.for_each_index(&snapshot, budget, &mut |reader, index| {
+        let batches = snapshot.batches().rev().cloned();
+        let pages = snapshot.blocks().iter().rev().flat_map(|run| {
+            let mut pages: Vec<_> = run.pieces().map(|(_, piece)| Arc::new(piece)).collect();
+            pages.reverse();
+            pages
+        });
+        let mut pieces = batches.chain(pages);
+        let mut read = 0;
+        let newest = std::iter::from_fn(|| {
+            read += 1;
+            pieces.next().filter(|_| read <= VALUE_PIECES_MAX)
+        });
+        let mut completeness = self.for_each_index(newest, budget, &mut |reader, index| {
             batch_values(reader, index, scope, key, &mut |value| {
                 let form = string_form(value);
                 if form.starts_with(prefix.as_bytes()) {
@@ -104,20 +167,20 @@ impl Shard {
                 }
             })
         })?;
-        completeness.sampled |= found.were_cut;
+        completeness.sampled |= found.were_cut || read > VALUE_PIECES_MAX;
         Ok(Answer { value: found.items, completeness })
     }
 
-    /// Reads the index of each batch, newest first, until the budget is spent.
+    /// Reads the index of each piece until the budget is spent.
     fn for_each_index(
         &self,
-        snapshot: &Snapshot,
+        pieces: impl Iterator<Item = Arc<Piece>>,
         budget: &Budget,
-        each: &mut dyn FnMut(&BatchReader<'_>, &Index) -> Result<(), Error>,
+        each: &mut dyn FnMut(&PieceReader<'_>, &Index) -> Result<(), Error>,
     ) -> Result<Completeness, Error> {
-        let mut completeness = Completeness::default();
-        for batch in snapshot.batches.iter().rev() {
-            let reader = BatchReader::new(self, batch.clone(), budget);
+        let mut completeness = self.completeness();
+        for piece in pieces {
+            let reader = PieceReader::new(self, piece, budget);
             match reader.index().and_then(|index| each(&reader, &index)) {
                 Ok(()) => {}
                 Err(Error::Exhausted(exhausted)) => {
@@ -131,8 +194,13 @@ impl Shard {
     }
 }
 
-fn none<T: Default>() -> Answer<T> {
-    Answer::complete(T::default())
+fn tell_all(
+    services: &BTreeMap<Text, BTreeSet<Operation>>,
+    tell: &mut dyn FnMut(&Text, &Operation),
+) {
+    for (service, operations) in services {
+        operations.iter().for_each(|operation| tell(service, operation));
+    }
 }
 
 /// The first items of an order, as many as are shown.
@@ -177,7 +245,7 @@ fn index_keys(index: &Index) -> impl Iterator<Item = (AttributeScope, &Text)> {
 
 /// Tells the values under a key in a batch, each at least once.
 fn batch_values(
-    reader: &BatchReader<'_>,
+    reader: &PieceReader<'_>,
     index: &Index,
     scope: AttributeScope,
     key: &Text,
@@ -218,7 +286,7 @@ fn batch_values(
     Ok(())
 }
 
-fn all_spans(reader: &BatchReader<'_>, index: &Index) -> Result<Vec<model::Span>, Error> {
+fn all_spans(reader: &PieceReader<'_>, index: &Index) -> Result<Vec<model::Span>, Error> {
     let mut spans = Vec::new();
     reader.spans(index, 0..index.row_classes.len(), &mut spans)?;
     Ok(spans)

@@ -16,8 +16,8 @@ use model::tree::{ParentLink, Tree, TreeRow};
 use model::{Span, SpanId, Text, Timestamp, TraceId, trace};
 
 use super::handle::Shard;
-use super::head::HeadBatch;
-use super::reader::BatchReader;
+use super::piece::Piece;
+use super::reader::PieceReader;
 use crate::Error;
 
 /// What is known of a span without its values.
@@ -46,13 +46,13 @@ impl Shard {
     /// All spans of a trace that are no marked repeats, in order of arrival.
     pub(super) fn trace_spans(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         id: TraceId,
         budget: &Budget,
     ) -> Result<Vec<Span>, Error> {
         let mut spans = Vec::new();
         for batch in parts {
-            BatchReader::new(self, Arc::clone(batch), budget).trace_spans(id, &mut spans)?;
+            PieceReader::new(self, Arc::clone(batch), budget).trace_spans(id, &mut spans)?;
         }
         Ok(spans)
     }
@@ -60,16 +60,16 @@ impl Shard {
     /// The outline of a trace.
     pub(super) fn outline(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         id: TraceId,
         budget: &Budget,
     ) -> Result<Outline, Error> {
         let mut rows = Vec::new();
         for batch in parts {
-            let reader = BatchReader::new(self, Arc::clone(batch), budget);
+            let reader = PieceReader::new(self, Arc::clone(batch), budget);
             let index = reader.index()?;
             let rows_before = rows.len();
-            add_rows(reader.batch(), &index, id, &mut rows);
+            add_rows(reader.piece(), &index, id, &mut rows);
             let added = rows.len() - rows_before;
             budget.spend((added * size_of::<OutlineRow>()) as u64)?;
         }
@@ -133,7 +133,7 @@ impl From<&Span> for OutlineRow {
     }
 }
 
-fn add_rows(batch: &HeadBatch, index: &Index, id: TraceId, out: &mut Vec<OutlineRow>) {
+fn add_rows(batch: &Piece, index: &Index, id: TraceId, out: &mut Vec<OutlineRow>) {
     let traces = index.traces.iter().filter(|trace| trace.id == id);
     for row in traces.flat_map(TraceRows::rows).filter(|row| batch.counts(index, *row)) {
         out.extend(outline_row(index, row));

@@ -12,19 +12,19 @@ use model::span::StatusCode;
 use model::value::{ValueRef, ValueType};
 use model::{Attribute, Text};
 
-use super::reader::BatchReader;
+use super::reader::PieceReader;
 use super::rows::{Marks, RowSet, Truth};
 use crate::Error;
 
 /// A batch whose rows predicates are asked of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prefilter<'a> {
-    reader: &'a BatchReader<'a>,
+    reader: &'a PieceReader<'a>,
     index: &'a Index,
 }
 
 impl<'a> Prefilter<'a> {
-    pub(super) fn new(reader: &'a BatchReader<'a>, index: &'a Index) -> Self {
+    pub(super) fn new(reader: &'a PieceReader<'a>, index: &'a Index) -> Self {
         Self { reader, index }
     }
 
@@ -159,32 +159,19 @@ impl<'a> Prefilter<'a> {
                 marks
             }
             AttributeScope::Scope => self.by_scope(|scope| passes(&scope.attributes)),
-            AttributeScope::Event if self.columns_of(Part::Event, key).next().is_some() => {
+            AttributeScope::Event if columns_of(self.index, Part::Event, key).next().is_some() => {
                 self.where_events()
             }
-            AttributeScope::Link if self.columns_of(Part::Link, key).next().is_some() => {
+            AttributeScope::Link if columns_of(self.index, Part::Link, key).next().is_some() => {
                 self.where_links()
             }
             AttributeScope::Event | AttributeScope::Link => Marks::none(self.len()),
         })
     }
 
-    /// The columns of a key.
-    fn columns_of(
-        &self,
-        part: Part,
-        key: &Text,
-    ) -> impl Iterator<Item = (u32, ValueType)> + use<'_> {
-        let key = key.clone();
-        (0..).take(self.index.column_count()).filter_map(move |column| {
-            let (own_part, value_type, own_key) = self.index.attribute_key(column)?;
-            (own_part == part && *own_key == key).then_some((column, value_type))
-        })
-    }
-
     fn span_attribute(&self, key: &Text, test: &ValueTest) -> Result<Marks, Error> {
         let mut marks = Marks::none(self.len());
-        for (column, value_type) in self.columns_of(Part::Span, key) {
+        for (column, value_type) in span_columns(self.index, key) {
             let values = self.reader.values(self.index)?;
             let values = values.column(self.index, column);
             let values = values.map_err(|error| self.reader.damaged(error))?;
@@ -196,11 +183,7 @@ impl<'a> Prefilter<'a> {
 
     /// Walks the rows along the column: each row takes as many values as its shape says.
     fn mark_column(&self, column: u32, test: &mut ColumnTest<'_>, marks: &mut Marks) {
-        let takes = |class: &Class| {
-            let shape = self.index.shapes.get(class.shape as usize);
-            shape.map_or(0, |shape| shape.iter().filter(|own| **own == column).count())
-        };
-        let takes: Vec<usize> = self.index.classes.iter().map(takes).collect();
+        let takes = takes_by_class(self.index, column);
         let mut place = 0;
         for (row, class) in self.index.row_classes.iter().enumerate() {
             let end = place + takes.get(*class as usize).copied().unwrap_or(0);
@@ -298,6 +281,34 @@ impl<'a> Prefilter<'a> {
     }
 }
 
+/// By class: how many values each of its rows takes from a column.
+pub(super) fn takes_by_class(index: &Index, column: u32) -> Vec<usize> {
+    let takes = |class: &Class| {
+        let shape = index.shapes.get(class.shape as usize);
+        shape.map_or(0, |shape| shape.iter().filter(|own| **own == column).count())
+    };
+    index.classes.iter().map(takes).collect()
+}
+
+/// The columns of a key of span attributes.
+pub(super) fn span_columns<'a>(
+    index: &'a Index,
+    key: &'a Text,
+) -> impl Iterator<Item = (u32, ValueType)> + 'a {
+    columns_of(index, Part::Span, key)
+}
+
+fn columns_of<'a>(
+    index: &'a Index,
+    part: Part,
+    key: &'a Text,
+) -> impl Iterator<Item = (u32, ValueType)> + 'a {
+    (0..).take(index.column_count()).filter_map(move |column| {
+        let (own_part, value_type, own_key) = index.attribute_key(column)?;
+        (own_part == part && own_key == key).then_some((column, value_type))
+    })
+}
+
 /// Whether deciding the predicate may take the values section.
 fn needs_values(predicate: &SpanPredicate) -> bool {
     match predicate {
@@ -380,7 +391,7 @@ impl<'a> ColumnTest<'a> {
 }
 
 /// The value of a type whose columns are byte strings.
-pub(super) fn bytes_value(value_type: ValueType, bytes: &[u8]) -> Option<ValueRef<'_>> {
+pub(crate) fn bytes_value(value_type: ValueType, bytes: &[u8]) -> Option<ValueRef<'_>> {
     Some(match value_type {
         ValueType::String => ValueRef::String(bytes),
         ValueType::Bytes => ValueRef::Bytes(bytes),

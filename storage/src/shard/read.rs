@@ -8,37 +8,165 @@ use model::store::{Revision, Trace, TraceColumns};
 use model::trace::{FLAG_ERROR, FLAG_EVENTS, FLAG_LINKS, FLAG_ORPHAN, kind_bits};
 use model::{Tenant, Text, TraceId};
 
-use super::handle::Shard;
-use super::head::{HeadBatch, TenantHead};
+use super::blocks::{Block, BlockRun};
+use super::contents::Generation;
+use super::handle::{Shard, SplitMap};
+use super::head::{PartCount, TenantHead};
 use super::outline::{Outline, OutlineRow};
+use super::piece::Piece;
+use super::retention::{CLASS_ORDINARY, bucket_of};
 use crate::Error;
+use crate::block::BlockError;
 
-/// A tenant's batches at one moment. What is applied later is not in it.
+/// A tenant's part of a generation of the head, as long as it was at one moment.
 #[derive(Debug)]
-pub(super) struct Snapshot {
-    pub(super) head: Arc<TenantHead>,
-    pub(super) batches: Vec<Arc<HeadBatch>>,
+struct HeadView {
+    head: Arc<TenantHead>,
+    batches: Vec<Arc<Piece>>,
+    /// The first batch whose bucket is not gone.
+    first_live: usize,
 }
 
-impl Snapshot {
-    /// The batches of a trace, in the order of the log.
-    pub(super) fn parts(&self, id: TraceId) -> Vec<Arc<HeadBatch>> {
-        self.at(&self.head.parts(id, self.batches.len()))
+impl HeadView {
+    fn live(&self) -> &[Arc<Piece>] {
+        self.batches.get(self.first_live..).unwrap_or_default()
+    }
+}
+
+/// What a tenant has at one moment. What is applied later is not in it, and what is sealed, merged
+/// or dropped meanwhile stays readable.
+#[derive(Debug)]
+pub(super) struct Snapshot<'a> {
+    shard: &'a Shard,
+    /// By generation, the oldest first.
+    heads: Vec<HeadView>,
+    /// In the order of their numbers, those that are set aside left out.
+    blocks: Vec<BlockRun>,
+    /// The traces that are cut over pages of these blocks, perhaps with others.
+    splits: Arc<SplitMap>,
+    splits_version: u64,
+    /// As long as one is held, the log keeps what it is read from.
+    _generations: Vec<Arc<Generation>>,
+}
+
+impl Snapshot<'_> {
+    /// The pieces that may hold parts of a trace: those of blocks, then those of the head.
+    pub(super) fn parts(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
+        let mut parts = Vec::new();
+        for run in &self.blocks {
+            let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
+            found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
+        }
+        for view in &self.heads {
+            let mut places = view.head.parts(id, view.batches.len());
+            places.retain(|place| *place as usize >= view.first_live);
+            let batch = |place: &u32| view.batches.get(*place as usize).cloned();
+            parts.extend(places.iter().filter_map(batch));
+        }
+        Ok(parts)
     }
 
-    /// The batches at these places.
-    pub(super) fn at(&self, places: &[u32]) -> Vec<Arc<HeadBatch>> {
-        let batch = |place: &u32| self.batches.get(*place as usize).cloned();
-        places.iter().filter_map(batch).collect()
+    /// Whether the rows of a trace that lie on a page are all there are of it. May deny it without
+    /// need, and then the trace is looked up.
+    pub(super) fn is_whole_on_page(&self, id: TraceId) -> bool {
+        let in_head =
+            |view: &HeadView| view.head.part_count(id, view.batches.len()) != PartCount::None;
+        !self.splits.contains_key(&id) && !self.heads.iter().any(in_head)
+    }
+
+    /// The traces that are cut over pages.
+    pub(super) fn splits(&self) -> &SplitMap {
+        &self.splits
+    }
+
+    /// Names these splits: with the same number they are the same.
+    pub(super) fn splits_version(&self) -> u64 {
+        self.splits_version
+    }
+
+    /// Whether the rows of a trace that lie in one batch of the head are all there are of it.
+    pub(super) fn is_whole_in_batch(&self, id: TraceId) -> Result<bool, Error> {
+        let mut batches = 0;
+        for view in &self.heads {
+            match view.head.part_count(id, view.batches.len()) {
+                PartCount::None => {}
+                PartCount::One => batches += 1,
+                PartCount::Several => return Ok(false),
+            }
+        }
+        if batches > 1 {
+            return Ok(false);
+        }
+        for run in &self.blocks {
+            let table = run.table(&self.shard.cache, self.shard.cache_owner);
+            let table = table.map_err(|error| self.shard.damaged_block(&run.block, error))?;
+            if table.may_contain(id) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The batches of the head, in the order of the log.
+    pub(super) fn batches(&self) -> impl DoubleEndedIterator<Item = &Arc<Piece>> {
+        self.heads.iter().flat_map(HeadView::live)
+    }
+
+    /// The runs of blocks, in the order of their numbers.
+    pub(super) fn blocks(&self) -> &[BlockRun] {
+        &self.blocks
+    }
+
+    /// The generations' heads.
+    pub(super) fn heads(&self) -> impl Iterator<Item = &TenantHead> {
+        self.heads.iter().map(|view| view.head.as_ref())
     }
 }
 
 impl Shard {
-    /// The tenant's batches as they are now; nothing if it has none.
-    pub(super) fn snapshot(&self, tenant: &Tenant) -> Option<Snapshot> {
-        let head = self.tenant(tenant)?;
-        let batches = head.batches();
-        Some(Snapshot { head, batches })
+    /// What the tenant has now; nothing if it has nothing.
+    pub(super) fn snapshot(&self, tenant: &Tenant) -> Option<Snapshot<'_>> {
+        let (contents, splits, splits_version) = {
+            // Together, so that the splits are those of the blocks.
+            let contents = self.contents();
+            let splits = self.splits();
+            let of_tenant = splits.get(tenant).cloned().unwrap_or_default();
+            (contents.clone(), of_tenant, self.splits_version())
+        };
+        let of_tenant = |generation: &Arc<Generation>| {
+            let head = generation.tenants().get(tenant).cloned()?;
+            let batches = head.batches();
+            let is_dropped = |piece: &Arc<Piece>| {
+                let bucket = bucket_of(piece.log_stamp().unwrap_or_default());
+                contents.is_bucket_dropped(CLASS_ORDINARY, bucket)
+            };
+            // Stamps ascend, so that what is dropped is a beginning.
+            let first_live = batches.partition_point(is_dropped);
+            Some(HeadView { head, batches, first_live })
+        };
+        let heads: Vec<_> = contents.generations.iter().filter_map(of_tenant).collect();
+        let live = contents
+            .blocks
+            .iter()
+            .filter(|block| !block.is_damaged() && contents.is_live(block, tenant));
+        let blocks: Vec<_> = live.filter_map(|block| BlockRun::of(block, tenant)).collect();
+        (!heads.is_empty() || !blocks.is_empty()).then(|| Snapshot {
+            shard: self,
+            heads,
+            blocks,
+            splits,
+            splits_version,
+            _generations: contents.generations.clone(),
+        })
+    }
+
+    /// The error of a read that met damage; the block is set aside, so that the next read answers
+    /// without it and says so.
+    pub(super) fn damaged_block(&self, block: &Block, error: BlockError) -> Error {
+        if error.is_corruption() && block.set_damaged() {
+            self.report_damage(&error);
+        }
+        error.into()
     }
 
     /// The trace with all its distinct spans, cut off after `spans_max`; nothing if no span of it
@@ -51,7 +179,7 @@ impl Shard {
         budget: &Budget,
     ) -> Result<Option<Trace>, Error> {
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
-        self.assemble_trace(&snapshot.parts(id), id, spans_max, budget)
+        self.assemble_trace(&snapshot.parts(id)?, id, spans_max, budget)
     }
 
     /// The structure of a trace in columns; nothing if no span of it is known. A trace without
@@ -64,7 +192,7 @@ impl Shard {
     ) -> Result<Option<TraceColumns>, Error> {
         let applied = self.applied().map_or(0, |index| index.0);
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
-        let parts = snapshot.parts(id);
+        let parts = snapshot.parts(id)?;
         let outline = self.outline(&parts, id, budget)?;
         let part_count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let revision = Revision { shard: self.id().0, applied, parts: part_count };

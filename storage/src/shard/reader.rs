@@ -1,4 +1,4 @@
-//! Reads one batch of the head: from the cache, or from the log.
+//! Reads one piece: from the cache, from the log, or from a block.
 //!
 //! Every access is charged to the budget, cached or not, so that what a read may do does not
 //! depend on what others did before.
@@ -14,26 +14,26 @@ use model::budget::Budget;
 
 use super::cache::{CachedPart, Decoded, Key};
 use super::handle::Shard;
-use super::head::HeadBatch;
 use super::limits::SPAN_BYTES_ESTIMATE;
+use super::piece::{Piece, Place};
 use crate::Error;
 
-/// One batch, read as far as it is asked for.
+/// One piece, read as far as it is asked for.
 #[derive(Debug)]
-pub(super) struct BatchReader<'a> {
+pub(super) struct PieceReader<'a> {
     shard: &'a Shard,
-    batch: Arc<HeadBatch>,
+    piece: Arc<Piece>,
     budget: &'a Budget,
     opened: OnceCell<Batch>,
 }
 
-impl<'a> BatchReader<'a> {
-    pub(super) fn new(shard: &'a Shard, batch: Arc<HeadBatch>, budget: &'a Budget) -> Self {
-        Self { shard, batch, budget, opened: OnceCell::new() }
+impl<'a> PieceReader<'a> {
+    pub(super) fn new(shard: &'a Shard, piece: Arc<Piece>, budget: &'a Budget) -> Self {
+        Self { shard, piece, budget, opened: OnceCell::new() }
     }
 
-    pub(super) fn batch(&self) -> &HeadBatch {
-        &self.batch
+    pub(super) fn piece(&self) -> &Piece {
+        &self.piece
     }
 
     /// The index.
@@ -104,15 +104,22 @@ impl<'a> BatchReader<'a> {
         let details = self.details(index)?;
         let read = spans(index, &values, &details, rows.clone());
         let read = read.map_err(|error| self.damaged(error))?;
-        let read = rows.zip(read).filter(|(row, _)| self.batch.counts(index, *row));
+        let read = rows.zip(read).filter(|(row, _)| self.piece.counts(index, *row));
         out.extend(read.map(|(_, span)| span));
         Ok(())
     }
 
-    /// The error of a damaged batch.
+    /// The error of a damaged batch or page.
     pub(super) fn damaged(&self, source: BatchError) -> Error {
-        let HeadBatch { index, offset, .. } = *self.batch;
-        Error::Batch { group: self.shard.group(), index, offset, source }
+        match &self.piece.place {
+            Place::Log { index, offset, .. } => {
+                let (index, offset) = (*index, *offset);
+                Error::Batch { group: self.shard.group(), index, offset, source }
+            }
+            Place::Page { block, page } => {
+                self.shard.damaged_block(block, block.damaged_page(page, source))
+            }
+        }
     }
 
     fn open(&self) -> Result<&Batch, Error> {
@@ -123,15 +130,22 @@ impl<'a> BatchReader<'a> {
         Ok(self.opened.get_or_init(|| batch))
     }
 
-    fn read(&self) -> Result<Batch, Error> {
-        let entry = self.shard.entry(self.batch.index)?;
-        let start = self.batch.offset as usize;
-        let bytes = entry.get(start..start.saturating_add(self.batch.length as usize));
+    /// The batch as it is stored.
+    pub(super) fn read(&self) -> Result<Batch, Error> {
+        let (index, offset, header) = match &self.piece.place {
+            Place::Page { block, page } => {
+                return block.page(page).map_err(|error| self.shard.damaged_block(block, error));
+            }
+            Place::Log { index, offset, header, .. } => (*index, *offset, header),
+        };
+        let entry = self.shard.entry(index)?;
+        let start = offset as usize;
+        let bytes = entry.get(start..start.saturating_add(self.piece.length as usize));
         // A copy, because what is unpacked shares memory: it must not keep a whole entry alive.
         let bytes = bytes.map(Bytes::copy_from_slice);
         let bytes = bytes.ok_or_else(|| self.damaged(BatchError::NotABatch))?;
         let batch = Batch::open(bytes).map_err(|error| self.damaged(error))?;
-        if *batch.header() == self.batch.header {
+        if batch.header() == header.as_ref() {
             Ok(batch)
         } else {
             Err(self.damaged(BatchError::Header))
@@ -139,7 +153,7 @@ impl<'a> BatchReader<'a> {
     }
 
     fn key(&self, part: CachedPart) -> Key {
-        Key { owner: self.shard.cache_owner, batch: self.batch.number, part }
+        Key { owner: self.shard.cache_owner, batch: self.piece.number, part }
     }
 
     fn put(&self, part: CachedPart, decoded: Decoded, bytes: usize) {
@@ -154,6 +168,6 @@ impl<'a> BatchReader<'a> {
             Some(index.shapes.get(class.shape as usize)?.len())
         };
         let values: usize = index.row_classes.iter().filter_map(shape_length).sum();
-        values * 8 + 3 * self.batch.length as usize
+        values * 8 + 3 * self.piece.length as usize
     }
 }

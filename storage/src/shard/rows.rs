@@ -4,24 +4,24 @@ use std::ops::Range;
 
 /// A set of rows of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowSet {
+pub(crate) struct RowSet {
     words: Vec<u64>,
     length: usize,
 }
 
 impl RowSet {
-    pub(super) fn empty(length: usize) -> Self {
+    pub(crate) fn empty(length: usize) -> Self {
         Self { words: vec![0; length.div_ceil(64)], length }
     }
 
-    pub(super) fn full(length: usize) -> Self {
+    pub(crate) fn full(length: usize) -> Self {
         let mut set = Self { words: vec![u64::MAX; length.div_ceil(64)], length };
         set.clear_tail();
         set
     }
 
     /// The rows of which the test holds.
-    pub(super) fn from_test(length: usize, mut test: impl FnMut(usize) -> bool) -> Self {
+    pub(crate) fn from_test(length: usize, mut test: impl FnMut(usize) -> bool) -> Self {
         let mut set = Self::empty(length);
         for row in 0..length {
             if test(row) {
@@ -31,7 +31,7 @@ impl RowSet {
         set
     }
 
-    pub(super) fn insert(&mut self, row: usize) {
+    pub(crate) fn insert(&mut self, row: usize) {
         if row < self.length
             && let Some(word) = self.words.get_mut(row / 64)
         {
@@ -39,20 +39,20 @@ impl RowSet {
         }
     }
 
-    pub(super) fn contains(&self, row: usize) -> bool {
+    pub(crate) fn contains(&self, row: usize) -> bool {
         self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 != 0)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether any row of the range is in the set.
-    pub(super) fn any_within(&self, rows: Range<usize>) -> bool {
+    pub(crate) fn any_within(&self, rows: Range<usize>) -> bool {
         let end = rows.end.min(self.length);
         let mut row = rows.start;
         while row < end {
@@ -66,19 +66,19 @@ impl RowSet {
         false
     }
 
-    pub(super) fn intersect(&mut self, other: &Self) {
+    pub(crate) fn intersect(&mut self, other: &Self) {
         for (own, word) in self.words.iter_mut().zip(&other.words) {
             *own &= word;
         }
     }
 
-    pub(super) fn unite(&mut self, other: &Self) {
+    pub(crate) fn unite(&mut self, other: &Self) {
         for (own, word) in self.words.iter_mut().zip(&other.words) {
             *own |= word;
         }
     }
 
-    pub(super) fn complement(&mut self) {
+    pub(crate) fn complement(&mut self) {
         for word in &mut self.words {
             *word = !*word;
         }
@@ -168,6 +168,14 @@ impl Marks {
         std::mem::swap(&mut self.may, &mut self.must);
         self.may.complement();
         self.must.complement();
+    }
+
+    /// The rows of which it may hold, and is not known to.
+    pub(super) fn undecided(&self) -> RowSet {
+        let mut rows = self.must.clone();
+        rows.complement();
+        rows.intersect(&self.may);
+        rows
     }
 
     /// Leaves only rows of this set.

@@ -1,34 +1,45 @@
 //! Search: the first traces of a query in its exact order.
 //!
-//! Three steps. (1) Each batch that may have spans within the window says of its traces which
-//! predicates on spans may hold; a trace that cannot match goes. (2) Each trace that is left gets
-//! its place in the order from *all* its rows, wherever they lie: parts are never ranked in the
-//! place of a trace. (3) Traces are taken in that order and decided, by the reference evaluator
-//! where columns could not, until there are enough.
+//! A queue holds pieces, each under the best place in the order that a trace on it can have, and
+//! traces, each under its own place. What comes first is taken: a piece is opened, and the traces
+//! on it that may match join the queue; a trace is decided, by the reference evaluator where
+//! columns could not. So pieces that cannot have a better trace than those found are never opened,
+//! and whatever ends a search early, its hits are an exact beginning of the answer.
 //!
-//! So whatever ends a search early, its hits are an exact beginning of the answer.
+//! The place of a trace is by *all* its rows, wherever they lie: parts are never ranked in the
+//! place of a trace. Most traces lie on one piece alone; of the others, that piece's bound is still
+//! good for orders where further parts only make the place worse (newest, shortest). For the others
+//! they join the queue by themselves, under bounds over all their parts, and the head, whose traces
+//! nobody has put in order yet, is opened first.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::batch::{Index, TraceRows};
 use model::budget::Budget;
 use model::query::{Cursor, Order, OrderKey, SpanPredicate, TraceFacts, TraceQuery, order_key};
-use model::store::{Completeness, Detail, Hit, SearchEnd, Trace, TraceSummary};
-use model::{Tenant, Text, Timestamp, TraceId, trace};
+use model::store::{Detail, Hit, SearchEnd, Trace, TraceSummary};
+use model::{Tenant, TraceId, trace};
 
+use super::blocks::BlockRun;
 use super::handle::Shard;
-use super::hash::LookupMap;
-use super::limits::LOOKUPS_PER_LOCK;
+use super::hash::LookupSet;
+use super::limits::MARKS_KEPT_MAX;
+use super::piece::{Piece, Place};
 use super::prefilter::Prefilter;
 use super::read::Snapshot;
-use super::reader::BatchReader;
+use super::reader::PieceReader;
 use super::rows::{Marks, RowSet, Truth};
+use super::rule_out::RunZones;
 use super::skeleton::decides_trace;
+use super::tally::Tally;
 use super::verdict::{Evidence, Figures, judge, leaves};
 use crate::Error;
+use crate::block::PageInfo;
 
 /// Takes hits in order; may say that it has enough.
 pub type OnHit<'a> = &'a mut dyn FnMut(Hit) -> ControlFlow<()>;
@@ -47,14 +58,13 @@ impl Shard {
     ) -> Result<SearchEnd, Error> {
         let applied = self.applied().map_or(0, |index| index.0);
         let mut end = SearchEnd {
-            completeness: Completeness::default(),
+            completeness: self.completeness(),
             cursor: None,
             moved: self.moved_since(query.cursor.as_ref(), applied),
             spans_scanned: 0,
         };
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(end) };
-        let mut search =
-            Search { shard: self, snapshot, query, detail, budget, spans_scanned: 0, last: None };
+        let mut search = Search::new(self, snapshot, query, detail, budget);
         let is_whole = match search.run(on_hit) {
             Ok(is_whole) => is_whole,
             Err(Error::Exhausted(exhausted)) => {
@@ -79,63 +89,113 @@ impl Shard {
 
 struct Search<'a> {
     shard: &'a Shard,
-    snapshot: Snapshot,
+    snapshot: Snapshot<'a>,
     query: &'a TraceQuery,
     detail: Detail,
     budget: &'a Budget,
+    /// The predicates on spans.
+    leaves: Vec<&'a SpanPredicate>,
+    /// A trace may match of which no piece says anything.
+    any_trace: bool,
+    /// Parts elsewhere may give a trace a better place than its piece knows of.
+    by_extent: bool,
+    queue: BinaryHeap<Reverse<(OrderKey, Item)>>,
+    pieces: Vec<(Arc<Piece>, Option<PagePlace>)>,
+    /// By run of a block, as far as a page of it was due: what rules out its pages.
+    zones: Vec<OnceCell<Option<RunZones<'a>>>>,
+    traces: Vec<Ranked>,
+    /// Traces that are cut over several pieces and have been ranked.
+    seen: LookupSet<TraceId>,
+    marked: VecDeque<Arc<Marked>>,
     spans_scanned: u64,
     last: Option<OrderKey>,
 }
 
-/// A trace that may match, while batches are looked at.
+/// Where a page lies: its run among those of the snapshot, and its number in it.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
-    id: TraceId,
-    evidence: Evidence,
-    tally: Tally,
-    /// How many batches the tally is over.
-    parts: usize,
+struct PagePlace {
+    run: usize,
+    page: usize,
 }
 
-/// Candidates by first appearance, found again by id.
-#[derive(Debug, Default)]
-struct Candidates {
-    places: LookupMap<TraceId, usize>,
-    list: Vec<Candidate>,
+/// What stands in the queue. At equal places what has to be opened comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    /// A piece, by its number.
+    Piece(usize),
+    /// A trace that is cut over several pieces.
+    Split(TraceId),
+    /// A ranked trace, by its number.
+    Trace(usize),
 }
 
-/// A candidate with its place in the order.
-#[derive(Debug, Clone, Copy)]
+/// A trace with its place in the order.
+#[derive(Debug, Clone)]
 struct Ranked {
     evidence: Evidence,
     figures: Figures,
+    /// The piece on which all of it lies, if that is so.
+    piece: Option<Arc<Piece>>,
 }
 
-/// Places in the order, and where the candidate stands among the ranked ones.
-type Queue = BinaryHeap<Reverse<(OrderKey, usize)>>;
+/// A piece whose rows have been asked for the predicates.
+struct Marked {
+    number: u64,
+    index: Arc<Index>,
+    within: RowSet,
+    marks: Vec<Marks>,
+}
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        shard: &'a Shard,
+        snapshot: Snapshot<'a>,
+        query: &'a TraceQuery,
+        detail: Detail,
+        budget: &'a Budget,
+    ) -> Self {
+        let by_extent = match query.order {
+            Order::Newest | Order::Shortest => false,
+            Order::Oldest | Order::Longest | Order::MostSpans | Order::MostErrors => true,
+        };
+        Self {
+            shard,
+            snapshot,
+            query,
+            detail,
+            budget,
+            leaves: leaves(&query.predicate),
+            any_trace: judge(&query.predicate, Evidence::default(), None) != Truth::No,
+            by_extent,
+            queue: BinaryHeap::new(),
+            pieces: Vec::new(),
+            zones: Vec::new(),
+            traces: Vec::new(),
+            seen: LookupSet::default(),
+            marked: VecDeque::new(),
+            spans_scanned: 0,
+            last: None,
+        }
+    }
+
     /// Tells the hits; true if there are no further ones.
     fn run(&mut self, on_hit: OnHit<'_>) -> Result<bool, Error> {
-        let candidates = self.collect()?;
-        let (mut queue, ranked) = self.rank(&candidates)?;
         let mut hits_left = self.query.limit;
         if hits_left == 0 {
             return Ok(true);
         }
-        while let Some(Reverse((key, place))) = queue.pop() {
-            self.budget.spend(0)?;
-            let Some(Ranked { evidence, figures }) = ranked.get(place).copied() else { continue };
-            let truth = judge(&self.query.predicate, evidence, Some(figures));
-            let Some(hit) = self.decide(key.trace_id, truth)? else { continue };
+        self.begin()?;
+        while let Some((key, ranked)) = self.next_trace()? {
+            let truth = judge(&self.query.predicate, ranked.evidence, Some(ranked.figures));
+            let Some(hit) = self.decide(key.trace_id, &ranked, truth)? else { continue };
             debug_assert_eq!(hit.key, key, "a trace was ranked by other figures than its own");
             self.last = Some(hit.key);
             hits_left -= 1;
             if on_hit(hit).is_break() {
-                return Ok(queue.is_empty());
+                return Ok(self.queue.is_empty());
             }
             if hits_left == 0 {
-                return self.ends_here(queue, &ranked);
+                return self.ends_here();
             }
         }
         Ok(true)
@@ -143,114 +203,266 @@ impl Search<'_> {
 
     /// Whether no further trace matches. The hits are told: a budget that ends here ends nothing
     /// that was asked for.
-    fn ends_here(&self, mut queue: Queue, ranked: &[Ranked]) -> Result<bool, Error> {
-        while let Some(Reverse((key, place))) = queue.pop() {
-            let Some(Ranked { evidence, figures }) = ranked.get(place).copied() else { continue };
-            let truth = judge(&self.query.predicate, evidence, Some(figures));
-            let further = match truth {
-                Truth::Yes => true,
-                Truth::No => false,
-                Truth::Maybe => match self.decide(key.trace_id, truth) {
-                    Err(Error::Exhausted(_)) => true,
-                    decided => decided?.is_some(),
-                },
-            };
-            if further {
-                return Ok(false);
+    fn ends_here(&mut self) -> Result<bool, Error> {
+        let further = |search: &mut Self| {
+            while let Some((key, ranked)) = search.next_trace()? {
+                let truth = judge(&search.query.predicate, ranked.evidence, Some(ranked.figures));
+                let matches = match truth {
+                    Truth::Yes => true,
+                    Truth::No => false,
+                    Truth::Maybe => search.decide(key.trace_id, &ranked, truth)?.is_some(),
+                };
+                if matches {
+                    return Ok(true);
+                }
             }
+            Ok(false)
+        };
+        match further(self) {
+            Err(Error::Exhausted(_)) => Ok(false),
+            further => Ok(!further?),
         }
-        Ok(true)
     }
 
-    /// Step 1: the traces that may match, with what the batches within the window say of them.
-    fn collect(&mut self) -> Result<Candidates, Error> {
-        let query = self.query;
-        let leaves = leaves(&query.predicate);
-        // Whether a trace may match of which no batch says anything.
-        let any_trace = judge(&query.predicate, Evidence::default(), None) != Truth::No;
-        let mut candidates = Candidates::default();
-        for batch in self.snapshot.batches.iter().filter(|batch| batch.overlaps(query.window)) {
-            let reader = BatchReader::new(self.shard, Arc::clone(batch), self.budget);
-            let index = reader.index()?;
-            self.spans_scanned += index.row_classes.len() as u64;
-            let counted = batch.counted_rows(&index);
-            let within = batch.counted_rows_within(&index, query.window);
-            let marks = marks(&Prefilter::new(&reader, &index), &leaves, &within)?;
-            let counts = |row: usize| counted.contains(row);
-            let candidates_before = candidates.list.len();
-            for trace in &index.traces {
-                let Some(tally) = Tally::of(&index, trace, counts) else { continue };
-                let evidence = evidence(&marks, trace);
-                let may_begin = within.any_within(trace.rows()) && (any_trace || evidence.may != 0);
-                candidates.add(trace.id, evidence, tally, may_begin);
+    /// Puts everything into the queue that may hold a trace.
+    fn begin(&mut self) -> Result<(), Error> {
+        let window = self.query.window;
+        let order = self.query.order;
+        let mut bounds = Vec::new();
+        for (number, run) in self.snapshot.blocks().iter().enumerate() {
+            self.budget.spend(0)?;
+            self.zones.push(OnceCell::new());
+            let pages = run.pieces().enumerate();
+            for (page_number, (page, piece)) in pages.filter(|(_, (page, _))| page.overlaps(window))
+            {
+                let place = PagePlace { run: number, page: page_number };
+                bounds.push((page_bound(order, page), Arc::new(piece), Some(place)));
             }
-            let added = candidates.list.len() - candidates_before;
-            self.budget.spend((added * size_of::<Candidate>()) as u64)?;
         }
-        Ok(candidates)
+        let is_asked = |piece: &&Arc<Piece>| self.by_extent || piece.overlaps(window);
+        for piece in self.snapshot.batches().filter(is_asked) {
+            bounds.push((batch_bound(order, piece), Arc::clone(piece), None));
+        }
+        for (rank, piece, place) in bounds {
+            let key = OrderKey { rank, trace_id: TraceId::default() };
+            self.queue.push(Reverse((key, Item::Piece(self.pieces.len()))));
+            self.pieces.push((piece, place));
+        }
+        if self.by_extent {
+            for split in self.snapshot.splits().values() {
+                let rank = Tally::of_split(split).key(order, split.id).rank;
+                let key = OrderKey { rank, trace_id: TraceId::default() };
+                self.queue.push(Reverse((key, Item::Split(split.id))));
+            }
+        }
+        Ok(())
     }
 
-    /// Step 2: the place of each candidate in the order, by all its rows.
-    fn rank(&self, candidates: &Candidates) -> Result<(Queue, Vec<Ranked>), Error> {
-        let predicate = &self.query.predicate;
-        let after = self.query.cursor.as_ref().map(|cursor| cursor.last);
-        let mut queue = Vec::new();
-        let mut ranked = Vec::new();
-        for chunk in candidates.list.chunks(LOOKUPS_PER_LOCK) {
-            let may_match =
-                |found: &&Candidate| judge(predicate, found.evidence, None) != Truth::No;
-            let chunk: Vec<&Candidate> = chunk.iter().filter(may_match).collect();
-            let end = self.snapshot.batches.len();
-            let mut ids = chunk.iter().map(|candidate| candidate.id);
-            let parts = self.snapshot.head.parts_of_all(&mut ids, end);
-            for (candidate, places) in chunk.iter().zip(parts) {
-                self.budget.spend(0)?;
-                let (tally, counts_are_exact) = self.whole_tally(candidate, &places)?;
-                let key = tally.key(self.query.order, candidate.id);
-                if after.is_none_or(|after| key > after) {
-                    queue.push(Reverse((key, ranked.len())));
-                    let figures = tally.figures(counts_are_exact);
-                    ranked.push(Ranked { evidence: candidate.evidence, figures });
+    /// The next trace in the order that may match.
+    fn next_trace(&mut self) -> Result<Option<(OrderKey, Ranked)>, Error> {
+        while let Some(Reverse((key, item))) = self.queue.pop() {
+            self.budget.spend(0)?;
+            match item {
+                Item::Piece(number) => {
+                    let Some((piece, place)) = self.pieces.get(number).cloned() else { continue };
+                    if !self.is_ruled_out(&piece, place)? {
+                        self.open(&piece)?;
+                    }
+                }
+                Item::Split(id) => self.rank_split(id)?,
+                Item::Trace(number) => {
+                    if let Some(ranked) = self.traces.get(number) {
+                        return Ok(Some((key, ranked.clone())));
+                    }
                 }
             }
         }
-        Ok((BinaryHeap::from(queue), ranked))
+        Ok(None)
     }
 
-    /// The tally over all distinct rows of a candidate, and whether it counts each span once. Where
-    /// counts do not matter for the order, repeats do not either.
-    fn whole_tally(&self, candidate: &Candidate, places: &[u32]) -> Result<(Tally, bool), Error> {
-        let is_whole = candidate.parts == places.len();
-        let is_exact = is_whole && places.len() == 1 && !candidate.tally.has_twins;
-        let by_count = matches!(self.query.order, Order::MostSpans | Order::MostErrors);
-        if is_exact || (is_whole && !by_count) {
-            return Ok((candidate.tally, is_exact));
+    /// Whether no trace has to be looked for on a page.
+    ///
+    /// Zones say of each predicate on spans whether a row of the page may pass it. If that is not
+    /// enough for a trace to match, no trace that lies on the page alone does. It is not enough to
+    /// leave the page out: of a trace that is cut, one part may pass one predicate and a part
+    /// elsewhere another, and if each page is left out for what the other one has, nobody finds the
+    /// trace. So a page is left out only if one of these holds:
+    ///
+    /// - No row may pass any predicate, and without such a row no trace matches: then each trace
+    ///   that does match has a row on another piece that is opened for it.
+    /// - Traces that are cut over pages join the queue by themselves (see [`Self::begin`]).
+    /// - No trace of the page is listed as cut over pages.
+    ///
+    /// Traces with parts in the head need no care here. Batches of the head are never ruled out, and
+    /// a trace on one is found there if a row of it may pass anything. If none may, what its pages
+    /// have decides; with the pages of one page alone that is no more than this page has, which is
+    /// not enough.
+    fn is_ruled_out(&self, piece: &Piece, place: Option<PagePlace>) -> Result<bool, Error> {
+        let (Some(place), Place::Page { page, .. }) = (place, &piece.place) else {
+            return Ok(false);
+        };
+        let Some(run) = self.snapshot.blocks().get(place.run) else { return Ok(false) };
+        let Some(known) = self.zones.get(place.run) else { return Ok(false) };
+        let zones = if let Some(zones) = known.get() {
+            zones
+        } else {
+            let zones = self.shard.run_zones(run, &self.leaves, self.budget)?;
+            known.get_or_init(|| zones)
+        };
+        let Some(zones) = zones else { return Ok(false) };
+        let evidence = Evidence { may: zones.may_pass(place.page, page), must: 0 };
+        let is_ruled_out = judge(&self.query.predicate, evidence, None) == Truth::No
+            && (evidence.may == 0 || self.by_extent || !self.has_cut_trace(run, place.page)?);
+        if is_ruled_out {
+            self.shard.pages_ruled_out.fetch_add(1, Ordering::Relaxed);
         }
-        let parts = self.snapshot.at(places);
+        Ok(is_ruled_out)
+    }
+
+    /// Whether a trace of a page may lie on other pages too.
+    fn has_cut_trace(&self, run: &BlockRun, page: usize) -> Result<bool, Error> {
+        let ids = self.snapshot.splits().keys().copied();
+        let version = self.snapshot.splits_version();
+        let cut = run.cut_pages(ids, version, &self.shard.cache, self.shard.cache_owner);
+        let cut = cut.map_err(|error| self.shard.damaged_block(&run.block, error))?;
+        Ok(cut.contains(page))
+    }
+
+    /// Ranks the traces of a piece that may match.
+    fn open(&mut self, piece: &Arc<Piece>) -> Result<(), Error> {
+        let marked = self.marked(piece)?;
+        self.spans_scanned += marked.index.row_classes.len() as u64;
+        if marked.within.is_empty() && !self.by_extent {
+            return Ok(());
+        }
+        let mut alone = Vec::new();
+        let mut cut = Vec::new();
+        {
+            for trace in &marked.index.traces {
+                let evidence = evidence(&marked.marks, trace);
+                let may_begin =
+                    marked.within.any_within(trace.rows()) && (self.any_trace || evidence.may != 0);
+                // For these orders a batch of the head is opened before anything is told, and the
+                // traces that it shares with blocks join the queue under their own places.
+                let may_extend = self.by_extent && piece.log_stamp().is_some();
+                if !may_begin && !may_extend {
+                    continue;
+                }
+                let is_whole = match piece.log_stamp() {
+                    None => self.snapshot.is_whole_on_page(trace.id),
+                    Some(_) => self.snapshot.is_whole_in_batch(trace.id)?,
+                };
+                if !is_whole {
+                    cut.push(trace.id);
+                } else if may_begin && judge(&self.query.predicate, evidence, None) != Truth::No {
+                    alone.push((*trace, evidence));
+                }
+            }
+        }
+        for (trace, evidence) in alone {
+            self.rank_alone(piece, &marked, &trace, evidence)?;
+        }
+        cut.into_iter().try_for_each(|id| self.rank_split(id))
+    }
+
+    /// Ranks a trace that lies on one piece.
+    fn rank_alone(
+        &mut self,
+        piece: &Arc<Piece>,
+        marked: &Marked,
+        trace: &TraceRows,
+        evidence: Evidence,
+    ) -> Result<(), Error> {
+        let counts = |row: usize| piece.counts(&marked.index, row);
+        let Some(mut tally) = Tally::of(&marked.index, trace, counts) else { return Ok(()) };
+        let mut counts_are_exact = !tally.has_twins;
+        if tally.has_twins && self.orders_by_count() {
+            let outline = self.shard.outline(&[Arc::clone(piece)], trace.id, self.budget)?;
+            tally = Tally::of_summary(&outline.summary());
+            counts_are_exact = true;
+        }
+        let figures = tally.figures(counts_are_exact);
+        let ranked = Ranked { evidence, figures, piece: Some(Arc::clone(piece)) };
+        self.push(tally.key(self.query.order, trace.id), ranked)
+    }
+
+    /// Ranks a trace by all its parts, once.
+    fn rank_split(&mut self, id: TraceId) -> Result<(), Error> {
+        if !self.seen.insert(id) {
+            return Ok(());
+        }
+        let parts = self.snapshot.parts(id)?;
+        let mut all = Evidence::default();
+        let mut is_within = false;
+        let mut tally: Option<Tally> = None;
+        for piece in &parts {
+            let marked = self.marked(piece)?;
+            for trace in marked.index.traces.iter().filter(|trace| trace.id == id) {
+                let evidence = evidence(&marked.marks, trace);
+                all.may |= evidence.may;
+                all.must |= evidence.must;
+                is_within |= marked.within.any_within(trace.rows());
+                let own = Tally::of(&marked.index, trace, |row| piece.counts(&marked.index, row));
+                tally = Tally::both(tally, own);
+            }
+        }
+        let Some(mut tally) = tally else { return Ok(()) };
+        if !is_within || judge(&self.query.predicate, all, None) == Truth::No {
+            return Ok(());
+        }
+        let by_count = self.orders_by_count();
         if by_count {
-            let summary = self.shard.outline(&parts, candidate.id, self.budget)?.summary();
-            return Ok((Tally::of_summary(&summary), true));
+            let outline = self.shard.outline(&parts, id, self.budget)?;
+            tally = Tally::of_summary(&outline.summary());
         }
-        let mut whole: Option<Tally> = None;
-        for batch in &parts {
-            let reader = BatchReader::new(self.shard, Arc::clone(batch), self.budget);
-            let index = reader.index()?;
-            let counted = |row: usize| batch.counts(&index, row);
-            for trace in index.traces.iter().filter(|trace| trace.id == candidate.id) {
-                if let Some(tally) = Tally::of(&index, trace, counted) {
-                    whole = Some(whole.map_or(tally, |whole| whole.merged(tally)));
-                }
-            }
-        }
-        Ok((whole.unwrap_or(candidate.tally), false))
+        let ranked = Ranked { evidence: all, figures: tally.figures(by_count), piece: None };
+        self.push(tally.key(self.query.order, id), ranked)
     }
 
-    /// Step 3: whether the trace matches, and then what is told of it.
-    fn decide(&self, id: TraceId, truth: Truth) -> Result<Option<Hit>, Error> {
+    fn push(&mut self, key: OrderKey, ranked: Ranked) -> Result<(), Error> {
+        let after = self.query.cursor.as_ref().map(|cursor| cursor.last);
+        if after.is_none_or(|after| key > after) {
+            self.budget.spend(size_of::<Ranked>() as u64)?;
+            self.queue.push(Reverse((key, Item::Trace(self.traces.len()))));
+            self.traces.push(ranked);
+        }
+        Ok(())
+    }
+
+    fn orders_by_count(&self) -> bool {
+        matches!(self.query.order, Order::MostSpans | Order::MostErrors)
+    }
+
+    /// What the rows of a piece say of the predicates; the last ones are kept.
+    fn marked(&mut self, piece: &Arc<Piece>) -> Result<Arc<Marked>, Error> {
+        if let Some(known) = self.marked.iter().find(|marked| marked.number == piece.number) {
+            return Ok(Arc::clone(known));
+        }
+        let reader = PieceReader::new(self.shard, Arc::clone(piece), self.budget);
+        let index = reader.index()?;
+        let within = if piece.overlaps(self.query.window) {
+            piece.counted_rows_within(&index, self.query.window)
+        } else {
+            RowSet::empty(index.row_classes.len())
+        };
+        let marks = marks(&Prefilter::new(&reader, &index), &self.leaves, &within)?;
+        let marked = Arc::new(Marked { number: piece.number, index, within, marks });
+        self.marked.push_back(Arc::clone(&marked));
+        if self.marked.len() > MARKS_KEPT_MAX {
+            self.marked.pop_front();
+        }
+        Ok(marked)
+    }
+
+    /// Whether the trace matches, and then what is told of it.
+    fn decide(&self, id: TraceId, ranked: &Ranked, truth: Truth) -> Result<Option<Hit>, Error> {
         if truth == Truth::No {
             return Ok(None);
         }
-        let parts = self.snapshot.parts(id);
+        let parts = match &ranked.piece {
+            Some(piece) => vec![Arc::clone(piece)],
+            None => self.snapshot.parts(id)?,
+        };
         if truth == Truth::Yes && self.detail == Detail::Summary {
             let summary = self.shard.outline(&parts, id, self.budget)?.summary();
             return Ok(Some(self.hit(summary, None)));
@@ -283,22 +495,6 @@ impl Search<'_> {
     }
 }
 
-impl Candidates {
-    /// Adds what a batch says of a trace; a new candidate only if it may begin here.
-    fn add(&mut self, id: TraceId, evidence: Evidence, tally: Tally, may_begin: bool) {
-        let known = self.places.get(&id).and_then(|place| self.list.get_mut(*place));
-        if let Some(candidate) = known {
-            candidate.evidence.may |= evidence.may;
-            candidate.evidence.must |= evidence.must;
-            candidate.tally = candidate.tally.merged(tally);
-            candidate.parts += 1;
-        } else if may_begin {
-            self.places.insert(id, self.list.len());
-            self.list.push(Candidate { id, evidence, tally, parts: 1 });
-        }
-    }
-}
-
 /// The marks of each predicate on spans, among the rows within the window.
 fn marks(
     prefilter: &Prefilter<'_>,
@@ -316,7 +512,7 @@ fn marks(
     leaves.iter().map(mark).collect()
 }
 
-/// What a batch's marks say of one trace.
+/// What a piece's marks say of one trace.
 fn evidence(marks: &[Marks], trace: &TraceRows) -> Evidence {
     let mut evidence = Evidence::default();
     for (leaf, marks) in marks.iter().enumerate() {
@@ -326,79 +522,24 @@ fn evidence(marks: &[Marks], trace: &TraceRows) -> Evidence {
     evidence
 }
 
-/// What orders look at, over some rows of a trace.
-#[derive(Debug, Clone, Copy)]
-struct Tally {
-    start_min: Timestamp,
-    end_max: Timestamp,
-    spans: u64,
-    errors: u64,
-    /// Some rows have equal starts: perhaps repeats, so that the counts may be too high.
-    has_twins: bool,
+/// The best rank that a trace on the page can have, if no part of it elsewhere makes it better.
+fn page_bound(order: Order, page: &PageInfo) -> u64 {
+    match order {
+        Order::Newest => u64::MAX - page.trace_start_max.0,
+        Order::Oldest => page.start_min.0,
+        Order::Longest => u64::MAX - page.duration_max,
+        Order::Shortest => page.duration_min,
+        Order::MostSpans => u64::MAX - u64::from(page.spans_max),
+        Order::MostErrors => u64::MAX - u64::from(page.errors_max),
+    }
 }
 
-impl Tally {
-    /// Over the counted rows of a trace in one batch; nothing if there are none.
-    fn of(index: &Index, trace: &TraceRows, counts: impl Fn(usize) -> bool) -> Option<Self> {
-        let mut tally: Option<Self> = None;
-        let mut last_start = None;
-        for row in trace.rows().filter(|row| counts(*row)) {
-            let (start, end) = (*index.starts.get(row)?, *index.ends.get(row)?);
-            let is_error = index.class(row)?.is_error();
-            let own = Self {
-                start_min: start,
-                end_max: end,
-                spans: 1,
-                errors: u64::from(is_error),
-                // Rows of a trace are ordered by start.
-                has_twins: last_start == Some(start),
-            };
-            last_start = Some(start);
-            tally = Some(tally.map_or(own, |tally| tally.merged(own)));
-        }
-        tally
-    }
-
-    fn of_summary(summary: &TraceSummary) -> Self {
-        Self {
-            start_min: summary.start,
-            end_max: summary.end,
-            spans: summary.span_count,
-            errors: summary.error_count,
-            has_twins: false,
-        }
-    }
-
-    fn merged(self, other: Self) -> Self {
-        Self {
-            start_min: self.start_min.min(other.start_min),
-            end_max: self.end_max.max(other.end_max),
-            spans: self.spans + other.spans,
-            errors: self.errors + other.errors,
-            has_twins: self.has_twins || other.has_twins,
-        }
-    }
-
-    /// The place in the order, as the reference gives it.
-    fn key(&self, order: Order, trace_id: TraceId) -> OrderKey {
-        let summary = TraceSummary {
-            trace_id,
-            start: self.start_min,
-            end: self.end_max.max(self.start_min),
-            root_service: Text::EMPTY,
-            root_operation: Text::EMPTY,
-            span_count: self.spans,
-            error_count: self.errors,
-            orphan_count: 0,
-            services: Vec::new(),
-        };
-        order_key(order, &summary)
-    }
-
-    fn figures(&self, counts_are_exact: bool) -> Figures {
-        Figures {
-            duration: self.end_max.since(self.start_min).0,
-            counts: counts_are_exact.then_some((self.spans, self.errors)),
+/// The same of a batch of the head.
+fn batch_bound(order: Order, piece: &Piece) -> u64 {
+    match order {
+        Order::Newest => u64::MAX - piece.start_max.0,
+        Order::Oldest | Order::Longest | Order::Shortest | Order::MostSpans | Order::MostErrors => {
+            0
         }
     }
 }

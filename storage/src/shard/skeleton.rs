@@ -15,8 +15,8 @@ use model::span::{ParentId, Status};
 use model::{Span, Text, TraceId, trace};
 
 use super::handle::Shard;
-use super::head::HeadBatch;
-use super::reader::BatchReader;
+use super::piece::Piece;
+use super::reader::PieceReader;
 use crate::Error;
 
 /// Bytes that a budget is charged for a skeleton.
@@ -27,13 +27,13 @@ impl Shard {
     /// whether spans with the same start and id are repeats.
     pub(super) fn skeletons(
         &self,
-        parts: &[Arc<HeadBatch>],
+        parts: &[Arc<Piece>],
         id: TraceId,
         budget: &Budget,
     ) -> Result<Vec<Span>, Error> {
         let mut spans = Vec::new();
         for batch in parts {
-            let index = BatchReader::new(self, Arc::clone(batch), budget).index()?;
+            let index = PieceReader::new(self, Arc::clone(batch), budget).index()?;
             let spans_before = spans.len();
             for trace in index.traces.iter().filter(|trace| trace.id == id) {
                 let rows = trace.rows().filter(|row| batch.counts(&index, *row));

@@ -12,11 +12,13 @@ use std::hash::Hasher;
 
 use super::hash::{FixedHasher, LookupSet};
 use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
+use crate::log::LogIndex;
 
 /// The ids of the last batches.
 #[derive(Debug, Default)]
 pub(super) struct BatchIdWindow {
-    order: VecDeque<BatchId>,
+    /// With the index of the entry that brought each.
+    order: VecDeque<(LogIndex, BatchId)>,
     known: LookupSet<BatchId>,
 }
 
@@ -26,18 +28,24 @@ impl BatchIdWindow {
         self.known.contains(&id)
     }
 
-    /// Remembers the id; false if it was known.
-    pub(super) fn insert(&mut self, id: BatchId) -> bool {
+    /// Remembers the id that came with the entry at `index`; false if it was known.
+    pub(super) fn insert(&mut self, index: LogIndex, id: BatchId) -> bool {
         if !self.known.insert(id) {
             return false;
         }
-        self.order.push_back(id);
+        self.order.push_back((index, id));
         if self.order.len() > BATCH_IDS_MAX
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((_, oldest)) = self.order.pop_front()
         {
             self.known.remove(&oldest);
         }
         true
+    }
+
+    /// What came after an entry, in order.
+    pub(super) fn after(&self, index: Option<LogIndex>) -> Vec<(LogIndex, BatchId)> {
+        let first = self.order.partition_point(|(own, _)| Some(*own) <= index);
+        self.order.range(first..).copied().collect()
     }
 }
 
@@ -48,8 +56,8 @@ impl BatchIdWindow {
 /// way), which must not be taken for a repetition of rows that never came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RequestPart {
-    /// The tenant, by a number that a purge changes.
-    pub(super) tenant: u32,
+    /// The tenant, by a hash that a purge changes.
+    pub(super) tenant: u64,
     pub(super) digest: RequestDigest,
     /// A sum of hashes over the ids of the rows.
     pub(super) rows: u64,
@@ -58,7 +66,8 @@ pub(super) struct RequestPart {
 /// The requests of the last minutes.
 #[derive(Debug, Default)]
 pub(super) struct DigestWindow {
-    order: VecDeque<(Timestamp, RequestPart)>,
+    /// With the index and the stamp of the entry that brought each.
+    order: VecDeque<(LogIndex, Timestamp, RequestPart)>,
     known: LookupSet<RequestPart>,
 }
 
@@ -66,28 +75,35 @@ impl DigestWindow {
     /// Forgets what is older than the window, seen from `now` in log time.
     pub(super) fn forget_before(&mut self, now: Timestamp) {
         let oldest_kept = now.saturating_sub(DIGEST_WINDOW);
-        while let Some((_, part)) = self.order.pop_front_if(|(stamp, _)| *stamp < oldest_kept) {
+        while let Some((_, _, part)) = self.order.pop_front_if(|(_, stamp, _)| *stamp < oldest_kept)
+        {
             self.known.remove(&part);
         }
     }
 
-    /// Remembers a part of a request; false if it was known.
-    pub(super) fn insert(&mut self, now: Timestamp, part: RequestPart) -> bool {
+    /// Remembers a part of a request that came with the entry at `index`; false if it was known.
+    pub(super) fn insert(&mut self, index: LogIndex, now: Timestamp, part: RequestPart) -> bool {
         if !self.known.insert(part) {
             return false;
         }
-        self.order.push_back((now, part));
+        self.order.push_back((index, now, part));
         if self.order.len() > DIGESTS_MAX
-            && let Some((_, oldest)) = self.order.pop_front()
+            && let Some((_, _, oldest)) = self.order.pop_front()
         {
             self.known.remove(&oldest);
         }
         true
     }
+
+    /// What came after an entry, in order.
+    pub(super) fn after(&self, index: Option<LogIndex>) -> Vec<(LogIndex, Timestamp, RequestPart)> {
+        let first = self.order.partition_point(|(own, ..)| Some(*own) <= index);
+        self.order.range(first..).copied().collect()
+    }
 }
 
 /// The parts that the requests of a batch brought, in the batch's order of requests.
-pub(super) fn request_parts(tenant: u32, index: &Index) -> Vec<RequestPart> {
+pub(super) fn request_parts(tenant: u64, index: &Index) -> Vec<RequestPart> {
     let part = |digest: &RequestDigest| RequestPart { tenant, digest: *digest, rows: 0 };
     let mut parts: Vec<RequestPart> = index.requests.iter().map(part).collect();
     for trace in &index.traces {
@@ -113,15 +129,17 @@ pub(super) fn request_parts(tenant: u32, index: &Index) -> Vec<RequestPart> {
 mod tests {
     use super::*;
 
+    const AT: LogIndex = LogIndex(1);
+
     #[test]
     fn old_batch_ids_are_forgotten() {
         let mut window = BatchIdWindow::default();
         let id = |number: usize| BatchId((number as u128).to_be_bytes());
         for number in 0..=BATCH_IDS_MAX {
-            assert!(window.insert(id(number)));
+            assert!(window.insert(AT, id(number)));
         }
-        assert!(!window.insert(id(1)), "within the window");
-        assert!(window.insert(id(0)), "the oldest went");
+        assert!(!window.insert(AT, id(1)), "within the window");
+        assert!(window.insert(AT, id(0)), "the oldest went");
         assert_eq!(window.order.len(), BATCH_IDS_MAX);
         assert_eq!(window.known.len(), BATCH_IDS_MAX);
     }
@@ -134,18 +152,18 @@ mod tests {
             digest: RequestDigest(u128::from(number).to_be_bytes()),
             rows: number,
         };
-        assert!(window.insert(Timestamp(5), part(1)));
-        assert!(!window.insert(Timestamp(6), part(1)));
+        assert!(window.insert(AT, Timestamp(5), part(1)));
+        assert!(!window.insert(AT, Timestamp(6), part(1)));
         window.forget_before(Timestamp(5).saturating_add(DIGEST_WINDOW));
-        assert!(!window.insert(Timestamp(6), part(1)), "exactly the window old");
+        assert!(!window.insert(AT, Timestamp(6), part(1)), "exactly the window old");
         window.forget_before(Timestamp(6).saturating_add(DIGEST_WINDOW));
-        assert!(window.insert(Timestamp(7), part(1)));
+        assert!(window.insert(AT, Timestamp(7), part(1)));
         for number in 2..=DIGESTS_MAX as u64 {
-            assert!(window.insert(Timestamp(7), part(number)));
+            assert!(window.insert(AT, Timestamp(7), part(number)));
         }
-        assert!(!window.insert(Timestamp(7), part(1)));
-        assert!(window.insert(Timestamp(7), part(0)));
-        assert!(window.insert(Timestamp(7), part(1)), "pushed out by the count");
+        assert!(!window.insert(AT, Timestamp(7), part(1)));
+        assert!(window.insert(AT, Timestamp(7), part(0)));
+        assert!(window.insert(AT, Timestamp(7), part(1)), "pushed out by the count");
         assert_eq!(window.known.len(), DIGESTS_MAX);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -15,11 +16,13 @@ use model::time::Monotonic;
 use model::{BatchId, ShardId, Span, Tenant, Timestamp, TraceId, trace};
 use storage::Shard;
 use storage::entry::encode_data;
+use storage::env::FaultEnv;
+use storage::kv::MemoryKv;
 use storage::log::{
     Bounds, Done, GroupId, LogEngine, LogError, LogIndex, LogStats, MemoryLog, Operation, Rejected,
     StateSlot,
 };
-use storage::shard::DecodedCache;
+use storage::shard::{BlockStore, DecodedCache, ShardParts};
 
 pub(crate) const GROUP: GroupId = GroupId(7);
 
@@ -67,6 +70,8 @@ pub(crate) struct Fixture {
     pub(crate) shard: Shard,
     pub(crate) next_index: u64,
     pub(crate) stamp: u64,
+    /// Where blocks lie, if there are to be any, and what decides when.
+    pub(crate) sealing: Option<(BlockStore, Random)>,
 }
 
 impl Fixture {
@@ -78,7 +83,35 @@ impl Fixture {
         let log = Arc::new(DamagingLog::default());
         let cache = Arc::new(DecodedCache::new(bytes_max));
         let shard = new_shard(&log, &cache);
-        Self { log, cache, shard, next_index: 1, stamp: 1_000 }
+        Self { log, cache, shard, next_index: 1, stamp: 1_000, sealing: None }
+    }
+
+    /// A shard that is sealed and merged now and then, into small pages.
+    pub(crate) fn sealing(seed: u64, cache_bytes: usize) -> Self {
+        let mut random = Random::new(seed);
+        let env = Arc::new(FaultEnv::new(seed));
+        let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/blocks"));
+        let store = store.with_page_rows(*random.pick(&[1, 3, 20, 4_096]));
+        let mut fixture = Self::with_cache(cache_bytes);
+        fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+        fixture.sealing = Some((store, random));
+        fixture
+    }
+
+    /// Seals or merges, if chance wills it.
+    pub(crate) fn upkeep(&mut self) {
+        let Some((store, random)) = &mut self.sealing else { return };
+        if random.one_in(4) {
+            self.shard.seal(&no_limit()).unwrap();
+        }
+        if random.one_in(9) {
+            self.shard.merge(Timestamp(self.stamp), true, &no_limit()).unwrap();
+        }
+        if random.one_in(12) {
+            // As after a start: what is not sealed is applied again.
+            self.shard = open_shard(&self.log, &self.cache, store);
+            self.shard.recover(None, &mut |_, _| {}).unwrap();
+        }
     }
 
     /// Appends an entry to the log and applies it.
@@ -108,6 +141,22 @@ impl Fixture {
 fn new_shard(log: &Arc<DamagingLog>, cache: &Arc<DecodedCache>) -> Shard {
     let log: Arc<dyn LogEngine> = Arc::clone(log) as Arc<dyn LogEngine>;
     Shard::new(ShardId(3), GROUP, log, Arc::clone(cache))
+}
+
+pub(crate) fn open_shard(
+    log: &Arc<DamagingLog>,
+    cache: &Arc<DecodedCache>,
+    store: &BlockStore,
+) -> Shard {
+    let parts = ShardParts {
+        id: ShardId(3),
+        group: GROUP,
+        log: Arc::clone(log) as Arc<dyn LogEngine>,
+        unwrap: |record| Some(record.clone()),
+        cache: Arc::clone(cache),
+        blocks: Some(store.clone()),
+    };
+    Shard::open(parts).unwrap()
 }
 
 /// The distinct spans of each trace, sorted by id: what the reference looks at.
@@ -152,6 +201,7 @@ pub(crate) fn write_scattered(
         let (now, later) = rest.split_at((1 + random.index(3)).min(rest.len()));
         fixture.stamp += random.below(1_000_000_000);
         fixture.add(now);
+        fixture.upkeep();
         rest = later;
     }
 }

@@ -4,4 +4,6 @@
 mod fixture;
 
 mod apply;
+mod crash_points;
+mod ruled_out;
 mod search_equals_reference;

@@ -1,0 +1,157 @@
+//! A call of a read: its one request message, and its answer, one message or many.
+//!
+//! An answer of many messages is a source that is asked for one after another, so nothing is
+//! computed that the client does not take, and a client that leaves drops the source and with it
+//! the read. What the answer lacks (QRY-2) is only known at its end and stands in the trailers.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Extensions, HeaderMap, HeaderValue};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use model::Answer;
+use prost::Message;
+use tonic::Status;
+
+use super::limits;
+use crate::error::ApiError;
+use crate::ingest::{Admission, Encoding, body, framing};
+use crate::jaeger_http::COMPLETENESS_HEADER;
+use crate::jaeger_http::answer::Gaps;
+use crate::read_context::MissingTenant;
+use crate::tenant::Tenancy;
+
+/// Room for the requests of one port's reads.
+pub(super) fn admission() -> Admission {
+    Admission::new(limits::QUERIES_MAX, limits::QUERIES_BYTES_MAX)
+}
+
+/// Puts the tenant into the request's extensions, or refuses as Jaeger does over gRPC.
+pub(crate) async fn determine(
+    State(tenancy): State<Tenancy>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match tenancy.tenant(request.headers()) {
+        Ok(tenant) => {
+            request.extensions_mut().insert(tenant);
+            next.run(request).await
+        }
+        Err(error) => framing::refusal(&ApiError::from(error).to_status()),
+    }
+}
+
+/// Refuses what is not gRPC.
+pub(super) async fn only_grpc(request: Request, next: Next) -> Response {
+    match framing::not_grpc(request.headers()) {
+        Some(answer) => answer,
+        None => next.run(request).await,
+    }
+}
+
+/// A request's message and what middlewares left with it.
+#[derive(Debug)]
+pub(super) struct Asked<M> {
+    /// The message.
+    pub(super) message: M,
+    /// The request's extensions.
+    pub(super) extensions: Extensions,
+}
+
+/// Reads the one message of a call.
+pub(super) async fn ask<M: Message + Default>(
+    admission: &Admission,
+    request: Request,
+) -> Result<Asked<M>, Status> {
+    let (head, body) = request.into_parts();
+    let read = async {
+        let mut admitted = admission.enter()?;
+        let bytes_max = limits::QUERY_BYTES_MAX + framing::PREFIX_BYTES;
+        let framed = body::read(body, bytes_max, framing::frame_bytes, &mut admitted).await?;
+        let (message, encoding) = framing::unframe(&head.headers, &framed)?;
+        Ok::<Bytes, ApiError>(match encoding {
+            Encoding::Identity => message,
+            compressed => {
+                let bytes_max = limits::QUERY_BYTES_MAX;
+                body::decompress(compressed, &message, bytes_max, &mut admitted)?.into()
+            }
+        })
+    };
+    let bytes = read.await.map_err(|error| error.to_status())?;
+    let message = M::decode(bytes)
+        .map_err(|error| Status::invalid_argument(format!("malformed request: {error}")))?;
+    Ok(Asked { message, extensions: head.extensions })
+}
+
+/// The answer of a unary call, and what it lacks.
+pub(super) fn unary<M: Message>(answer: Result<Answer<M>, Status>) -> Response {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(status) => return framing::refusal(&status),
+    };
+    let trailers = trailers(&Gaps::from(answer.completeness).header());
+    let frames = [
+        Ok::<_, Infallible>(Frame::data(framing::frame(&answer.value.encode_to_vec()))),
+        Ok(Frame::trailers(trailers)),
+    ];
+    framing::streaming(Body::new(StreamBody::new(stream::iter(frames))))
+}
+
+/// Messages one after another.
+pub(super) trait Source: Send + 'static {
+    /// The next message, encoded; nothing at the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, Status>> + Send;
+
+    /// What the whole answer lacked, once it has ended.
+    fn completeness(&self) -> String;
+}
+
+/// The answer of a call that is answered with a stream.
+pub(super) fn streamed(answer: Result<impl Source, Status>) -> Response {
+    let source = match answer {
+        Ok(source) => source,
+        Err(status) => return framing::refusal(&status),
+    };
+    let frames = stream::unfold(Some(source), |source| async {
+        let mut source = source?;
+        let frame = match source.next().await {
+            Ok(Some(message)) => {
+                return Some((Ok(Frame::data(framing::frame(&message))), Some(source)));
+            }
+            Ok(None) => Frame::trailers(trailers(&source.completeness())),
+            Err(status) => Frame::trailers(refusal(&status)),
+        };
+        Some((Ok::<_, Infallible>(frame), None))
+    });
+    framing::streaming(Body::new(StreamBody::new(frames)))
+}
+
+fn trailers(completeness: &str) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    if let Ok(value) = HeaderValue::try_from(completeness) {
+        trailers.insert(COMPLETENESS_HEADER, value);
+    }
+    trailers
+}
+
+fn refusal(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert("grpc-status", HeaderValue::from_static("13"));
+    }
+    trailers
+}
+
+impl From<MissingTenant> for Status {
+    fn from(_: MissingTenant) -> Self {
+        tracing::error!("a read without a tenant");
+        Self::internal("internal error")
+    }
+}

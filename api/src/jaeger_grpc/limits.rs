@@ -1,0 +1,19 @@
+//! Bounds of the gRPC doors, each with its reason.
+
+/// Largest request of a read: a few hundred tags. Jaeger's own clients send some hundred bytes.
+pub(crate) const QUERY_BYTES_MAX: usize = 256 << 10;
+/// Most reads whose request is being taken at the same time.
+pub(crate) const QUERIES_MAX: usize = 512;
+/// Most bytes of such requests in memory, as received and decompressed.
+pub(crate) const QUERIES_BYTES_MAX: usize = 16 << 20;
+/// Most spans of one `SpansResponseChunk`; Jaeger's own number, which some clients rely on.
+pub(crate) const CHUNK_SPANS_MAX: usize = 10;
+/// Bytes beyond which a message with several spans is split: clients refuse messages above 4 MiB
+/// unless told otherwise.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 3 << 20;
+/// Most summaries of one message: some 300 bytes each.
+pub(crate) const SUMMARIES_MAX: usize = 100;
+/// Most traces that one call of remote storage may name; Jaeger asks for those of one search.
+pub(crate) const TRACE_IDS_MAX: usize = 10_000;
+/// Traces of up to this many spans are written where they were received: some 200 us of work.
+pub(crate) const INLINE_SPANS_MAX: usize = 200;

@@ -1,0 +1,235 @@
+//! What a call asks, in the words of the store: searches, ids, kinds, windows.
+//!
+//! Pure. The meaning of a search is that of Jaeger's HTTP API ([`SearchParams`]).
+
+use model::store::{Answer, Completeness, Operation};
+use model::string_form::string_form;
+use model::{StoreError, Text, TimeRange, Timestamp, TraceId, nested};
+use tonic::Status;
+
+use super::messages::{api_v2, api_v3, standard, storage_v2};
+use crate::error::ApiError;
+use crate::jaeger_http::answer::Gaps;
+use crate::jaeger_http::search_params::{LIMIT_DEFAULT, SearchParams};
+
+/// A search of api_v2. A bound of the window that is not said does not bind.
+pub(super) fn of_v2(query: Option<api_v2::TraceQueryParameters>) -> Result<SearchParams, Status> {
+    let query = query.ok_or_else(missing_query)?;
+    Ok(SearchParams {
+        service: query.service_name,
+        operation: query.operation_name,
+        window: window(query.start_time_min, query.start_time_max),
+        tags: query.tags,
+        limit: limit(query.search_depth),
+        duration_nanos_min: nanos(query.duration_min),
+        duration_nanos_max: nanos(query.duration_max),
+        raw: query.raw_traces,
+        trace_ids: Vec::new(),
+    })
+}
+
+/// A search of api_v3, which has to name its window.
+pub(super) fn of_v3(query: Option<api_v3::TraceQueryParameters>) -> Result<SearchParams, Status> {
+    let query = query.ok_or_else(missing_query)?;
+    if query.start_time_min.is_none() || query.start_time_max.is_none() {
+        let what = "start time min and max are required parameters";
+        return Err(Status::invalid_argument(what));
+    }
+    refuse_filter(query.filter.as_ref())?;
+    Ok(SearchParams {
+        service: query.service_name,
+        operation: query.operation_name,
+        window: window(query.start_time_min, query.start_time_max),
+        tags: query.attributes,
+        limit: limit(query.search_depth),
+        duration_nanos_min: nanos(query.duration_min),
+        duration_nanos_max: nanos(query.duration_max),
+        raw: query.raw_traces,
+        trace_ids: Vec::new(),
+    })
+}
+
+/// A search of remote storage. Values are compared by their string form.
+pub(super) fn of_storage(
+    query: Option<storage_v2::TraceQueryParameters>,
+) -> Result<SearchParams, Status> {
+    let query = query.ok_or_else(missing_query)?;
+    refuse_filter(query.filter.as_ref())?;
+    let form = |value: Option<bytes::Bytes>| {
+        let bytes = value.map(|message| string_form(nested::value(&message))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let attributes = query.attributes.into_iter();
+    Ok(SearchParams {
+        service: query.service_name,
+        operation: query.operation_name,
+        window: window(query.start_time_min, query.start_time_max),
+        tags: attributes.map(|attribute| (attribute.key, form(attribute.value))).collect(),
+        limit: limit(query.search_depth),
+        duration_nanos_min: nanos(query.duration_min),
+        duration_nanos_max: nanos(query.duration_max),
+        raw: true,
+        trace_ids: Vec::new(),
+    })
+}
+
+fn missing_query() -> Status {
+    Status::invalid_argument("missing query")
+}
+
+fn refuse_filter(filter: Option<&bytes::Bytes>) -> Result<(), Status> {
+    match filter {
+        Some(_) => Err(Status::invalid_argument("structured filters are not supported")),
+        None => Ok(()),
+    }
+}
+
+fn window(min: Option<standard::Timestamp>, max: Option<standard::Timestamp>) -> TimeRange {
+    TimeRange {
+        start: min.map_or(Timestamp(0), standard::Timestamp::moment),
+        end: max.map_or(Timestamp::MAX, standard::Timestamp::moment),
+    }
+}
+
+fn nanos(duration: Option<standard::Duration>) -> i64 {
+    duration.map_or(0, standard::Duration::nanos_total)
+}
+
+fn limit(depth: i32) -> u32 {
+    u32::try_from(depth).ok().filter(|depth| *depth > 0).unwrap_or(LIMIT_DEFAULT)
+}
+
+/// The window of a question for dependencies, which both times have to bound.
+pub(super) fn dependencies_window(
+    start: Option<standard::Timestamp>,
+    end: Option<standard::Timestamp>,
+) -> Result<TimeRange, Status> {
+    let (Some(start), Some(end)) = (start, end) else {
+        let what = "StartTime and EndTime must be initialized.";
+        return Err(Status::invalid_argument(what));
+    };
+    Ok(TimeRange { start: start.moment(), end: end.moment() })
+}
+
+/// The same for api_v3 and remote storage, which also check the order.
+pub(super) fn ordered_window(
+    start: Option<standard::Timestamp>,
+    end: Option<standard::Timestamp>,
+) -> Result<TimeRange, Status> {
+    let (Some(start), Some(end)) = (start, end) else {
+        return Err(Status::invalid_argument("start_time and end_time are required"));
+    };
+    let window = TimeRange { start: start.moment(), end: end.moment() };
+    if window.start >= window.end {
+        return Err(Status::invalid_argument("start_time must be before end_time"));
+    }
+    Ok(window)
+}
+
+/// A trace id of sixteen bytes, or of eight: the upper half is zero then.
+pub(super) fn trace_id(bytes: &[u8]) -> Result<TraceId, Status> {
+    let id = match bytes.len() {
+        0 => TraceId::default(),
+        HALF_BYTES => {
+            let mut whole = [0; TraceId::LENGTH];
+            whole.iter_mut().skip(HALF_BYTES).zip(bytes).for_each(|(own, byte)| *own = *byte);
+            TraceId(whole)
+        }
+        length => TraceId::from_slice(bytes).ok_or_else(|| {
+            Status::invalid_argument(format!("malformed trace ID: {length} bytes"))
+        })?,
+    };
+    if id.is_zero() {
+        return Err(Status::invalid_argument("uninitialized TraceID is not allowed"));
+    }
+    Ok(id)
+}
+
+/// Bytes of a trace id without its upper half.
+const HALF_BYTES: usize = TraceId::LENGTH / 2;
+
+/// Operations of one kind, if a kind is named. A kind that does not exist has none.
+pub(super) fn of_kind(
+    mut answer: Answer<std::collections::BTreeSet<Operation>>,
+    kind: &str,
+) -> Answer<Vec<api_v2::Operation>> {
+    if !kind.is_empty() {
+        answer.value.retain(|operation| operation.kind.name() == kind);
+    }
+    let message = |operation: Operation| api_v2::Operation {
+        name: text(&operation.name),
+        span_kind: operation.kind.name().to_owned(),
+    };
+    answer.map(|operations| operations.into_iter().map(message).collect())
+}
+
+/// Text for a message, which has to be UTF-8.
+pub(super) fn text(text: &Text) -> String {
+    text.to_str_lossy().into_owned()
+}
+
+/// What to say of a trace that was not found: that it is not there only if every shard that may
+/// hold it answered (QRY-2).
+pub(super) fn absence(completeness: &Completeness) -> Status {
+    if completeness.is_complete() {
+        return Status::not_found("trace not found");
+    }
+    unavailable(completeness)
+}
+
+/// The answer is not known because a shard did not answer.
+pub(super) fn unavailable(completeness: &Completeness) -> Status {
+    let what = Gaps::from(completeness.clone()).clauses().join("; ");
+    refusal(StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS })
+}
+
+/// A shard without a leader has one again within about a second.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// A store's refusal as gRPC says it.
+pub(super) fn refusal(error: StoreError) -> Status {
+    ApiError::from(error).to_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trace_ids_have_sixteen_bytes_or_eight() {
+        assert_eq!(trace_id(&[1; 16]).unwrap().0, [1; 16]);
+        assert_eq!(trace_id(&[1; 8]).unwrap().low(), 0x0101_0101_0101_0101);
+        assert_eq!(trace_id(&[1; 8]).unwrap().high(), 0);
+        for bad in [&[][..], &[0; 8], &[0; 16], &[1; 3], &[1; 17]] {
+            let refused = trace_id(bad).unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn typed_values_of_storage_are_compared_by_string_form() {
+        let attribute = |key: &str, value: model::value::ValueRef<'_>| {
+            let mut bytes = Vec::new();
+            nested::encode_value(value, &mut bytes);
+            storage_v2::KeyValue { key: key.to_owned(), value: Some(bytes.into()) }
+        };
+        let query = storage_v2::TraceQueryParameters {
+            attributes: vec![
+                attribute("int", model::value::ValueRef::Int(123)),
+                attribute("double", model::value::ValueRef::Double(72.5)),
+                attribute("bool", model::value::ValueRef::Bool(true)),
+                storage_v2::KeyValue { key: "none".to_owned(), value: None },
+            ],
+            search_depth: -1,
+            ..Default::default()
+        };
+        let params = of_storage(Some(query)).unwrap();
+        let tags: Vec<_> = params.tags.into_iter().collect();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let wanted =
+            [pair("bool", "true"), pair("double", "72.5"), pair("int", "123"), pair("none", "")];
+        assert_eq!(tags, wanted);
+        assert_eq!((params.limit, params.window), (LIMIT_DEFAULT, TimeRange::ALL));
+        assert!(of_storage(None).is_err() && of_v2(None).is_err() && of_v3(None).is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! Bounds of remote sampling, each with its reason.
+
+/// Largest strategies file: some 50,000 operations.
+pub const STRATEGIES_BYTES_MAX: usize = 4 << 20;
+/// Most warnings kept about one file: enough to find what is wrong with it.
+pub const WARNINGS_MAX: usize = 100;
+/// Most operations whose throughput is counted between two calculations; further ones wait for
+/// the next. Names come from clients, so their number has to end somewhere.
+pub const THROUGHPUT_OPERATIONS_MAX: usize = 20_000;
+/// Most different probabilities noted for one operation: clients pick up a new one within a
+/// minute, so there are two or three.
+pub const THROUGHPUT_PROBABILITIES_MAX: usize = 32;
+/// Longest service or operation name that is counted.
+pub const NAME_BYTES_MAX: usize = 1_024;

@@ -1,0 +1,186 @@
+//! `search`: the free query, answered with a line of JSON for each trace as it is found.
+
+use std::convert::Infallible;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderValue, Method, header};
+use model::store::{
+    Detail, SearchEnd, SearchItem, SearchRequest, SearchStream, ServiceSummary, TraceSummary,
+};
+use model::{ShardId, StoreError, TraceStore};
+use serde_json::Value;
+
+use super::cursor;
+use super::limits::QUERY_BYTES_MAX;
+use super::parameters::query_of;
+use super::problem::Problem;
+use super::query_json::{Place, Search, search};
+use crate::jaeger_http::answer::Gaps;
+use crate::jaeger_http::json_text::{push_comma, push_name, push_string, push_uint};
+use crate::read_context::{Read, ReadContext};
+
+/// Handles the request: the query is the body, or with `GET` the parameter `q`.
+pub(super) async fn find<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Response {
+    begin(&context, request).await.unwrap_or_else(Problem::into_response)
+}
+
+async fn begin<S: TraceStore>(
+    context: &ReadContext<S>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let extensions = request.extensions().clone();
+    let document = if request.method() == Method::GET {
+        parse(match query_of(request.uri()).get("q") {
+            "" => b"{}",
+            text => text.as_bytes(),
+        })?
+    } else {
+        posted(request).await?
+    };
+    let Search { query, stale } = search(&document, context.limits.search_limit_max)?;
+    let read = context.begin(&extensions, stale)?;
+    let request = SearchRequest { scope: read.scope.clone(), query, detail: Detail::Summary };
+    let mut items = context.store.search(request).await?;
+    // A search that fails before anything was found has a status to say so.
+    let first = items.next().await.transpose()?;
+    let lines = Lines { items, first, has_ended: false, _read: read };
+    let pieces = stream::unfold(lines, |mut lines| async {
+        let line = lines.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(line)), lines))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let ndjson = HeaderValue::from_static("application/x-ndjson");
+    response.headers_mut().insert(header::CONTENT_TYPE, ndjson);
+    Ok(response)
+}
+
+/// The document in a request's body.
+pub(super) async fn posted(request: Request) -> Result<Value, Problem> {
+    let body = to_bytes(request.into_body(), QUERY_BYTES_MAX).await;
+    parse(&body.map_err(|_| Problem::QueryTooLarge { bytes_max: QUERY_BYTES_MAX })?)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|error| Place::ROOT.problem(format!("not JSON: {error}")))
+}
+
+/// The lines of an answer, one after another.
+struct Lines {
+    items: SearchStream,
+    first: Option<SearchItem>,
+    has_ended: bool,
+    /// Held until the last line: dropping it cancels the read.
+    _read: Read,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        if self.has_ended {
+            return None;
+        }
+        let item = match self.first.take() {
+            Some(item) => Ok(item),
+            None => self.items.next().await?,
+        };
+        self.has_ended = !matches!(item, Ok(SearchItem::Hit(_)));
+        Some(line(item))
+    }
+}
+
+fn line(item: Result<SearchItem, StoreError>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match item {
+        Ok(SearchItem::Hit(hit)) => {
+            out.extend_from_slice(b"{\"trace\":");
+            push_summary(&mut out, &hit.summary);
+            out.extend_from_slice(b"}\n");
+        }
+        Ok(SearchItem::End(end)) => {
+            out.extend_from_slice(b"{\"end\":");
+            push_end(&mut out, end);
+            out.extend_from_slice(b"}\n");
+        }
+        Err(error) => out = Problem::from(error).to_json(),
+    }
+    out
+}
+
+fn push_summary(out: &mut Vec<u8>, summary: &TraceSummary) {
+    out.push(b'{');
+    push_text(out, "trace_id", summary.trace_id.to_string().as_bytes());
+    push_text(out, "start_time_unix_nano", summary.start.0.to_string().as_bytes());
+    push_text(out, "end_time_unix_nano", summary.end.0.to_string().as_bytes());
+    push_text(out, "root_service", summary.root_service.as_bytes());
+    push_text(out, "root_operation", summary.root_operation.as_bytes());
+    push_count(out, "span_count", summary.span_count);
+    push_count(out, "error_count", summary.error_count);
+    push_count(out, "orphan_count", summary.orphan_count);
+    push_name(out, "services");
+    out.push(b'[');
+    for service in &summary.services {
+        push_comma(out);
+        push_service(out, service);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+fn push_service(out: &mut Vec<u8>, service: &ServiceSummary) {
+    out.push(b'{');
+    push_text(out, "name", service.service.as_bytes());
+    push_count(out, "span_count", service.span_count);
+    push_count(out, "error_count", service.error_count);
+    out.push(b'}');
+}
+
+fn push_end(out: &mut Vec<u8>, end: SearchEnd) {
+    let SearchEnd { completeness, cursor, moved, spans_scanned } = end;
+    out.push(b'{');
+    push_shards(out, "missing", completeness.missing.iter());
+    push_shards(out, "stale", completeness.stale.iter());
+    push_name(out, "exhausted");
+    match &completeness.exhausted {
+        Some(exhausted) => push_string(out, exhausted.to_string().as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+    push_name(out, "cursor");
+    match &cursor {
+        Some(cursor) => push_string(out, cursor::print(cursor).as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+    push_shards(out, "moved", moved.iter());
+    push_count(out, "spans_scanned", spans_scanned);
+    push_text(out, "completeness", Gaps::from(completeness).header().as_bytes());
+    out.push(b'}');
+}
+
+fn push_shards<'a>(
+    out: &mut Vec<u8>,
+    name: &'static str,
+    shards: impl Iterator<Item = &'a ShardId>,
+) {
+    push_name(out, name);
+    out.push(b'[');
+    for shard in shards {
+        push_comma(out);
+        push_uint(out, shard.0.into());
+    }
+    out.push(b']');
+}
+
+fn push_text(out: &mut Vec<u8>, name: &'static str, text: &[u8]) {
+    push_name(out, name);
+    push_string(out, text);
+}
+
+fn push_count(out: &mut Vec<u8>, name: &'static str, count: u64) {
+    push_name(out, name);
+    push_uint(out, count);
+}

@@ -1,0 +1,115 @@
+//! The seam under the coordinator: where the shards are, whoever leads and holds them.
+//!
+//! The coordinator in front of it is the same on a node that is alone and in a cluster: it fills
+//! batches, asks questions and merges answers. Behind it stand the shards of one node
+//! (`crate::local`) or those of a cluster (`crate::host`).
+//!
+//! Invariant (API-1): a write is answered `Ok` only when its batch is durable on a majority of the
+//! shard's replicas and applied. The same bytes may be written again: apply drops a batch whose id
+//! it has.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use model::admin::{ClusterStatus, Readiness};
+use model::store::ReadScope;
+use model::{ShardId, StoreError, Tenant, TraceId};
+use storage::Shard;
+
+use crate::error::Error;
+use crate::local::Answer;
+use crate::placement::Ring;
+use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch};
+
+/// The shards, as the coordinator sees them.
+pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
+    /// How traces are led to shards.
+    fn routes(&self) -> Arc<Routes>;
+
+    /// Writes a batch; `answer` is told how that ended. Never blocks.
+    fn write(&self, batch: RoutedBatch, answer: Answer);
+
+    /// Removes all data of a tenant from a shard.
+    fn purge(&self, shard: ShardId, tenant: Tenant) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Asks shards the same question. One answer for each, in any order.
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>>;
+
+    /// Everything that can be seen from here.
+    fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus>;
+
+    /// Whether this node can serve.
+    fn readiness(&self) -> Readiness;
+
+    /// Replicas of shards on this node.
+    fn local_shards(&self) -> Vec<Arc<Shard>>;
+
+    /// Gives up what others can take over, and makes durable what was taken in.
+    fn drain(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What a shard answered, or why it did not.
+pub(crate) type Answered = (ShardId, Result<ShardAnswer, StoreError>);
+
+/// A closed batch on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct RoutedBatch {
+    /// Its shard.
+    pub(crate) shard: ShardId,
+    /// The ring epoch by which its spans were routed.
+    pub(crate) epoch: RingEpoch,
+    /// As it was encoded.
+    pub(crate) bytes: Bytes,
+}
+
+/// What shards are asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// Who asks, and what it may cost.
+    pub(crate) scope: ReadScope,
+    /// What is asked.
+    pub(crate) operation: ReadOperation,
+}
+
+/// One shard's whole answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ShardAnswer {
+    /// The results, in the order of the shard.
+    pub(crate) items: Vec<ReadItem>,
+    /// What the answer lacks, and how far the replica was.
+    pub(crate) end: ReadEnd,
+}
+
+/// The rings of all live epochs. Fixed for the life of what holds it.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// The epoch that new spans are routed by.
+    pub(crate) epoch: RingEpoch,
+    /// Its ring.
+    pub(crate) ring: Ring,
+    /// Rings of earlier epochs, whose data is still there.
+    pub(crate) earlier: Vec<Ring>,
+}
+
+impl Routes {
+    /// The routes of a store that has one epoch.
+    pub(crate) fn first(shard_count: u32) -> Self {
+        Self { epoch: RingEpoch(1), ring: Ring::new(shard_count), earlier: Vec::new() }
+    }
+
+    /// Every shard: a ring has those of the rings before it.
+    pub(crate) fn shards(&self) -> Vec<ShardId> {
+        (0..self.ring.shard_count()).map(ShardId).collect()
+    }
+
+    /// The shards that may have spans of a trace, each once.
+    pub(crate) fn shards_of(&self, trace_id: TraceId) -> Vec<ShardId> {
+        let rings = std::iter::once(&self.ring).chain(&self.earlier);
+        let mut shards: Vec<ShardId> = rings.map(|ring| ring.shard_of(trace_id)).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards
+    }
+}

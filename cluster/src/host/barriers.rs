@@ -1,0 +1,124 @@
+//! Barriers of reads: what a replica must have applied to show every write that was acknowledged
+//! before the read began. One call to each node for all shards that it leads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use model::time::Monotonic;
+use model::{Duration, NodeId, ShardId};
+use storage::log::LogIndex;
+
+use super::handle::{Shared, millis, std};
+use super::limits::{BARRIER_ATTEMPT, BARRIER_DEADLINE_MAX, PAUSE_MAX, PAUSE_MIN};
+use super::writes::Search;
+use crate::raft::BarrierError;
+use crate::transport::{CallError, Method, Reply};
+use crate::wire::{BarrierOutcome, BarrierReply, BarrierRequest, RingEpoch, ShardBarrier};
+
+impl Shared {
+    /// The barriers of shards, as many as come in time.
+    pub(super) async fn barriers(
+        self: &Arc<Self>,
+        shards: &[ShardId],
+        until: Monotonic,
+    ) -> BTreeMap<ShardId, LogIndex> {
+        let mut found = BTreeMap::new();
+        let mut wanted: BTreeMap<ShardId, Search> =
+            shards.iter().map(|shard| (*shard, Search::default())).collect();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let mut by_node: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
+            for (shard, search) in &mut wanted {
+                if let Some(node) = search.next(self, *shard) {
+                    by_node.entry(node).or_default().push(*shard);
+                }
+            }
+            let within = self.left(until).min(BARRIER_ATTEMPT);
+            let asked = by_node.into_iter().map(|(node, shards)| async move {
+                (node, self.ask_barriers(node, shards, within).await)
+            });
+            let mut has_hint = false;
+            for (node, barriers) in join_all(asked).await {
+                for barrier in barriers {
+                    match barrier.outcome {
+                        BarrierOutcome::Applied(index) => {
+                            if wanted.remove(&barrier.shard).is_some() {
+                                found.insert(barrier.shard, index);
+                                self.note_leader(barrier.shard, node);
+                            }
+                        }
+                        BarrierOutcome::NotLeader { hint } => {
+                            has_hint |= hint.is_some();
+                            if let Some(search) = wanted.get_mut(&barrier.shard) {
+                                search.follow(hint, node);
+                            }
+                        }
+                    }
+                }
+            }
+            let left = self.left(until);
+            if wanted.is_empty() || left.0 == 0 {
+                return found;
+            }
+            if !has_hint || pause > PAUSE_MIN {
+                tokio::time::sleep(std(pause.min(left))).await;
+            }
+            pause = Duration(pause.0.saturating_mul(2)).min(PAUSE_MAX);
+        }
+    }
+
+    /// The barriers that a node knows; none of shards about which it says nothing.
+    async fn ask_barriers(
+        self: &Arc<Self>,
+        node: NodeId,
+        shards: Vec<ShardId>,
+        within: Duration,
+    ) -> Vec<ShardBarrier> {
+        if node == self.node {
+            return self.barriers_here(&shards, within).await;
+        }
+        let deadline_left_ms = millis(within);
+        let Ok(request) = (BarrierRequest { deadline_left_ms, shards }).encode() else {
+            return Vec::new();
+        };
+        let reply = self.transport.call(node, Method::Barrier, request, within).await;
+        let reply = reply.ok().and_then(|reply| BarrierReply::decode(reply).ok());
+        reply.map(|reply| reply.barriers).unwrap_or_default()
+    }
+
+    /// Answers a node that asks for barriers.
+    pub(super) async fn answer_barriers(self: &Arc<Self>, request: Bytes) -> Reply {
+        let refused =
+            |error: crate::wire::WireError| CallError::Refused { reason: error.to_string() };
+        let BarrierRequest { deadline_left_ms, shards } =
+            BarrierRequest::decode(request).map_err(refused)?;
+        let distinct: BTreeSet<ShardId> = shards.into_iter().collect();
+        let shards: Vec<ShardId> = distinct.into_iter().collect();
+        let within = Duration::from_millis(deadline_left_ms).min(BARRIER_DEADLINE_MAX);
+        let barriers = self.barriers_here(&shards, within).await;
+        BarrierReply { barriers }.encode().map_err(refused)
+    }
+
+    async fn barriers_here(&self, shards: &[ShardId], within: Duration) -> Vec<ShardBarrier> {
+        let asked = shards.iter().map(|shard| async move {
+            let outcome = self.barrier_here(*shard, within).await;
+            ShardBarrier { shard: *shard, fenced_epoch: RingEpoch(1), outcome }
+        });
+        join_all(asked).await
+    }
+
+    async fn barrier_here(&self, shard: ShardId, within: Duration) -> BarrierOutcome {
+        let Some(hosted) = self.replicas.of_shard(shard) else {
+            return BarrierOutcome::NotLeader { hint: None };
+        };
+        match tokio::time::timeout(std(within), hosted.replica.read_barrier()).await {
+            Ok(Ok(index)) => BarrierOutcome::Applied(index),
+            Ok(Err(BarrierError::NotLeader { leader })) => {
+                BarrierOutcome::NotLeader { hint: leader.map(|place| place.node) }
+            }
+            Ok(Err(_)) | Err(_) => BarrierOutcome::NotLeader { hint: None },
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Every bound and patience of a node's part in a cluster, each with its reason.
+
+use model::Duration;
+
+/// How long a batch may be on its way to an acknowledgement: an election takes a second, three in
+/// the worst case, and a client's own patience is longer than this.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long one attempt of it may take. A leader that lost its majority keeps proposals; asking
+/// again, with the same bytes, finds the next leader.
+pub const WRITE_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The first pause between attempts; it doubles each time.
+pub const PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest of these pauses: a new leader is found within this.
+pub const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Batches on their way at a time. The bytes are bounded by the coordinator; this bounds the tasks.
+pub const WRITES_MAX: usize = 16_384;
+
+/// Write calls to one node at a time: one on the wire, one at its disk, and two to keep both busy.
+pub const LANE_CALLS_MAX: usize = 4;
+
+/// Bytes of batches that wait for a call to one node; what comes beyond waits with its caller.
+pub const LANE_BYTES_MAX: usize = 16 << 20;
+
+/// The share of a read's time that its barriers may take.
+pub const BARRIER_SHARE: u64 = 3;
+
+/// How long one attempt at a barrier may take: a leader that does not answer by then is not one.
+pub const BARRIER_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Barriers that a node works on at a time for one request.
+pub const BARRIER_DEADLINE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a replica is waited for that has not applied what a barrier says, before another one is
+/// asked: ten heartbeats, so that all but a replica that is really behind are in time.
+pub const BEHIND_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest read: whoever asks for more gets this.
+pub const READ_DEADLINE_MAX: Duration = Duration::from_secs(120);
+
+/// Bytes of decoded data that a node may read for another one's question. The asker counts what
+/// arrives against the budget of its own caller.
+pub const READ_BYTES_MAX: u64 = 4 << 30;
+
+/// Bytes of answers that are not whole yet, for one stream.
+pub const READ_HELD_BYTES_MAX: usize = 64 << 20;
+
+/// How long a command for the meta group may take.
+pub const META_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a question among members about themselves may take.
+pub const REPORT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long a node may take for a step of the plan: a leader's transfer takes two seconds at most.
+pub const WORK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long an address may take to say who is there.
+pub const HELLO_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long an address may take to let a node join: the meta group may have to elect.
+pub const JOIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long to wait before the next attempt to join.
+pub const JOIN_PAUSE: Duration = Duration::from_millis(200);
+
+/// Addresses that are asked while a node looks for its cluster.
+pub const SEEDS_MAX: usize = 1_024;
+
+/// How often a node that has no replica of the meta group asks for the map.
+pub const MAP_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often the leader of the meta group looks at the cluster.
+pub const PLAN_PERIOD: Duration = Duration::from_millis(500);
+
+/// How often a member looks whether the others can be reached.
+pub const REACH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Commands after which the cluster's own state is written down. They are rare and small.
+pub const META_CHECKPOINT_ENTRIES: u64 = 256;
+
+/// Entries of the meta group that are kept behind the last checkpoint for members that lag.
+pub const META_LOG_KEPT: u64 = 1_024;
+
+/// How often logs are looked at for what may go.
+pub const UPKEEP_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long a node tries to give away what it leads before it stops.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait before the next transfers of a drain.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes free below which a disk counts as low, and a fourth of which counts as very low.
+pub const DISK_LOW_BYTES: u64 = 1 << 30;
+
+/// Bytes of a message about the cluster: a frame with room to spare around it.
+pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 10);
+
+const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);

@@ -1,0 +1,274 @@
+//! What members tell each other about themselves and the cluster, as bytes.
+//!
+//! One byte for the format, then postcard. A format, a question or an answer that this version does
+//! not know is refused and changes nothing; a later version gives what it adds a new number at the
+//! end. Commands, plans and states of the meta group travel in their own encodings.
+
+use bytes::Bytes;
+use model::NodeId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::limits::MESSAGE_BYTES_MAX;
+use crate::identity::ClusterId;
+use crate::meta::NodeRecord;
+use crate::plan::{Hello, Told};
+use crate::transport::{CallError, Incarnation};
+
+const FORMAT: u8 = 1;
+
+/// Why bytes are not a message, or a value does not become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MessageError {
+    #[error("the message is of a format that this version does not know")]
+    Format,
+    #[error("the message makes no sense")]
+    Malformed,
+    #[error("the message is too large")]
+    TooLarge,
+}
+
+impl From<MessageError> for CallError {
+    fn from(error: MessageError) -> Self {
+        Self::Refused { reason: error.to_string() }
+    }
+}
+
+/// A message as bytes.
+pub(crate) fn encode<M: Serialize>(message: &M) -> Result<Bytes, MessageError> {
+    let bytes = postcard::to_extend(message, vec![FORMAT]).map_err(|_| MessageError::Malformed)?;
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(MessageError::TooLarge);
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// The message in these bytes.
+pub(crate) fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, MessageError> {
+    let (format, message) = bytes.split_first().ok_or(MessageError::Malformed)?;
+    if *format != FORMAT {
+        return Err(MessageError::Format);
+    }
+    let (message, rest) =
+        postcard::take_from_bytes(message).map_err(|_| MessageError::Malformed)?;
+    if rest.is_empty() { Ok(message) } else { Err(MessageError::Malformed) }
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MetaApplied {
+    pub(crate) revision: u64,
+    pub(crate) replicas: Vec<u64>,
+}
+
+/// Who is there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct HelloMessage {
+    node: [u8; 16],
+    start: u64,
+    nonce: u64,
+    record: RecordMessage,
+    told: ToldMessage,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RecordMessage {
+    name: String,
+    addresses: Vec<String>,
+    zone: String,
+    version: u32,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum ToldMessage {
+    Empty,
+    Promised([u8; 16]),
+    Member([u8; 16]),
+}
+
+impl From<&NodeRecord> for RecordMessage {
+    fn from(record: &NodeRecord) -> Self {
+        let NodeRecord { name, addresses, zone, version } = record.clone();
+        Self { name, addresses, zone, version }
+    }
+}
+
+impl From<RecordMessage> for NodeRecord {
+    fn from(message: RecordMessage) -> Self {
+        let RecordMessage { name, addresses, zone, version } = message;
+        Self { name, addresses, zone, version }
+    }
+}
+
+impl From<&Hello> for HelloMessage {
+    fn from(hello: &Hello) -> Self {
+        Self {
+            node: hello.node.0,
+            start: hello.incarnation.start,
+            nonce: hello.incarnation.nonce,
+            record: (&hello.record).into(),
+            told: match hello.told {
+                Told::Empty => ToldMessage::Empty,
+                Told::Promised(cluster) => ToldMessage::Promised(cluster.0),
+                Told::Member(cluster) => ToldMessage::Member(cluster.0),
+            },
+        }
+    }
+}
+
+impl From<HelloMessage> for Hello {
+    fn from(message: HelloMessage) -> Self {
+        Self {
+            node: NodeId(message.node),
+            incarnation: Incarnation { start: message.start, nonce: message.nonce },
+            record: message.record.into(),
+            told: match message.told {
+                ToldMessage::Empty => Told::Empty,
+                ToldMessage::Promised(cluster) => Told::Promised(ClusterId(cluster)),
+                ToldMessage::Member(cluster) => Told::Member(ClusterId(cluster)),
+            },
+        }
+    }
+}
+
+/// The answer to a plan that a founder asks a promise for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum PromiseReply {
+    Promised,
+    Declined(String),
+}
+
+/// Asks to be let in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct JoinRequest {
+    pub(crate) node: [u8; 16],
+    pub(crate) record: RecordMessage,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum JoinReply {
+    /// The node belongs to the cluster; the state is as the answering node knows it.
+    Welcome { cluster: [u8; 16], state: Vec<u8> },
+    /// Never.
+    Refused(String),
+    /// Ask again, here or elsewhere.
+    NotNow(String),
+}
+
+/// What members ask each other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum MetaRequest {
+    /// Whether the node is there.
+    Ping,
+    /// Propose a command to the meta group, if the node leads it.
+    Propose(Vec<u8>),
+    /// The state of the cluster, if the node knows a later one.
+    State { known: u64 },
+    /// What the node knows of itself, and of what it leads.
+    Report,
+    /// A step of the plan.
+    Work(Work),
+    /// Remove all data of a tenant from a shard, if the node leads it.
+    Purge { shard: u32, tenant: String },
+}
+
+/// What they answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum MetaReply {
+    Done,
+    Applied(MetaApplied),
+    Refused(String),
+    NotLeader {
+        hint: Option<[u8; 16]>,
+    },
+    /// Nothing was done, or it is not known what; try again.
+    Failed(String),
+    State(Option<Vec<u8>>),
+    Report(Box<Report>),
+}
+
+/// Work on a replica of the asked node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// Create a replica; with members, initialize its group with them.
+    Create { group: u64, replica: u64, members: Vec<(u64, [u8; 16])> },
+    /// Delete a replica and its data.
+    Delete { group: u64, replica: u64 },
+    /// Work that only the leader does, and only on this configuration.
+    Lead { group: u64, expected: (u64, u64), work: LeaderWork },
+}
+
+/// Work of a leader.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum LeaderWork {
+    AddLearner {
+        replica: u64,
+        node: [u8; 16],
+    },
+    SetVoters(Vec<u64>),
+    RemoveLearner(u64),
+    Transfer(u64),
+    /// Make sure, by a read index, that no configuration has the replica.
+    ConfirmGone(u64),
+}
+
+/// What a node knows of itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) version: String,
+    pub(crate) is_draining: bool,
+    pub(crate) disk_used_bytes: u64,
+    pub(crate) disk_free_bytes: u64,
+    /// Group and replica.
+    pub(crate) held: Vec<(u64, u64)>,
+    /// Groups that the node leads.
+    pub(crate) groups: Vec<GroupReport>,
+    /// Members that it cannot reach, and for how many nanoseconds.
+    pub(crate) unreachable: Vec<([u8; 16], u64)>,
+}
+
+/// What a leader knows of its group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct GroupReport {
+    pub(crate) group: u64,
+    pub(crate) term: u64,
+    pub(crate) leader: u64,
+    pub(crate) configuration: (u64, u64),
+    pub(crate) is_committed: bool,
+    pub(crate) voters: Vec<u64>,
+    pub(crate) outgoing: Vec<u64>,
+    pub(crate) learners: Vec<u64>,
+    pub(crate) progress: Vec<ProgressReport>,
+}
+
+/// How far a follower is.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct ProgressReport {
+    pub(crate) replica: u64,
+    pub(crate) lag_bytes: u64,
+    pub(crate) lag_nanos: u64,
+    pub(crate) silent_nanos: u64,
+    pub(crate) has_last: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_back_and_any_bytes_are_read_without_harm() {
+        let request = MetaRequest::Purge { shard: 3, tenant: "acme".into() };
+        let bytes = encode(&request).unwrap();
+        let MetaRequest::Purge { shard, tenant } = decode(&bytes).unwrap() else { panic!() };
+        assert_eq!((shard, tenant.as_str()), (3, "acme"));
+        for end in 0..bytes.len() {
+            assert!(decode::<MetaRequest>(&bytes[..end]).is_err());
+        }
+        for byte in 0..=255_u8 {
+            let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
+            let _ = decode::<HelloMessage>(&[byte; 60]);
+        }
+        assert_eq!(decode::<Report>(&[9, 0]).unwrap_err(), MessageError::Format);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a node's part in a cluster is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures_util::future::BoxFuture;
+use model::{Clock, NodeId, ShardId};
+use storage::Shard;
+use storage::env::Env;
+use storage::kv::Kv;
+use storage::log::{GroupId, LogEngine};
+
+use super::door::HostDoor;
+use crate::meta::NodeRecord;
+use crate::plan::BootstrapConfig;
+use crate::raft::{Blocking, FatalHook};
+use crate::transport::{Dial, Directory, Incarnation, LocalIdentity, Transport};
+
+/// Opens a shard over the node's log, without recovering it: its replica applies what follows the
+/// seal cut. The log's records are unwrapped with [`crate::raft::unwrap`]. Blocks.
+pub type OpenShard =
+    Arc<dyn Fn(ShardId, GroupId) -> Result<Arc<Shard>, storage::Error> + Send + Sync>;
+
+/// Finds the addresses that the seeds lead to now, each with the seed that it comes from.
+pub type ResolveSeeds =
+    Arc<dyn Fn() -> BoxFuture<'static, Vec<(String, SocketAddr)>> + Send + Sync>;
+
+/// Draws random bytes.
+pub type RandomBytes = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
+
+/// Everything that a node's part in a cluster is made of.
+#[derive(Clone)]
+pub struct HostParts {
+    /// The node's id, on its disk before anybody hears of it.
+    pub node: NodeId,
+    /// This life of it; see [`super::begin_life`].
+    pub incarnation: Incarnation,
+    /// What it says of itself: name, addresses, zone.
+    pub record: NodeRecord,
+    /// How to come into a cluster.
+    pub bootstrap: BootstrapConfig,
+    /// The version of this program, for people.
+    pub version: String,
+    /// Time; the same clock that reads' budgets are made with.
+    pub clock: Arc<dyn Clock>,
+    /// The log of all groups.
+    pub log: Arc<dyn LogEngine>,
+    /// The node's small store.
+    pub kv: Arc<dyn Kv>,
+    /// The file system and the data directory, to tell free space.
+    pub disk: (Arc<dyn Env>, PathBuf),
+    /// Opens shards.
+    pub open_shard: OpenShard,
+    /// The way to nodes by their ids.
+    pub transport: Arc<dyn Transport>,
+    /// The way to addresses.
+    pub dial: Arc<dyn Dial>,
+    /// The handler that the transport was given.
+    pub door: Arc<HostDoor>,
+    /// Where nodes are; the directory that the transport was given.
+    pub addresses: Arc<NodeAddresses>,
+    /// Whom the transport speaks for; is told the cluster. None for a transport that does not care.
+    pub identity: Option<Arc<LocalIdentity>>,
+    /// Where to look for others.
+    pub seeds: ResolveSeeds,
+    /// Chance.
+    pub random: RandomBytes,
+    /// Where work runs that may block.
+    pub blocking: Blocking,
+    /// Threads for reads, and threads for encoding. None at all: where it is asked for.
+    pub pool_threads: usize,
+    /// Is told when a replica's storage failed.
+    pub fatal: FatalHook,
+}
+
+impl fmt::Debug for HostParts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = formatter.debug_struct("HostParts");
+        text.field("node", &self.node).field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+/// Where nodes are, as they said. Clones are not needed: it is shared with the transport.
+#[derive(Debug, Default)]
+pub struct NodeAddresses {
+    known: RwLock<BTreeMap<NodeId, String>>,
+}
+
+impl NodeAddresses {
+    /// Notes where a node is, unless there is no room for another one.
+    pub fn set(&self, node: NodeId, address: String) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < crate::identity::NODES_SEEN_MAX || known.contains_key(&node) {
+            known.insert(node, address);
+        }
+    }
+}
+
+impl Directory for NodeAddresses {
+    fn address(&self, node: NodeId) -> Option<String> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+}

@@ -1,0 +1,149 @@
+//! The plan, driven: the leader of the meta group gathers facts, asks the planner, has the steps
+//! done, and begins again.
+//!
+//! Nothing is remembered in between. A leader that does not know yet that it is none does no harm:
+//! its commands are not accepted, and steps on groups are conditional.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use futures_util::future::join_all;
+use model::NodeId;
+
+use super::facts::{Gathered, facts};
+use super::handle::{Shared, std};
+use super::limits::{META_DEADLINE, PLAN_PERIOD, REPORT_DEADLINE, WORK_DEADLINE};
+use super::messages::{LeaderWork, MetaReply, MetaRequest, Work};
+use crate::identity::META_GROUP;
+use crate::meta::{MetaCommand, MetaState};
+use crate::plan::{At, Facts, Step, plan};
+
+impl Shared {
+    /// Drives the plan for as long as it runs.
+    pub(super) async fn drive_plan(self: Arc<Self>) {
+        let mut period = tokio::time::interval(std(PLAN_PERIOD));
+        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            period.tick().await;
+            let leads = self.replicas.get(META_GROUP).is_some_and(|hosted| hosted.leads());
+            if !leads {
+                continue;
+            }
+            let state = self.meta.state();
+            if state.cluster().is_none() {
+                self.found().await;
+                continue;
+            }
+            let facts = self.gather(&state).await;
+            let plan = plan(&state, &facts, self.now());
+            for alarm in &plan.alarms {
+                tracing::warn!(?alarm, "the cluster needs somebody's attention");
+            }
+            join_all(plan.steps.into_iter().map(|step| self.execute(step))).await;
+        }
+    }
+
+    /// Proposes the plan that the cluster was founded with.
+    async fn found(&self) {
+        let Some(founding) = self.membership.lock().await.founding.clone() else { return };
+        let command = MetaCommand::Found { founding, at: self.clock.wall() };
+        if let Err(error) = self.propose_meta(&command, META_DEADLINE).await {
+            tracing::warn!(%error, "the cluster is not founded yet");
+        }
+    }
+
+    /// Asks every member how it is.
+    async fn gather(&self, state: &MetaState) -> Facts {
+        let asked = state.present().map(|(node, _)| async move {
+            if node == self.node {
+                return (node, Some(self.report()));
+            }
+            let asked = self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE).await;
+            self.note_reach(node, asked.is_ok());
+            match asked {
+                Ok(MetaReply::Report(report)) => (node, Some(*report)),
+                _ => (node, None),
+            }
+        });
+        let reports: BTreeMap<NodeId, _> = join_all(asked).await.into_iter().collect();
+        let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let gathered = Gathered { meta_leader: self.node, reports, unreachable };
+        let gossip = self.gossip.get().map(|members| Arc::clone(&members.borrow()));
+        facts(&gathered, gossip.as_deref(), self.now())
+    }
+
+    /// Has a step done. What fails is planned again if it is still wanted.
+    async fn execute(self: &Arc<Self>, step: Step) {
+        tracing::debug!(?step, "a step of the plan");
+        let outcome = match &step {
+            Step::Propose(command) => self.propose(command).await,
+            Step::CreateGroup { group, members, on } => {
+                let members: Vec<_> = members.iter().map(|(r, node)| (r.0, node.0)).collect();
+                let created = on.iter().map(|node| {
+                    let own = members.iter().find(|(_, other)| *other == node.0);
+                    let replica = own.map_or(0, |(replica, _)| *replica);
+                    let members = members.clone();
+                    self.order(*node, Work::Create { group: group.0, replica, members })
+                });
+                join_all(created).await.into_iter().collect()
+            }
+            Step::AddLearner { at, replica, node } => {
+                let (group, replica) = (at.group.0, replica.0);
+                let create = Work::Create { group, replica, members: Vec::new() };
+                match self.order(*node, create).await {
+                    Ok(()) => self.lead(at, LeaderWork::AddLearner { replica, node: node.0 }).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Step::ChangeVoters { at, voters } => {
+                let voters = voters.iter().map(|replica| replica.0).collect();
+                self.lead(at, LeaderWork::SetVoters(voters)).await
+            }
+            Step::RemoveLearner { at, replica } => {
+                self.lead(at, LeaderWork::RemoveLearner(replica.0)).await
+            }
+            Step::TransferLeader { at, to, .. } => self.lead(at, LeaderWork::Transfer(to.0)).await,
+            Step::ConfirmGone { at, replica } => {
+                match self.lead(at, LeaderWork::ConfirmGone(replica.0)).await {
+                    Ok(()) => self.propose(&MetaCommand::ConfirmGone { replica: *replica }).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Step::DeleteReplica { group, replica, node } => {
+                let work = Work::Delete { group: group.0, replica: replica.0 };
+                self.order(*node, work).await
+            }
+            Step::Fence { .. } => Err("shards cannot be fenced yet".to_owned()),
+        };
+        if let Err(reason) = outcome {
+            tracing::info!(?step, reason, "a step of the plan was not done");
+        }
+    }
+
+    async fn propose(&self, command: &MetaCommand) -> Result<(), String> {
+        let proposed = self.propose_meta(command, META_DEADLINE).await;
+        proposed.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    async fn lead(self: &Arc<Self>, at: &At, work: LeaderWork) -> Result<(), String> {
+        let expected = (at.expected.term, at.expected.index);
+        self.order(at.node, Work::Lead { group: at.group.0, expected, work }).await
+    }
+
+    /// Has a node do something.
+    async fn order(self: &Arc<Self>, node: NodeId, work: Work) -> Result<(), String> {
+        let reply = if node == self.node {
+            self.work(work).await
+        } else {
+            let request = MetaRequest::Work(work);
+            let asked = self.ask_meta(node, &request, WORK_DEADLINE).await;
+            asked.map_err(|error| error.to_string())?
+        };
+        match reply {
+            MetaReply::Done => Ok(()),
+            MetaReply::Refused(reason) | MetaReply::Failed(reason) => Err(reason),
+            MetaReply::NotLeader { .. } => Err("the node does not lead the group".into()),
+            _ => Err("the answer is not one to this question".into()),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Whom this node can reach: each member is asked now and then, and what it says is noted.
+//!
+//! Another member's opinion that somebody has gone counts only beside this one.
+
+use std::sync::{Arc, PoisonError};
+
+use futures_util::future::join_all;
+use model::NodeId;
+
+use super::handle::{Shared, std};
+use super::limits::{REACH_PERIOD, REPORT_DEADLINE};
+use super::messages::MetaRequest;
+
+impl Shared {
+    /// Watches for as long as it runs.
+    pub(super) async fn watch_reach(self: Arc<Self>) {
+        let mut period = tokio::time::interval(std(REACH_PERIOD));
+        period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            period.tick().await;
+            let state = self.state();
+            let asked = state.present().filter(|(node, _)| *node != self.node).map(|(node, _)| {
+                let shared = &self;
+                async move {
+                    let asked = shared.ask_meta(node, &MetaRequest::Ping, REPORT_DEADLINE).await;
+                    shared.note_reach(node, asked.is_ok());
+                }
+            });
+            join_all(asked).await;
+            let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+            unreachable.retain(|node, _| state.nodes().get(node).is_some_and(|n| !n.is_removed()));
+        }
+    }
+
+    /// Notes whether a node answered.
+    pub(super) fn note_reach(&self, node: NodeId, has_answered: bool) {
+        let now = self.now();
+        let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_answered {
+            unreachable.remove(&node);
+        } else {
+            unreachable.entry(node).or_insert(now);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A question to shards: barriers first, then one replica of each, the nearest that is far enough.
+//!
+//! A shard whose majority does not answer is read from whatever replica can be reached, and named
+//! as stale; one of which no replica can be reached is an error, and named as missing by whoever
+//! puts the answers together (QRY-2).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use futures_util::future::{Either, join_all};
+use model::budget::Exhausted;
+use model::{Duration, NodeId, ShardId, StoreError};
+use storage::log::LogIndex;
+
+use super::handle::{Shared, millis, std};
+use super::limits::{
+    BARRIER_SHARE, BEHIND_WAIT, READ_BYTES_MAX, READ_DEADLINE_MAX, READ_HELD_BYTES_MAX,
+};
+use crate::coordinator::{Answered, Question, ShardAnswer, explain, serve_whole};
+use crate::limits::RETRY_AFTER_MS;
+use crate::raft::Role;
+use crate::transport::Method;
+use crate::wire::{
+    AskedShard, FrameReader, ReadFailure, ReadFailureKind, ReadItem, ReadRequest, RingEpoch,
+};
+
+/// A shard that has not answered yet.
+#[derive(Debug)]
+struct Wanted {
+    applied_min: Option<LogIndex>,
+    candidates: VecDeque<NodeId>,
+    error: StoreError,
+}
+
+impl Shared {
+    /// Asks shards. One answer for each.
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        question: Question,
+        shards: Vec<ShardId>,
+    ) -> Vec<Answered> {
+        let budget = &question.scope.budget;
+        // Nobody is asked for somebody who has left, or who has no time.
+        if let Err(exhausted) = budget.spend(0) {
+            let all = |shard| (shard, Err(StoreError::Exhausted(exhausted)));
+            return shards.into_iter().map(all).collect();
+        }
+        let began = self.now();
+        let deadline = budget.deadline().min(began.plus(READ_DEADLINE_MAX));
+        let barriers = if question.scope.stale {
+            BTreeMap::new()
+        } else {
+            let share = Duration(deadline.since(began).0 / BARRIER_SHARE);
+            self.barriers(&shards, began.plus(share)).await
+        };
+        let mut wanted: BTreeMap<ShardId, Wanted> = BTreeMap::new();
+        for shard in shards {
+            let applied_min = barriers.get(&shard).copied();
+            let candidates = self.candidates(shard, applied_min.is_some());
+            let error = unavailable(format!("no replica of shard {shard} can be reached"));
+            wanted.insert(shard, Wanted { applied_min, candidates, error });
+        }
+        let question = Arc::new(question);
+        let mut answered = Vec::new();
+        while !wanted.is_empty() {
+            let mut by_node: BTreeMap<NodeId, Vec<AskedShard>> = BTreeMap::new();
+            let mut given_up = Vec::new();
+            for (shard, wanted) in &mut wanted {
+                match wanted.candidates.pop_front() {
+                    Some(node) if self.left(deadline).0 > 0 => {
+                        let applied_min = wanted.applied_min;
+                        let asked = AskedShard { shard: *shard, applied_min };
+                        by_node.entry(node).or_default().push(asked);
+                    }
+                    _ => given_up.push(*shard),
+                }
+            }
+            for shard in given_up {
+                if let Some(wanted) = wanted.remove(&shard) {
+                    answered.push((shard, Err(wanted.error)));
+                }
+            }
+            let left = self.left(deadline);
+            let asked = by_node.into_iter().map(|(node, asked)| {
+                let question = Arc::clone(&question);
+                if node == self.node {
+                    Either::Left(self.ask_here(question, asked, left))
+                } else {
+                    Either::Right(self.ask_there(node, question, asked, left))
+                }
+            });
+            for (shard, result) in join_all(asked).await.into_iter().flatten() {
+                match result {
+                    Ok(mut answer) => {
+                        let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
+                        if barrier.is_none() {
+                            answer.end.completeness.stale.insert(shard);
+                        }
+                        answered.push((shard, Ok(answer)));
+                    }
+                    // Another replica would spend as much.
+                    Err(error @ StoreError::Exhausted(_)) => {
+                        wanted.remove(&shard);
+                        answered.push((shard, Err(error)));
+                    }
+                    Err(error) => {
+                        tracing::debug!(%shard, %error, "a replica could not answer");
+                        if let Some(wanted) = wanted.get_mut(&shard) {
+                            wanted.error = error;
+                        }
+                    }
+                }
+            }
+        }
+        answered
+    }
+
+    /// Nodes to ask about a shard: this one, then the leader, then the others; those that could not
+    /// be reached lately last. Without a barrier a replica that only catches up is no good.
+    fn candidates(&self, shard: ShardId, has_barrier: bool) -> VecDeque<NodeId> {
+        let leader = self.leader_of(shard);
+        let own = self.replicas.of_shard(shard);
+        let is_near = own.is_some_and(|hosted| {
+            has_barrier || hosted.replica.leadership().borrow().role != Role::Learner
+        });
+        let mut nodes = self.holders(shard);
+        nodes.extend(is_near.then_some(self.node));
+        let rank = |node: &NodeId| {
+            let near = *node == self.node && is_near;
+            (!near, self.cannot_reach(*node), Some(*node) != leader, *node)
+        };
+        nodes.sort_by_key(rank);
+        nodes.dedup();
+        nodes.into()
+    }
+
+    /// Asks the replicas here.
+    async fn ask_here(
+        &self,
+        question: Arc<Question>,
+        asked: Vec<AskedShard>,
+        left: Duration,
+    ) -> Vec<Answered> {
+        let asked = asked.into_iter().map(|asked| {
+            let question = Arc::clone(&question);
+            async move { (asked.shard, self.ask_own(question, asked, left).await) }
+        });
+        join_all(asked).await
+    }
+
+    async fn ask_own(
+        &self,
+        question: Arc<Question>,
+        asked: AskedShard,
+        left: Duration,
+    ) -> Result<ShardAnswer, StoreError> {
+        let AskedShard { shard, applied_min } = asked;
+        let own = self.replicas.of_shard(shard).and_then(|hosted| {
+            hosted.shard.as_ref().map(|shard| (Arc::clone(&hosted), Arc::clone(shard)))
+        });
+        let Some((hosted, replica)) = own else {
+            return Err(unavailable(format!("shard {shard} has no replica here")));
+        };
+        if let Some(index) = applied_min {
+            let within = std(left.min(BEHIND_WAIT));
+            let applied = tokio::time::timeout(within, hosted.replica.wait_applied(index)).await;
+            if !matches!(applied, Ok(true)) {
+                return Err(unavailable(format!("the replica of shard {shard} here is behind")));
+            }
+        }
+        let served = self.read_pool.run(move || serve_whole(&replica, &question)).await;
+        served.map_err(StoreError::from)?.map_err(|error| explain(&error))
+    }
+
+    /// Asks the replicas on another node. Only what ended well is an answer.
+    async fn ask_there(
+        &self,
+        node: NodeId,
+        question: Arc<Question>,
+        asked: Vec<AskedShard>,
+        left: Duration,
+    ) -> Vec<Answered> {
+        let mut answers: BTreeMap<ShardId, ShardAnswer> = BTreeMap::new();
+        let mut answered: Vec<Answered> = Vec::new();
+        let shards: Vec<ShardId> = asked.iter().map(|asked| asked.shard).collect();
+        let reading = self.read_frames(node, &question, asked, left, &mut answers, &mut answered);
+        let ended = match tokio::time::timeout(std(left), reading).await {
+            Ok(Ok(())) => unavailable(format!("node {node} broke off")),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Exhausted(Exhausted::Deadline),
+        };
+        for shard in shards {
+            if !answered.iter().any(|(other, _)| *other == shard) {
+                let error = match &ended {
+                    StoreError::Exhausted(exhausted) => StoreError::Exhausted(*exhausted),
+                    other => unavailable(other.to_string()),
+                };
+                answered.push((shard, Err(error)));
+            }
+        }
+        answered
+    }
+
+    async fn read_frames(
+        &self,
+        node: NodeId,
+        question: &Question,
+        asked: Vec<AskedShard>,
+        left: Duration,
+        answers: &mut BTreeMap<ShardId, ShardAnswer>,
+        answered: &mut Vec<Answered>,
+    ) -> Result<(), StoreError> {
+        let shards: Vec<ShardId> = asked.iter().map(|asked| asked.shard).collect();
+        let request = ReadRequest {
+            tenant: question.scope.tenant.clone(),
+            deadline_left_ms: millis(left),
+            bytes_max: READ_BYTES_MAX,
+            ring_epoch: self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch),
+            shards: asked,
+            operation: question.operation.clone(),
+        };
+        let invalid =
+            |error: crate::wire::WireError| StoreError::Invalid { what: error.to_string() };
+        let request = request.encode().map_err(invalid)?;
+        let opened = self.transport.open(node, Method::Read, request).await;
+        let mut stream = opened.map_err(|error| unavailable(error.to_string()))?;
+        let tenant = question.scope.tenant.clone();
+        let mut reader = FrameReader::new(tenant, shards, READ_HELD_BYTES_MAX);
+        while let Some(frame) = stream.receive.recv().await {
+            let frame = frame.map_err(|error| unavailable(error.to_string()))?;
+            question.scope.budget.spend(frame.len() as u64)?;
+            let item = reader.accept(frame).map_err(|error| unavailable(error.to_string()))?;
+            match item {
+                None => {}
+                Some((shard, ReadItem::End(end))) => {
+                    let items = answers.remove(&shard).unwrap_or_default().items;
+                    answered.push((shard, Ok(ShardAnswer { items, end })));
+                }
+                Some((shard, ReadItem::Failure(failure))) => {
+                    answered.push((shard, Err(as_error(&failure))));
+                }
+                Some((shard, item)) => answers.entry(shard).or_default().items.push(item),
+            }
+            if reader.pending().next().is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn unavailable(what: String) -> StoreError {
+    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }
+}
+
+fn as_error(failure: &ReadFailure) -> StoreError {
+    match failure.kind {
+        ReadFailureKind::Exhausted(exhausted) => StoreError::Exhausted(exhausted),
+        _ => unavailable(failure.to_string()),
+    }
+}

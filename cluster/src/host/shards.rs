@@ -1,0 +1,168 @@
+//! [`Shards`] of a cluster, for this node's coordinator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+use model::{NodeId, ShardId, Tenant};
+use storage::Shard;
+
+use super::handle::{Host, Shared};
+use super::limits::REPORT_DEADLINE;
+use super::messages::{MetaReply, MetaRequest, Report};
+use crate::coordinator::{Answered, Question, RoutedBatch, Routes, Shards};
+use crate::error::Error;
+use crate::identity::shard_of_group;
+use crate::local::Answer;
+use crate::transport::Method;
+use crate::wire::{ReplicaFacts, ReplicaRole, StatusReply, StatusRequest};
+
+impl Shards for Host {
+    fn routes(&self) -> Arc<Routes> {
+        // A host that has started knows them; before, there is no coordinator.
+        Arc::clone(self.shared.routes.get_or_init(|| Arc::new(Routes::first(0))))
+    }
+
+    fn write(&self, batch: RoutedBatch, answer: Answer) {
+        let shared = Arc::clone(&self.shared);
+        // What is not taken is dropped, and whoever waits for it is told so.
+        let is_taken = self.shared.writes.take(async move { answer(shared.deliver(batch).await) });
+        if !is_taken {
+            metrics::counter!("skua_write_refusals_total", "reason" => "writes").increment(1);
+        }
+    }
+
+    fn purge(&self, shard: ShardId, tenant: Tenant) -> BoxFuture<'static, Result<(), Error>> {
+        Arc::clone(&self.shared).purge(shard, tenant).boxed()
+    }
+
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>> {
+        Arc::clone(&self.shared).ask(question, shards).boxed()
+    }
+
+    fn status(&self, _: bool) -> BoxFuture<'static, ClusterStatus> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.cluster_status().await }.boxed()
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.shared.readiness()
+    }
+
+    fn local_shards(&self) -> Vec<Arc<Shard>> {
+        let all = self.shared.replicas.all().into_iter();
+        all.filter_map(|(_, hosted)| hosted.shard.clone()).collect()
+    }
+
+    fn drain(&self) -> BoxFuture<'static, ()> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.drain().await }.boxed()
+    }
+}
+
+impl Shared {
+    /// Whether the replicas that are meant to be here are, and have heard of a leader. Once ready,
+    /// a lost majority changes nothing: this node serves what it can.
+    fn readiness(&self) -> Readiness {
+        if self.is_draining() {
+            return Readiness::NotReady("the node is draining".into());
+        }
+        if self.was_ready.load(Ordering::Relaxed) {
+            return Readiness::Ready;
+        }
+        let state = self.state();
+        for (group, replica) in state.replicas_on(self.node) {
+            let hosted = self.replicas.get(group);
+            let hosted = hosted.filter(|hosted| hosted.replica.id() == replica.id);
+            let Some(hosted) = hosted else {
+                return Readiness::NotReady(format!("group {group} has not come to this node yet"));
+            };
+            let status = hosted.replica.status();
+            let is_behind = status.applied < status.committed;
+            if hosted.replica.leader().is_none() || is_behind {
+                return Readiness::NotReady(format!("group {group} has not caught up yet"));
+            }
+        }
+        self.was_ready.store(true, Ordering::Relaxed);
+        Readiness::Ready
+    }
+
+    /// The whole cluster, as its members say within a second.
+    async fn cluster_status(&self) -> ClusterStatus {
+        let state = self.state();
+        let asked = state.present().map(|(node, _)| async move { self.ask_status(node).await });
+        let told: BTreeMap<NodeId, (Option<Report>, Vec<ReplicaFacts>)> =
+            join_all(asked).await.into_iter().collect();
+        let nodes = state.present().map(|(id, node)| {
+            let report = told.get(&id).and_then(|(report, _)| report.clone());
+            let is_draining = report.as_ref().is_some_and(|report| report.is_draining);
+            NodeStatus {
+                id,
+                name: node.record.name.clone(),
+                address: node.record.addresses.first().cloned().unwrap_or_default(),
+                state: match &report {
+                    None => NodeState::Starting,
+                    Some(_) if is_draining => NodeState::Draining,
+                    Some(_) => NodeState::Ready,
+                },
+                version: report.as_ref().map(|r| r.version.clone()).unwrap_or_default(),
+                disk_used_bytes: report.as_ref().map_or(0, |report| report.disk_used_bytes),
+                disk_free_bytes: report.as_ref().map_or(0, |report| report.disk_free_bytes),
+            }
+        });
+        let shards = state.groups().iter().filter_map(|(group, intent)| {
+            let id = shard_of_group(*group)?;
+            Some(shard_status(id, intent.epoch.0, &told))
+        });
+        ClusterStatus { nodes: nodes.collect(), shards: shards.collect() }
+    }
+
+    async fn ask_status(&self, node: NodeId) -> (NodeId, (Option<Report>, Vec<ReplicaFacts>)) {
+        if node == self.node {
+            return (node, (Some(self.report()), self.replica_facts()));
+        }
+        let report = match self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE).await {
+            Ok(MetaReply::Report(report)) => *report,
+            _ => return (node, (None, Vec::new())),
+        };
+        let request = StatusRequest { digests: false }.encode().unwrap_or_default();
+        let reply = self.transport.call(node, Method::Status, request, REPORT_DEADLINE).await;
+        let reply = reply.ok().and_then(|reply| StatusReply::decode(reply).ok());
+        (node, (Some(report), reply.unwrap_or_default().replicas))
+    }
+}
+
+fn shard_status(
+    id: ShardId,
+    epoch: u32,
+    told: &BTreeMap<NodeId, (Option<Report>, Vec<ReplicaFacts>)>,
+) -> ShardStatus {
+    let facts: Vec<(NodeId, ReplicaFacts)> = told
+        .iter()
+        .filter_map(|(node, (_, replicas))| {
+            let own = replicas.iter().find(|facts| facts.shard == id);
+            own.map(|facts| (*node, *facts))
+        })
+        .collect();
+    let leading = facts.iter().filter(|(_, facts)| facts.role == ReplicaRole::Leader);
+    let last = facts.iter().map(|(_, facts)| facts.last.0).max().unwrap_or_default();
+    ShardStatus {
+        id,
+        epoch,
+        // Of two that say they lead, the one of the later term does.
+        leader: leading.max_by_key(|(_, facts)| facts.term).map(|(node, _)| *node),
+        replicas: facts
+            .iter()
+            .map(|(node, facts)| ReplicaStatus {
+                node: *node,
+                applied: facts.applied.0,
+                lag: last.saturating_sub(facts.applied.0),
+                spans: facts.spans,
+                bytes: facts.bytes,
+            })
+            .collect(),
+    }
+}

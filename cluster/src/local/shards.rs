@@ -1,0 +1,163 @@
+//! [`Shards`] of one node, which leads all of them and needs nobody's consent.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+use model::{NodeId, ShardId, StoreError, Tenant};
+use storage::Shard;
+use storage::env::Env;
+use storage::log::LogEngine;
+
+use super::group::{Answer, LocalGroup};
+use crate::coordinator::{
+    Answered, Pool, Question, RoutedBatch, Routes, Shards, explain, serve_whole,
+};
+use crate::error::Error;
+
+/// What the shards of one node are made of.
+pub(crate) struct LocalShardsParts {
+    pub(crate) routes: Routes,
+    /// In the order of their shards.
+    pub(crate) groups: Vec<Arc<LocalGroup>>,
+    /// Reads have threads of their own, so that writes and reads do not queue for each other.
+    pub(crate) read_pool: Pool,
+    pub(crate) log: Arc<dyn LogEngine>,
+    pub(crate) disk: (Arc<dyn Env>, PathBuf),
+    pub(crate) node_id: NodeId,
+    pub(crate) node_name: String,
+    pub(crate) version: String,
+}
+
+/// The shards of one node.
+#[derive(Debug)]
+pub(crate) struct LocalShards {
+    routes: Arc<Routes>,
+    groups: Vec<Arc<LocalGroup>>,
+    read_pool: Arc<Pool>,
+    log: Arc<dyn LogEngine>,
+    disk: (Arc<dyn Env>, PathBuf),
+    node_id: NodeId,
+    node_name: String,
+    version: String,
+}
+
+impl LocalShards {
+    pub(crate) fn new(parts: LocalShardsParts) -> Self {
+        Self {
+            routes: Arc::new(parts.routes),
+            groups: parts.groups,
+            read_pool: Arc::new(parts.read_pool),
+            log: parts.log,
+            disk: parts.disk,
+            node_id: parts.node_id,
+            node_name: parts.node_name,
+            version: parts.version,
+        }
+    }
+
+    fn group(&self, shard: ShardId) -> Result<&Arc<LocalGroup>, Error> {
+        let group = self.groups.get(shard.0 as usize);
+        let reason = || format!("shard {shard} is not on this node");
+        group.ok_or_else(|| Error::Unknown { reason: reason() })
+    }
+}
+
+impl Shards for LocalShards {
+    fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes)
+    }
+
+    fn write(&self, batch: RoutedBatch, answer: Answer) {
+        match self.group(batch.shard) {
+            Ok(group) => group.propose_batch(&batch.bytes, answer),
+            Err(error) => answer(Err(error)),
+        }
+    }
+
+    fn purge(&self, shard: ShardId, tenant: Tenant) -> BoxFuture<'static, Result<(), Error>> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let answer: Answer = Box::new(move |result| {
+            // Whoever asked may have left; the purge happens all the same.
+            let _ = sender.send(result);
+        });
+        match self.group(shard) {
+            Ok(group) => group.propose_purge(&tenant, answer),
+            Err(error) => answer(Err(error)),
+        }
+        let lost = |_| Error::Unknown { reason: "the shard is stopping".into() };
+        async move { receiver.await.map_err(lost)? }.boxed()
+    }
+
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>> {
+        let question = Arc::new(question);
+        let asked = shards.into_iter().map(|id| {
+            let group = self.group(id).cloned();
+            let (question, pool) = (Arc::clone(&question), Arc::clone(&self.read_pool));
+            async move {
+                let group = match group {
+                    Ok(group) => group,
+                    Err(error) => return (id, Err(StoreError::from(error))),
+                };
+                let served = pool.run(move || serve_whole(group.shard(), &question)).await;
+                let explained = |served: Result<_, storage::Error>| served.map_err(|e| explain(&e));
+                (id, served.map_err(StoreError::from).and_then(explained))
+            }
+        });
+        futures_util::future::join_all(asked.collect::<Vec<_>>()).boxed()
+    }
+
+    fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus> {
+        let shards: Vec<ShardStatus> = self
+            .groups
+            .iter()
+            .map(|group| {
+                let stats = group.shard().stats();
+                ShardStatus {
+                    id: group.shard().id(),
+                    epoch: 1,
+                    leader: Some(self.node_id),
+                    replicas: vec![ReplicaStatus {
+                        node: self.node_id,
+                        applied: stats.applied.map_or(0, |index| index.0),
+                        lag: 0,
+                        spans: stats.spans,
+                        bytes: stats.bytes,
+                    }],
+                }
+            })
+            .collect();
+        let (env, directory) = &self.disk;
+        let node = NodeStatus {
+            id: self.node_id,
+            name: self.node_name.clone(),
+            address: String::new(),
+            state: if is_draining { NodeState::Draining } else { NodeState::Ready },
+            version: self.version.clone(),
+            disk_used_bytes: self.log.stats().segment_bytes,
+            disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
+        };
+        std::future::ready(ClusterStatus { nodes: vec![node], shards }).boxed()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    fn local_shards(&self) -> Vec<Arc<Shard>> {
+        self.groups.iter().map(|group| Arc::clone(group.shard())).collect()
+    }
+
+    fn drain(&self) -> BoxFuture<'static, ()> {
+        let (log, pool) = (Arc::clone(&self.log), Arc::clone(&self.read_pool));
+        async move {
+            let synced = pool.run(move || log.barrier()).await;
+            if !matches!(synced, Ok(Ok(()))) {
+                tracing::warn!("the log could not be synced before the stop");
+            }
+        }
+        .boxed()
+    }
+}

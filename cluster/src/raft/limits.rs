@@ -1,0 +1,139 @@
+//! Every bound of replication, each with its reason.
+
+use model::Duration;
+
+use crate::transport::FRAME_BYTES_MAX;
+
+/// Bytes of entries that one append request carries, unless a single entry is larger: small enough
+/// that a request on the wire delays the next by milliseconds, large enough to fill a sync.
+pub const APPEND_BYTES_MAX: usize = 1 << 20;
+
+/// Entries of one append request, and entries appended to the log at once. The bytes are bounded
+/// elsewhere; this bounds what tiny entries cost.
+pub const APPEND_ENTRIES_MAX: u64 = 64;
+
+/// Bytes of a record that leave for the log in one operation: what one of its syncs carries.
+pub const LOG_OPERATION_BYTES_MAX: usize = 4 << 20;
+
+/// Entries behind the end of the log that are still in memory for sure, so that reading them needs
+/// no thread that may block: at 1 MiB each they are half of the log's tail.
+pub const RECENT_ENTRIES: u64 = 8;
+
+/// Append requests of one stream that are sent and not answered. It covers the way there and back
+/// and one sync; more would only queue at the follower's disk.
+pub const APPEND_REQUESTS_MAX: usize = 16;
+
+/// Bytes of them. One follower that is slow must not hold more of a leader's memory.
+pub const APPEND_WINDOW_BYTES: usize = 4 << 20;
+
+/// How long the oldest unanswered append request of a stream may wait. A follower's sync may take
+/// two seconds before its node gives up leaderships, so this is beyond it.
+pub const APPEND_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long opening a stream may take. Election timeouts are shorter, so a dead peer is found by
+/// heartbeats first; this only frees what waits here.
+pub const OPEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// Bytes of proposals of a whole node that were accepted and not answered: the log's queue. Behind
+/// it are queues that count entries and not bytes.
+pub const PROPOSAL_BYTES_MAX: usize = 16 << 20;
+
+/// Proposals are counted in units of this many bytes.
+pub const PROPOSAL_UNIT_BYTES: usize = 1 << 10;
+
+/// Members of a group, learners included. With their memberships a state value of the log, and a
+/// message, stay small.
+pub const MEMBERS_MAX: usize = 32;
+
+/// Configurations a membership may consist of: two while it changes. The rest is room.
+pub const CONFIGS_MAX: usize = 8;
+
+/// Memberships remembered behind the position of the snapshot. There are two at most in flight, and
+/// a cut is never many changes behind.
+pub const MEMBERSHIPS_REMEMBERED_MAX: usize = 16;
+
+/// Records that are applied in one go, so that many small ones share the way to the thread that
+/// applies them.
+pub const APPLY_ENTRIES_MAX: usize = 64;
+
+/// Bytes of them: what has been applied is answered before the rest is.
+pub const APPLY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a snapshot's manifest. It names files and does not hold them.
+pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a file's name.
+pub const FILE_NAME_BYTES_MAX: usize = 128;
+
+/// Files of one snapshot that a receiver may lack.
+pub const SNAPSHOT_FILES_MAX: usize = 1 << 16;
+
+/// Bytes of a stretch of a file: what a receiver holds in memory of a snapshot.
+pub const STRETCH_BYTES_MAX: usize = 1 << 20;
+
+/// How long fetching one stretch may take.
+pub const STRETCH_WITHIN: Duration = Duration::from_secs(10);
+
+/// Attempts to fetch a stretch before the transfer is given up; what was fetched stays.
+pub const STRETCH_ATTEMPTS_MAX: usize = 3;
+
+/// How long a receiver keeps the sender's question open while it fetches: it keeps the sender's
+/// hold on the files alive and must be shorter than the sender waits.
+pub const OFFER_HELD_FOR: Duration = Duration::from_secs(5);
+
+/// How long a sender waits for an answer to its offer.
+pub const OFFER_ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a sender offers without a byte being fetched.
+pub const SNAPSHOT_STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// Replicas whose ids are remembered as buried, per node. Each costs 16 bytes; the meta group knows
+/// them all for good.
+pub const TOMBSTONES_MAX: usize = 65_536;
+
+/// How long a replica waits for a leader it has asked to take over. A transfer takes milliseconds,
+/// under load a fifth of a second; one that fails leaves the old leader mute.
+pub const TRANSFER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How recently a follower must have been heard from to be handed the leadership: two heartbeats,
+/// because the newest answer may be under way.
+pub const TRANSFER_HEARD_WITHIN: Duration = Duration::from_millis(200);
+
+/// How long purging waits until the core has taken note of the machine's snapshot.
+pub const SNAPSHOT_NOTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The first pause before a core that died again is rebuilt; it doubles each time.
+pub const REBUILD_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest of these pauses: a core that dies at once must not keep a processor busy.
+pub const REBUILD_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// A core that lived this long died of something new.
+pub const REBUILD_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long the parts of a dead core may linger before that is said.
+pub const REBUILD_SLOW_AFTER: Duration = Duration::from_secs(10);
+
+/// Marks of appends by which lag is measured: with the resolution they reach back 10 s at least,
+/// ten times what a learner may lag to become a voter.
+pub const LEDGER_MARKS_MAX: usize = 1_024;
+
+/// Appends that are closer than this share a mark.
+pub const LEDGER_RESOLUTION: Duration = Duration::from_millis(10);
+
+/// Bytes of a message that are not its content, at most.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
+
+const _: () = assert!(MANIFEST_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);
+const _: () = assert!(STRETCH_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);
+const _: () = assert!(APPEND_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);
+// An entry that the log takes can be sent, alone if need be.
+const _: () =
+    assert!(storage::limits::LOG_ENTRY_BYTES_MAX + MESSAGE_OVERHEAD_BYTES + 8 <= FRAME_BYTES_MAX);
+// A shard's largest entry fits a record of the log.
+const _: () = assert!(
+    storage::shard::limits::ENTRY_BYTES_MAX + super::record::HEADER_BYTES
+        <= storage::limits::LOG_ENTRY_BYTES_MAX
+);
+// The position of a snapshot fits a state value: two log ids and a full membership.
+const _: () = assert!(2 + 2 * 25 + 2 + MEMBERS_MAX * 25 <= storage::limits::LOG_STATE_BYTES_MAX);

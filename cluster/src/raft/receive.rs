@@ -1,0 +1,228 @@
+//! The receiver's side of a snapshot: fetches what the machine lacks, then installs it.
+//!
+//! One task per replica does both, from one offer to its end; offers for the same snapshot follow
+//! it, an offer for another replaces it unless it is installing. Invariant: one installation at a
+//! time, and the next only after the core has taken note of the last.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration as StdDuration;
+
+use bytes::Bytes;
+use model::NodeId;
+use tokio::sync::watch;
+
+use super::limits::{
+    FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
+    STRETCH_BYTES_MAX, STRETCH_WITHIN,
+};
+use super::machine::{Machine, MissingFile};
+use super::messages::{
+    Answer, Fetch, Offer, Offered, Request, Route, decode_answer, encode_request,
+};
+use super::router::Endpoint;
+use super::state_machine::{Snapshot, SnapshotData};
+use super::types::{LogId, Vote};
+use crate::task::Task;
+use crate::transport::{Method, Transport};
+
+/// Which snapshot is being received, if any.
+#[derive(Debug, Default)]
+pub(crate) struct Receiving {
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    of: LogId,
+    manifest: Bytes,
+    /// The newest leader that offers it.
+    vote: watch::Sender<Vote>,
+    progress: watch::Receiver<Progress>,
+    _task: Task,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Progress {
+    Fetching { bytes: u64 },
+    Installing { bytes: u64 },
+    Done { vote: Vote },
+    Failed { reason: String },
+}
+
+/// Answers an offer: starts or follows the transfer, and says after a while how far it is.
+pub(crate) async fn receive(
+    endpoint: &Arc<Endpoint>,
+    leader: NodeId,
+    route: Route,
+    offer: Offer,
+) -> Result<Offered, String> {
+    let Some(of) = offer.meta.last_log_id else { return Err("a snapshot of nothing".into()) };
+    let (own_vote, committed) = endpoint.standing();
+    if own_vote > offer.vote {
+        return Ok(Offered::Done { vote: own_vote });
+    }
+    if committed >= Some(of) {
+        // Nothing need be fetched for what is there; openraft takes note and answers.
+        let vote = install(endpoint, offer.vote, offer).await?;
+        return Ok(Offered::Done { vote });
+    }
+    let mut progress = endpoint.receiving.follow(endpoint, leader, route, of, offer);
+    let settled = progress
+        .wait_for(|progress| matches!(progress, Progress::Done { .. } | Progress::Failed { .. }));
+    let held = StdDuration::from_nanos(OFFER_HELD_FOR.0);
+    // Time is up, or the task is gone: what was last said of it counts.
+    let _ = tokio::time::timeout(held, settled).await;
+    let reached = progress.borrow().clone();
+    match reached {
+        Progress::Fetching { bytes } | Progress::Installing { bytes } => {
+            if progress.has_changed().is_err() {
+                endpoint.receiving.forget();
+                return Err("the transfer was given up".into());
+            }
+            Ok(Offered::Working { bytes_fetched: bytes })
+        }
+        Progress::Done { vote } => {
+            endpoint.receiving.forget();
+            Ok(Offered::Done { vote })
+        }
+        Progress::Failed { reason } => {
+            endpoint.receiving.forget();
+            Err(reason)
+        }
+    }
+}
+
+impl Receiving {
+    fn follow(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        leader: NodeId,
+        route: Route,
+        of: LogId,
+        offer: Offer,
+    ) -> watch::Receiver<Progress> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = session.as_ref() {
+            let is_same = session.of == of && session.manifest == offer.manifest;
+            let installs = matches!(*session.progress.borrow(), Progress::Installing { .. });
+            if is_same || installs {
+                session.vote.send_replace(offer.vote);
+                return session.progress.clone();
+            }
+        }
+        let (vote, newest_vote) = watch::channel(offer.vote);
+        let (sender, progress) = watch::channel(Progress::Fetching { bytes: 0 });
+        let manifest = offer.manifest.clone();
+        let transfer = Transfer { endpoint: Arc::clone(endpoint), leader, route, sender };
+        let task = Task::spawn("raft-snapshot", transfer.run(offer, newest_vote));
+        let of_it = progress.clone();
+        *session = Some(Session { of, manifest, vote, progress, _task: task });
+        of_it
+    }
+
+    /// Ends what is under way.
+    pub(crate) fn forget(&self) {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropped behind the lock: the task's end may drop what leads back here.
+        drop(session);
+    }
+}
+
+struct Transfer {
+    endpoint: Arc<Endpoint>,
+    leader: NodeId,
+    route: Route,
+    sender: watch::Sender<Progress>,
+}
+
+impl Transfer {
+    async fn run(self, offer: Offer, newest_vote: watch::Receiver<Vote>) {
+        let result = async {
+            let bytes = self.fetch_all(&offer.manifest).await?;
+            self.sender.send_replace(Progress::Installing { bytes });
+            let vote = *newest_vote.borrow();
+            install(&self.endpoint, vote, offer).await
+        };
+        let end = match result.await {
+            Ok(vote) => Progress::Done { vote },
+            Err(reason) => {
+                tracing::warn!(group = %self.route.group, reason, "a snapshot was not received");
+                Progress::Failed { reason }
+            }
+        };
+        self.sender.send_replace(end);
+    }
+
+    /// Fetches what is missing and says how many bytes that were.
+    async fn fetch_all(&self, manifest: &Bytes) -> Result<u64, String> {
+        let asked = manifest.clone();
+        let missing = self.on_machine(move |machine| machine.missing_files(&asked)).await?;
+        if missing.len() > SNAPSHOT_FILES_MAX {
+            return Err(format!("{} files are too many", missing.len()));
+        }
+        let mut bytes = 0;
+        for MissingFile { file, bytes: length, bytes_present } in missing {
+            if file.0.len() > FILE_NAME_BYTES_MAX {
+                return Err("a file's name is too long".into());
+            }
+            let mut offset = bytes_present;
+            while offset < length {
+                let fetch = Fetch { file: file.clone(), offset, length: STRETCH_BYTES_MAX };
+                let stretch = self.fetch(fetch).await?;
+                let end = offset.saturating_add(stretch.len() as u64);
+                if stretch.is_empty() || end > length {
+                    return Err("a stretch is empty or too long".into());
+                }
+                let (manifest, file) = (manifest.clone(), file.clone());
+                self.on_machine(move |machine| {
+                    machine.put_stretch(&manifest, &file, offset, &stretch)
+                })
+                .await?;
+                bytes += end - offset;
+                offset = end;
+                self.sender.send_replace(Progress::Fetching { bytes });
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn fetch(&self, fetch: Fetch) -> Result<Bytes, String> {
+        let route = self.route.back();
+        let request = encode_request(route, &Request::Fetch(fetch));
+        let request = request.map_err(|error| error.to_string())?;
+        let transport: &dyn Transport = self.endpoint.transport.as_ref();
+        let mut last = String::new();
+        for _ in 0..STRETCH_ATTEMPTS_MAX {
+            let call =
+                transport.call(self.leader, Method::FetchFile, request.clone(), STRETCH_WITHIN);
+            match call.await.map(decode_answer) {
+                Ok(Ok((from, Answer::Stretch(bytes)))) if from == route.back() => {
+                    return Ok(bytes);
+                }
+                Ok(Ok((_, Answer::Refused { reason }))) => return Err(reason),
+                Ok(Ok(_)) => return Err("an answer to another question".into()),
+                Ok(Err(error)) => last = error.to_string(),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
+    }
+
+    async fn on_machine<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Machine) -> Result<T, super::machine::MachineError> + Send + 'static,
+    ) -> Result<T, String> {
+        let machine = Arc::clone(&self.endpoint.machine);
+        let done = self.endpoint.blocking.run(move || work(machine.as_ref())).await;
+        done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+}
+
+/// Hands a snapshot whose files are here to the core, and waits until it is installed. The answer
+/// is the replica's vote, by which a leader learns that it is none any more.
+async fn install(endpoint: &Endpoint, vote: Vote, offer: Offer) -> Result<Vote, String> {
+    let data = SnapshotData { manifest: offer.manifest, pin: None };
+    let snapshot = Snapshot { meta: offer.meta, snapshot: data };
+    let installed = endpoint.raft.install_full_snapshot(vote, snapshot).await;
+    installed.map(|response| response.vote).map_err(|error| error.to_string())
+}

@@ -1,0 +1,164 @@
+//! Upkeep of a node's shards: heads are sealed, blocks merged, what is past its retention dropped,
+//! and the log purged of what is in blocks.
+//!
+//! One thread for the whole node, one piece of work at a time: sealing and merging have one share
+//! of the node's memory. What is due is decided by the shards; what is dropped is decided by
+//! [`drop_due`], from the clock and the retention, and becomes an entry of the log, so that all
+//! replicas lose the same.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use model::budget::{Budget, CancelOnDrop};
+use model::time::{Clock, Duration, Monotonic, Timestamp};
+use storage::log::LogIndex;
+use storage::shard::{CLASS_ORDINARY, Sealed, Shard, Upkeep, bucket_of};
+
+/// How often shards are asked what is due.
+const PERIOD: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// After a failure the same work is tried again, but not at once: the usual cause is a full disk.
+const PAUSE_AFTER_FAILURE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Is told what may be purged from a shard's log.
+pub type Purge = Box<dyn Fn(&Shard, LogIndex) + Send>;
+
+/// Proposes that a shard drops the buckets of a class up to and including one.
+pub type ProposeDrop = Box<dyn Fn(&Shard, u8, u64) + Send>;
+
+/// Tells which shards there are now.
+pub type ListShards = Box<dyn Fn() -> Vec<Arc<Shard>> + Send>;
+
+/// What upkeep works on.
+pub struct UpkeepParts {
+    /// The shards of the node.
+    pub shards: ListShards,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How long spans are kept, by their stamps.
+    pub retention: Duration,
+    /// Purges the log.
+    pub purge: Purge,
+    /// Drops buckets.
+    pub propose_drop: ProposeDrop,
+}
+
+impl std::fmt::Debug for UpkeepParts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("UpkeepParts").finish_non_exhaustive()
+    }
+}
+
+/// The thread; it ends when this is dropped, in the middle of whatever it does.
+#[derive(Debug)]
+pub struct UpkeepThread {
+    stop: Arc<AtomicBool>,
+    cancel: Arc<Mutex<Option<CancelOnDrop>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl UpkeepThread {
+    /// Starts the thread.
+    pub fn start(parts: UpkeepParts) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let budget = unlimited(&parts.clock);
+        let cancel = Arc::new(Mutex::new(Some(budget.cancel_on_drop())));
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("upkeep".into())
+            .spawn(move || run(&parts, &budget, &stopping))?;
+        Ok(Self { stop, cancel, thread: Some(thread) })
+    }
+}
+
+impl Drop for UpkeepThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.cancel.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic in it was reported by the hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Upkeep has no reader that waits: it is bounded by what there is to do.
+fn unlimited(clock: &Arc<dyn Clock>) -> Budget {
+    Budget::new(Arc::clone(clock), Monotonic(u64::MAX), u64::MAX)
+}
+
+/// The last bucket of a class that is past its retention, if the shard has any of it: a bucket
+/// goes when its last possible stamp is older than the retention.
+pub fn drop_due(now: Timestamp, retention: Duration, oldest: Option<u64>) -> Option<u64> {
+    let past = bucket_of(Timestamp(now.0.checked_sub(retention.0)?)).checked_sub(1)?;
+    oldest.filter(|oldest| *oldest <= past).map(|_| past)
+}
+
+fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut has_worked = false;
+        let mut pause = PERIOD;
+        for shard in &(parts.shards)() {
+            match step(parts, shard, budget) {
+                Ok(worked) => has_worked |= worked,
+                Err(storage::Error::Exhausted(_)) => return,
+                Err(error) => {
+                    metrics::counter!("skua_upkeep_failures_total").increment(1);
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
+                    pause = PAUSE_AFTER_FAILURE;
+                }
+            }
+        }
+        if !has_worked {
+            std::thread::park_timeout(pause);
+        }
+    }
+}
+
+/// Does what is due for one shard; true if anything was.
+fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, storage::Error> {
+    let now = parts.clock.wall();
+    if let Some(bucket) = drop_due(now, parts.retention, shard.oldest_bucket(CLASS_ORDINARY)) {
+        (parts.propose_drop)(shard, CLASS_ORDINARY, bucket);
+    }
+    let worked = match shard.due(now) {
+        Upkeep::Nothing => false,
+        Upkeep::Sweep => shard.sweep()? > 0,
+        Upkeep::Seal => report("seal", shard, shard.seal(budget)?),
+        Upkeep::Merge => report("merge", shard, shard.merge(now, false, budget)?),
+    };
+    if let Some(upto) = shard.purgeable() {
+        (parts.purge)(shard, upto);
+    }
+    Ok(worked)
+}
+
+fn report(what: &'static str, shard: &Shard, done: Option<Sealed>) -> bool {
+    let Some(Sealed { cut, blocks, spans, repeats, bytes }) = done else { return false };
+    metrics::counter!("skua_upkeep_spans_total", "work" => what).increment(spans);
+    metrics::counter!("skua_upkeep_bytes_total", "work" => what).increment(bytes);
+    metrics::counter!("skua_upkeep_total", "work" => what).increment(1);
+    tracing::debug!(shard = %shard.id(), what, cut, blocks, spans, repeats, bytes, "upkeep");
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_goes_when_all_of_it_is_past() {
+        let hour = 3_600_000_000_000;
+        let day = Duration(24 * hour);
+        let now = Timestamp(100 * hour + 5);
+        // Stamps up to the hour 76 are past; a bucket is an hour of them.
+        assert_eq!(drop_due(now, day, Some(10)), Some(75));
+        assert_eq!(drop_due(now, day, Some(75)), Some(75));
+        assert_eq!(drop_due(now, day, Some(76)), None, "the bucket is not past as a whole");
+        assert_eq!(drop_due(now, day, None), None);
+        assert_eq!(drop_due(Timestamp(hour), day, Some(0)), None, "a clock that has just begun");
+    }
+}

@@ -1,0 +1,193 @@
+//! The question to a node about its shards.
+
+use bytes::Bytes;
+use model::ShardId;
+use model::query::AttributeScope;
+use storage::log::LogIndex;
+
+use super::number::Numbered as _;
+use super::query::{
+    AggregateQueryMessage, DetailMessage, TraceQueryMessage, from_aggregate_query,
+    from_trace_query, to_aggregate_query, to_detail, to_trace_query,
+};
+use super::scalar::{
+    WindowMessage, check_shards, from_tenant, from_text, from_trace_id, required, to_tenant,
+    to_trace_id, to_usize,
+};
+use crate::wire::{AskedShard, ReadOperation, ReadRequest, RingEpoch, WireError};
+
+/// A question.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ReadRequestMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    tenant: Bytes,
+    #[prost(uint64, tag = "2")]
+    deadline_left_ms: u64,
+    #[prost(uint64, tag = "3")]
+    bytes_max: u64,
+    #[prost(uint32, tag = "4")]
+    ring_epoch: u32,
+    #[prost(message, repeated, tag = "5")]
+    shards: Vec<AskedShardMessage>,
+    #[prost(message, optional, tag = "6")]
+    operation: Option<OperationMessage>,
+}
+
+/// A shard that is asked.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct AskedShardMessage {
+    #[prost(uint32, tag = "1")]
+    shard: u32,
+    #[prost(uint64, optional, tag = "2")]
+    applied_min: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+enum OperationKind {
+    Trace,
+    TraceColumns,
+    Search,
+    Aggregate,
+    Services,
+    Operations,
+    Keys,
+    Values,
+    Dependencies,
+}
+
+numbered!(OperationKind, "operation", {
+    1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
+    7 => Keys, 8 => Values, 9 => Dependencies,
+});
+
+/// What is asked, with the fields that some kind needs.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct OperationMessage {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    trace_id: Bytes,
+    #[prost(uint64, tag = "3")]
+    spans_max: u64,
+    #[prost(message, optional, tag = "4")]
+    query: Option<TraceQueryMessage>,
+    #[prost(message, optional, tag = "5")]
+    detail: Option<DetailMessage>,
+    #[prost(message, optional, tag = "6")]
+    aggregate: Option<AggregateQueryMessage>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    service: Option<Bytes>,
+    #[prost(uint32, tag = "8")]
+    scope: u32,
+    #[prost(bytes = "bytes", tag = "9")]
+    key: Bytes,
+    #[prost(bytes = "bytes", tag = "10")]
+    prefix: Bytes,
+    #[prost(message, optional, tag = "11")]
+    window: Option<WindowMessage>,
+}
+
+pub(crate) fn from_read_request(request: &ReadRequest) -> Result<ReadRequestMessage, WireError> {
+    check_shards("shards of a read", request.shards.len())?;
+    let asked = |asked: &AskedShard| AskedShardMessage {
+        shard: asked.shard.0,
+        applied_min: asked.applied_min.map(|index| index.0),
+    };
+    Ok(ReadRequestMessage {
+        tenant: from_tenant(&request.tenant),
+        deadline_left_ms: request.deadline_left_ms,
+        bytes_max: request.bytes_max,
+        ring_epoch: request.ring_epoch.0,
+        shards: request.shards.iter().map(asked).collect(),
+        operation: Some(from_operation(&request.operation)?),
+    })
+}
+
+pub(crate) fn to_read_request(message: ReadRequestMessage) -> Result<ReadRequest, WireError> {
+    check_shards("shards of a read", message.shards.len())?;
+    let asked = |asked: AskedShardMessage| AskedShard {
+        shard: ShardId(asked.shard),
+        applied_min: asked.applied_min.map(LogIndex),
+    };
+    Ok(ReadRequest {
+        tenant: to_tenant(&message.tenant)?,
+        deadline_left_ms: message.deadline_left_ms,
+        bytes_max: message.bytes_max,
+        ring_epoch: RingEpoch(message.ring_epoch),
+        shards: message.shards.into_iter().map(asked).collect(),
+        operation: to_operation(required("the operation of a read", message.operation)?)?,
+    })
+}
+
+fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireError> {
+    let of = |kind: OperationKind| OperationMessage { kind: kind.number(), ..Default::default() };
+    Ok(match operation {
+        ReadOperation::Trace { trace_id, spans_max } => OperationMessage {
+            trace_id: from_trace_id(*trace_id),
+            spans_max: *spans_max as u64,
+            ..of(OperationKind::Trace)
+        },
+        ReadOperation::TraceColumns { trace_id } => OperationMessage {
+            trace_id: from_trace_id(*trace_id),
+            ..of(OperationKind::TraceColumns)
+        },
+        ReadOperation::Search { query, detail } => OperationMessage {
+            query: Some(from_trace_query(query)?),
+            detail: Some((*detail).into()),
+            ..of(OperationKind::Search)
+        },
+        ReadOperation::Aggregate { query } => OperationMessage {
+            aggregate: Some(from_aggregate_query(query)?),
+            ..of(OperationKind::Aggregate)
+        },
+        ReadOperation::Services => of(OperationKind::Services),
+        ReadOperation::Operations { service } => OperationMessage {
+            service: service.as_ref().map(from_text),
+            ..of(OperationKind::Operations)
+        },
+        ReadOperation::Keys { prefix } => {
+            OperationMessage { prefix: from_text(prefix), ..of(OperationKind::Keys) }
+        }
+        ReadOperation::Values { scope, key, prefix } => OperationMessage {
+            scope: scope.number(),
+            key: from_text(key),
+            prefix: from_text(prefix),
+            ..of(OperationKind::Values)
+        },
+        ReadOperation::Dependencies { window } => {
+            OperationMessage { window: Some((*window).into()), ..of(OperationKind::Dependencies) }
+        }
+    })
+}
+
+fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
+    Ok(match OperationKind::from_number(message.kind)? {
+        OperationKind::Trace => ReadOperation::Trace {
+            trace_id: to_trace_id(&message.trace_id)?,
+            spans_max: to_usize(message.spans_max),
+        },
+        OperationKind::TraceColumns => {
+            ReadOperation::TraceColumns { trace_id: to_trace_id(&message.trace_id)? }
+        }
+        OperationKind::Search => ReadOperation::Search {
+            query: to_trace_query(required("the query of a search", message.query)?)?,
+            detail: to_detail(&required("the detail of a search", message.detail)?)?,
+        },
+        OperationKind::Aggregate => ReadOperation::Aggregate {
+            query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
+        },
+        OperationKind::Services => ReadOperation::Services,
+        OperationKind::Operations => {
+            ReadOperation::Operations { service: message.service.map(Into::into) }
+        }
+        OperationKind::Keys => ReadOperation::Keys { prefix: message.prefix.into() },
+        OperationKind::Values => ReadOperation::Values {
+            scope: AttributeScope::from_number(message.scope)?,
+            key: message.key.into(),
+            prefix: message.prefix.into(),
+        },
+        OperationKind::Dependencies => ReadOperation::Dependencies {
+            window: required("the window of dependencies", message.window)?.into(),
+        },
+    })
+}

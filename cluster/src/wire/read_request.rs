@@ -1,0 +1,107 @@
+//! A question to a node about some of its shards.
+
+use bytes::Bytes;
+use model::aggregate::AggregateQuery;
+use model::query::{AttributeScope, TraceQuery};
+use model::store::Detail;
+use model::{ShardId, Tenant, Text, TimeRange, TraceId};
+use storage::log::LogIndex;
+
+use super::limits::REQUEST_BYTES_MAX;
+use super::messages::request::{from_read_request, to_read_request};
+use super::messages::scalar;
+use super::{RingEpoch, WireError};
+
+/// A question to a node about some of its shards. The answer is a stream of frames.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// Whose data.
+    pub tenant: Tenant,
+    /// How long the asker still waits. Clocks differ between nodes; what is left does not.
+    pub deadline_left_ms: u64,
+    /// How many bytes of decoded data the node may read for it.
+    pub bytes_max: u64,
+    /// The ring epoch by which the asker chose these shards.
+    pub ring_epoch: RingEpoch,
+    /// Which shards, each with what must have been applied.
+    pub shards: Vec<AskedShard>,
+    /// What is asked.
+    pub operation: ReadOperation,
+}
+
+/// A shard that is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedShard {
+    /// The shard.
+    pub shard: ShardId,
+    /// What the replica must have applied before it answers, as a barrier said; nothing asks for
+    /// whatever is there, and the asker marks the answer stale.
+    pub applied_min: Option<LogIndex>,
+}
+
+/// What is asked of each shard.
+#[derive(Debug, Clone)]
+pub enum ReadOperation {
+    /// One whole trace. Answer: a trace.
+    Trace {
+        /// Which.
+        trace_id: TraceId,
+        /// See [`model::store::TraceRequest::spans_max`].
+        spans_max: usize,
+    },
+    /// The structure of a trace. Answer: columns.
+    TraceColumns {
+        /// Which.
+        trace_id: TraceId,
+    },
+    /// The first traces of an order. Answer: hits in that order.
+    Search {
+        /// The query.
+        query: TraceQuery,
+        /// What each hit carries.
+        detail: Detail,
+    },
+    /// Figures. Answer: figures that merge.
+    Aggregate {
+        /// The question.
+        query: AggregateQuery,
+    },
+    /// All effective services.
+    Services,
+    /// Operations of a service, or of all.
+    Operations {
+        /// The service.
+        service: Option<Text>,
+    },
+    /// Keys of attributes.
+    Keys {
+        /// What they begin with.
+        prefix: Text,
+    },
+    /// String forms of values.
+    Values {
+        /// Where the key stands.
+        scope: AttributeScope,
+        /// The key.
+        key: Text,
+        /// What they begin with.
+        prefix: Text,
+    },
+    /// Calls between services.
+    Dependencies {
+        /// When the called spans start.
+        window: TimeRange,
+    },
+}
+
+impl ReadRequest {
+    /// The question as bytes. Refuses what a peer of this version would refuse.
+    pub fn encode(&self) -> Result<Bytes, WireError> {
+        scalar::encode("a read request", &from_read_request(self)?, REQUEST_BYTES_MAX)
+    }
+
+    /// The question in these bytes. Patterns are compiled anew.
+    pub fn decode(bytes: Bytes) -> Result<Self, WireError> {
+        to_read_request(scalar::decode("a read request", bytes, REQUEST_BYTES_MAX)?)
+    }
+}

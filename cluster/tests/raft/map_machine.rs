@@ -1,0 +1,185 @@
+//! A machine that keeps a map: `key=value` sets, `!` refuses, and a checkpoint keeps all of it in
+//! one file.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use cluster::raft::{FileName, Machine, MachineError, MachineSnapshot, MissingFile, Outcome};
+use storage::log::LogIndex;
+
+/// The map; clones share it. What is behind `durable` survives a restart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MapMachine {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    map: BTreeMap<String, String>,
+    applied: Option<LogIndex>,
+    /// How often each index was applied since the start.
+    applications: BTreeMap<u64, u32>,
+    /// File contents by cut; all of them stay.
+    files: BTreeMap<u64, Bytes>,
+    cut: Option<LogIndex>,
+    incoming: BTreeMap<FileName, Vec<u8>>,
+    installs: u32,
+}
+
+impl MapMachine {
+    pub(crate) fn map(&self) -> BTreeMap<String, String> {
+        self.state().map.clone()
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        self.state().map.get(key).cloned()
+    }
+
+    pub(crate) fn installs(&self) -> u32 {
+        self.state().installs
+    }
+
+    /// The most often that any index was applied.
+    pub(crate) fn applications_max(&self) -> u32 {
+        self.state().applications.values().copied().max().unwrap_or(0)
+    }
+
+    /// The machine after a restart: what the last checkpoint kept.
+    pub(crate) fn restarted(&self) -> Self {
+        let old = self.state();
+        let mut state = State { files: old.files.clone(), cut: old.cut, ..State::default() };
+        if let Some(cut) = state.cut {
+            state.map = parse(&state.files[&cut.0]);
+            state.applied = state.cut;
+        }
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Makes the state durable without telling anybody.
+    pub(crate) fn seal(&self) {
+        self.checkpoint().unwrap();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+fn parse(file: &[u8]) -> BTreeMap<String, String> {
+    let text = std::str::from_utf8(file).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn manifest(cut: LogIndex, length: usize) -> Bytes {
+    format!("{} {length}", cut.0).into_bytes().into()
+}
+
+fn parse_manifest(manifest: &[u8]) -> Result<(LogIndex, usize), MachineError> {
+    let bad = || MachineError::BadSnapshot { reason: "not a manifest".into() };
+    let text = std::str::from_utf8(manifest).map_err(|_| bad())?;
+    let (cut, length) = text.split_once(' ').ok_or_else(bad)?;
+    Ok((LogIndex(cut.parse().map_err(|_| bad())?), length.parse().map_err(|_| bad())?))
+}
+
+fn name(cut: LogIndex) -> FileName {
+    FileName(format!("map-{}", cut.0).into_bytes().into())
+}
+
+impl Machine for MapMachine {
+    fn apply(&self, index: LogIndex, entry: &Bytes) -> Result<Outcome, MachineError> {
+        let mut state = self.state();
+        *state.applications.entry(index.0).or_default() += 1;
+        if state.applied >= Some(index) {
+            return Ok(Outcome::Passed);
+        }
+        state.applied = Some(index);
+        let text = std::str::from_utf8(entry).unwrap();
+        let Some((key, value)) = text.split_once('=') else {
+            return Ok(Outcome::Refused { reason: "no pair".into() });
+        };
+        let old = state.map.insert(key.to_owned(), value.to_owned());
+        Ok(Outcome::Applied(old.unwrap_or_default().into_bytes().into()))
+    }
+
+    fn pass(&self, index: LogIndex) {
+        let mut state = self.state();
+        state.applied = state.applied.max(Some(index));
+    }
+
+    fn cut(&self) -> Option<LogIndex> {
+        self.state().cut
+    }
+
+    fn checkpoint(&self) -> Result<(), MachineError> {
+        let mut state = self.state();
+        let Some(applied) = state.applied else { return Ok(()) };
+        let lines: Vec<String> =
+            state.map.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        state.files.insert(applied.0, lines.concat().into_bytes().into());
+        state.cut = Some(applied);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<MachineSnapshot, MachineError> {
+        let state = self.state();
+        let index = state.cut.ok_or(MachineError::NotYet)?;
+        let manifest = manifest(index, state.files[&index.0].len());
+        Ok(MachineSnapshot { index, manifest, pin: Arc::new(()) })
+    }
+
+    fn read_stretch(
+        &self,
+        file: &FileName,
+        offset: u64,
+        length: usize,
+    ) -> Result<Bytes, MachineError> {
+        let state = self.state();
+        let found = state.files.iter().find(|(cut, _)| name(LogIndex(**cut)) == *file);
+        let (_, bytes) = found.ok_or(MachineError::NoSuchFile)?;
+        let start = usize::try_from(offset).unwrap().min(bytes.len());
+        // Short stretches, so that one file takes several.
+        let length = length.min(100);
+        Ok(bytes.slice(start..bytes.len().min(start + length)))
+    }
+
+    fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
+        let (cut, length) = parse_manifest(manifest)?;
+        let file = name(cut);
+        let bytes_present = self.state().incoming.get(&file).map_or(0, Vec::len) as u64;
+        let bytes = length as u64;
+        let is_missing = bytes_present < bytes;
+        Ok(is_missing.then_some(MissingFile { file, bytes, bytes_present }).into_iter().collect())
+    }
+
+    fn put_stretch(
+        &self,
+        _: &Bytes,
+        file: &FileName,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<(), MachineError> {
+        let mut state = self.state();
+        let incoming = state.incoming.entry(file.clone()).or_default();
+        if incoming.len() as u64 != offset {
+            return Err(MachineError::BadSnapshot { reason: "a gap".into() });
+        }
+        incoming.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn install(&self, manifest: &Bytes) -> Result<(), MachineError> {
+        let (cut, length) = parse_manifest(manifest)?;
+        let mut state = self.state();
+        let file = state.incoming.remove(&name(cut)).unwrap_or_default();
+        if file.len() != length {
+            return Err(MachineError::BadSnapshot { reason: "a file is not whole".into() });
+        }
+        state.map = parse(&file);
+        state.files.insert(cut.0, file.into());
+        (state.cut, state.applied) = (Some(cut), Some(cut));
+        state.installs += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! Logs are purged; who lacks what is gone gets a snapshot.
+
+use std::time::Duration;
+
+use cluster::raft::Change;
+use cluster::transport::Link;
+use storage::log::LogIndex;
+
+use crate::group::{Group, node};
+
+async fn purged(group: &Group, writes: u32) {
+    for number in 0..writes {
+        group.write(&format!("key-{number}"), "a value of some length").await;
+    }
+    for member in &group.members {
+        member.machine.seal();
+        let upto = member.replica().purge(LogIndex(u64::MAX)).await.unwrap();
+        assert_eq!(upto, cluster::raft::Machine::cut(&member.machine));
+    }
+    group
+        .until("the logs are purged", |group| {
+            group.members.iter().all(|member| {
+                let status = member.replica().status();
+                status.purged == status.snapshot && status.purged.is_some()
+            })
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_learner_without_the_log_gets_a_snapshot() {
+    let mut group = Group::start(41, 3).await;
+    purged(&group, 40).await;
+    group.add(4).await;
+    let fourth = group.members[3].place();
+    group.change(Change::AddLearner(fourth)).await;
+    let map = group.settled().await;
+    assert_eq!(map.len(), 41);
+    assert_eq!(group.members[3].machine.installs(), 1);
+    // What it got, and what it applied since, survives a restart of its own.
+    group.write("more", "1").await;
+    group.kill(3).await;
+    group.revive(3).await;
+    assert_eq!(group.settled().await.len(), 42);
+    assert_eq!(group.members[3].machine.installs(), 0, "its own snapshot was enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_goes_on_where_a_broken_link_left_it() {
+    let mut group = Group::start(42, 3).await;
+    purged(&group, 200).await;
+    group.add(4).await;
+    let (fourth, at) = (group.members[3].place(), node(4));
+    // A slow link that loses messages: the transfer takes several attempts.
+    let bad = Link {
+        drop: 0.05,
+        delay: (Duration::from_millis(1), Duration::from_millis(30)).map(),
+        ..Link::default()
+    };
+    for number in 1..=3 {
+        group.network.set_link(node(number), at, bad);
+        group.network.set_link(at, node(number), bad);
+    }
+    group.change(Change::AddLearner(fourth)).await;
+    group.until("the snapshot is in", |group| group.members[3].machine.installs() > 0).await;
+    group.network.heal();
+    assert_eq!(group.settled().await.len(), 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_restart_from_purged_logs() {
+    let mut group = Group::start(43, 3).await;
+    purged(&group, 20).await;
+    group.write("more", "1").await;
+    for at in 0..3 {
+        group.kill(at).await;
+    }
+    for at in 0..3 {
+        group.revive(at).await;
+    }
+    assert_eq!(group.settled().await.len(), 22);
+    for member in &group.members {
+        assert!(member.replica().status().purged.is_some());
+    }
+}
+
+/// Two of tokio's durations as the model's.
+trait Map {
+    fn map(self) -> (model::Duration, model::Duration);
+}
+
+impl Map for (Duration, Duration) {
+    fn map(self) -> (model::Duration, model::Duration) {
+        let nanos =
+            |duration: Duration| model::Duration(u64::try_from(duration.as_nanos()).unwrap());
+        (nanos(self.0), nanos(self.1))
+    }
+}

@@ -1,0 +1,149 @@
+//! What is acknowledged stays, what is missing is said, and who returns catches up.
+
+use futures_util::future::join_all;
+use model::admin::{ClusterStatus, NodeStatus};
+use model::testing::Generator;
+use model::{ClusterAdmin as _, NodeId, Span, StoreError};
+
+use crate::world::{Shape, THREE, World, node};
+
+fn leader_of_first(status: &ClusterStatus) -> NodeId {
+    status.shards[0].leader.unwrap()
+}
+
+fn number_of(id: NodeId) -> usize {
+    (0..9).find(|number| node(*number) == id).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_survives_its_leader() {
+    for seed in 40..43 {
+        let world = World::start(seed, THREE).await;
+        world.settled(0, 3).await;
+        let leader = number_of(leader_of_first(&world.store(0).status().await));
+        let others: Vec<usize> = (0..3).filter(|number| *number != leader).collect();
+        let through = others[0];
+        let requests: Vec<Vec<Span>> =
+            (0..60).map(|request| Generator::new(seed * 1_000 + request).spans(20)).collect();
+        let writing = requests.iter().enumerate().map(|(place, spans)| {
+            let world = &world;
+            async move {
+                let pause = std::time::Duration::from_millis(20 * place as u64);
+                tokio::time::sleep(pause).await;
+                if place == 20 {
+                    world.isolate(leader);
+                }
+                world.write(through, spans).await
+            }
+        });
+        let outcomes = join_all(writing).await;
+        let acked = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(acked, requests.len(), "writes ride through an election: {outcomes:?}");
+        for through in others {
+            for spans in &requests {
+                world.require(through, spans).await;
+            }
+        }
+        // The one that was cut off shows what it has, and says that it may be old.
+        let (_, end) = world.count(leader).await.unwrap();
+        assert!(!end.completeness.stale.is_empty());
+        world.network.heal();
+        world.settled(leader, 3).await;
+        for spans in &requests {
+            world.require(leader, spans).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_away_catches_up() {
+    let mut world = World::start(50, THREE).await;
+    let before = Generator::new(50).spans(100);
+    world.write(2, &before).await.unwrap();
+    world.kill(2).await;
+    let meanwhile = Generator::new(51).spans(100);
+    world.write(0, &meanwhile).await.unwrap();
+    world.revive(2).await;
+    world.ready().await;
+    world.settled(2, 3).await;
+    for spans in [&before, &meanwhile] {
+        world.require(2, spans).await;
+    }
+    // Its own replicas hold all of it: without the others it shows as much.
+    let (all, end) = world.count(0).await.unwrap();
+    assert!(end.completeness.is_complete());
+    world.isolate(2);
+    let (own, end) = world.count(2).await.unwrap();
+    assert_eq!((own, end.completeness.stale.len()), (all, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_dead_node_of_three_costs_nothing() {
+    let mut world = World::start(60, THREE).await;
+    let before = Generator::new(60).spans(100);
+    world.write(0, &before).await.unwrap();
+    world.kill(1).await;
+    let after = Generator::new(61).spans(100);
+    world.write(2, &after).await.unwrap();
+    for through in [0, 2] {
+        world.require(through, &before).await;
+        world.require(through, &after).await;
+        let (_, end) = world.count(through).await.unwrap();
+        assert!(end.completeness.is_complete(), "{:?}", end.completeness);
+    }
+    let nodes: Vec<NodeStatus> = world.store(0).status().await.nodes;
+    assert_eq!(nodes.iter().filter(|node| node.version.is_empty()).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_dead_nodes_of_three_are_said() {
+    let mut world = World::start(70, THREE).await;
+    let before = Generator::new(70).spans(100);
+    world.write(0, &before).await.unwrap();
+    world.settled(0, 3).await;
+    let (all, _) = world.count(0).await.unwrap();
+    world.kill(1).await;
+    world.kill(2).await;
+    let (left, end) = world.count(0).await.unwrap();
+    assert_eq!((left, end.completeness.stale.len(), end.completeness.missing.len()), (all, 4, 0));
+    let refused = world.write(0, &Generator::new(71).spans(10)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused}");
+    assert!(refused.is_retryable() && refused.retry_after_ms().is_some());
+    // When a majority is back, everything is as before.
+    world.revive(1).await;
+    world.settled(0, 2).await;
+    world.write(1, &Generator::new(72).spans(10)).await.unwrap();
+    world.require(1, &before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_without_any_replica_are_missing() {
+    let mut world = World::start(80, Shape { replication_factor: 1, ..THREE }).await;
+    let spans = Generator::new(80).spans(200);
+    world.write(0, &spans).await.unwrap();
+    let (all, end) = world.count(1).await.unwrap();
+    assert!(end.completeness.is_complete());
+    let status = world.store(0).status().await;
+    let lost = status.shards.iter().filter(|s| s.leader == Some(node(2))).count();
+    world.kill(2).await;
+    let (left, end) = world.count(0).await.unwrap();
+    assert_eq!(end.completeness.missing.len(), lost);
+    assert!(left < all && end.completeness.stale.is_empty());
+    world.revive(2).await;
+    world.ready().await;
+    world.require(1, &spans).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_drains_gives_away_what_it_leads() {
+    let world = World::start(90, THREE).await;
+    world.settled(0, 3).await;
+    let leader = number_of(leader_of_first(&world.store(0).status().await));
+    world.store(leader).drain().await;
+    let through = (leader + 1) % 3;
+    let status = world.store(through).status().await;
+    assert!(status.shards.iter().all(|s| s.leader.is_some_and(|id| id != node(leader))));
+    let spans = Generator::new(90).spans(50);
+    world.write(through, &spans).await.unwrap();
+    world.require(through, &spans).await;
+}

@@ -1,0 +1,314 @@
+//! A cluster whose nodes can be cut off, killed and started again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::Coordinator;
+use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
+use cluster::host::{Host, HostDoor, HostParts, NodeAddresses, begin_life};
+use cluster::meta::NodeRecord;
+use cluster::plan::BootstrapConfig;
+use cluster::raft::{Blocking, FatalHook, unwrap};
+use cluster::transport::MemoryNetwork;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use model::admin::Readiness;
+use model::budget::Budget;
+use model::store::{Answer, ReadScope, SearchEnd, SearchItem, SearchRequest, Trace, TraceRequest};
+use model::time::{Clock, Monotonic, Timestamp};
+use model::{ClusterAdmin, NodeId, Span, StoreError, Tenant, TraceId, TraceStore};
+use storage::env::OsEnv;
+use storage::kv::{Kv, MemoryKv};
+use storage::log::{LogEngine, MemoryLog};
+use storage::shard::{DecodedCache, Shard};
+
+/// Mostly of paused time: no promise about speed, only an end to a test that hangs.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+pub(crate) fn node(number: usize) -> NodeId {
+    NodeId([u8::try_from(number + 1).unwrap(); 16])
+}
+
+fn address(number: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap()], 7947))
+}
+
+/// Time as the runtime has it, paused or not.
+#[derive(Debug)]
+pub(crate) struct RuntimeClock {
+    origin: tokio::time::Instant,
+}
+
+impl Clock for RuntimeClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp(1_700_000_000_000_000_000 + self.monotonic().0)
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(1_000_000_000 + u64::try_from(self.origin.elapsed().as_nanos()).unwrap())
+    }
+}
+
+/// A node that runs.
+pub(crate) struct Running {
+    pub(crate) host: Arc<Host>,
+    pub(crate) store: Coordinator,
+}
+
+/// A node: its disk, and what runs on it.
+pub(crate) struct Member {
+    log: Arc<dyn LogEngine>,
+    kv: Arc<dyn Kv>,
+    running: Option<Running>,
+}
+
+/// What a cluster begins with.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) nodes: usize,
+    pub(crate) replication_factor: u32,
+    pub(crate) shards: u32,
+}
+
+pub(crate) const THREE: Shape = Shape { nodes: 3, replication_factor: 3, shards: 4 };
+
+pub(crate) struct World {
+    pub(crate) network: MemoryNetwork,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tenant: Tenant,
+    shape: Shape,
+    members: Vec<Member>,
+}
+
+impl World {
+    /// A cluster that has formed, all of whose nodes are ready.
+    pub(crate) async fn start(seed: u64, shape: Shape) -> Self {
+        println!("seed {seed}");
+        let mut world = Self {
+            network: MemoryNetwork::new(seed),
+            clock: Arc::new(RuntimeClock { origin: tokio::time::Instant::now() }),
+            tenant: Tenant::default(),
+            shape,
+            members: Vec::new(),
+        };
+        for number in 0..shape.nodes {
+            world.network.name(&address(number).to_string(), node(number));
+            world.members.push(Member {
+                log: Arc::new(MemoryLog::new()),
+                kv: Arc::new(MemoryKv::new()),
+                running: None,
+            });
+        }
+        let starts = (0..shape.nodes).map(|number| world.run(number, false));
+        let running = tokio::time::timeout(PATIENCE, join_all(starts)).await.unwrap();
+        for (member, running) in world.members.iter_mut().zip(running) {
+            member.running = Some(running);
+        }
+        world.ready().await;
+        world
+    }
+
+    async fn run(&self, number: usize, join_only: bool) -> Running {
+        let member = &self.members[number];
+        let (log, kv) = (Arc::clone(&member.log), Arc::clone(&member.kv));
+        let incarnation = begin_life(kv.as_ref(), u64::try_from(number).unwrap()).unwrap();
+        let door = HostDoor::new();
+        let id = node(number);
+        let transport = self.network.attach(id, incarnation, Arc::clone(&door) as _);
+        let nodes = self.members.len();
+        let seeds: Vec<(String, SocketAddr)> =
+            (0..nodes).map(|number| ("cluster".to_owned(), address(number))).collect();
+        let cache = Arc::new(DecodedCache::default());
+        let shards_log = Arc::clone(&log);
+        let host = Host::start(HostParts {
+            node: id,
+            incarnation,
+            record: NodeRecord {
+                name: format!("node-{number}"),
+                addresses: vec![address(number).to_string()],
+                zone: String::new(),
+                version: 1,
+            },
+            bootstrap: BootstrapConfig {
+                expected_nodes: self.shape.nodes,
+                join_only,
+                replication_factor: self.shape.replication_factor,
+                shard_count: self.shape.shards,
+            },
+            version: "test".into(),
+            clock: Arc::clone(&self.clock),
+            log,
+            kv,
+            disk: (Arc::new(OsEnv::new()), PathBuf::from(".")),
+            open_shard: Arc::new(move |shard, group| {
+                let (log, cache) = (Arc::clone(&shards_log), Arc::clone(&cache));
+                Ok(Arc::new(Shard::with_envelope(shard, group, log, cache, unwrap)))
+            }),
+            transport,
+            dial: self.network.dialer(id).unwrap(),
+            door,
+            addresses: Arc::new(NodeAddresses::default()),
+            identity: None,
+            seeds: Arc::new(move || std::future::ready(seeds.clone()).boxed()),
+            random: Arc::new(move || [u8::try_from(number).unwrap() + 100; 16]),
+            blocking: Blocking::Inline,
+            pool_threads: 0,
+            fatal: FatalHook::new(|failure| panic!("{failure}")),
+        });
+        let host = host.await.unwrap();
+        let life = u8::try_from(incarnation.start).unwrap();
+        let mut batch_ids = [life; 16];
+        batch_ids[0] = u8::try_from(number).unwrap();
+        let store = Coordinator::start_in_cluster(ClusterCoordinatorParts {
+            host: Arc::clone(&host),
+            batch_ids: BatchIds::new(batch_ids),
+            load: Box::new(|| 0.0),
+        });
+        Running { host, store: store.unwrap() }
+    }
+
+    pub(crate) fn host(&self, number: usize) -> &Host {
+        &self.members[number].running.as_ref().unwrap().host
+    }
+
+    pub(crate) fn store(&self, number: usize) -> &Coordinator {
+        &self.members[number].running.as_ref().unwrap().store
+    }
+
+    /// Takes a node off the network and ends it; its disk stays.
+    pub(crate) async fn kill(&mut self, number: usize) {
+        self.network.detach(node(number));
+        let Running { host, store } = self.members[number].running.take().unwrap();
+        drop(store);
+        host.shutdown().await;
+    }
+
+    /// Starts a node that was killed from what its disk holds.
+    pub(crate) async fn revive(&mut self, number: usize) {
+        let running = tokio::time::timeout(PATIENCE, self.run(number, false)).await.unwrap();
+        self.members[number].running = Some(running);
+    }
+
+    /// Adds a node that has never been there, which joins.
+    pub(crate) async fn add(&mut self) -> usize {
+        let number = self.members.len();
+        self.network.name(&address(number).to_string(), node(number));
+        self.members.push(Member {
+            log: Arc::new(MemoryLog::new()),
+            kv: Arc::new(MemoryKv::new()),
+            running: None,
+        });
+        let running = tokio::time::timeout(PATIENCE, self.run(number, true)).await.unwrap();
+        self.members[number].running = Some(running);
+        number
+    }
+
+    /// Cuts a node off from all others.
+    pub(crate) fn isolate(&self, number: usize) {
+        let others: Vec<NodeId> =
+            (0..self.members.len()).filter(|other| *other != number).map(node).collect();
+        self.network.partition(&[node(number)], &others);
+    }
+
+    /// Waits until every node that runs says it is ready.
+    pub(crate) async fn ready(&self) {
+        self.until("all nodes are ready", || {
+            let running = self.members.iter().filter_map(|member| member.running.as_ref());
+            running.into_iter().all(|running| running.store.readiness() == Readiness::Ready)
+        })
+        .await;
+    }
+
+    /// Waits until a condition holds.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let waiting = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            while !holds() {
+                ticks.tick().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "it never came to pass that {what}");
+    }
+
+    /// Waits until a node tells that every shard has a leader and replicas that lack nothing.
+    pub(crate) async fn settled(&self, through: usize, replicas: usize) {
+        let waiting = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(200));
+            loop {
+                ticks.tick().await;
+                let status = self.store(through).status().await;
+                let is_settled = status.shards.iter().all(|shard| {
+                    let up = shard.replicas.iter().filter(|replica| replica.lag == 0).count();
+                    shard.leader.is_some() && up >= replicas
+                });
+                if is_settled {
+                    return;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "the shards never settled");
+    }
+
+    fn scope(&self) -> ReadScope {
+        let deadline = self.clock.monotonic().plus(model::Duration::from_secs(30));
+        let budget = Budget::new(Arc::clone(&self.clock), deadline, u64::MAX);
+        ReadScope { tenant: self.tenant.clone(), budget, stale: false }
+    }
+
+    pub(crate) async fn write(&self, through: usize, spans: &[Span]) -> Result<(), StoreError> {
+        let written = model::testing::write_spans(self.store(through), &self.tenant, spans);
+        written.await.map(|_| ())
+    }
+
+    pub(crate) async fn trace(
+        &self,
+        through: usize,
+        trace_id: TraceId,
+    ) -> Result<Answer<Option<Trace>>, StoreError> {
+        let request = TraceRequest { scope: self.scope(), trace_id, spans_max: usize::MAX >> 1 };
+        self.store(through).trace(request).await
+    }
+
+    /// How many traces there are, and the end of the search that counted them.
+    pub(crate) async fn count(&self, through: usize) -> Result<(usize, SearchEnd), StoreError> {
+        let query = model::query::TraceQuery {
+            window: model::TimeRange::ALL,
+            predicate: model::query::TracePredicate::True,
+            order: model::query::Order::Newest,
+            limit: 100_000,
+            cursor: None,
+        };
+        let detail = model::store::Detail::Summary;
+        let request = SearchRequest { scope: self.scope(), query, detail };
+        let mut stream = self.store(through).search(request).await?;
+        let mut hits = 0;
+        loop {
+            let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
+            match next.unwrap()? {
+                SearchItem::Hit(_) => hits += 1,
+                SearchItem::End(end) => return Ok((hits, end)),
+            }
+        }
+    }
+
+    /// Requires a node to show every one of these spans, and to lack nothing.
+    pub(crate) async fn require(&self, through: usize, spans: &[Span]) {
+        let mut by_trace: BTreeMap<TraceId, Vec<&Span>> = BTreeMap::new();
+        for span in spans {
+            by_trace.entry(span.trace_id).or_default().push(span);
+        }
+        for (trace_id, spans) in by_trace {
+            let answer = self.trace(through, trace_id).await.unwrap();
+            assert!(answer.completeness.is_complete(), "{:?}", answer.completeness);
+            let trace = answer.value.unwrap();
+            for span in spans {
+                assert!(trace.spans.contains(span), "an acknowledged span is gone");
+            }
+        }
+    }
+}

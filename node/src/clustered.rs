@@ -1,0 +1,355 @@
+//! Opens a node that is one of several: identity, log, the way to its peers, its part in the
+//! cluster; and starts the coordinator over it.
+//!
+//! Order: `db/` says who the node is, and counts another start of it before anything is sent; the
+//! log is recovered; the port for peers answers; the host starts the node's replicas and finds the
+//! cluster or founds one; gossip follows, because it needs the cluster; only then is there a
+//! coordinator.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use anyhow::{Context, ensure};
+use cluster::coordinator::BatchIds;
+use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
+use cluster::host::{
+    Host, HostDoor, HostParts, IncarnationGate, NodeAddresses, OpenShard, RandomBytes,
+    ResolveSeeds, begin_life,
+};
+use cluster::meta::{CLUSTER_VERSION, NodeRecord};
+use cluster::plan::BootstrapConfig;
+use cluster::raft::{Blocking, FatalHook, unwrap};
+use cluster::transport::{
+    GrpcServer, GrpcTransport, KeyRing, LocalIdentity, PeerGate, TransportParts,
+};
+use cluster::upkeep::{UpkeepParts, UpkeepThread};
+use cluster::{ClusterCoordinatorParts, Coordinator};
+use model::NodeId;
+use model::time::Clock;
+use storage::Shard;
+use storage::env::{Env, OsEnv};
+use storage::kv::{Kv, RocksKv};
+use storage::log::LogEngine;
+use storage::meta::{FORMAT_VERSION, NodeMeta};
+use storage::shard::{BlockStore, DecodedCache, ShardParts};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::config::NodeConfig;
+use crate::process::MachineLoad;
+use crate::store::{OF_A_CLUSTER, open_log, threads};
+use crate::{build_info, files, output};
+
+/// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
+const KEY_FILE_BYTES_MAX: usize = 4_096;
+
+/// What keeps a node in its cluster. Ended with [`Self::leave`].
+pub(crate) struct Membership {
+    host: Arc<Host>,
+    gossip: Gossip,
+    _server: GrpcServer,
+    upkeep: UpkeepThread,
+}
+
+impl Membership {
+    /// Says goodbye, and ends what serves others. Leaders have been handed over before.
+    pub(crate) async fn leave(self) -> anyhow::Result<()> {
+        self.gossip.leave().await;
+        self.host.shutdown().await;
+        let upkeep = self.upkeep;
+        tokio::task::spawn_blocking(move || drop(upkeep)).await.context("upkeep panicked")
+    }
+}
+
+/// The disk's part of a node.
+struct Opened {
+    env: Arc<dyn Env>,
+    kv: Arc<dyn Kv>,
+    log: Arc<dyn LogEngine>,
+    node: NodeId,
+    incarnation: cluster::transport::Incarnation,
+}
+
+/// Opens everything and returns when the node has its place in a cluster, which may take as long
+/// as the other nodes take to come.
+pub(crate) async fn open(
+    config: &NodeConfig,
+    directory: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Coordinator, Membership)> {
+    let opened = {
+        let (directory, clock) = (directory.to_path_buf(), Arc::clone(clock));
+        let opening = tokio::task::spawn_blocking(move || open_disk(&directory, &clock));
+        opening.await.context("the recovery panicked")??
+    };
+    let settings = &config.cluster;
+    let keys = keys(config)?;
+    let local = Arc::new(LocalIdentity::new(opened.node, opened.incarnation));
+    let gate: Arc<dyn PeerGate> = Arc::new(IncarnationGate::default());
+    let addresses = Arc::new(NodeAddresses::default());
+    let door = HostDoor::new();
+    let listener = TcpListener::bind((config.listen_address, settings.rpc_port)).await;
+    let listener = listener.with_context(|| {
+        format!("the port for other nodes, {}, cannot be taken", settings.rpc_port)
+    })?;
+    let socket = UdpSocket::bind((config.listen_address, settings.gossip_port)).await;
+    let socket = socket.with_context(|| {
+        format!("the port of gossip, {}, cannot be taken", settings.gossip_port)
+    })?;
+    let rpc_port = listener.local_addr()?.port();
+    let transport = GrpcTransport::new(TransportParts {
+        local: Arc::clone(&local),
+        directory: Arc::clone(&addresses) as _,
+        gate: Arc::clone(&gate),
+        keys: keys.clone(),
+    });
+    let transport = Arc::new(transport.context("there is no runtime for connections")?);
+    let handler = Arc::clone(&door) as _;
+    let server = GrpcServer::start(listener, Arc::clone(&local), gate, keys.clone(), handler)?;
+    let advertised = advertised(config, rpc_port);
+    let shards: Arc<Mutex<Vec<Weak<Shard>>>> = Arc::default();
+    let host = Host::start(HostParts {
+        node: opened.node,
+        incarnation: opened.incarnation,
+        record: NodeRecord {
+            name: config.node_name.clone(),
+            addresses: vec![advertised.clone()],
+            zone: settings.zone.clone(),
+            version: CLUSTER_VERSION,
+        },
+        bootstrap: BootstrapConfig {
+            expected_nodes: settings.expected_nodes,
+            join_only: settings.join_only,
+            replication_factor: config.replication_factor(),
+            shard_count: u32::from(config.shard_count()),
+        },
+        version: build_info::VERSION.to_owned(),
+        clock: Arc::clone(clock),
+        log: Arc::clone(&opened.log),
+        kv: Arc::clone(&opened.kv),
+        disk: (Arc::clone(&opened.env), directory.to_path_buf()),
+        open_shard: open_shard(&opened, directory, &shards),
+        transport: Arc::clone(&transport) as _,
+        dial: transport,
+        door,
+        addresses,
+        identity: Some(local),
+        seeds: resolve(&settings.seeds, settings.rpc_port),
+        random: random(),
+        blocking: Blocking::Threads,
+        pool_threads: threads(),
+        fatal: FatalHook::new(|failure| end_node(failure.to_string())),
+    });
+    tracing::info!(address = advertised, seeds = ?settings.seeds, "looking for the cluster");
+    let host = host.await.context("the node cannot take its place in the cluster")?;
+    let cluster = host.cluster().context("the node is in a cluster without an id")?;
+    tracing::info!(node = %opened.node, cluster = %cluster, "in the cluster");
+    let gossip = Gossip::start(GossipParts {
+        core: CoreParts {
+            node: opened.node,
+            start: opened.incarnation.start,
+            address: gossip_address(config, socket.local_addr()?.port()).await?,
+            cluster: cluster::transport::ClusterId(cluster.0),
+            keys,
+            session: files::random_bytes()?,
+            seed: opened.incarnation.nonce,
+            facts: Facts {
+                rpc_address: advertised,
+                name: config.node_name.clone(),
+                zone: settings.zone.clone(),
+                version: build_info::VERSION.to_owned(),
+                state: NodeState::Ready,
+                load_permille: 0,
+                disk_free_bytes: opened.env.free_bytes(directory).unwrap_or(0),
+                space: SpaceMark::default(),
+            },
+        },
+        socket,
+        clock: Arc::clone(clock),
+        seeds: Seeds::new(&settings.seeds, settings.gossip_port, settings.expected_nodes),
+    });
+    host.set_gossip(gossip.watch());
+    let upkeep = UpkeepThread::start(UpkeepParts {
+        shards: Box::new(move || live(&shards)),
+        clock: Arc::clone(clock),
+        retention: config.retention,
+        // Each replica purges its own log, as far as the slowest member of its group allows.
+        purge: Box::new(|_, _| {}),
+        // Only a leader may propose what all replicas lose; the host does not do that yet.
+        propose_drop: Box::new(|_, _, _| {}),
+    })?;
+    let mut load = MachineLoad::default();
+    let coordinator = Coordinator::start_in_cluster(ClusterCoordinatorParts {
+        host: Arc::clone(&host),
+        batch_ids: BatchIds::new(files::random_bytes()?),
+        load: Box::new(move || load.next()),
+    })?;
+    Ok((coordinator, Membership { host, gossip, _server: server, upkeep }))
+}
+
+fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    let env: Arc<dyn Env> = Arc::new(OsEnv::with_free_bytes(files::free_bytes));
+    let log = open_log(&env, directory, clock)?;
+    let kv = RocksKv::open(&directory.join("db"))
+        .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
+    let kv: Arc<dyn Kv> = Arc::new(kv);
+    ensure!(
+        NodeMeta::load(kv.as_ref())?.is_some() || log.groups().is_empty(),
+        "{} holds a log, but db/ beside it does not know whose it is",
+        directory.display()
+    );
+    let fresh = NodeMeta {
+        cluster_id: [0; 16],
+        node_id: files::random_bytes()?,
+        shard_count: OF_A_CLUSTER,
+        format_version: FORMAT_VERSION,
+    };
+    let meta = NodeMeta::load_or_create(kv.as_ref(), || fresh)?;
+    ensure!(
+        meta.shard_count == OF_A_CLUSTER,
+        "{} belongs to a node that was alone, which cannot become one of several yet; give this \
+         node a new directory",
+        directory.display()
+    );
+    let [n0, n1, n2, n3, n4, n5, n6, n7, ..] = files::random_bytes()?;
+    let nonce = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
+    let incarnation = begin_life(kv.as_ref(), nonce)?;
+    Ok(Opened { env, kv, log, node: NodeId(meta.node_id), incarnation })
+}
+
+/// Opens shards, and remembers them for upkeep.
+fn open_shard(
+    opened: &Opened,
+    directory: &Path,
+    shards: &Arc<Mutex<Vec<Weak<Shard>>>>,
+) -> OpenShard {
+    let (env, kv) = (Arc::clone(&opened.env), Arc::clone(&opened.kv));
+    let blocks = BlockStore::new(env, kv, &directory.join("blocks"));
+    let cache = Arc::new(DecodedCache::default());
+    let (log, shards) = (Arc::clone(&opened.log), Arc::clone(shards));
+    Arc::new(move |id, group| {
+        let shard = Arc::new(Shard::open(ShardParts {
+            id,
+            group,
+            log: Arc::clone(&log),
+            unwrap,
+            cache: Arc::clone(&cache),
+            blocks: Some(blocks.clone()),
+        })?);
+        shards.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&shard));
+        Ok(shard)
+    })
+}
+
+/// The shards that there are now.
+fn live(shards: &Mutex<Vec<Weak<Shard>>>) -> Vec<Arc<Shard>> {
+    let mut shards = shards.lock().unwrap_or_else(PoisonError::into_inner);
+    shards.retain(|shard| shard.strong_count() > 0);
+    shards.iter().filter_map(Weak::upgrade).collect()
+}
+
+fn keys(config: &NodeConfig) -> anyhow::Result<Option<Arc<KeyRing>>> {
+    let Some(path) = &config.cluster.key_file else { return Ok(None) };
+    let context = || format!("the cluster's key in {} cannot be used", path.display());
+    let content = files::read_at_most(path, KEY_FILE_BYTES_MAX).with_context(context)?;
+    Ok(Some(Arc::new(KeyRing::parse(&content).with_context(context)?)))
+}
+
+/// Where other nodes are told to find this one.
+fn advertised(config: &NodeConfig, rpc_port: u16) -> String {
+    match &config.cluster.advertise_address {
+        Some(host) if host.contains(':') && host.parse::<std::net::IpAddr>().is_err() => {
+            host.clone()
+        }
+        Some(host) => match host.parse::<std::net::IpAddr>() {
+            Ok(address) => SocketAddr::new(address, rpc_port).to_string(),
+            Err(_) => format!("{host}:{rpc_port}"),
+        },
+        None => SocketAddr::new(config.listen_address, rpc_port).to_string(),
+    }
+}
+
+/// Where other nodes' gossip finds this one's: an address, because packets are not resolved.
+async fn gossip_address(config: &NodeConfig, port: u16) -> anyhow::Result<SocketAddr> {
+    let Some(host) = &config.cluster.advertise_address else {
+        return Ok(SocketAddr::new(config.listen_address, port));
+    };
+    let host = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);
+    let mut found = tokio::net::lookup_host((host, port))
+        .await
+        .with_context(|| format!("the advertised address {host} cannot be resolved"))?;
+    found.next().with_context(|| format!("the advertised address {host} leads nowhere"))
+}
+
+/// Resolves seeds anew each time; a name that does not resolve now may do so later.
+fn resolve(seeds: &[String], default_port: u16) -> ResolveSeeds {
+    let seeds: Arc<Vec<String>> = Arc::new(seeds.to_vec());
+    Arc::new(move || {
+        let seeds = Arc::clone(&seeds);
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for seed in seeds.iter() {
+                let target = with_port(seed, default_port);
+                match tokio::net::lookup_host(&target).await {
+                    Ok(addresses) => found.extend(addresses.map(|it| (seed.clone(), it))),
+                    Err(error) => tracing::debug!(seed, %error, "a seed does not resolve"),
+                }
+            }
+            found
+        })
+    })
+}
+
+/// `host`, `host:port`, an IPv6 address with or without brackets.
+fn with_port(seed: &str, default_port: u16) -> String {
+    if seed.parse::<SocketAddr>().is_ok() {
+        return seed.to_owned();
+    }
+    if let Ok(address) = seed.parse::<std::net::IpAddr>() {
+        return SocketAddr::new(address, default_port).to_string();
+    }
+    if seed.contains(':') { seed.to_owned() } else { format!("{seed}:{default_port}") }
+}
+
+fn random() -> RandomBytes {
+    // The kernel has always given random bytes before, or the node had not come this far.
+    Arc::new(|| files::random_bytes().unwrap_or_default())
+}
+
+/// A replica's storage failed: nothing on this disk may be trusted to remember what it promised.
+#[expect(clippy::exit, reason = "no vote and no acknowledgement may follow")]
+fn end_node(failure: String) {
+    output::error(&anyhow::Error::msg(failure).context("a replica failed; the node ends"));
+    std::process::exit(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_have_ports() {
+        for (seed, expected) in [
+            ("skua", "skua:7947"),
+            ("skua.example:9000", "skua.example:9000"),
+            ("10.0.0.1", "10.0.0.1:7947"),
+            ("10.0.0.1:5", "10.0.0.1:5"),
+            ("::1", "[::1]:7947"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(with_port(seed, 7947), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_advertised_has_a_port() {
+        let mut config = NodeConfig::default();
+        assert_eq!(advertised(&config, 7), "127.0.0.1:7");
+        for (host, expected) in
+            [("skua-0.skua", "skua-0.skua:7"), ("::1", "[::1]:7"), ("skua-0:9", "skua-0:9")]
+        {
+            config.cluster.advertise_address = Some(host.to_owned());
+            assert_eq!(advertised(&config, 7), expected);
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Builds a tenant's run of a block out of batches or pages: what sealing and merging share.
+//!
+//! A plan of traces comes first (where the parts of each lie, traces by their start), then rows are
+//! copied trace by trace into pages. Sources are unpacked when their first trace is due and
+//! forgotten when their last one is done, or when there is no room: memory does not depend on how
+//! much there is to copy.
+//!
+//! Invariant (BLK-1): the rows written are the distinct ones of the rows that count. Rows with the
+//! same start and span id are compared as whole spans.
+
+use std::collections::BTreeMap;
+
+use model::batch::{Batch, Builder, Encoder, Index, Part, RowCopier, Rows};
+use model::budget::Budget;
+use model::canonical::fingerprint;
+use model::effective::operation_of_name;
+use model::query::AttributeScope;
+use model::store::Operation;
+use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
+
+use super::directory::{PageInfo, SectionKind};
+use super::limits::{BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX};
+use super::zones::ZonesBuilder;
+use super::{BlockError, BlockWriter, Names, Split, Splits, TraceTable};
+use crate::Error;
+use crate::shard::rows::RowSet;
+
+/// The rows of a trace in one source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceTrace {
+    pub(crate) id: TraceId,
+    pub(crate) start_min: Timestamp,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+}
+
+/// Something to copy rows from.
+pub(crate) struct Source<'a> {
+    /// What it holds.
+    pub(crate) traces: Vec<SourceTrace>,
+    /// The rows that count, if not all do.
+    pub(crate) counted: Option<RowSet>,
+    /// Unpacks it; may be asked more than once.
+    pub(crate) read: Box<dyn Fn() -> Result<Rows, Error> + 'a>,
+}
+
+/// Figures over all parts of a trace that lie outside the sources; nothing if there are none.
+pub(crate) type Elsewhere<'a> = &'a mut dyn FnMut(TraceId) -> Result<Option<Split>, Error>;
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Built {
+    /// Rows written.
+    pub(crate) spans: u64,
+    /// Rows left out because another is equal to them.
+    pub(crate) repeats: u64,
+}
+
+/// Writes the run of a tenant, in pages of about `page_rows` rows.
+pub(crate) fn build_run(
+    writer: &mut BlockWriter,
+    tenant: &Tenant,
+    sources: &[Source<'_>],
+    page_rows: usize,
+    elsewhere: Elsewhere<'_>,
+    budget: &Budget,
+) -> Result<Built, Error> {
+    writer.begin_run(tenant.clone());
+    let plan = plan(sources);
+    let mut run = RunBuilder {
+        writer,
+        page_rows,
+        loaded: Loaded::new(sources),
+        builder: Builder::new(tenant.clone()),
+        encoder: Encoder::default(),
+        page: PageFigures::default(),
+        page_number: 0,
+        traces: Vec::new(),
+        splits: Vec::new(),
+        names: Names::default(),
+        zones: ZonesBuilder::default(),
+        built: Built::default(),
+    };
+    for group in plan.chunk_by(|left, right| left.id == right.id) {
+        budget.spend(0)?;
+        run.trace(group, elsewhere)?;
+    }
+    run.finish()
+}
+
+/// A part of a trace: rows of one source.
+#[derive(Debug, Clone, Copy)]
+struct PlanPart {
+    id: TraceId,
+    /// The earliest start of the whole trace.
+    start: Timestamp,
+    source: u32,
+    first: u32,
+    count: u32,
+}
+
+/// All parts, by the start of their trace, the parts of a trace together.
+fn plan(sources: &[Source<'_>]) -> Vec<PlanPart> {
+    let part = |(number, trace): (u32, &SourceTrace)| PlanPart {
+        id: trace.id,
+        start: trace.start_min,
+        source: number,
+        first: trace.first,
+        count: trace.count,
+    };
+    let numbered = (0..).zip(sources);
+    let parts =
+        numbered.flat_map(|(number, source)| source.traces.iter().map(move |t| (number, t)));
+    let mut plan: Vec<PlanPart> = parts.map(part).collect();
+    plan.sort_unstable_by_key(|part| part.id);
+    for trace in plan.chunk_by_mut(|left, right| left.id == right.id) {
+        let start = trace.iter().map(|part| part.start).min().unwrap_or_default();
+        trace.iter_mut().for_each(|part| part.start = start);
+    }
+    plan.sort_unstable_by_key(|part| (part.start, part.id, part.source, part.first));
+    plan
+}
+
+/// A row of the trace that is being written.
+#[derive(Debug, Clone, Copy)]
+struct RowRef {
+    start: Timestamp,
+    span_id: SpanId,
+    end: Timestamp,
+    is_error: bool,
+    source: u32,
+    row: u32,
+}
+
+impl RowRef {
+    fn is_twin_of(&self, other: &Self) -> bool {
+        (self.start, self.span_id) == (other.start, other.span_id)
+    }
+}
+
+struct RunBuilder<'a, 'b> {
+    writer: &'a mut BlockWriter,
+    page_rows: usize,
+    loaded: Loaded<'a, 'b>,
+    builder: Builder,
+    encoder: Encoder,
+    page: PageFigures,
+    page_number: u32,
+    traces: Vec<(TraceId, u32)>,
+    splits: Vec<Split>,
+    names: Names,
+    zones: ZonesBuilder,
+    built: Built,
+}
+
+impl RunBuilder<'_, '_> {
+    fn trace(&mut self, parts: &[PlanPart], elsewhere: Elsewhere<'_>) -> Result<(), Error> {
+        let Some(id) = parts.first().map(|part| part.id) else { return Ok(()) };
+        let mut rows = Vec::new();
+        for part in parts {
+            self.loaded.rows(part, &mut rows)?;
+        }
+        rows.sort_unstable_by_key(|row| (row.start, row.span_id, row.source, row.row));
+        self.leave_out_repeats(&mut rows)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.builder.span_count() + rows.len() > 2 * self.page_rows
+            && self.builder.span_count() > 0
+        {
+            self.close_page()?;
+        }
+        let first_page = self.page_number;
+        self.traces.push((id, first_page));
+        let mut figures = TraceFigures::default();
+        let mut whole = TraceFigures::default();
+        for row in rows {
+            if self.page_is_full(rows_are_many(&figures)) {
+                self.page.add(figures);
+                figures = TraceFigures::default();
+                self.close_page()?;
+                self.page.continues = true;
+            }
+            self.loaded.copy(row.source, row.row, self.page_number, &mut self.builder)?;
+            figures.add(&row);
+            whole.add(&row);
+        }
+        self.page.add(figures);
+        let own = whole.split(id);
+        match elsewhere(id)? {
+            Some(other) => self.splits.push(own.merged(other)),
+            None if self.page_number > first_page => self.splits.push(own),
+            None => {}
+        }
+        self.built.spans += whole.spans;
+        if self.builder.span_count() >= self.page_rows
+            || self.builder.payload_bytes() >= self.payload_bytes_max()
+        {
+            self.close_page()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next row of a trace that is being copied has to go on another page.
+    fn page_is_full(&self, trace_is_on_page: bool) -> bool {
+        self.builder.span_count() >= 2 * self.page_rows
+            || (self.builder.payload_bytes() >= self.payload_bytes_max()
+                && (trace_is_on_page || self.builder.span_count() >= self.page_rows))
+    }
+
+    /// Payload at which a page is closed. It grows with the number of pages, so that no input,
+    /// however large its values, fills the run before it ends.
+    fn payload_bytes_max(&self) -> usize {
+        let eighths = (self.page_number as usize * 8 / RUN_PAGES_MAX).min(5);
+        PAGE_PAYLOAD_BYTES << eighths
+    }
+
+    /// Takes out rows whose span equals that of a row that stays.
+    fn leave_out_repeats(&mut self, rows: &mut Vec<RowRef>) -> Result<(), Error> {
+        if !rows.windows(2).any(|pair| matches!(pair, [a, b] if a.is_twin_of(b))) {
+            return Ok(());
+        }
+        let count_before = rows.len();
+        let mut prints: BTreeMap<(u32, u32), u128> = BTreeMap::new();
+        for run in rows.chunk_by(RowRef::is_twin_of).filter(|run| run.len() > 1) {
+            for row in run {
+                prints.insert((row.source, row.row), self.loaded.fingerprint(row)?);
+            }
+        }
+        let print = |row: &RowRef| prints.get(&(row.source, row.row)).copied();
+        rows.sort_by_key(|row| (row.start, row.span_id, print(row)));
+        rows.dedup_by(|row, kept| row.is_twin_of(kept) && print(row) == print(kept));
+        self.built.repeats += (count_before - rows.len()) as u64;
+        Ok(())
+    }
+
+    fn close_page(&mut self) -> Result<(), Error> {
+        if self.builder.span_count() == 0 {
+            return Ok(());
+        }
+        let id = BatchId(u128::from(self.page_number).to_be_bytes());
+        let bytes = self.encoder.encode(&self.builder, id);
+        // What was packed is unpacked before it may replace what it was made of.
+        let batch = Batch::open(bytes.into());
+        let batch = batch.map_err(|source| self.bad_page(source))?;
+        batch.verify().map_err(|source| self.bad_page(source))?;
+        let index = batch.index().map_err(|source| self.bad_page(source))?;
+        add_names(&index, &mut self.names);
+        self.zones.add(&batch, &index).map_err(|source| self.bad_page(source))?;
+        let header = batch.header();
+        let figures = std::mem::take(&mut self.page);
+        let info = PageInfo {
+            offset: 0,
+            length: 0,
+            span_count: header.span_count,
+            trace_count: header.trace_count,
+            start_min: header.start_min,
+            start_max: header.start_max,
+            trace_start_max: figures.start_max,
+            duration_min: figures.duration_min.unwrap_or(0),
+            duration_max: figures.duration_max,
+            spans_max: figures.spans_max,
+            errors_max: figures.errors_max,
+            continues: figures.continues,
+        };
+        self.writer.page(info, batch.bytes())?;
+        let tenant = self.builder.tenant().clone();
+        self.builder.reset(tenant);
+        self.page_number += 1;
+        Ok(())
+    }
+
+    fn bad_page(&self, source: model::batch::BatchError) -> BlockError {
+        BlockError::Page {
+            path: self.writer.path().into(),
+            offset: self.writer.size_bytes(),
+            source,
+        }
+    }
+
+    fn finish(mut self) -> Result<Built, Error> {
+        self.close_page()?;
+        if self.writer.run_pages() > RUN_PAGES_MAX {
+            return Err(Error::Bug { what: "a run has more pages than it may" });
+        }
+        self.writer.set_trace_count(self.traces.len() as u64);
+        let table = TraceTable::new(self.traces.iter().copied());
+        self.writer.section(SectionKind::TraceTable, &table.encode())?;
+        self.splits.sort_unstable_by_key(|split| split.id);
+        self.writer.section(SectionKind::Splits, &Splits(self.splits).encode())?;
+        self.writer.section(SectionKind::Names, &self.names.encode())?;
+        self.writer.section(SectionKind::Zones, &self.zones.finish().encode())?;
+        Ok(self.built)
+    }
+}
+
+fn rows_are_many(figures: &TraceFigures) -> bool {
+    figures.spans > 0
+}
+
+/// Figures over the rows of a trace.
+#[derive(Debug, Clone, Copy, Default)]
+struct TraceFigures {
+    start_min: Option<Timestamp>,
+    end_max: Timestamp,
+    spans: u64,
+    errors: u64,
+}
+
+impl TraceFigures {
+    fn add(&mut self, row: &RowRef) {
+        self.start_min = Some(self.start_min.map_or(row.start, |start| start.min(row.start)));
+        self.end_max = self.end_max.max(row.end);
+        self.spans += 1;
+        self.errors += u64::from(row.is_error);
+    }
+
+    fn split(self, id: TraceId) -> Split {
+        let start_min = self.start_min.unwrap_or_default();
+        let Self { end_max, spans, errors, .. } = self;
+        Split { id, start_min, end_max, spans, errors }
+    }
+}
+
+/// Figures over the traces of a page.
+#[derive(Debug, Clone, Copy, Default)]
+struct PageFigures {
+    start_max: Timestamp,
+    duration_min: Option<u64>,
+    duration_max: u64,
+    spans_max: u32,
+    errors_max: u32,
+    continues: bool,
+}
+
+impl PageFigures {
+    fn add(&mut self, trace: TraceFigures) {
+        let Some(start) = trace.start_min else { return };
+        let duration = trace.end_max.max(start).since(start).0;
+        self.start_max = self.start_max.max(start);
+        self.duration_min = Some(self.duration_min.map_or(duration, |own| own.min(duration)));
+        self.duration_max = self.duration_max.max(duration);
+        let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        self.spans_max = self.spans_max.max(narrow(trace.spans));
+        self.errors_max = self.errors_max.max(narrow(trace.errors));
+    }
+}
+
+/// The sources that are unpacked now.
+struct Loaded<'a, 'b> {
+    sources: &'a [Source<'b>],
+    slots: Vec<Slot>,
+    bytes: usize,
+    next_use: u64,
+}
+
+#[derive(Default)]
+struct Slot {
+    rows: Option<(Rows, RowCopier)>,
+    bytes: usize,
+    last_use: u64,
+    /// The page for which the copier has translated.
+    page: Option<u32>,
+}
+
+impl<'a, 'b> Loaded<'a, 'b> {
+    fn new(sources: &'a [Source<'b>]) -> Self {
+        let slots = sources.iter().map(|_| Slot::default()).collect();
+        Self { sources, slots, bytes: 0, next_use: 0 }
+    }
+
+    /// Appends the counting rows of a part.
+    fn rows(&mut self, part: &PlanPart, out: &mut Vec<RowRef>) -> Result<(), Error> {
+        let sources = self.sources;
+        let counted = sources.get(part.source as usize).and_then(|it| it.counted.as_ref());
+        let Some((rows, _)) = self.load(part.source)?.rows.as_ref() else { return Ok(()) };
+        for row in part.first..part.first.saturating_add(part.count) {
+            let counts = counted.is_none_or(|counted| counted.contains(row as usize));
+            if let Some(facts) = rows.facts(row as usize).filter(|_| counts) {
+                out.push(RowRef {
+                    start: facts.start,
+                    span_id: facts.span_id,
+                    end: facts.end,
+                    is_error: facts.is_error,
+                    source: part.source,
+                    row,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        source: u32,
+        row: u32,
+        page: u32,
+        builder: &mut Builder,
+    ) -> Result<(), Error> {
+        let slot = self.load(source)?;
+        if let Some((rows, copier)) = &mut slot.rows {
+            if slot.page != Some(page) {
+                copier.reset();
+                slot.page = Some(page);
+            }
+            copier.copy(rows, row as usize, builder);
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&mut self, row: &RowRef) -> Result<u128, Error> {
+        let Some((rows, _)) = self.load(row.source)?.rows.as_ref() else { return Ok(0) };
+        let span = rows.span(row.row as usize);
+        // A row that was unpacked can be packed: only a bug comes here, and then nothing is equal.
+        let own = || u128::from(row.source) << 32 | u128::from(row.row);
+        Ok(span.ok().flatten().as_ref().map_or_else(own, fingerprint))
+    }
+
+    fn load(&mut self, source: u32) -> Result<&mut Slot, Error> {
+        let place = source as usize;
+        if self.slots.get(place).is_some_and(|slot| slot.rows.is_none())
+            && let Some(from) = self.sources.get(place)
+        {
+            let rows = (from.read)()?;
+            let bytes = rows.memory_bytes();
+            self.make_room(bytes);
+            if let Some(slot) = self.slots.get_mut(place) {
+                let copier = RowCopier::new(&rows);
+                *slot = Slot { rows: Some((rows, copier)), bytes, last_use: 0, page: None };
+                self.bytes += bytes;
+            }
+        }
+        self.next_use += 1;
+        let missing = Error::Bug { what: "a plan names a source that there is not" };
+        let slot = self.slots.get_mut(place).ok_or(missing)?;
+        slot.last_use = self.next_use;
+        Ok(slot)
+    }
+
+    /// Forgets the longest unused, until so many bytes fit.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > BUILD_ROWS_BYTES_MAX {
+            let loaded = self.slots.iter_mut().filter(|slot| slot.rows.is_some());
+            let Some(oldest) = loaded.min_by_key(|slot| slot.last_use) else { return };
+            self.bytes = self.bytes.saturating_sub(oldest.bytes);
+            *oldest = Slot::default();
+        }
+    }
+}
+
+/// Adds the names of a page.
+fn add_names(index: &Index, names: &mut Names) {
+    for class in &index.classes {
+        let service = index.services.get(class.resource as usize);
+        let name = index.strings.get(class.name as usize);
+        if let (Some(service), Some(name)) = (service, name) {
+            let name = operation_of_name(name.as_bytes());
+            names.add_operation(service, &Operation { name, kind: class.kind });
+        }
+    }
+    for column in (0..).take(index.column_count()) {
+        let Some((part, _, key)) = index.attribute_key(column) else { continue };
+        let scope = match part {
+            Part::Span => AttributeScope::Span,
+            Part::Event => AttributeScope::Event,
+            Part::Link => AttributeScope::Link,
+            Part::SpanField | Part::EventField | Part::LinkField => continue,
+        };
+        names.add_key(scope, key);
+    }
+    for attribute in index.resources.iter().flat_map(|resource| &resource.attributes) {
+        names.add_key(AttributeScope::Resource, &attribute.key);
+    }
+    for attribute in index.scopes.iter().flat_map(|scope| &scope.attributes) {
+        names.add_key(AttributeScope::Scope, &attribute.key);
+    }
+}

@@ -1,0 +1,213 @@
+//! A block that is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::batch::{Batch, BatchError};
+use model::columns::ColumnError;
+use model::columns::compress::decompress;
+
+use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
+use super::limits::{DIRECTORY_BYTES_MAX, PAGE_BYTES_MAX, SECTION_BYTES_MAX};
+use super::writer::{END_MAGIC, FOOTER_BYTES, MAGIC, VERSION};
+use super::{BlockError, Names, Splits, TraceTable, Zones};
+use crate::env::{Env, ReadFile};
+
+/// A block's file, open, with its directory read. The file stays readable when its name goes.
+#[derive(Debug)]
+pub struct BlockFile {
+    path: PathBuf,
+    file: Arc<dyn ReadFile>,
+    directory: Directory,
+    size_bytes: u64,
+}
+
+impl BlockFile {
+    /// Opens a block and reads its directory.
+    pub fn open(env: &dyn Env, path: &Path) -> Result<Self, BlockError> {
+        let failed = |source| BlockError::Env { path: path.to_path_buf(), source };
+        let not_a_block = |reason| BlockError::NotABlock { path: path.to_path_buf(), reason };
+        let damaged = |offset| BlockError::Checksum {
+            path: path.to_path_buf(),
+            section: SectionKind::Directory,
+            offset,
+        };
+        let file = env.open(path).map_err(failed)?;
+        let size_bytes = file.size_bytes().map_err(failed)?;
+        let mut header = [0; HEADER_BYTES];
+        if file.read_at(0, &mut header).map_err(failed)? != header.len() {
+            return Err(not_a_block("it is too short"));
+        }
+        let [m0, m1, m2, m3, version, _, _, _, number @ ..] = header;
+        if [m0, m1, m2, m3] != MAGIC || version == 0 {
+            return Err(not_a_block("its first bytes are not a block's"));
+        }
+        if version > VERSION {
+            return Err(BlockError::Version { path: path.to_path_buf(), version });
+        }
+        let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64);
+        let footer_at = footer_at.ok_or(not_a_block("it is too short"))?;
+        let mut footer = [0; FOOTER_BYTES];
+        if file.read_at(footer_at, &mut footer).map_err(failed)? != footer.len() {
+            return Err(not_a_block("it is too short"));
+        }
+        let [o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3, l0, l1, l2, l3, rest @ ..] = footer;
+        let [c0, c1, c2, c3, f0, f1, f2, f3, end_magic @ ..] = rest;
+        let content = footer.get(..FOOTER_BYTES - 8).unwrap_or_default();
+        if end_magic != END_MAGIC
+            || crc32fast::hash(content) != u32::from_le_bytes([f0, f1, f2, f3])
+        {
+            return Err(damaged(footer_at));
+        }
+        let section = SectionRef {
+            kind: SectionKind::Directory,
+            offset: u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]),
+            stored_length: u32::from_le_bytes([s0, s1, s2, s3]),
+            length: u32::from_le_bytes([l0, l1, l2, l3]),
+            checksum: u32::from_le_bytes([c0, c1, c2, c3]),
+        };
+        let empty = Directory { info: super::BlockInfo::NONE, runs: Vec::new() };
+        let mut block = Self { path: path.to_path_buf(), file, directory: empty, size_bytes };
+        let bytes = block.read_section(&section, DIRECTORY_BYTES_MAX)?;
+        let directory = Directory::decode(&bytes);
+        block.directory =
+            directory.map_err(|reason| block.malformed(SectionKind::Directory, reason))?;
+        if block.directory.info.number != u64::from_le_bytes(number) {
+            return Err(damaged(section.offset));
+        }
+        Ok(block)
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its length.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// A page, its header read; its sections are verified as they are read.
+    pub fn page(&self, page: &PageInfo) -> Result<Batch, BlockError> {
+        let damaged =
+            |source| BlockError::Page { path: self.path.clone(), offset: page.offset, source };
+        if page.length as usize > PAGE_BYTES_MAX {
+            return Err(damaged(BatchError::NotABatch));
+        }
+        let mut bytes = vec![0; page.length as usize];
+        let read = self.file.read_at(page.offset, &mut bytes);
+        let read = read.map_err(|source| BlockError::Env { path: self.path.clone(), source })?;
+        if read != bytes.len() {
+            return Err(damaged(BatchError::NotABatch));
+        }
+        let batch = Batch::open(Bytes::from(bytes)).map_err(damaged)?;
+        let header = batch.header();
+        let is_the_page = header.span_count == page.span_count
+            && header.trace_count == page.trace_count
+            && header.start_min == page.start_min
+            && header.start_max == page.start_max;
+        if is_the_page { Ok(batch) } else { Err(damaged(BatchError::Header)) }
+    }
+
+    /// Bytes of the file as they are, for a copy of it.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, BlockError> {
+        let failed = |source| BlockError::Env { path: self.path.clone(), source };
+        self.file.read_at(offset, buffer).map_err(failed)
+    }
+
+    /// The traces of a run.
+    pub fn trace_table(&self, run: &Run) -> Result<TraceTable, BlockError> {
+        self.decoded(run, SectionKind::TraceTable, TraceTable::decode)?.ok_or_else(|| {
+            BlockError::NotABlock { path: self.path.clone(), reason: "it has no table of traces" }
+        })
+    }
+
+    /// The splits of a run.
+    pub(crate) fn splits(&self, run: &Run) -> Result<Splits, BlockError> {
+        Ok(self.decoded(run, SectionKind::Splits, Splits::decode)?.unwrap_or_default())
+    }
+
+    /// The names in a run; nothing if it lists none.
+    pub(crate) fn names(&self, run: &Run) -> Result<Option<Names>, BlockError> {
+        self.decoded(run, SectionKind::Names, Names::decode)
+    }
+
+    /// The zones of a run; nothing if it has none.
+    pub(crate) fn zones(&self, run: &Run) -> Result<Option<Zones>, BlockError> {
+        self.decoded(run, SectionKind::Zones, Zones::decode)
+    }
+
+    /// Reads everything and verifies every checksum; tells each thing that is wrong, and how many
+    /// bytes are done.
+    pub fn verify(&self, on_error: &mut dyn FnMut(BlockError), on_progress: &mut dyn FnMut(u64)) {
+        for run in &self.directory.runs {
+            for page in &run.pages {
+                let verified = self.page(page).and_then(|batch| {
+                    batch.verify().map_err(|source| BlockError::Page {
+                        path: self.path.clone(),
+                        offset: page.offset,
+                        source,
+                    })
+                });
+                if let Err(error) = verified {
+                    on_error(error);
+                }
+                on_progress(u64::from(page.length));
+            }
+            for section in &run.sections {
+                if let Err(error) = self.read_section(section, SECTION_BYTES_MAX) {
+                    on_error(error);
+                }
+                on_progress(u64::from(section.stored_length));
+            }
+        }
+    }
+
+    fn decoded<T>(
+        &self,
+        run: &Run,
+        kind: SectionKind,
+        decode: impl FnOnce(&[u8]) -> Result<T, ColumnError>,
+    ) -> Result<Option<T>, BlockError> {
+        let Some(section) = run.section(kind) else { return Ok(None) };
+        let bytes = self.read_section(section, SECTION_BYTES_MAX)?;
+        decode(&bytes).map(Some).map_err(|reason| self.malformed(kind, reason))
+    }
+
+    fn read_section(&self, section: &SectionRef, bytes_max: usize) -> Result<Vec<u8>, BlockError> {
+        let damaged = || BlockError::Checksum {
+            path: self.path.clone(),
+            section: section.kind,
+            offset: section.offset,
+        };
+        let end = section.offset.saturating_add(u64::from(section.stored_length));
+        if end > self.size_bytes
+            || section.stored_length as usize > bytes_max
+            || section.length as usize > bytes_max
+        {
+            return Err(damaged());
+        }
+        let mut stored = vec![0; section.stored_length as usize];
+        let read = self.file.read_at(section.offset, &mut stored);
+        let read = read.map_err(|source| BlockError::Env { path: self.path.clone(), source })?;
+        if read != stored.len() || crc32fast::hash(&stored) != section.checksum {
+            return Err(damaged());
+        }
+        if section.length == 0 {
+            return Ok(stored);
+        }
+        decompress(&stored, section.length as usize)
+            .map_err(|reason| self.malformed(section.kind, reason))
+    }
+
+    fn malformed(&self, section: SectionKind, reason: ColumnError) -> BlockError {
+        BlockError::Malformed { path: self.path.clone(), section, reason }
+    }
+}

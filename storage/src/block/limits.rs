@@ -1,0 +1,56 @@
+//! Every bound of blocks, each with its reason.
+
+/// Rows at which a page is closed. Larger pages pack better and cost a lookup more; the sizes of
+/// batches by their rows stand in docs/adr/0004.
+pub const PAGE_ROWS: usize = 4_096;
+
+/// Payload bytes at which a page is closed, so that unpacking one stays cheap whatever spans hold.
+pub const PAGE_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// Bytes of a page as stored: a span may be as large as an entry of the log.
+pub const PAGE_BYTES_MAX: usize = 1 << 26;
+
+/// Pages of one tenant in a block: what the trace table has bits for.
+pub const RUN_PAGES_MAX: usize = 1 << 12;
+
+/// Spans at which no further input joins a merge: larger blocks would only make merges longer.
+pub const BLOCK_SPANS: u64 = 4_000_000;
+
+/// Tenants in one block.
+pub const BLOCK_TENANTS_MAX: usize = 4_096;
+
+/// Bytes of a directory, unpacked: a block of the most pages is far below.
+pub const DIRECTORY_BYTES_MAX: usize = 1 << 26;
+
+/// Bytes of one section behind the pages, for the same reason.
+pub const SECTION_BYTES_MAX: usize = 1 << 28;
+
+/// Classes of spans that the zones of a run list. A run has hundreds; with ids in span names it has
+/// any number, and pages of those are ruled out by other things.
+pub const ZONE_CLASSES_MAX: usize = 4_096;
+
+/// Keys of attributes that the zones of a run list, for the same reason.
+pub const ZONE_KEYS_MAX: usize = 4_096;
+
+/// Bytes of a name or key that zones list; longer ones are nobody's names.
+pub const ZONE_NAME_BYTES_MAX: usize = 256;
+
+/// Bits a row of the filter over a page's values: at most a byte a span.
+pub const ZONE_FILTER_BITS_PER_ROW: usize = 8;
+
+/// Bits of that filter at least, for pages of few rows.
+pub const ZONE_FILTER_BITS_MIN: usize = 1_024;
+
+/// Bits a value of that filter, if there is room: less than one page in a hundred is opened for a
+/// value that is not on it.
+pub const ZONE_FILTER_BITS_PER_VALUE: usize = 10;
+
+/// Bits a value at least, or it is left out with all values of its key: about one page in twenty.
+pub const ZONE_FILTER_BITS_PER_VALUE_MIN: usize = 6;
+
+/// Memory of rows unpacked while blocks are built; the rest of the share of sealing and merging
+/// in the memory table is for the plan and the page under construction.
+pub const BUILD_ROWS_BYTES_MAX: usize = 24 << 20;
+
+// A trace is not cut while a page has at most twice the rows.
+const _: () = assert!(2 * PAGE_ROWS < model::batch::SPANS_MAX);

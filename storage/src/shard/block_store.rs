@@ -1,0 +1,79 @@
+//! Where blocks lie: files through [`Env`], their names in the key-value store.
+//!
+//! Order of every change: the file is written and synced, its directory is synced, the manifest
+//! edit is written and flushed, and only then are inputs unlinked or the log purged. So a file that
+//! the manifest does not name may go, and a named file that is missing is damage.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::ShardId;
+
+use crate::Error;
+use crate::block::limits::PAGE_ROWS;
+use crate::env::Env;
+use crate::kv::Kv;
+
+/// The ending of the names of blocks.
+const ENDING: &str = ".block";
+
+/// The ending of the names of blocks that are being written.
+const UNFINISHED: &str = ".unfinished";
+
+/// The file system and the manifest of a node's blocks.
+#[derive(Debug, Clone)]
+pub struct BlockStore {
+    pub(super) env: Arc<dyn Env>,
+    pub(super) kv: Arc<dyn Kv>,
+    directory: PathBuf,
+    pub(super) page_rows: usize,
+}
+
+impl BlockStore {
+    /// Blocks in `directory`, one directory for each shard in it, named by `kv`.
+    pub fn new(env: Arc<dyn Env>, kv: Arc<dyn Kv>, directory: &Path) -> Self {
+        Self { env, kv, directory: directory.to_path_buf(), page_rows: PAGE_ROWS }
+    }
+
+    /// Pages of so many rows, for tests that want many of them.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_page_rows(self, page_rows: usize) -> Self {
+        Self { page_rows, ..self }
+    }
+
+    /// The directory of a shard.
+    pub(super) fn shard_directory(&self, shard: ShardId) -> PathBuf {
+        self.directory.join(format!("shard-{:06}", shard.0))
+    }
+
+    /// The file of a block.
+    pub(super) fn path(&self, shard: ShardId, number: u64) -> PathBuf {
+        self.shard_directory(shard).join(format!("{number:016x}{ENDING}"))
+    }
+
+    /// The file of a block while it is written.
+    pub(super) fn unfinished_path(&self, shard: ShardId, number: u64) -> PathBuf {
+        self.shard_directory(shard).join(format!("{number:016x}{UNFINISHED}"))
+    }
+
+    /// Removes what a process left in the middle of writing it.
+    pub(super) fn remove_unfinished(&self, shard: ShardId) -> Result<(), Error> {
+        let directory = self.shard_directory(shard);
+        for name in self.env.list(&directory)?.iter().filter(|name| name.ends_with(UNFINISHED)) {
+            self.env.remove(&directory.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// The blocks of which there are files, by their names.
+    pub(super) fn numbers(&self, shard: ShardId) -> Result<Vec<(u64, PathBuf)>, Error> {
+        let directory = self.shard_directory(shard);
+        let names = self.env.list(&directory)?;
+        let number = |name: &String| {
+            let digits = name.strip_suffix(ENDING)?;
+            Some((u64::from_str_radix(digits, 16).ok()?, directory.join(name)))
+        };
+        Ok(names.iter().filter_map(number).collect())
+    }
+}

@@ -1,0 +1,222 @@
+//! The blocks of a shard that reads look into.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::batch::{Batch, BatchError};
+use model::{Tenant, TraceId};
+
+use super::cache::{CachedPart, Decoded, DecodedCache, Key};
+use super::piece::Piece;
+use super::rows::RowSet;
+use crate::block::{BlockError, BlockFile, BlockInfo, Names, PageInfo, Run, TraceTable, Zones};
+use crate::env::Env;
+
+/// A block of the shard.
+#[derive(Debug)]
+pub(super) struct Block {
+    file: BlockFile,
+    /// By run: the number of its first page within the block.
+    first_pages: Vec<u32>,
+    /// By run: the pages with traces that lie elsewhere too, at a version of the shard's splits.
+    cut_pages: Vec<Mutex<Option<CutPages>>>,
+    /// Something of it was found damaged: reads leave it out and say so.
+    is_damaged: AtomicBool,
+}
+
+impl Block {
+    pub(super) fn open(env: &dyn Env, path: &Path) -> Result<Self, BlockError> {
+        let file = BlockFile::open(env, path)?;
+        let mut next = 0_u32;
+        let mut first_pages = Vec::with_capacity(file.directory().runs.len());
+        for run in &file.directory().runs {
+            first_pages.push(next);
+            next = next.saturating_add(u32::try_from(run.pages.len()).unwrap_or(u32::MAX));
+        }
+        let cut_pages = first_pages.iter().map(|_| Mutex::default()).collect();
+        Ok(Self { file, first_pages, cut_pages, is_damaged: AtomicBool::new(false) })
+    }
+
+    pub(super) fn info(&self) -> &BlockInfo {
+        &self.file.directory().info
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.info().number
+    }
+
+    pub(super) fn file(&self) -> &BlockFile {
+        &self.file
+    }
+
+    pub(super) fn span_count(&self) -> u64 {
+        self.file.directory().span_count()
+    }
+
+    pub(super) fn page(&self, page: &PageInfo) -> Result<Batch, BlockError> {
+        self.file.page(page)
+    }
+
+    pub(super) fn damaged_page(&self, page: &PageInfo, source: BatchError) -> BlockError {
+        BlockError::Page { path: self.file.path().to_path_buf(), offset: page.offset, source }
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// Sets the block aside; true the first time.
+    pub(super) fn set_damaged(&self) -> bool {
+        !self.is_damaged.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Pages of a run, and the version of the shard's splits that they were found with.
+type CutPages = (u64, Arc<RowSet>);
+
+/// A tenant's run of a block.
+#[derive(Debug, Clone)]
+pub(super) struct BlockRun {
+    pub(super) block: Arc<Block>,
+    place: usize,
+}
+
+impl BlockRun {
+    /// The tenant's run, if the block has one.
+    pub(super) fn of(block: &Arc<Block>, tenant: &Tenant) -> Option<Self> {
+        let (place, _) = block.file.directory().run(tenant)?;
+        Some(Self { block: Arc::clone(block), place })
+    }
+
+    pub(super) fn run(&self) -> Option<&Run> {
+        self.block.file.directory().runs.get(self.place)
+    }
+
+    /// Its pages as pieces.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&PageInfo, Piece)> + '_ {
+        let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
+        let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
+        pages
+            .iter()
+            .zip(first..)
+            .map(|(page, number)| (page, Piece::of_page(&self.block, number, page)))
+    }
+
+    /// The pages on which parts of the trace may lie.
+    pub(super) fn parts(
+        &self,
+        id: TraceId,
+        cache: &DecodedCache,
+        owner: u64,
+        out: &mut Vec<Arc<Piece>>,
+    ) -> Result<(), BlockError> {
+        let table = self.table(cache, owner)?;
+        let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
+        let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
+        for start in table.pages(id) {
+            for number in start.. {
+                let Some(page) = pages.get(number as usize) else { break };
+                if number > start && !page.continues {
+                    break;
+                }
+                out.push(Arc::new(Piece::of_page(&self.block, first + number, page)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which traces the run has.
+    pub(super) fn table(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Arc<TraceTable>, BlockError> {
+        let key = self.key(owner, CachedPart::Table);
+        if let Some((Decoded::Table(table), _)) = cache.get(key) {
+            return Ok(table);
+        }
+        let Some(run) = self.run() else { return Ok(Arc::new(TraceTable::default())) };
+        let table = Arc::new(self.block.file.trace_table(run)?);
+        cache.put(key, Decoded::Table(Arc::clone(&table)), table.memory_bytes());
+        Ok(table)
+    }
+
+    /// The names in the run; nothing if it lists none.
+    pub(super) fn names(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Option<Arc<Names>>, BlockError> {
+        let key = self.key(owner, CachedPart::Names);
+        if let Some((Decoded::Names(names), _)) = cache.get(key) {
+            return Ok(Some(names));
+        }
+        let Some(run) = self.run() else { return Ok(None) };
+        let Some(names) = self.block.file.names(run)? else { return Ok(None) };
+        let (names, bytes) = (Arc::new(names), names_bytes(run));
+        cache.put(key, Decoded::Names(Arc::clone(&names)), bytes);
+        Ok(Some(names))
+    }
+
+    /// What rules out pages of the run; nothing if it says nothing of them.
+    pub(super) fn zones(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Option<Arc<Zones>>, BlockError> {
+        let key = self.key(owner, CachedPart::Zones);
+        if let Some((Decoded::Zones(zones), _)) = cache.get(key) {
+            return Ok(Some(zones));
+        }
+        let Some(run) = self.run() else { return Ok(None) };
+        let Some(zones) = self.block.file.zones(run)? else { return Ok(None) };
+        let zones = Arc::new(zones);
+        cache.put(key, Decoded::Zones(Arc::clone(&zones)), zones.memory_bytes());
+        Ok(Some(zones))
+    }
+
+    /// The pages on which a trace of these lies; remembered for this version of them.
+    pub(super) fn cut_pages(
+        &self,
+        splits: impl Iterator<Item = TraceId>,
+        version: u64,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Arc<RowSet>, BlockError> {
+        let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
+        let Some(slot) = self.block.cut_pages.get(self.place) else {
+            return Ok(Arc::new(RowSet::full(pages.len())));
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = slot.as_ref().filter(|(known, _)| *known == version) {
+            return Ok(Arc::clone(known));
+        }
+        let table = self.table(cache, owner)?;
+        let mut cut = RowSet::empty(pages.len());
+        for id in splits {
+            for start in table.pages(id) {
+                cut.insert(start as usize);
+                let mut next = start as usize + 1;
+                while pages.get(next).is_some_and(|page| page.continues) {
+                    cut.insert(next);
+                    next += 1;
+                }
+            }
+        }
+        let cut = Arc::new(cut);
+        *slot = Some((version, Arc::clone(&cut)));
+        Ok(cut)
+    }
+
+    fn key(&self, owner: u64, part: CachedPart) -> Key {
+        let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
+        Key { owner, batch: Piece::page_number(&self.block, first), part }
+    }
+}
+
+/// What names take in memory, estimated: each is copied into a text of its own.
+fn names_bytes(run: &Run) -> usize {
+    let stored: u64 = run.section_lengths().map(|(_, length)| length).max().unwrap_or(0);
+    usize::try_from(stored).unwrap_or(usize::MAX).saturating_mul(8)
+}

@@ -1,0 +1,334 @@
+//! What the manifest says of a shard: its blocks, and what it remembers besides spans.
+//!
+//! The state is that at the seal cut. What the shard remembers of batches and requests grows with
+//! every seal; each seal writes what it added as a chunk of its own, so that the bytes written are
+//! a small part of the bytes sealed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use model::columns::ColumnError;
+use model::columns::cursor::{Cursor, put_bytes, put_varint};
+use model::store::RequestDigest;
+use model::{BatchId, ShardId, Tenant, Timestamp};
+
+use super::block_store::BlockStore;
+use super::blocks::Block;
+use super::handle::{ChunkInfo, Shard};
+use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, TENANTS_MAX, WINDOW_CHUNKS_MAX};
+use super::window::RequestPart;
+use crate::Error;
+use crate::keys::ShardKey;
+use crate::kv::{Family, WriteBatch};
+use crate::log::LogIndex;
+
+const VERSION: u8 = 1;
+
+/// What is remembered of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct TenantState {
+    /// It has had data since it was last purged.
+    pub(super) has_data: bool,
+    /// The entry that purged it; 0 if none did.
+    pub(super) purged_at: u64,
+}
+
+/// What the shard remembers at its seal cut, but for requests and batches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct StateRow {
+    pub(super) cut: u64,
+    pub(super) stamp: Timestamp,
+    pub(super) next_block: u64,
+    /// By class: the last bucket that was dropped.
+    pub(super) dropped: BTreeMap<u8, u64>,
+    pub(super) tenants: BTreeMap<Tenant, TenantState>,
+}
+
+/// The requests and batches that one seal added.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct WindowChunk {
+    pub(super) batch_ids: Vec<(LogIndex, BatchId)>,
+    pub(super) digests: Vec<(LogIndex, Timestamp, RequestPart)>,
+}
+
+impl StateRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        for number in [self.cut, self.stamp.0, self.next_block, self.dropped.len() as u64] {
+            put_varint(&mut out, number);
+        }
+        for (class, bucket) in &self.dropped {
+            out.push(*class);
+            put_varint(&mut out, *bucket);
+        }
+        put_varint(&mut out, self.tenants.len() as u64);
+        for (tenant, state) in &self.tenants {
+            put_bytes(&mut out, tenant.as_str().as_bytes());
+            put_varint(&mut out, state.purged_at << 1 | u64::from(state.has_data));
+        }
+        finish(out)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
+        let mut cursor = begin(bytes)?;
+        let mut row = Self {
+            cut: cursor.varint()?,
+            stamp: Timestamp(cursor.varint()?),
+            next_block: cursor.varint()?,
+            ..Self::default()
+        };
+        for _ in 0..cursor.count(usize::from(u8::MAX) + 1)? {
+            let class = cursor.byte()?;
+            row.dropped.insert(class, cursor.varint()?);
+        }
+        for _ in 0..cursor.count(bytes.len())? {
+            let name = std::str::from_utf8(cursor.bytes()?).ok();
+            let tenant = name.and_then(|name| Tenant::new(name).ok());
+            let tenant = tenant.ok_or(ColumnError::new("not a tenant's name"))?;
+            let packed = cursor.varint()?;
+            let state = TenantState { has_data: packed & 1 != 0, purged_at: packed >> 1 };
+            row.tenants.insert(tenant, state);
+        }
+        Ok(row)
+    }
+}
+
+impl WindowChunk {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        put_varint(&mut out, self.batch_ids.len() as u64);
+        for (index, id) in &self.batch_ids {
+            put_varint(&mut out, index.0);
+            out.extend_from_slice(id.as_bytes());
+        }
+        put_varint(&mut out, self.digests.len() as u64);
+        for (index, stamp, part) in &self.digests {
+            put_varint(&mut out, index.0);
+            put_varint(&mut out, stamp.0);
+            out.extend_from_slice(&part.tenant.to_le_bytes());
+            out.extend_from_slice(&part.digest.0);
+            out.extend_from_slice(&part.rows.to_le_bytes());
+        }
+        finish(out)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
+        let mut cursor = begin(bytes)?;
+        let mut chunk = Self::default();
+        for _ in 0..cursor.count(BATCH_IDS_MAX)? {
+            let index = LogIndex(cursor.varint()?);
+            chunk.batch_ids.push((index, BatchId(cursor.array()?)));
+        }
+        for _ in 0..cursor.count(DIGESTS_MAX)? {
+            let index = LogIndex(cursor.varint()?);
+            let stamp = Timestamp(cursor.varint()?);
+            let tenant = cursor.u64()?;
+            let digest = RequestDigest(cursor.array()?);
+            let rows = cursor.u64()?;
+            chunk.digests.push((index, stamp, RequestPart { tenant, digest, rows }));
+        }
+        Ok(chunk)
+    }
+
+    pub(super) fn info(&self, number: u64) -> ChunkInfo {
+        ChunkInfo {
+            number,
+            batch_ids: self.batch_ids.len(),
+            digests: self.digests.len(),
+            stamp_max: self.digests.iter().map(|(_, stamp, _)| *stamp).max().unwrap_or_default(),
+        }
+    }
+}
+
+fn finish(mut out: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&out);
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out
+}
+
+fn begin(bytes: &[u8]) -> Result<Cursor<'_>, ColumnError> {
+    let (content, checksum) =
+        bytes.split_last_chunk().ok_or(ColumnError::new("a row of the manifest is too short"))?;
+    if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+        return Err(ColumnError::new("a row of the manifest does not have its checksum"));
+    }
+    let mut cursor = Cursor::new(content);
+    if cursor.byte()? == VERSION {
+        Ok(cursor)
+    } else {
+        Err(ColumnError::new("a row of the manifest is of another version"))
+    }
+}
+
+impl Shard {
+    /// Reads what the manifest names, and removes files that it does not name.
+    pub(super) fn load(&self) -> Result<(), Error> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let malformed = |reason| Error::Manifest { shard: self.id(), reason };
+        store.env.create_directory(&store.shard_directory(self.id()))?;
+        store.remove_unfinished(self.id())?;
+        let row = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))?;
+        let row = row.map(|bytes| StateRow::decode(&bytes)).transpose().map_err(malformed)?;
+        let row = row.unwrap_or_default();
+        self.load_windows(store)?;
+        let named = self.scan(store, ShardKey::Block(0), ShardKey::Block(u64::MAX), BLOCKS_MAX)?;
+        let named: BTreeSet<u64> =
+            named.iter().filter_map(|(key, _)| ShardKey::number(key)).collect();
+        for (number, path) in store.numbers(self.id())? {
+            if !named.contains(&number) {
+                tracing::info!(file = %path.display(), "removed a block that was never finished");
+                store.env.remove(&path)?;
+            }
+        }
+        // Merges count on without writing the row.
+        let last_block = named.last().copied().unwrap_or_default();
+        let mut blocks = Vec::new();
+        for number in named {
+            blocks.push(self.open_block(store, number)?);
+        }
+        let mut state = self.state();
+        if row.cut > 0 {
+            state.applied = Some(LogIndex(row.cut));
+            state.seal_cut = state.applied;
+            state.rotated = state.applied;
+        }
+        state.stamp = row.stamp;
+        state.next_block = row.next_block.max(last_block);
+        let purged = row.tenants.iter().filter(|(_, state)| state.purged_at > 0);
+        let purged = purged.map(|(tenant, state)| (tenant.clone(), state.purged_at)).collect();
+        let mut contents = self.contents_mut();
+        contents.purged = Arc::new(purged);
+        contents.dropped = row.dropped;
+        contents.blocks = Arc::new(blocks.into_iter().flatten().collect());
+        state.tenants = row.tenants;
+        let applied = state.applied;
+        drop(contents);
+        if let Some(applied) = applied {
+            self.set_applied(&mut state, applied);
+        }
+        drop(state);
+        self.add_splits_of_blocks()
+    }
+
+    /// Opens a block that the manifest names. A damaged one is reported and left out: the rest
+    /// serves, and answers say that something is missing.
+    fn open_block(&self, store: &BlockStore, number: u64) -> Result<Option<Arc<Block>>, Error> {
+        let path = store.path(self.id(), number);
+        match Block::open(store.env.as_ref(), &path) {
+            Ok(block) => Ok(Some(Arc::new(block))),
+            Err(error) if error.is_corruption() || !self.exists(store, &path) => {
+                self.report_damage(&error);
+                self.state().blocks_lost.insert(number);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn exists(&self, store: &BlockStore, path: &Path) -> bool {
+        let named = store.numbers(self.id()).unwrap_or_default();
+        named.iter().any(|(_, other)| other == path)
+    }
+
+    /// Says once what is damaged.
+    pub(super) fn report_damage(&self, error: &crate::block::BlockError) {
+        let error = error as &dyn std::error::Error;
+        tracing::error!(shard = %self.id(), error, "a block is damaged and set aside");
+    }
+
+    fn load_windows(&self, store: &BlockStore) -> Result<(), Error> {
+        let (first, last) = (ShardKey::Window(0), ShardKey::Window(u64::MAX));
+        let pairs = self.scan(store, first, last, WINDOW_CHUNKS_MAX)?;
+        let mut state = self.state();
+        for (key, value) in pairs {
+            let chunk = WindowChunk::decode(&value)
+                .map_err(|reason| Error::Manifest { shard: self.id(), reason })?;
+            let number = ShardKey::number(&key).unwrap_or_default();
+            state.chunks.push(chunk.info(number));
+            for (index, id) in chunk.batch_ids {
+                state.batch_ids.insert(index, id);
+            }
+            for (index, stamp, part) in chunk.digests {
+                state.digests.insert(index, stamp, part);
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        store: &BlockStore,
+        first: ShardKey,
+        last: ShardKey,
+        pairs_max: usize,
+    ) -> Result<Vec<crate::kv::Pair>, Error> {
+        let (first, last) = (first.of(self.id()), last.of(self.id()));
+        Ok(store.kv.scan(Family::Shards, &first..&last, pairs_max)?)
+    }
+}
+
+impl BlockStore {
+    /// Removes all files of a shard's replica, and everything that the manifest says of it.
+    pub fn forget(&self, shard: ShardId) -> Result<(), Error> {
+        let mut edit = WriteBatch::default();
+        edit.delete(Family::Shards, &ShardKey::State.of(shard));
+        for (first, last) in [
+            (ShardKey::Block(0), ShardKey::Block(u64::MAX)),
+            (ShardKey::Window(0), ShardKey::Window(u64::MAX)),
+        ] {
+            let (first, last) = (first.of(shard), last.of(shard));
+            for (key, _) in self.kv.scan(Family::Shards, &first..&last, BLOCKS_MAX)? {
+                edit.delete(Family::Shards, &key);
+            }
+        }
+        self.kv.write(edit)?;
+        self.kv.flush()?;
+        let directory = self.shard_directory(shard);
+        self.env.create_directory(&directory)?;
+        self.remove_unfinished(shard)?;
+        for (_, path) in self.numbers(shard)? {
+            self.env.remove(&path)?;
+        }
+        Ok(self.env.sync_directory(&directory)?)
+    }
+}
+
+const _: () = assert!(TENANTS_MAX < BATCH_IDS_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_and_damage_is_found() {
+        let tenant = |name| Tenant::new(name).unwrap();
+        let row = StateRow {
+            cut: 77,
+            stamp: Timestamp(5_000),
+            next_block: 12,
+            dropped: [(0, 400), (3, 9)].into(),
+            tenants: [
+                (tenant("a"), TenantState { has_data: true, purged_at: 0 }),
+                (tenant("b"), TenantState { has_data: false, purged_at: 40 }),
+            ]
+            .into(),
+        };
+        let part = RequestPart { tenant: 1, digest: RequestDigest([7; 16]), rows: 3 };
+        let chunk = WindowChunk {
+            batch_ids: vec![(LogIndex(3), BatchId([1; 16])), (LogIndex(4), BatchId([2; 16]))],
+            digests: vec![(LogIndex(4), Timestamp(9), part)],
+        };
+        let (row_bytes, chunk_bytes) = (row.encode(), chunk.encode());
+        assert_eq!(StateRow::decode(&row_bytes).unwrap(), row);
+        assert_eq!(WindowChunk::decode(&chunk_bytes).unwrap(), chunk);
+        for place in 0..row_bytes.len() {
+            let mut damaged = row_bytes.clone();
+            damaged[place] ^= 4;
+            assert!(StateRow::decode(&damaged).is_err(), "byte {place}");
+        }
+        for length in 0..chunk_bytes.len() {
+            assert!(WindowChunk::decode(&chunk_bytes[..length]).is_err());
+        }
+    }
+}

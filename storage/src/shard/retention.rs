@@ -1,0 +1,74 @@
+//! What goes: buckets that were dropped, tenants that were purged.
+//!
+//! Both are entries of the log, so that all replicas lose the same spans. Applying one only marks:
+//! from then on reads pass over what is marked, wherever it lies. The files go later, in
+//! [`Shard::sweep`].
+
+use std::sync::Arc;
+
+use model::Timestamp;
+
+use super::handle::Shard;
+use super::limits::BUCKET_NANOSECONDS;
+use crate::Error;
+use crate::keys::ShardKey;
+use crate::kv::{Family, WriteBatch};
+
+/// The retention class of everything that was not set apart.
+pub const CLASS_ORDINARY: u8 = 0;
+
+/// The bucket of a stamp.
+pub fn bucket_of(stamp: Timestamp) -> u64 {
+    stamp.0 / BUCKET_NANOSECONDS
+}
+
+impl Shard {
+    /// Marks the buckets of a class up to and including one as gone.
+    pub(super) fn apply_drop(&self, class: u8, bucket: u64) {
+        let mut contents = self.contents_mut();
+        let dropped = contents.dropped.entry(class).or_default();
+        *dropped = (*dropped).max(bucket);
+    }
+
+    /// The oldest bucket of a class of which there are spans.
+    pub fn oldest_bucket(&self, class: u8) -> Option<u64> {
+        let contents = self.contents().clone();
+        let blocks = contents.blocks.iter().map(|block| block.info());
+        let blocks = blocks.filter(|info| info.class == class && !contents.is_dropped(info));
+        let oldest = blocks.map(|info| info.bucket).min();
+        let head = self.stats().head_stamp_min.map(bucket_of);
+        match (oldest, head.filter(|_| class == CLASS_ORDINARY)) {
+            (Some(block), Some(head)) => Some(block.min(head)),
+            (block, head) => block.or(head),
+        }
+    }
+
+    /// Removes blocks of which everything is gone; returns how many.
+    pub fn sweep(&self) -> Result<usize, Error> {
+        let Some(store) = &self.store else { return Ok(0) };
+        let _upkeep = self.upkeep_lock();
+        let contents = self.contents().clone();
+        let is_gone = |block: &&Arc<super::blocks::Block>| contents.is_gone(block);
+        let gone: Vec<_> = contents.blocks.iter().filter(is_gone).cloned().collect();
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let mut edit = WriteBatch::default();
+        for block in &gone {
+            edit.delete(Family::Shards, &ShardKey::Block(block.number()).of(self.id()));
+        }
+        store.kv.write(edit)?;
+        store.kv.flush()?;
+        let stays = |block: &Arc<_>| !gone.iter().any(|gone| Arc::ptr_eq(gone, block));
+        let mut contents = self.contents_mut();
+        let left: Vec<_> = contents.blocks.iter().filter(|block| stays(block)).cloned().collect();
+        contents.blocks = Arc::new(left);
+        drop(contents);
+        for block in &gone {
+            store.env.remove(block.file().path())?;
+        }
+        store.env.sync_directory(&store.shard_directory(self.id()))?;
+        self.forget_splits_of(&gone)?;
+        Ok(gone.len())
+    }
+}

@@ -1,0 +1,355 @@
+//! Which pages a search need not read: predicates on spans, asked of zones.
+//!
+//! A predicate is made ready once for a run ([`RunZones`]), then asked of page after page: may any
+//! row of it pass? It is asked of each class of spans on the page, so that parts of a conjunction
+//! that no class passes together rule the page out; a class is said to pass (or not) only if each
+//! of its rows on the page does. Whether a page whose rows may pass can be left out all the same is
+//! a question of whole traces, and not asked here.
+//!
+//! Invariant: a page that is ruled out has no row that passes `model`'s reference.
+
+use std::sync::Arc;
+
+use model::Text;
+use model::budget::Budget;
+use model::query::{
+    AttributeScope, Comparison, Field, FieldValue, JaegerTag, Literal, Number, SpanPredicate,
+    ValueTest,
+};
+use model::span::StatusCode;
+use model::string_form::string_form;
+use model::value::ValueRef;
+
+use super::blocks::BlockRun;
+use super::handle::Shard;
+use super::rows::Truth;
+use crate::Error;
+use crate::block::PageInfo;
+use crate::block::zones::{
+    KeyOnPage, PageClass, PageZones, ZoneClass, Zones, key_hash, value_hash,
+};
+
+/// The zones of a run, with the predicates that are asked of them.
+#[derive(Debug)]
+pub(super) struct RunZones<'a> {
+    zones: Arc<Zones>,
+    tests: Vec<Test<'a>>,
+}
+
+impl Shard {
+    /// The zones of a run, ready for these predicates; nothing if the run has none, or if they
+    /// could not rule out anything.
+    pub(super) fn run_zones<'a>(
+        &self,
+        run: &BlockRun,
+        predicates: &[&'a SpanPredicate],
+        budget: &Budget,
+    ) -> Result<Option<RunZones<'a>>, Error> {
+        if predicates.iter().all(|predicate| matches!(predicate, SpanPredicate::True)) {
+            return Ok(None);
+        }
+        let zones = run.zones(&self.cache, self.cache_owner);
+        let zones = zones.map_err(|error| self.damaged_block(&run.block, error))?;
+        let Some(zones) = zones else { return Ok(None) };
+        budget.spend(zones.memory_bytes() as u64)?;
+        let tests = predicates.iter().map(|predicate| Test::of(predicate, &zones)).collect();
+        Ok(Some(RunZones { zones, tests }))
+    }
+}
+
+impl RunZones<'_> {
+    /// By the number of a predicate: whether some row of the page may pass it.
+    pub(super) fn may_pass(&self, number: usize, page: &PageInfo) -> u64 {
+        let Some(zones) = self.zones.page(number) else { return u64::MAX };
+        let asked = Asked { page, zones, class: None };
+        let bits = self.tests.iter().enumerate();
+        bits.fold(0, |bits, (leaf, test)| bits | u64::from(asked.may_pass(test)) << leaf)
+    }
+}
+
+/// A predicate on spans, ready to be asked of the pages of one run.
+#[derive(Debug)]
+enum Test<'a> {
+    /// The same everywhere.
+    Is(Truth),
+    All(Vec<Test<'a>>),
+    Any(Vec<Test<'a>>),
+    Not(Box<Test<'a>>),
+    /// By class.
+    Class(Vec<Truth>),
+    Duration(&'a ValueTest),
+    Start(&'a ValueTest),
+    Events,
+    Links,
+    RareFields,
+    /// A key in one place; with the hashes of all values that pass, if these can be listed.
+    Key {
+        number: Option<u32>,
+        hashes: Option<Vec<u64>>,
+    },
+}
+
+impl<'a> Test<'a> {
+    fn of(predicate: &'a SpanPredicate, zones: &Zones) -> Self {
+        let all = |parts: &'a [SpanPredicate]| parts.iter().map(|part| Self::of(part, zones));
+        match predicate {
+            SpanPredicate::True => Self::Is(Truth::Yes),
+            SpanPredicate::All(parts) => Self::All(all(parts).collect()),
+            SpanPredicate::Any(parts) => Self::Any(all(parts).collect()),
+            SpanPredicate::Not(inner) => Self::Not(Box::new(Self::of(inner, zones))),
+            SpanPredicate::Field(field, test) => Self::of_field(field, test, zones),
+            SpanPredicate::JaegerTag { key, value } => Self::of_jaeger_tag(key, value, zones),
+        }
+    }
+
+    fn of_field(field: &Field, test: &'a ValueTest, zones: &Zones) -> Self {
+        let int = |number: i32| FieldValue::Value(ValueRef::Int(number.into()));
+        match field {
+            Field::Service => by_class(zones, |class| test.passes_text(&class.service)),
+            Field::Operation => by_class(zones, |class| test.passes_text(&class.operation)),
+            Field::Kind => by_class(zones, |class| test.passes(int(class.kind.0))),
+            Field::Status => by_class(zones, |class| test.passes(int(class.status.0))),
+            Field::StatusMessage | Field::TraceState => Self::RareFields,
+            Field::Duration => Self::Duration(test),
+            Field::Start => Self::Start(test),
+            Field::EventName | Field::EventTimeSinceStart => Self::Events,
+            Field::LinkTraceId | Field::LinkSpanId => Self::Links,
+            Field::End
+            | Field::TraceId
+            | Field::SpanId
+            | Field::ParentId
+            | Field::ScopeName
+            | Field::ScopeVersion => Self::Is(Truth::Maybe),
+            Field::Attribute(scope, key) => {
+                Self::of_attribute(*scope, key, forms_of(test).as_deref(), zones)
+            }
+        }
+    }
+
+    fn of_jaeger_tag(key: &Text, value: &Text, zones: &Zones) -> Self {
+        let attribute = |scope, key: &Text, value: &Text| {
+            Self::of_attribute(scope, key, Some(&[value.as_bytes().to_vec()]), zones)
+        };
+        match JaegerTag::new(key, value) {
+            JaegerTag::Never => Self::Is(Truth::No),
+            JaegerTag::Error(wanted) => {
+                by_class(zones, |class| (class.status == StatusCode::ERROR) == wanted)
+            }
+            JaegerTag::Kind(kind) => by_class(zones, |class| class.kind == kind),
+            JaegerTag::Status(wanted) => by_class(zones, |class| class.status == wanted),
+            JaegerTag::ScopeName(_) | JaegerTag::ScopeVersion(_) => Self::Is(Truth::Maybe),
+            JaegerTag::Resource { key, value } => attribute(AttributeScope::Resource, &key, &value),
+            JaegerTag::Anywhere { key, value } => {
+                let places = AttributeScope::PLACES.into_iter();
+                Self::Any(places.map(|place| attribute(place, &key, &value)).collect())
+            }
+        }
+    }
+
+    fn of_attribute(
+        scope: AttributeScope,
+        key: &Text,
+        forms: Option<&[Vec<u8>]>,
+        zones: &Zones,
+    ) -> Self {
+        if scope == AttributeScope::SpanOrResource {
+            let places = [AttributeScope::Span, AttributeScope::Resource];
+            let place = |place| Self::of_attribute(place, key, forms, zones);
+            return Self::Any(places.into_iter().map(place).collect());
+        }
+        let key_hash = key_hash(scope, key.as_bytes());
+        let hash = |form: &Vec<u8>| value_hash(key_hash, form);
+        let hashes = forms.map(|forms| forms.iter().map(hash).collect());
+        Self::Key { number: zones.key(scope, key), hashes }
+    }
+}
+
+fn by_class<'a>(zones: &Zones, passes: impl Fn(&ZoneClass) -> bool) -> Test<'a> {
+    Test::Class(zones.classes().iter().map(|class| passes(class).into()).collect())
+}
+
+/// The string forms of all values that pass, if these can be listed; perhaps of some others.
+fn forms_of(test: &ValueTest) -> Option<Vec<Vec<u8>>> {
+    let literal = match test {
+        ValueTest::StringForm(text) => return Some(vec![text.as_bytes().to_vec()]),
+        ValueTest::Compare(Comparison::Equal, literal) => literal,
+        ValueTest::Exists | ValueTest::Compare(..) | ValueTest::Matches(_) => return None,
+    };
+    let equal_to = |value: ValueRef<'_>| test.passes(FieldValue::Value(value));
+    let candidates = match literal {
+        Literal::String(text) => return Some(vec![text.as_bytes().to_vec()]),
+        Literal::Bool(truth) => return Some(vec![string_form(ValueRef::Bool(*truth))]),
+        // An integer equals one double, and zero a negative one as well.
+        Literal::Int(_) | Literal::Double(_) => {
+            let double = Number::of_literal(literal).map_or(0.0, Number::to_f64);
+            let int = whole(literal);
+            [ValueRef::Int(int), ValueRef::Double(double), ValueRef::Double(-double)]
+        }
+    };
+    Some(candidates.into_iter().filter(|value| equal_to(*value)).map(string_form).collect())
+}
+
+/// The integer that equals the number, if one does.
+#[expect(clippy::cast_possible_truncation, reason = "whoever asks compares what comes out")]
+fn whole(literal: &Literal) -> i64 {
+    match literal {
+        Literal::Int(number) => *number,
+        Literal::Double(number) => *number as i64,
+        Literal::String(_) | Literal::Bool(_) => 0,
+    }
+}
+
+/// The rows that a test is asked of.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    page: &'a PageInfo,
+    zones: PageZones<'a>,
+    /// Those of one class, or all of the page.
+    class: Option<PageClass>,
+}
+
+impl Asked<'_> {
+    fn may_pass(self, test: &Test<'_>) -> bool {
+        // Often keys and values say enough, for all classes at once.
+        let of_class = |class: &PageClass| Self { class: Some(*class), ..self }.truth(test);
+        self.truth(test) != Truth::No
+            && self.zones.classes().iter().any(|class| of_class(class) != Truth::No)
+    }
+
+    /// What is known of the test on each of the rows.
+    fn truth(self, test: &Test<'_>) -> Truth {
+        let maybe_if = |may_be: bool| if may_be { Truth::Maybe } else { Truth::No };
+        match test {
+            Test::Is(truth) => *truth,
+            Test::All(parts) => {
+                parts.iter().fold(Truth::Yes, |truth, part| truth.and(self.truth(part)))
+            }
+            Test::Any(parts) => {
+                parts.iter().fold(Truth::No, |truth, part| truth.or(self.truth(part)))
+            }
+            Test::Not(inner) => self.truth(inner).not(),
+            Test::Class(truths) => {
+                let truth = self.class.and_then(|class| truths.get(class.class()));
+                truth.copied().unwrap_or(Truth::Maybe)
+            }
+            Test::Duration(test) => self.class.map_or(Truth::Maybe, |class| {
+                let (shortest, longest) = class.durations();
+                passes_between(test, shortest.0, longest.0)
+            }),
+            Test::Start(test) => passes_between(test, self.page.start_min.0, self.page.start_max.0),
+            Test::Events => maybe_if(self.zones.has_events()),
+            Test::Links => maybe_if(self.zones.has_links()),
+            Test::RareFields => maybe_if(self.zones.has_rare_fields()),
+            Test::Key { number, hashes } => maybe_if(match self.zones.key(*number) {
+                KeyOnPage::Absent => false,
+                KeyOnPage::Open => true,
+                KeyOnPage::Filtered => hashes.as_ref().is_none_or(|hashes| {
+                    hashes.iter().any(|hash| self.zones.may_have_value(*hash))
+                }),
+            }),
+        }
+    }
+}
+
+/// What is known of a test on each number of nanoseconds from `least` to `most`.
+fn passes_between(test: &ValueTest, least: u64, most: u64) -> Truth {
+    let (at_least, at_most) = (FieldValue::Nanos(least), FieldValue::Nanos(most));
+    match test {
+        ValueTest::Exists => Truth::Yes,
+        ValueTest::Matches(_) => Truth::No,
+        ValueTest::StringForm(_) => Truth::Maybe,
+        ValueTest::Compare(comparison @ (Comparison::Equal | Comparison::NotEqual), literal) => {
+            let compares =
+                |comparison, value| ValueTest::Compare(comparison, literal.clone()).passes(value);
+            let is_between = compares(Comparison::LessOrEqual, at_least)
+                && compares(Comparison::GreaterOrEqual, at_most);
+            if least == most || !is_between {
+                // Outside of the stretch all numbers are as unequal as its ends.
+                compares(*comparison, at_least).into()
+            } else {
+                Truth::Maybe
+            }
+        }
+        // Of all others the passing numbers lie to one side of the literal.
+        ValueTest::Compare(..) => match (test.passes(at_least), test.passes(at_most)) {
+            (true, true) => Truth::Yes,
+            (false, false) => Truth::No,
+            _ => Truth::Maybe,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::query::Pattern;
+
+    use super::*;
+
+    const COMPARISONS: [Comparison; 6] = [
+        Comparison::Equal,
+        Comparison::NotEqual,
+        Comparison::Less,
+        Comparison::LessOrEqual,
+        Comparison::Greater,
+        Comparison::GreaterOrEqual,
+    ];
+
+    fn literals() -> Vec<Literal> {
+        let doubles = [0.0, -0.0, 2.0, 2.5, 9.0, -1.0, 1e300, f64::NAN, f64::INFINITY];
+        let ints = [-1, 0, 2, 3, 7, 8, i64::MAX].map(Literal::Int);
+        let others = [Literal::String("2".into()), Literal::Bool(true)];
+        doubles.map(Literal::Double).into_iter().chain(ints).chain(others).collect()
+    }
+
+    #[test]
+    fn a_stretch_says_what_all_its_numbers_say() {
+        let compares = COMPARISONS.into_iter().flat_map(|comparison| {
+            literals().into_iter().map(move |literal| ValueTest::Compare(comparison, literal))
+        });
+        let pattern = Pattern::unanchored("2").unwrap();
+        let others =
+            [ValueTest::Exists, ValueTest::Matches(pattern), ValueTest::StringForm("2".into())];
+        for test in compares.chain(others) {
+            for least in 0..9 {
+                for most in least..9 {
+                    let passes = |nanos| test.passes(FieldValue::Nanos(nanos));
+                    let passing = (least..=most).filter(|nanos| passes(*nanos)).count() as u64;
+                    let truth = passes_between(&test, least, most);
+                    let what = format!("{test:?} from {least} to {most}");
+                    match truth {
+                        Truth::No => assert_eq!(passing, 0, "{what}"),
+                        Truth::Yes => assert_eq!(passing, most - least + 1, "{what}"),
+                        Truth::Maybe => {
+                            let is_form = matches!(test, ValueTest::StringForm(_));
+                            assert!(is_form || least < most, "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_that_equals_a_literal_has_a_listed_form() {
+        let doubles = [0.0, -0.0, 2.0, 2.5, 9.0, 1e300, f64::NAN, f64::INFINITY, 9.3e18];
+        let ints = [0, 2, -1, 9, i64::MAX, 1 << 60].map(ValueRef::Int);
+        let values: Vec<ValueRef<'_>> = doubles
+            .map(ValueRef::Double)
+            .into_iter()
+            .chain(ints)
+            .chain([ValueRef::String(b"2"), ValueRef::Bool(true), ValueRef::Empty])
+            .collect();
+        for literal in literals() {
+            let test = ValueTest::Compare(Comparison::Equal, literal);
+            let forms = forms_of(&test).unwrap();
+            for value in &values {
+                if test.passes(FieldValue::Value(*value)) {
+                    assert!(forms.contains(&string_form(*value)), "{test:?} {value:?}");
+                }
+            }
+        }
+        assert_eq!(forms_of(&ValueTest::Exists), None);
+        let nan = ValueTest::Compare(Comparison::Equal, Literal::Double(f64::NAN));
+        assert_eq!(forms_of(&nan), Some(Vec::new()));
+    }
+}

@@ -1,0 +1,420 @@
+//! Sealing: a generation of the head becomes blocks, one for each bucket.
+//!
+//! A seal takes a whole prefix of the log: everything up to the index at which the generation was
+//! closed. When its blocks are durable and named, that index is the seal cut, from which a start
+//! re-applies the log. A seal that fails changes nothing; the next one takes the same generation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use model::batch::Rows;
+use model::budget::Budget;
+use model::{Tenant, Timestamp, TraceId};
+
+use super::block_store::BlockStore;
+use super::blocks::{Block, BlockRun};
+use super::contents::{Contents, Generation};
+use super::handle::{Shard, SplitMap};
+use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
+use super::manifest::{StateRow, TenantState, WindowChunk};
+use super::piece::Piece;
+use super::reader::PieceReader;
+use super::retention::{CLASS_ORDINARY, bucket_of};
+use super::tally::Tally;
+use crate::Error;
+use crate::block::{BlockInfo, BlockWriter, Source, SourceTrace, Split, Splits, build_run};
+use crate::keys::ShardKey;
+use crate::kv::{Family, WriteBatch};
+use crate::log::LogIndex;
+
+/// What a generation of the head ended with.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// The last entry applied to it.
+    upto: LogIndex,
+    stamp: Timestamp,
+    tenants: BTreeMap<Tenant, TenantState>,
+    dropped: BTreeMap<u8, u64>,
+    window: WindowChunk,
+}
+
+/// What a seal made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// The new seal cut.
+    pub cut: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Spans in them.
+    pub spans: u64,
+    /// Spans that were left out because others are equal to them.
+    pub repeats: u64,
+    /// Bytes of the blocks.
+    pub bytes: u64,
+}
+
+impl Shard {
+    /// Makes blocks of all that is applied and in no block yet; nothing if there is nothing, or no
+    /// place for blocks. Runs on the caller's thread and takes a while; the budget can cancel it.
+    pub fn seal(&self, budget: &Budget) -> Result<Option<Sealed>, Error> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let _upkeep = self.upkeep_lock();
+        let Some(generation) = self.generation_to_seal() else { return Ok(None) };
+        let Some(closed) = generation.closed.get() else { return Ok(None) };
+        let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
+        let contents = self.contents().clone();
+        let mut blocks: Vec<Arc<Block>> = Vec::new();
+        for (bucket, batches) in by_bucket(&contents, &generation) {
+            let known = || contents.blocks.iter().chain(&blocks);
+            let known: Vec<Arc<Block>> = known().cloned().collect();
+            let info = BlockInfo {
+                number: self.next_block(),
+                shard: self.id(),
+                bucket,
+                class: CLASS_ORDINARY,
+                last_index: closed.upto.0,
+                stamp_min: batches.stamp_min,
+                stamp_max: batches.stamp_max,
+            };
+            let block = self.build(store, info, &batches.tenants, &known, budget, &mut sealed)?;
+            blocks.push(block);
+        }
+        if !blocks.is_empty() {
+            store.env.sync_directory(&store.shard_directory(self.id()))?;
+        }
+        self.commit_seal(store, &generation, closed, &blocks)?;
+        sealed.blocks = blocks.len();
+        Ok(Some(sealed))
+    }
+
+    /// The index up to which the log may be purged: everything up to it is in blocks, and no read
+    /// that is still running may look for it in the log.
+    pub fn purgeable(&self) -> Option<LogIndex> {
+        let mut state = self.state();
+        state.retired.retain(|(_, generation)| generation.strong_count() > 0);
+        let cut = state.seal_cut?;
+        match state.retired.first() {
+            // What came before the oldest generation in use is used by nobody.
+            Some((_, generation)) => {
+                let first = generation.upgrade().and_then(|in_use| in_use.first_index());
+                Some(first.map_or(cut, |first| LogIndex(first.0.saturating_sub(1)).min(cut)))
+            }
+            None => Some(cut),
+        }
+    }
+
+    pub(super) fn upkeep_lock(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The oldest closed generation; or the active one, closed now, if anything was applied to it.
+    fn generation_to_seal(&self) -> Option<Arc<Generation>> {
+        let mut state = self.state();
+        let mut contents = self.contents_mut();
+        let first = contents.generations.first()?.clone();
+        if first.closed.get().is_some() {
+            return Some(first);
+        }
+        let upto = state.applied.filter(|applied| state.rotated < Some(*applied))?;
+        let after = state.rotated;
+        let window = WindowChunk {
+            batch_ids: state.batch_ids.after(after),
+            digests: state.digests.after(after),
+        };
+        let closed = Closed {
+            upto,
+            stamp: state.stamp,
+            tenants: state.tenants.clone(),
+            dropped: contents.dropped.clone(),
+            window,
+        };
+        // Set once, here, under the lock.
+        let _ = first.closed.set(closed);
+        contents.generations.push(Arc::default());
+        state.rotated = Some(upto);
+        Some(first)
+    }
+
+    pub(super) fn next_block(&self) -> u64 {
+        let mut state = self.state();
+        state.next_block += 1;
+        state.next_block
+    }
+
+    /// Writes a block of these pieces, by tenant, and opens it.
+    pub(super) fn build(
+        &self,
+        store: &BlockStore,
+        info: BlockInfo,
+        tenants: &BTreeMap<Tenant, Vec<Arc<Piece>>>,
+        known: &[Arc<Block>],
+        budget: &Budget,
+        sealed: &mut Sealed,
+    ) -> Result<Arc<Block>, Error> {
+        // Only what is finished has a block's name, so that whoever looks meanwhile is not misled.
+        let unfinished = store.unfinished_path(self.id(), info.number);
+        let written = self.write(store, &unfinished, info, tenants, known, budget, sealed);
+        if let Err(error) = written {
+            // Retries must not fill the disk; if this fails too, the next start removes it.
+            let _ = store.env.remove(&unfinished);
+            return Err(error);
+        }
+        let path = store.path(self.id(), info.number);
+        store.env.rename(&unfinished, &path)?;
+        Ok(Arc::new(Block::open(store.env.as_ref(), &path)?))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the inner half of `build`")]
+    fn write(
+        &self,
+        store: &BlockStore,
+        path: &Path,
+        info: BlockInfo,
+        tenants: &BTreeMap<Tenant, Vec<Arc<Piece>>>,
+        known: &[Arc<Block>],
+        budget: &Budget,
+        sealed: &mut Sealed,
+    ) -> Result<(), Error> {
+        let mut writer = BlockWriter::create(store.env.as_ref(), path, info)?;
+        for (tenant, pieces) in tenants {
+            // What is damaged is missing from answers anyway; it must not keep others from blocks.
+            let sound = known.iter().filter(|block| !block.is_damaged());
+            let known: Vec<BlockRun> =
+                sound.filter_map(|block| BlockRun::of(block, tenant)).collect();
+            let mut elsewhere = |id: TraceId| self.parts_elsewhere(&known, id, budget);
+            let sources = self.sources(pieces, budget)?;
+            let rows = store.page_rows;
+            let built = build_run(&mut writer, tenant, &sources, rows, &mut elsewhere, budget)?;
+            sealed.spans += built.spans;
+            sealed.repeats += built.repeats;
+        }
+        let (_, bytes) = writer.finish()?;
+        sealed.bytes += bytes;
+        Ok(())
+    }
+
+    fn sources<'a>(
+        &'a self,
+        pieces: &[Arc<Piece>],
+        budget: &'a Budget,
+    ) -> Result<Vec<Source<'a>>, Error> {
+        let mut sources = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            budget.spend(0)?;
+            let reader = PieceReader::new(self, Arc::clone(piece), budget);
+            let batch = reader.read()?;
+            let index = batch.index().map_err(|source| reader.damaged(source))?;
+            let starts = |rows: std::ops::Range<usize>| index.starts.get(rows).unwrap_or_default();
+            let traces = index.traces.iter().map(|trace| SourceTrace {
+                id: trace.id,
+                start_min: starts(trace.rows()).iter().copied().min().unwrap_or_default(),
+                first: trace.first,
+                count: trace.count,
+            });
+            let counted = (!piece.repeats.is_empty()).then(|| piece.counted_rows(&index));
+            let traces = traces.collect();
+            drop(batch);
+            let read = Box::new(move || {
+                Rows::read(&reader.read()?).map_err(|source| reader.damaged(source))
+            });
+            sources.push(Source { traces, counted, read });
+        }
+        Ok(sources)
+    }
+
+    /// Figures over the parts of a trace in other blocks; nothing if there are none.
+    fn parts_elsewhere(
+        &self,
+        known: &[BlockRun],
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Option<Split>, Error> {
+        let mut found: Option<Tally> = None;
+        for run in known {
+            let of_run = self.tally_in(run, id, budget);
+            found = match of_run {
+                Ok(of_run) => Tally::both(found, of_run),
+                // The block is set aside by now, and its parts are missing from answers.
+                Err(error) if error.is_corruption() => found,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(found.map(|tally| tally.split(id)))
+    }
+
+    fn tally_in(
+        &self,
+        run: &BlockRun,
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Option<Tally>, Error> {
+        let mut pieces = Vec::new();
+        let parts = run.parts(id, &self.cache, self.cache_owner, &mut pieces);
+        parts.map_err(|error| self.damaged_block(&run.block, error))?;
+        let mut found: Option<Tally> = None;
+        for piece in pieces {
+            let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
+            for trace in index.traces.iter().filter(|trace| trace.id == id) {
+                let tally = Tally::of(&index, trace, |row| piece.counts(&index, row));
+                found = Tally::both(found, tally);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names the blocks, then lets reads have them in the place of the generation.
+    fn commit_seal(
+        &self,
+        store: &BlockStore,
+        generation: &Arc<Generation>,
+        closed: &Closed,
+        blocks: &[Arc<Block>],
+    ) -> Result<(), Error> {
+        let mut edit = WriteBatch::default();
+        for block in blocks {
+            let length = block.file().size_bytes().to_be_bytes();
+            edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
+        }
+        let row = StateRow {
+            cut: closed.upto.0,
+            stamp: closed.stamp,
+            next_block: self.state().next_block,
+            dropped: closed.dropped.clone(),
+            tenants: closed.tenants.clone(),
+        };
+        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
+        let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());
+        edit.put(Family::Shards, &chunk_key, &closed.window.encode());
+        let forgotten = self.forgotten_chunks(closed);
+        for number in &forgotten {
+            edit.delete(Family::Shards, &ShardKey::Window(*number).of(self.id()));
+        }
+        store.kv.write(edit)?;
+        store.kv.flush()?;
+        // Before reads can meet the blocks.
+        for block in blocks {
+            self.add_splits_of(block)?;
+        }
+        let mut state = self.state();
+        let mut contents = self.contents_mut();
+        contents.generations.retain(|other| !Arc::ptr_eq(other, generation));
+        Arc::make_mut(&mut contents.blocks).extend(blocks.iter().cloned());
+        drop(contents);
+        state.seal_cut = Some(closed.upto);
+        state.retired.push((closed.upto, Arc::downgrade(generation)));
+        state.chunks.retain(|chunk| !forgotten.contains(&chunk.number));
+        state.chunks.push(closed.window.info(closed.upto.0));
+        state.sealed_bytes += blocks.iter().map(|block| block.file().size_bytes()).sum::<u64>();
+        Ok(())
+    }
+
+    /// Chunks of which nothing is remembered any more once this seal is written.
+    fn forgotten_chunks(&self, closed: &Closed) -> BTreeSet<u64> {
+        let state = self.state();
+        let newest = closed.window.info(closed.upto.0);
+        let (mut batch_ids, mut digests) = (newest.batch_ids, newest.digests);
+        let mut forgotten = BTreeSet::new();
+        for chunk in state.chunks.iter().rev() {
+            let too_old = chunk.stamp_max.saturating_add(DIGEST_WINDOW) < closed.stamp;
+            if batch_ids >= BATCH_IDS_MAX && (too_old || digests >= DIGESTS_MAX) {
+                forgotten.insert(chunk.number);
+            }
+            batch_ids += chunk.batch_ids;
+            digests += chunk.digests;
+        }
+        forgotten
+    }
+
+    /// Reads the splits of all blocks.
+    pub(super) fn add_splits_of_blocks(&self) -> Result<(), Error> {
+        let blocks = Arc::clone(&self.contents().blocks);
+        blocks.iter().try_for_each(|block| self.add_splits_of(block))
+    }
+
+    pub(super) fn add_splits_of(&self, block: &Arc<Block>) -> Result<(), Error> {
+        self.read_splits(block, &mut |tenant, splits| {
+            cover(self.splits_mut().entry(tenant.clone()).or_default(), splits);
+        })
+    }
+
+    /// Tells the splits of each tenant of a block; nothing more of one that is damaged.
+    fn read_splits(
+        &self,
+        block: &Arc<Block>,
+        tell: &mut dyn FnMut(&Tenant, Splits),
+    ) -> Result<(), Error> {
+        for run in &block.file().directory().runs {
+            let splits = match block.file().splits(run) {
+                Ok(splits) => splits,
+                Err(error) if error.is_corruption() => {
+                    block.set_damaged();
+                    self.report_damage(&error);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            tell(&run.tenant, splits);
+        }
+        Ok(())
+    }
+
+    /// Reads the splits anew without those of blocks that went.
+    pub(super) fn forget_splits_of(&self, gone: &[Arc<Block>]) -> Result<(), Error> {
+        let had_splits =
+            gone.iter().any(|block| {
+                block.file().directory().runs.iter().any(|run| {
+                    self.splits().get(&run.tenant).is_some_and(|splits| !splits.is_empty())
+                })
+            });
+        if had_splits {
+            let blocks = Arc::clone(&self.contents().blocks);
+            let mut left: BTreeMap<Tenant, Arc<SplitMap>> = BTreeMap::new();
+            for block in blocks.iter() {
+                self.read_splits(block, &mut |tenant, splits| {
+                    cover(left.entry(tenant.clone()).or_default(), splits);
+                })?;
+            }
+            // At once: a read that begins meanwhile must not miss any.
+            *self.splits_mut() = left;
+        }
+        Ok(())
+    }
+}
+
+/// Adds splits to those known. The later block knew of more parts; none is forgotten.
+fn cover(known: &mut Arc<SplitMap>, splits: Splits) {
+    let known = Arc::make_mut(known);
+    for split in splits.0 {
+        let known = known.entry(split.id).or_insert(split);
+        *known = known.covering(split);
+    }
+}
+
+/// The batches of a generation that go into one block.
+struct Bucket {
+    stamp_min: Timestamp,
+    stamp_max: Timestamp,
+    tenants: BTreeMap<Tenant, Vec<Arc<Piece>>>,
+}
+
+fn by_bucket(contents: &Contents, generation: &Generation) -> BTreeMap<u64, Bucket> {
+    let mut buckets: BTreeMap<u64, Bucket> = BTreeMap::new();
+    for (tenant, head) in generation.tenants().iter() {
+        for piece in head.batches() {
+            let stamp = piece.log_stamp().unwrap_or_default();
+            if contents.is_bucket_dropped(CLASS_ORDINARY, bucket_of(stamp)) {
+                continue;
+            }
+            let bucket = buckets.entry(bucket_of(stamp)).or_insert_with(|| Bucket {
+                stamp_min: stamp,
+                stamp_max: stamp,
+                tenants: BTreeMap::new(),
+            });
+            bucket.stamp_min = bucket.stamp_min.min(stamp);
+            bucket.stamp_max = bucket.stamp_max.max(stamp);
+            bucket.tenants.entry(tenant.clone()).or_default().push(piece);
+        }
+    }
+    buckets
+}

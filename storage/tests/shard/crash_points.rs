@@ -1,0 +1,317 @@
+//! DUR-1, DUR-2, BLK-1, RET-1 of a shard's blocks: crashes and errors at every single change of
+//! the disk and of the manifest, while it is sealed, merged, purged and dropped.
+//!
+//! The property: whatever was interrupted, the next start finds exactly the spans of the entries
+//! that were applied, no more and no fewer, with a log that was purged as far as it may be.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use model::query::{Order, TracePredicate, TraceQuery, evaluate};
+use model::store::Detail;
+use model::testing::Generator;
+use model::{Span, TimeRange, Timestamp};
+use storage::entry::encode_drop;
+use storage::env::{Crash, Env, Fault, FaultEnv};
+use storage::kv::{Family, Kv, KvError, MemoryKv, Pair, WriteBatch};
+use storage::log::{LogEngine, LogIndex};
+use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard};
+
+use crate::fixture::{Fixture, GROUP, no_limit, open_shard, plain_batch, tenant, traces_of};
+
+const HOUR: u64 = 3_600_000_000_000;
+
+/// A store that forgets what was not flushed, and fails from one of its changes on.
+#[derive(Debug, Default)]
+struct ForgetfulKv {
+    inner: Mutex<Forgetful>,
+}
+
+#[derive(Debug, Default)]
+struct Forgetful {
+    written: Vec<WriteBatch>,
+    flushed: usize,
+    changes: u64,
+    fail_at: Option<u64>,
+}
+
+impl ForgetfulKv {
+    fn change(&self, change: impl FnOnce(&mut Forgetful)) -> Result<(), KvError> {
+        let mut inner = self.inner.lock().unwrap();
+        let number = inner.changes;
+        inner.changes += 1;
+        if inner.fail_at.is_some_and(|fail_at| number >= fail_at) {
+            return Err(KvError::Io { reason: "injected".into() });
+        }
+        change(&mut inner);
+        Ok(())
+    }
+
+    fn changes(&self) -> u64 {
+        self.inner.lock().unwrap().changes
+    }
+
+    fn fail_at(&self, change: u64) {
+        self.inner.lock().unwrap().fail_at = Some(change);
+    }
+
+    /// What is there after a crash: all that was flushed and, if `keeps`, all that was written.
+    fn restart(&self, keeps: bool) {
+        let mut inner = self.inner.lock().unwrap();
+        if !keeps {
+            let flushed = inner.flushed;
+            inner.written.truncate(flushed);
+        }
+        inner.fail_at = None;
+    }
+
+    fn picture(&self) -> MemoryKv {
+        let kv = MemoryKv::new();
+        for batch in &self.inner.lock().unwrap().written {
+            kv.write(batch.clone()).unwrap();
+        }
+        kv
+    }
+}
+
+impl Kv for ForgetfulKv {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.picture().get(family, key)
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        pairs_max: usize,
+    ) -> Result<Vec<Pair>, KvError> {
+        self.picture().scan(family, range, pairs_max)
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), KvError> {
+        self.change(|inner| inner.written.push(batch))
+    }
+
+    fn flush(&self) -> Result<(), KvError> {
+        self.change(|inner| inner.flushed = inner.written.len())
+    }
+}
+
+/// A shard on a disk that fails, over a log that does not.
+struct Rig {
+    env: FaultEnv,
+    kv: Arc<ForgetfulKv>,
+    fixture: Fixture,
+    /// What was applied and not dropped, with its bucket: the same span may come again later.
+    applied: Vec<(u64, Span)>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let env = FaultEnv::new(77);
+        let kv = Arc::new(ForgetfulKv::default());
+        let mut fixture = Fixture::with_cache(1 << 20);
+        fixture.shard = open(&env, &kv, &fixture);
+        Self { env, kv, fixture, applied: Vec::new() }
+    }
+
+    fn add(&mut self, stamp: u64, id: u64, spans: &[Span]) {
+        self.fixture.stamp = stamp;
+        self.fixture.add(&[plain_batch(id, &tenant("own"), spans)]);
+        self.applied.extend(spans.iter().map(|span| (stamp / HOUR, span.clone())));
+    }
+
+    /// Everything that a shard goes through, up to the first failure.
+    fn run(&mut self) -> Result<(), storage::Error> {
+        let mut generator = Generator::new(5);
+        let mut traces: Vec<Span> = (0..12).flat_map(|_| generator.trace()).collect();
+        generator.shuffle(&mut traces);
+        let parts: Vec<&[Span]> = traces.chunks(traces.len() / 8 + 1).collect();
+        let now = Timestamp(4 * HOUR);
+        self.add(HOUR, 1, parts[0]);
+        self.add(HOUR + 1, 2, parts[1]);
+        self.seal()?;
+        self.add(2 * HOUR, 3, parts[2]);
+        self.add(3 * HOUR, 4, parts[3]);
+        self.seal()?;
+        self.add(3 * HOUR + 1, 5, parts[4]);
+        self.seal()?;
+        self.fixture.shard.merge(now, true, &no_limit())?;
+        self.add(3 * HOUR + 2, 6, parts[5]);
+        let drop = encode_drop(Timestamp(3 * HOUR + 3), 1, CLASS_ORDINARY, 1);
+        self.fixture.add_entry(&drop);
+        self.applied.retain(|(bucket, _)| *bucket > 1);
+        self.fixture.shard.sweep()?;
+        self.add(3 * HOUR + 4, 7, parts[6]);
+        self.seal()?;
+        self.fixture.shard.merge(now, true, &no_limit())?;
+        Ok(())
+    }
+
+    fn traces(&self) -> Vec<Vec<Span>> {
+        traces_of(&self.applied.iter().map(|(_, span)| span.clone()).collect::<Vec<_>>())
+    }
+
+    fn seal(&mut self) -> Result<(), storage::Error> {
+        self.fixture.shard.seal(&no_limit())?;
+        if let Some(upto) = self.fixture.shard.purgeable() {
+            let done = Box::new(|result: Result<(), _>| result.unwrap());
+            self.fixture.log.purge(GROUP, upto, done).unwrap();
+        }
+        Ok(())
+    }
+
+    /// Starts again and compares everything with what was applied.
+    fn check(&mut self, context: &str) {
+        self.fixture.shard = open(&self.env, &self.kv, &self.fixture);
+        self.fixture.shard.recover(None, &mut |_, _| {}).unwrap();
+        self.compare(context);
+        // And it goes on from there.
+        self.fixture.shard.seal(&no_limit()).unwrap();
+        self.compare(context);
+        self.fixture.shard.merge(Timestamp(9 * HOUR), true, &no_limit()).unwrap();
+        self.fixture.shard.sweep().unwrap();
+        self.compare(context);
+        let stats = self.fixture.shard.stats();
+        let files = self.env.paths().len() as u64;
+        assert_eq!(files, stats.blocks, "{context}: a file that nobody names");
+        assert_eq!(stats.blocks_damaged, 0, "{context}");
+    }
+
+    fn compare(&self, context: &str) {
+        let traces = self.traces();
+        let shard = &self.fixture.shard;
+        for spans in &traces {
+            let id = spans[0].trace_id;
+            let found = shard.trace(&tenant("own"), id, usize::MAX, &no_limit()).unwrap();
+            assert_eq!(found.map(|trace| trace.spans).as_ref(), Some(spans), "{context}");
+        }
+        let query = TraceQuery {
+            window: TimeRange::ALL,
+            predicate: TracePredicate::True,
+            order: Order::MostSpans,
+            limit: 10_000,
+            cursor: None,
+        };
+        let mut keys = Vec::new();
+        let own = tenant("own");
+        let end = shard.search(&own, &query, Detail::Summary, &no_limit(), &mut |hit| {
+            keys.push(hit.key);
+            std::ops::ControlFlow::Continue(())
+        });
+        assert!(end.unwrap().completeness.is_complete(), "{context}");
+        let expected = evaluate(&query, traces.iter().map(Vec::as_slice));
+        let expected: Vec<_> = expected.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, expected, "{context}");
+    }
+}
+
+fn open(env: &FaultEnv, kv: &Arc<ForgetfulKv>, fixture: &Fixture) -> Shard {
+    let env: Arc<dyn Env> = Arc::new(env.clone());
+    let kv: Arc<dyn Kv> = Arc::clone(kv) as Arc<dyn Kv>;
+    let store = BlockStore::new(env, kv, Path::new("/blocks")).with_page_rows(8);
+    open_shard(&fixture.log, &Arc::new(DecodedCache::new(1 << 20)), &store)
+}
+
+#[test]
+fn nothing_interrupted_ends_well() {
+    let mut rig = Rig::new();
+    rig.run().unwrap();
+    assert_eq!(rig.fixture.log.bounds(GROUP).purged, rig.fixture.shard.purgeable());
+    assert!(rig.fixture.shard.purgeable() > Some(LogIndex(5)));
+    rig.check("uninterrupted");
+}
+
+#[test]
+fn power_may_go_at_every_change_of_the_disk() {
+    let operations = {
+        let mut rig = Rig::new();
+        let before = rig.env.operations();
+        rig.run().unwrap();
+        before..rig.env.operations()
+    };
+    assert!(operations.clone().count() > 30, "{operations:?}");
+    for operation in operations {
+        for crash in [Crash::Lost, Crash::Torn, Crash::Kept, Crash::Process] {
+            let mut rig = Rig::new();
+            rig.env.crash_at(operation);
+            let ended = rig.run();
+            rig.env.restart(crash);
+            rig.kv.restart(crash != Crash::Lost);
+            rig.check(&format!("power lost at change {operation}, {crash:?}, {ended:?}"));
+        }
+    }
+}
+
+#[test]
+fn every_change_of_the_disk_may_fail_without_a_crash() {
+    let operations = {
+        let mut rig = Rig::new();
+        let before = rig.env.operations();
+        rig.run().unwrap();
+        before..rig.env.operations()
+    };
+    for operation in operations {
+        for fault in [Fault::OutOfSpace, Fault::InputOutput] {
+            let mut rig = Rig::new();
+            rig.env.fail_at(operation, fault);
+            let failed = rig.run();
+            let context = format!("change {operation} fails with {fault:?}: {failed:?}");
+            // The process goes on: what is in memory still answers.
+            rig.compare(&context);
+            rig.env.restart(Crash::Process);
+            rig.check(&context);
+        }
+    }
+}
+
+#[test]
+fn every_change_of_the_manifest_may_be_the_last() {
+    let changes = {
+        let mut rig = Rig::new();
+        rig.run().unwrap();
+        rig.kv.changes()
+    };
+    for change in 0..changes {
+        for keeps in [false, true] {
+            let mut rig = Rig::new();
+            rig.kv.fail_at(change);
+            let ended = rig.run();
+            assert!(ended.is_err());
+            rig.env.restart(Crash::Lost);
+            rig.kv.restart(keeps);
+            rig.check(&format!("the manifest ends at change {change}, keeps {keeps}: {ended:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_block_is_found_and_the_rest_serves() {
+    let mut rig = Rig::new();
+    rig.run().unwrap();
+    let files: Vec<PathBuf> = rig.env.paths();
+    let file = files.first().unwrap();
+    let length = rig.env.content(file).unwrap().len();
+    let traces = rig.traces();
+    for place in (0..length).step_by(97).chain([0, 1, 5, length - 1, length - 10]) {
+        rig.env.flip(file, place, 0x10);
+        let shard = open(&rig.env, &rig.kv, &rig.fixture);
+        shard.recover(None, &mut |_, _| {}).unwrap();
+        for spans in &traces {
+            let found = shard.trace(&tenant("own"), spans[0].trace_id, usize::MAX, &no_limit());
+            match found {
+                Ok(found) => {
+                    let found = found.map(|trace| trace.spans).unwrap_or_default();
+                    let is_sound = found.iter().all(|span| spans.contains(span));
+                    assert!(is_sound, "byte {place}: a span that was never sent");
+                    let is_whole = found.len() == spans.len();
+                    assert!(is_whole || shard.has_damage(), "byte {place}: missing, not said");
+                }
+                Err(error) => assert!(error.is_corruption(), "byte {place}: {error:?}"),
+            }
+        }
+        rig.env.flip(file, place, 0x10);
+    }
+    rig.check("every bit flipped back");
+}
