@@ -1,7 +1,7 @@
 //! Tells owned spans to a visitor, as a receiver would.
 //!
-//! The way for spans that were materialised (tests, answers between nodes, the rare rows of a merge)
-//! to become columns again. Receivers do not come this way: they tell what they read.
+//! The way for spans that were materialised (tests, answers between nodes) to become columns again.
+//! Receivers do not come this way: they tell what they read.
 
 use std::sync::Arc;
 

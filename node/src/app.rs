@@ -60,16 +60,11 @@ pub fn run(flags: &SettingFlags) -> anyhow::Result<()> {
     let runtime = Runtime::new().context("the runtime cannot be started")?;
     let data = DataDirectory::take(&config)?;
     let outcome = runtime.block_on(run_node(&config, &data, &metrics));
-    match outcome {
-        Ok(()) => {
-            runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
-            data.release()
-        }
-        Err(error) => {
-            runtime.shutdown_background();
-            Err(error)
-        }
-    }
+    // Also after a failure: whoever still holds the store must let go before the process ends, or
+    // the store's library is torn down under its feet.
+    runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    outcome?;
+    data.release()
 }
 
 async fn run_node(

@@ -1,5 +1,5 @@
-//! How a node is told to stop, and to read its files again: the first SIGTERM or SIGINT stops it in good order, the second at
-//! once.
+//! How a node is told to stop, and to read its files again: the first SIGTERM or SIGINT stops it
+//! in good order, the second at once; SIGHUP makes it read its files again.
 //!
 //! Good order means: not ready any more, serve for `drain-delay` so that balancers can turn away,
 //! take no new requests, finish those begun, sync, exit 0. At once means exit 1 without any of

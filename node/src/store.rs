@@ -1,7 +1,8 @@
 //! Opens what a node keeps: identity, log, shards; and starts the coordinator over them.
 //!
 //! Order: `log/` is recovered; `db/` says who the node is, how many shards it has and which blocks
-//! they have; each shard applies what the log holds beyond its blocks; only then is there a coordinator that takes requests. All of
+//! they have; each shard applies what the log holds beyond its blocks; only then is there a
+//! coordinator that takes requests. All of
 //! it blocks on the disk, so [`open_parts`] runs off the runtime.
 
 use std::path::Path;

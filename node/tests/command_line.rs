@@ -132,7 +132,8 @@ ephemeral: true                         # --ephemeral
 listen-address: 127.0.0.1               # default
 open-access: false                      # default
 node-name: \"a node\"                     # --node-name
-shards: 2                               # default
+# shards: (unset)                       # default
+retention: \"7d\"                         # default
 otlp-grpc-port: 21                      # --otlp-grpc-port
 otlp-http-port: 12                      # SKUA_OTLP_HTTP_PORT
 ui-port: 3                              # skua.yaml:3
@@ -143,10 +144,26 @@ jaeger-http-port: 14268                 # default
 jaeger-compact-port: 6831               # default
 jaeger-binary-port: 6832                # default
 zipkin-port: 9411                       # default
+query-grpc-port: 16685                  # default
+sampling-http-port: 5778                # default
+sampling-grpc-port: 5779                # default
+remote-storage-port: 17271              # default
+allow-purge: false                      # default
+# sampling-strategies: (unset)          # default
+# tenancy: (unset)                      # default
 # ports-file: (unset)                   # default
 drain-delay: 0s                         # default
 log-format: auto                        # default
-log-filter: info                        # default
+log-filter: \"info,openraft=warn\"        # default
+# seeds: (unset)                        # default
+expected-nodes: 1                       # default
+join-only: false                        # default
+# replication-factor: (unset)           # default
+# advertise-address: (unset)            # default
+# cluster-key-file: (unset)             # default
+# zone: (unset)                         # default
+rpc-port: 7947                          # default
+gossip-port: 7946                       # default
 ";
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(ended.out, expected);

@@ -35,7 +35,7 @@ pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A)
     let status =
         Router::new().route("/api/skua/v1/cluster", get(status::show::<A>)).with_state(admin);
     let columns = get(columns::show::<S>)
-        // The columns of a large trace are megabytes: what packs them must not be what one waits for.
+        // The columns of a large trace are megabytes: nobody should wait for their packing.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
     let reads = Router::new()
         .route("/api/skua/v1/traces/{trace_id}", get(traces::raw::<S>))

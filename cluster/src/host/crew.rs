@@ -43,7 +43,8 @@ async fn run(mut inbox: mpsc::Receiver<BoxFuture<'static, ()>>) {
             },
             Some(ended) = running.next(), if !running.is_empty() => if ended.is_err() {
                 // Our bug, reported by the hook; the others go on.
-                metrics::counter!("skua_task_panics_total", "task" => "cluster writes").increment(1);
+                let task = "cluster writes";
+                metrics::counter!("skua_task_panics_total", "task" => task).increment(1);
             },
         }
     }

@@ -21,7 +21,8 @@ impl PeerGate for IncarnationGate {
             Verdict::RefuseOlder => Err(format!("node {} was started again since", peer.node)),
             Verdict::RefuseClash { first } => {
                 metrics::counter!("skua_incarnation_clashes_total").increment(1);
-                tracing::error!(node = %peer.node, ?first, "two processes claim one life of a node");
+                let node = peer.node;
+                tracing::error!(%node, ?first, "two processes claim one life of a node");
                 Err(format!("another process claims this life of node {}", peer.node))
             }
         }

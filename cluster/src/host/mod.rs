@@ -1,4 +1,5 @@
-//! A node's part in a cluster: its replicas, its share of the plan, and the way to everybody else's.
+//! A node's part in a cluster: its replicas, its share of the plan, and the way to everybody
+//! else's.
 //!
 //! ```text
 //!   Coordinator ── Shards ──┐                     peers

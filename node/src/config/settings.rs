@@ -127,8 +127,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "shards",
         value_name: "N",
         default_note: "two for each expected node",
-        help: "Into how many shards a new cluster, or a new node alone, divides the trace ids. What \
-               exists keeps the number that it was created with.",
+        help: "Into how many shards a new cluster, or a new node alone, divides the trace ids. \
+               What exists keeps the number that it was created with.",
         apply: |config, text| {
             config.shards = Some(number_within(text, 1, u64::from(super::SHARDS_MAX))?);
             Ok(())
@@ -251,7 +251,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "query-grpc-port",
         value_name: "PORT",
         default: Some("16685"),
-        help: "Port of Jaeger's query services over gRPC (`api_v2` and `api_v3`); 0 takes any free port.",
+        help: "Port of Jaeger's query services over gRPC (`api_v2` and `api_v3`); 0 takes any \
+               free port.",
         apply: |config, text| port(text).map(|value| config.ports.query_grpc = value),
         show: |config| Some(config.ports.query_grpc.to_string()),
         ..ROW
@@ -260,7 +261,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "sampling-http-port",
         value_name: "PORT",
         default: Some("5778"),
-        help: "Port that tells clients how to sample, over HTTP as Jaeger's agents do; 0 takes any free port.",
+        help: "Port that tells clients how to sample, over HTTP as Jaeger's agents do; 0 takes \
+               any free port.",
         apply: |config, text| port(text).map(|value| config.ports.sampling_http = value),
         show: |config| Some(config.ports.sampling_http.to_string()),
         ..ROW
@@ -278,7 +280,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "remote-storage-port",
         value_name: "PORT",
         default: Some("17271"),
-        help: "Port of Jaeger's remote storage (v2), for a Jaeger that keeps its traces here; 0 takes any free port.",
+        help: "Port of Jaeger's remote storage (v2), for a Jaeger that keeps its traces here; 0 \
+               takes any free port.",
         apply: |config, text| port(text).map(|value| config.ports.remote_storage = value),
         show: |config| Some(config.ports.remote_storage.to_string()),
         ..ROW
@@ -461,8 +464,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "zone",
         value_name: "NAME",
-        help: "What may fail together with this node, such as a rack or a zone: replicas are spread \
-               over zones.",
+        help: "What may fail together with this node, such as a rack or a zone: replicas are \
+               spread over zones.",
         apply: |config, text| {
             text.clone_into(&mut config.cluster.zone);
             Ok(())
@@ -477,7 +480,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "rpc-port",
         value_name: "PORT",
         default: Some("7947"),
-        help: "Port where the nodes of a cluster speak to each other; a node alone does not take it.",
+        help: "Port where the nodes of a cluster speak to each other; a node alone does not take \
+               it.",
         apply: |config, text| port(text).map(|value| config.cluster.rpc_port = value),
         show: |config| Some(config.cluster.rpc_port.to_string()),
         ..ROW

@@ -1,6 +1,6 @@
 //! What reads have unpacked and may need again: one cache for all shards of a node, bounded in
-//! bytes, the longest unused goes first. What finds pages (tables, names, zones) has a share of its own, so
-//! that a scan over pages does not push it out.
+//! bytes, the longest unused goes first. What finds pages (tables, names, zones) has a share of its
+//! own, so that a scan over pages does not push it out.
 //!
 //! Sizes are estimates: columns unpack when first asked for, after they were put in. The estimate
 //! takes them as unpacked.

@@ -28,7 +28,8 @@ const DENSE_CELLS_MAX: usize = 1 << 15;
 /// Duration buckets of a heatmap.
 const DURATION_BUCKETS: usize = 65;
 
-/// Earlier rows of the same start that a row is compared with. With more, repeats are not ruled out.
+/// Earlier rows of the same start that a row is compared with. With more, repeats are not ruled
+/// out.
 const TWINS_COMPARED_MAX: usize = 16;
 
 /// Whether two counted rows of a trace may be repeats of one span. Rows of a trace are ordered by

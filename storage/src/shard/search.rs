@@ -293,9 +293,9 @@ impl<'a> Search<'a> {
     /// - Traces that are cut over pages join the queue by themselves (see [`Self::begin`]).
     /// - No trace of the page is listed as cut over pages.
     ///
-    /// Traces with parts in the head need no care here. Batches of the head are never ruled out, and
-    /// a trace on one is found there if a row of it may pass anything. If none may, what its pages
-    /// have decides; with the pages of one page alone that is no more than this page has, which is
+    /// Traces with parts in the head need no care here. Batches of the head are never ruled out,
+    /// and a trace on one is found there if a row of it may pass anything. If none may, what its
+    /// pages have decides; if it has one page alone that is no more than this page has, which is
     /// not enough.
     fn is_ruled_out(&self, piece: &Piece, place: Option<PagePlace>) -> Result<bool, Error> {
         let (Some(place), Place::Page { page, .. }) = (place, &piece.place) else {
