@@ -1,6 +1,6 @@
 //! A machine as openraft wants it: entries in, outcomes and snapshots out.
 //!
-//! Thin on purpose: [`Machine`] does the work, [`Standing`] knows where it stands, and this hands
+//! Thin on purpose: the machine does the work, [`Standing`] knows where it stands, and this hands
 //! both to threads that may block. Invariant: an adapter whose generation has ended applies
 //! nothing, and its successor waits for what it has begun.
 
