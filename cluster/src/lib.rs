@@ -1,10 +1,10 @@
 //! The coordinator: takes writes for any trace to its shard, merges reads from all shards.
 //!
-//! Today a cluster is one node, and a shard's replica is the [`local`] one: its proposals go
-//! straight to the node's log. What a cluster of many adds stands behind the same seams: a
-//! group that agrees (in the place of [`local::LocalGroup`]) and a transport between nodes.
-//! The write path in front of it (builders, linger, the CPU pool, the batch) and the read path
-//! behind it (fan-out, merge, completeness) are what every node of a cluster will run.
+//! A node that is alone keeps its shards by itself ([`local`]): proposals go straight to its log.
+//! A node of a cluster has a [`host`]: one Raft group a shard ([`raft`]), a group for the
+//! cluster's own state ([`meta`]), pure planners of what to do next ([`plan`]), and the way to its
+//! peers ([`transport`], [`gossip`], [`wire`]). The write path (builders, linger, the CPU pool, the
+//! batch) and the read path (fan-out, merge, completeness) are the same in both.
 //!
 //! The crate moves batch bytes and `model` types. It knows no protocol that clients speak.
 

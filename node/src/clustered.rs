@@ -138,7 +138,9 @@ pub(crate) async fn open(
         random: random(),
         blocking: Blocking::Threads,
         pool_threads: threads(),
-        fatal: FatalHook::new(|failure| end_node(failure.to_string())),
+        fatal: FatalHook::new(|failure| {
+            end_node(format!("a replica failed: {failure}"));
+        }),
     });
     tracing::info!(address = advertised, seeds = ?settings.seeds, "looking for the cluster");
     let host = host.await.context("the node cannot take its place in the cluster")?;
@@ -312,14 +314,15 @@ fn with_port(seed: &str, default_port: u16) -> String {
 }
 
 fn random() -> RandomBytes {
-    // The kernel has always given random bytes before, or the node had not come this far.
-    Arc::new(|| files::random_bytes().unwrap_or_default())
+    // Ids that are not random would name two things alike: rather no node than such ids.
+    Arc::new(|| files::random_bytes().unwrap_or_else(|error| end_node(format!("{error:#}"))))
 }
 
-/// A replica's storage failed: nothing on this disk may be trusted to remember what it promised.
+/// Something that a node cannot go on without has failed: nothing on this disk may be trusted to
+/// remember what it promised, or nothing new can be named.
 #[expect(clippy::exit, reason = "no vote and no acknowledgement may follow")]
-fn end_node(failure: String) {
-    output::error(&anyhow::Error::msg(failure).context("a replica failed; the node ends"));
+fn end_node(failure: String) -> ! {
+    output::error(&anyhow::Error::msg(failure).context("the node ends"));
     std::process::exit(1);
 }
 
