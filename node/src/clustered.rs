@@ -108,6 +108,8 @@ pub(crate) async fn open(
     let server = GrpcServer::start(listener, Arc::clone(&local), gate, keys.clone(), handler)?;
     let advertised = advertised(config, rpc_port);
     let shards: Arc<Mutex<Vec<Weak<Shard>>>> = Arc::default();
+    let (env, kv) = (Arc::clone(&opened.env), Arc::clone(&opened.kv));
+    let blocks = BlockStore::new(env, kv, &directory.join("blocks"));
     let host = Host::start(HostParts {
         node: opened.node,
         incarnation: opened.incarnation,
@@ -128,7 +130,8 @@ pub(crate) async fn open(
         log: Arc::clone(&opened.log),
         kv: Arc::clone(&opened.kv),
         disk: (Arc::clone(&opened.env), directory.to_path_buf()),
-        open_shard: open_shard(&opened, directory, &shards),
+        open_shard: open_shard(&opened, blocks.clone(), &shards),
+        forget_shard: Arc::new(move |shard| blocks.forget(shard)),
         transport: Arc::clone(&transport) as _,
         dial: transport,
         door,
@@ -138,6 +141,8 @@ pub(crate) async fn open(
         random: random(),
         blocking: Blocking::Threads,
         pool_threads: threads(),
+        retention: config.retention,
+        log_kept_bytes: settings.log_kept_bytes,
         fatal: FatalHook::new(|failure| {
             end_node(format!("a replica failed: {failure}"));
         }),
@@ -175,9 +180,9 @@ pub(crate) async fn open(
         shards: Box::new(move || live(&shards)),
         clock: Arc::clone(clock),
         retention: config.retention,
-        // Each replica purges its own log, as far as the slowest member of its group allows.
+        // The host purges, with a margin for replicas that lag.
         purge: Box::new(|_, _| {}),
-        // Only a leader may propose what all replicas lose; the host does not do that yet.
+        // Only a leader may propose what all replicas lose: the host does.
         propose_drop: Box::new(|_, _, _| {}),
     })?;
     let mut load = MachineLoad::default();
@@ -222,11 +227,9 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
 /// Opens shards, and remembers them for upkeep.
 fn open_shard(
     opened: &Opened,
-    directory: &Path,
+    blocks: BlockStore,
     shards: &Arc<Mutex<Vec<Weak<Shard>>>>,
 ) -> OpenShard {
-    let (env, kv) = (Arc::clone(&opened.env), Arc::clone(&opened.kv));
-    let blocks = BlockStore::new(env, kv, &directory.join("blocks"));
     let cache = Arc::new(DecodedCache::default());
     let (log, shards) = (Arc::clone(&opened.log), Arc::clone(shards));
     Arc::new(move |id, group| {

@@ -90,6 +90,8 @@ pub struct ClusterSettings {
     pub key_file: Option<PathBuf>,
     /// What may fail together with it.
     pub zone: String,
+    /// Bytes of the log that are kept for replicas that lag.
+    pub log_kept_bytes: u64,
     /// Port for other nodes.
     pub rpc_port: u16,
     /// Port of gossip.
@@ -106,6 +108,7 @@ impl Default for ClusterSettings {
             advertise_address: None,
             key_file: None,
             zone: String::new(),
+            log_kept_bytes: cluster::host::limits::LOG_KEPT_BYTES,
             rpc_port: 7947,
             gossip_port: 7946,
         }

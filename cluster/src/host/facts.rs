@@ -85,8 +85,8 @@ fn disk(report: Option<&Report>) -> DiskMark {
 }
 
 fn held(report: &Report) -> BTreeMap<GroupId, Held> {
-    let held = |(group, replica): &(u64, u64)| {
-        (GroupId(*group), Held { replica: ReplicaId(*replica), is_damaged: false })
+    let held = |(group, replica, is_damaged): &(u64, u64, bool)| {
+        (GroupId(*group), Held { replica: ReplicaId(*replica), is_damaged: *is_damaged })
     };
     report.held.iter().map(held).collect()
 }

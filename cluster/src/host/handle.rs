@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::time::Monotonic;
 use model::{Clock, Duration, NodeId, ShardId};
+use storage::Shard;
 use storage::env::Env;
 use storage::log::LogEngine;
 use tokio::sync::watch;
 
+use super::clocks::PeerClocks;
 use super::crew::Crew;
 use super::durable::{Durable, Membership};
 use super::error::HostError;
@@ -23,7 +25,7 @@ use crate::gossip::Members;
 use crate::identity::ClusterId;
 use crate::meta::{CLUSTER_VERSION, MetaState, NodeRecord};
 use crate::plan::{BootstrapConfig, DataState};
-use crate::raft::Blocking;
+use crate::raft::{Blocking, FatalHook};
 use crate::task::Task;
 use crate::transport::{self, Dial, Incarnation, LocalIdentity, Transport};
 
@@ -69,6 +71,11 @@ pub(crate) struct Shared {
     /// Members that this node cannot reach, and since when.
     pub(super) unreachable: Mutex<BTreeMap<NodeId, Monotonic>>,
     pub(super) gossip: OnceLock<watch::Receiver<Arc<Members>>>,
+    pub(super) peer_clocks: PeerClocks,
+    /// For how long spans are kept, unless the cluster knows otherwise.
+    pub(super) retention: Duration,
+    pub(super) log_kept_bytes: u64,
+    pub(super) fatal: FatalHook,
     pub(super) draining: AtomicBool,
     pub(super) was_ready: AtomicBool,
 }
@@ -117,6 +124,7 @@ impl Host {
         shared.fix_routes()?;
         host.spawn("cluster reach", Arc::clone(&shared).watch_reach());
         host.spawn("cluster upkeep", Arc::clone(&shared).keep_up());
+        host.spawn("cluster disk", Arc::clone(&shared).watch_disk());
         Ok(Arc::new(host))
     }
 
@@ -159,6 +167,12 @@ impl Host {
         self.shared.replicas.shutdown().await;
     }
 
+    /// The replicas of shards on this node.
+    pub fn shards(&self) -> Vec<Arc<Shard>> {
+        let all = self.shared.replicas.all().into_iter();
+        all.filter_map(|(_, hosted)| hosted.shard.clone()).collect()
+    }
+
     pub(crate) fn pool_threads(&self) -> usize {
         self.shared.pool_threads
     }
@@ -190,9 +204,10 @@ impl Shared {
             log: Arc::clone(&parts.log),
             meta: Arc::clone(&meta),
             open_shard: parts.open_shard,
+            forget_shard: parts.forget_shard,
             transport: Arc::clone(&parts.transport),
             blocking: parts.blocking,
-            fatal: parts.fatal,
+            fatal: parts.fatal.clone(),
         };
         Ok(Self {
             node: parts.node,
@@ -223,6 +238,10 @@ impl Shared {
             leaders: Mutex::default(),
             unreachable: Mutex::default(),
             gossip: OnceLock::new(),
+            peer_clocks: PeerClocks::default(),
+            retention: parts.retention,
+            log_kept_bytes: parts.log_kept_bytes,
+            fatal: parts.fatal,
             draining: AtomicBool::new(false),
             was_ready: AtomicBool::new(false),
         })

@@ -87,6 +87,25 @@ pub const META_LOG_KEPT: u64 = 1_024;
 /// How often logs are looked at for what may go.
 pub const UPKEEP_PERIOD: Duration = Duration::from_secs(10);
 
+/// Default of how many bytes of the node's log, the last written ones, are kept for replicas that lag: what is
+/// older is in blocks, and a replica that needs it gets these.
+pub const LOG_KEPT_BYTES: u64 = 256 << 20;
+
+/// Places in the log that are remembered to find the end of what is kept: the resolution of it.
+pub const TRIM_MARKS_MAX: usize = 64;
+
+/// How long a member's word on its clock counts: ten times as long as between two of them.
+pub const CLOCK_FRESH: Duration = Duration::from_secs(10);
+
+/// How often the log is asked whether a sync hangs.
+pub const SYNC_WATCH_PERIOD: Duration = Duration::from_millis(500);
+
+/// A sync under way for longer costs this node its leaderships.
+pub const SYNC_SLOW_AFTER: Duration = Duration::from_secs(2);
+
+/// A sync under way for longer ends the node.
+pub const SYNC_DEADLINE: Duration = Duration::from_secs(20);
+
 /// How long a node tries to give away what it leads before it stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,7 @@ use model::NodeId;
 
 use super::error::HostError;
 use super::handle::{Shared, std};
-use super::limits::{MAP_PERIOD, META_DEADLINE, META_LOG_KEPT, REPORT_DEADLINE, UPKEEP_PERIOD};
+use super::limits::{MAP_PERIOD, META_DEADLINE, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest};
 use crate::coordinator::Routes;
 use crate::identity::META_GROUP;
@@ -116,20 +116,5 @@ impl Shared {
             return Ok(());
         }
         Err(HostError::Version { version, known: CLUSTER_VERSION })
-    }
-
-    /// Lets the log of the meta group forget what its last checkpoint covers.
-    pub(super) async fn keep_up(self: Arc<Self>) {
-        let mut period = tokio::time::interval(std(UPKEEP_PERIOD));
-        loop {
-            period.tick().await;
-            let Some(hosted) = self.replicas.get(META_GROUP) else { continue };
-            let cut = hosted.replica.machine().cut();
-            let Some(upto) = cut.and_then(|cut| cut.0.checked_sub(META_LOG_KEPT)) else { continue };
-            let purged = hosted.replica.purge(storage::log::LogIndex(upto)).await;
-            if let Err(error) = purged {
-                tracing::debug!(%error, "the meta group's log was not purged");
-            }
-        }
     }
 }

@@ -159,7 +159,7 @@ pub(crate) enum JoinReply {
 /// What members ask each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum MetaRequest {
-    /// Whether the node is there.
+    /// Whether the node is there, and what its clock shows.
     Ping,
     /// Propose a command to the meta group, if the node leads it.
     Propose(Vec<u8>),
@@ -177,6 +177,10 @@ pub(crate) enum MetaRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum MetaReply {
     Done,
+    /// The node's wall clock, in nanoseconds of Unix time.
+    Pong {
+        wall: u64,
+    },
     Applied(MetaApplied),
     Refused(String),
     NotLeader {
@@ -220,8 +224,8 @@ pub(crate) struct Report {
     pub(crate) is_draining: bool,
     pub(crate) disk_used_bytes: u64,
     pub(crate) disk_free_bytes: u64,
-    /// Group and replica.
-    pub(crate) held: Vec<(u64, u64)>,
+    /// Group, replica, and whether something of it is damaged.
+    pub(crate) held: Vec<(u64, u64, bool)>,
     /// Groups that the node leads.
     pub(crate) groups: Vec<GroupReport>,
     /// Members that it cannot reach, and for how many nanoseconds.

@@ -31,7 +31,7 @@ impl Shared {
     /// Answers a member.
     pub(super) async fn answer_meta(self: &Arc<Self>, request: &Bytes) -> Reply {
         let reply = match decode(request)? {
-            MetaRequest::Ping => MetaReply::Done,
+            MetaRequest::Ping => MetaReply::Pong { wall: self.clock.wall().0 },
             MetaRequest::Propose(command) => self.propose_here(command.into()).await,
             MetaRequest::State { known } => {
                 let state = self.state();

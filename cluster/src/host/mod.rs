@@ -25,11 +25,13 @@
 //!
 //! What is absent on purpose, or not there yet: waiting for peers' word on how long our log was
 //! before the first vote; fences (a coordinator routes by the epoch that was active when it
-//! started); purging the logs of shards, which needs snapshots of them.
+//! started).
 
 mod barriers;
 mod bootstrap;
+mod clocks;
 mod crew;
+mod disk_watch;
 mod door;
 mod drain;
 mod durable;
@@ -37,6 +39,7 @@ mod error;
 mod facts;
 mod gate;
 mod handle;
+mod keeping;
 mod lane;
 pub mod limits;
 mod map;
@@ -51,6 +54,7 @@ mod replicas;
 mod report;
 mod serve_read;
 mod shards;
+mod trim;
 mod work;
 mod writes;
 
@@ -59,4 +63,4 @@ pub use durable::begin_life;
 pub use error::HostError;
 pub use gate::IncarnationGate;
 pub use handle::Host;
-pub use parts::{HostParts, NodeAddresses, OpenShard, RandomBytes, ResolveSeeds};
+pub use parts::{ForgetShard, HostParts, NodeAddresses, OpenShard, RandomBytes, ResolveSeeds};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
-use model::{Clock, NodeId, ShardId};
+use model::{Clock, Duration, NodeId, ShardId};
 use storage::Shard;
 use storage::env::Env;
 use storage::kv::Kv;
@@ -23,6 +23,9 @@ use crate::transport::{Dial, Directory, Incarnation, LocalIdentity, Transport};
 /// seal cut. The log's records are unwrapped with [`crate::raft::unwrap`]. Blocks.
 pub type OpenShard =
     Arc<dyn Fn(ShardId, GroupId) -> Result<Arc<Shard>, storage::Error> + Send + Sync>;
+
+/// Removes the blocks of a shard and what is remembered of it: its replica was deleted. Blocks.
+pub type ForgetShard = Arc<dyn Fn(ShardId) -> Result<(), storage::Error> + Send + Sync>;
 
 /// Finds the addresses that the seeds lead to now, each with the seed that it comes from.
 pub type ResolveSeeds =
@@ -54,6 +57,8 @@ pub struct HostParts {
     pub disk: (Arc<dyn Env>, PathBuf),
     /// Opens shards.
     pub open_shard: OpenShard,
+    /// Removes them.
+    pub forget_shard: ForgetShard,
     /// The way to nodes by their ids.
     pub transport: Arc<dyn Transport>,
     /// The way to addresses.
@@ -72,6 +77,10 @@ pub struct HostParts {
     pub blocking: Blocking,
     /// Threads for reads, and threads for encoding. None at all: where it is asked for.
     pub pool_threads: usize,
+    /// Bytes of the log, the last written ones, that are kept for replicas that lag.
+    pub log_kept_bytes: u64,
+    /// For how long spans are kept, unless the cluster knows otherwise.
+    pub retention: Duration,
     /// Is told when a replica's storage failed.
     pub fatal: FatalHook,
 }

@@ -1,15 +1,16 @@
-//! Whom this node can reach: each member is asked now and then, and what it says is noted.
+//! Whom this node can reach: each member is asked now and then, and what it says is noted, its
+//! clock included.
 //!
 //! Another member's opinion that somebody has gone counts only beside this one.
 
 use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
-use model::NodeId;
+use model::{NodeId, Timestamp};
 
 use super::handle::{Shared, std};
 use super::limits::{REACH_PERIOD, REPORT_DEADLINE};
-use super::messages::MetaRequest;
+use super::messages::{MetaReply, MetaRequest};
 
 impl Shared {
     /// Watches for as long as it runs.
@@ -24,6 +25,9 @@ impl Shared {
                 async move {
                     let asked = shared.ask_meta(node, &MetaRequest::Ping, REPORT_DEADLINE).await;
                     shared.note_reach(node, asked.is_ok());
+                    if let Ok(MetaReply::Pong { wall }) = asked {
+                        shared.peer_clocks.note(node, Timestamp(wall), shared.now());
+                    }
                 }
             });
             join_all(asked).await;

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, oneshot};
 use super::durable::Durable;
 use super::error::HostError;
 use super::meta_machine::MetaMachine;
-use super::parts::OpenShard;
+use super::parts::{ForgetShard, OpenShard};
 use crate::identity::{META_GROUP, ReplicaId, group_of_shard, shard_of_group};
 use crate::raft::{
     Blocking, FatalHook, GroupRouter, InitializeFailure, Machine, ProposalBudget, Replica,
@@ -30,6 +30,7 @@ pub(crate) struct ReplicasParts {
     pub(crate) log: Arc<dyn LogEngine>,
     pub(crate) meta: Arc<MetaMachine>,
     pub(crate) open_shard: OpenShard,
+    pub(crate) forget_shard: ForgetShard,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) blocking: Blocking,
     pub(crate) fatal: FatalHook,
@@ -90,9 +91,14 @@ impl Replicas {
         hosted.iter().map(|(group, hosted)| (*group, Arc::clone(hosted))).collect()
     }
 
-    /// Starts every replica of the list.
+    /// Starts every replica of the list, and brings deletions to their end that were begun.
     pub(crate) async fn start_all(&self) -> Result<(), HostError> {
         let list = self.list.lock().await;
+        for group in self.parts.log.groups() {
+            if !list.contains_key(&group) {
+                self.erase(group).await?;
+            }
+        }
         for (group, replica) in list.iter() {
             self.start(*group, *replica).await?;
         }
@@ -145,6 +151,27 @@ impl Replicas {
         let hosted = self.hosted.write().unwrap_or_else(PoisonError::into_inner).remove(&group);
         if let Some(hosted) = hosted {
             hosted.replica.shutdown().await;
+            if let Some(shard) = hosted.shard.clone() {
+                self.parts.blocking.run(move || shard.close()).await?;
+            }
+        }
+        // From here on, a start brings it to its end.
+        let mut shorter = list.clone();
+        shorter.remove(&group);
+        self.write_list(shorter.clone()).await?;
+        *list = shorter;
+        self.erase(group).await
+    }
+
+    /// Removes what the node holds of a group that is not on its list, the log last: as long as it
+    /// is there, a start tries again.
+    async fn erase(&self, group: GroupId) -> Result<(), HostError> {
+        if let Some(shard) = shard_of_group(group) {
+            let forget = Arc::clone(&self.parts.forget_shard);
+            self.parts.blocking.run(move || forget(shard)).await??;
+        } else if group == META_GROUP {
+            let meta = Arc::clone(&self.parts.meta);
+            self.parts.blocking.run(move || meta.clear()).await??;
         }
         let (sender, receiver) = oneshot::channel();
         let done = Box::new(move |result| {
@@ -155,16 +182,7 @@ impl Replicas {
         let removed = self.parts.log.remove_group(group, done);
         removed.map_err(|rejected| failed(rejected.error.to_string()))?;
         let removed = receiver.await.map_err(|_| failed("the log has ended".into()))?;
-        removed.map_err(|error| failed(error.to_string()))?;
-        if group == META_GROUP {
-            let meta = Arc::clone(&self.parts.meta);
-            self.parts.blocking.run(move || meta.clear()).await??;
-        }
-        let mut shorter = list.clone();
-        shorter.remove(&group);
-        self.write_list(shorter.clone()).await?;
-        *list = shorter;
-        Ok(())
+        removed.map_err(|error| failed(error.to_string()))
     }
 
     /// Ends every replica and waits until nothing of them touches the log any more.

@@ -30,7 +30,8 @@ impl Shared {
             ..Report::default()
         };
         for (group, hosted) in self.replicas.all() {
-            report.held.push((group.0, hosted.replica.id().0));
+            let is_damaged = hosted.shard.as_ref().is_some_and(|shard| shard.has_damage());
+            report.held.push((group.0, hosted.replica.id().0, is_damaged));
             if hosted.leads() {
                 report.groups.extend(group_report(group, &hosted));
             }

@@ -53,8 +53,7 @@ impl Shards for Host {
     }
 
     fn local_shards(&self) -> Vec<Arc<Shard>> {
-        let all = self.shared.replicas.all().into_iter();
-        all.filter_map(|(_, hosted)| hosted.shard.clone()).collect()
+        self.shards()
     }
 
     fn drain(&self) -> BoxFuture<'static, ()> {

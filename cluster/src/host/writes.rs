@@ -135,17 +135,11 @@ impl Shared {
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return WriteOutcome::NotLeader { hint: None };
         };
-        let stamp = self.stamp(&hosted);
+        let stamp = self.stamp(shard, &hosted);
         match entry::encode_data(stamp, epoch.0, std::slice::from_ref(batch)) {
             Ok(entry) => propose(&hosted, entry).await,
             Err(error) => WriteOutcome::Refused { reason: error.to_string() },
         }
-    }
-
-    /// The stamp of the next entry: it never goes back, whatever the wall clock does.
-    fn stamp(&self, hosted: &Hosted) -> model::Timestamp {
-        let last = hosted.shard.as_ref().map(|shard| shard.stamp());
-        self.clock.wall().max(last.unwrap_or_default())
     }
 
     /// Answers a node that has batches for shards that this one may lead.
@@ -198,7 +192,7 @@ impl Shared {
             return MetaReply::NotLeader { hint: None };
         };
         let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
-        let entry = entry::encode_purge(self.stamp(&hosted), epoch.0, tenant);
+        let entry = entry::encode_purge(self.stamp(shard, &hosted), epoch.0, tenant);
         match propose(&hosted, entry).await {
             WriteOutcome::Done => MetaReply::Done,
             WriteOutcome::Refused { reason } => MetaReply::Refused(reason),
@@ -211,7 +205,7 @@ impl Shared {
 }
 
 /// Proposes an entry, in bounded time.
-async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
+pub(super) async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
     let proposed = tokio::time::timeout(std(WRITE_ATTEMPT), hosted.replica.propose(entry)).await;
     match proposed {
         Ok(Ok(Outcome::Applied(_) | Outcome::Passed)) => WriteOutcome::Done,

@@ -27,7 +27,7 @@ async fn three_nodes_found_one_cluster() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_alone_is_a_cluster_of_one() {
-    let shape = Shape { nodes: 1, replication_factor: 1, shards: 2 };
+    let shape = Shape { nodes: 1, replication_factor: 1, shards: 2, ..THREE };
     let mut world = World::start(4, shape).await;
     let spans = Generator::new(4).spans(100);
     world.write(0, &spans).await.unwrap();

@@ -10,7 +10,7 @@ async fn conforms(seed: u64, shape: Shape) {
     let world = World::start(seed, shape).await;
     for number in 0..shape.nodes {
         let options = Options {
-            clock: Arc::clone(&world.clock),
+            clock: Arc::clone(&world.clock) as _,
             unsupported: ["archive"].into(),
             traces: 20,
             queries: 30,

@@ -7,4 +7,5 @@
 mod bootstrap;
 mod conformance;
 mod faults;
+mod keeping;
 mod world;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
+use cluster::host::limits::LOG_KEPT_BYTES;
 use cluster::host::{Host, HostDoor, HostParts, NodeAddresses, begin_life};
 use cluster::meta::NodeRecord;
 use cluster::plan::BootstrapConfig;
@@ -20,10 +22,10 @@ use model::budget::Budget;
 use model::store::{Answer, ReadScope, SearchEnd, SearchItem, SearchRequest, Trace, TraceRequest};
 use model::time::{Clock, Monotonic, Timestamp};
 use model::{ClusterAdmin, NodeId, Span, StoreError, Tenant, TraceId, TraceStore};
-use storage::env::OsEnv;
+use storage::env::{Env, FaultEnv, OsEnv};
 use storage::kv::{Kv, MemoryKv};
-use storage::log::{LogEngine, MemoryLog};
-use storage::shard::{DecodedCache, Shard};
+use storage::log::{GroupId, LogEngine, LogIndex, MemoryLog};
+use storage::shard::{BlockStore, DecodedCache, Shard, ShardParts};
 
 /// Mostly of paused time: no promise about speed, only an end to a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -40,11 +42,25 @@ fn address(number: usize) -> SocketAddr {
 #[derive(Debug)]
 pub(crate) struct RuntimeClock {
     origin: tokio::time::Instant,
+    /// By how much the wall clock is ahead, in nanoseconds.
+    ahead: AtomicU64,
+}
+
+impl RuntimeClock {
+    fn new(origin: tokio::time::Instant) -> Self {
+        Self { origin, ahead: AtomicU64::new(0) }
+    }
+
+    /// Puts the wall clock so much ahead of what it should be.
+    pub(crate) fn set_ahead(&self, ahead: model::Duration) {
+        self.ahead.store(ahead.0, Ordering::Relaxed);
+    }
 }
 
 impl Clock for RuntimeClock {
     fn wall(&self) -> Timestamp {
-        Timestamp(1_700_000_000_000_000_000 + self.monotonic().0)
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Timestamp(1_700_000_000_000_000_000 + self.monotonic().0 + ahead)
     }
 
     fn monotonic(&self) -> Monotonic {
@@ -62,6 +78,9 @@ pub(crate) struct Running {
 pub(crate) struct Member {
     log: Arc<dyn LogEngine>,
     kv: Arc<dyn Kv>,
+    /// Where its blocks lie.
+    pub(crate) files: FaultEnv,
+    pub(crate) clock: Arc<RuntimeClock>,
     running: Option<Running>,
 }
 
@@ -71,16 +90,19 @@ pub(crate) struct Shape {
     pub(crate) nodes: usize,
     pub(crate) replication_factor: u32,
     pub(crate) shards: u32,
+    /// Bytes of the log that are kept for who lags.
+    pub(crate) log_kept_bytes: u64,
 }
 
-pub(crate) const THREE: Shape = Shape { nodes: 3, replication_factor: 3, shards: 4 };
+pub(crate) const THREE: Shape =
+    Shape { nodes: 3, replication_factor: 3, shards: 4, log_kept_bytes: LOG_KEPT_BYTES };
 
 pub(crate) struct World {
     pub(crate) network: MemoryNetwork,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<RuntimeClock>,
     pub(crate) tenant: Tenant,
     shape: Shape,
-    members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
 }
 
 impl World {
@@ -89,18 +111,14 @@ impl World {
         println!("seed {seed}");
         let mut world = Self {
             network: MemoryNetwork::new(seed),
-            clock: Arc::new(RuntimeClock { origin: tokio::time::Instant::now() }),
+            clock: Arc::new(RuntimeClock::new(tokio::time::Instant::now())),
             tenant: Tenant::default(),
             shape,
             members: Vec::new(),
         };
         for number in 0..shape.nodes {
             world.network.name(&address(number).to_string(), node(number));
-            world.members.push(Member {
-                log: Arc::new(MemoryLog::new()),
-                kv: Arc::new(MemoryKv::new()),
-                running: None,
-            });
+            world.members.push(world.member());
         }
         let starts = (0..shape.nodes).map(|number| world.run(number, false));
         let running = tokio::time::timeout(PATIENCE, join_all(starts)).await.unwrap();
@@ -109,6 +127,17 @@ impl World {
         }
         world.ready().await;
         world
+    }
+
+    /// A member that has never run.
+    fn member(&self) -> Member {
+        Member {
+            log: Arc::new(MemoryLog::new()),
+            kv: Arc::new(MemoryKv::new()),
+            files: FaultEnv::new(self.members.len() as u64),
+            clock: Arc::new(RuntimeClock::new(self.clock.origin)),
+            running: None,
+        }
     }
 
     async fn run(&self, number: usize, join_only: bool) -> Running {
@@ -123,6 +152,9 @@ impl World {
             (0..nodes).map(|number| ("cluster".to_owned(), address(number))).collect();
         let cache = Arc::new(DecodedCache::default());
         let shards_log = Arc::clone(&log);
+        let files: Arc<dyn Env> = Arc::new(member.files.clone());
+        let blocks = BlockStore::new(files, Arc::clone(&kv), Path::new("/blocks"));
+        let forgotten = blocks.clone();
         let host = Host::start(HostParts {
             node: id,
             incarnation,
@@ -139,14 +171,21 @@ impl World {
                 shard_count: self.shape.shards,
             },
             version: "test".into(),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&member.clock) as _,
             log,
             kv,
             disk: (Arc::new(OsEnv::new()), PathBuf::from(".")),
             open_shard: Arc::new(move |shard, group| {
-                let (log, cache) = (Arc::clone(&shards_log), Arc::clone(&cache));
-                Ok(Arc::new(Shard::with_envelope(shard, group, log, cache, unwrap)))
+                Ok(Arc::new(Shard::open(ShardParts {
+                    id: shard,
+                    group,
+                    log: Arc::clone(&shards_log),
+                    unwrap,
+                    cache: Arc::clone(&cache),
+                    blocks: Some(blocks.clone()),
+                })?))
             }),
+            forget_shard: Arc::new(move |shard| forgotten.forget(shard)),
             transport,
             dial: self.network.dialer(id).unwrap(),
             door,
@@ -156,6 +195,8 @@ impl World {
             random: Arc::new(move || [u8::try_from(number).unwrap() + 100; 16]),
             blocking: Blocking::Inline,
             pool_threads: 0,
+            retention: model::Duration::from_secs(7 * 24 * 3_600),
+            log_kept_bytes: self.shape.log_kept_bytes,
             fatal: FatalHook::new(|failure| panic!("{failure}")),
         });
         let host = host.await.unwrap();
@@ -196,14 +237,23 @@ impl World {
     pub(crate) async fn add(&mut self) -> usize {
         let number = self.members.len();
         self.network.name(&address(number).to_string(), node(number));
-        self.members.push(Member {
-            log: Arc::new(MemoryLog::new()),
-            kv: Arc::new(MemoryKv::new()),
-            running: None,
-        });
+        self.members.push(self.member());
         let running = tokio::time::timeout(PATIENCE, self.run(number, true)).await.unwrap();
         self.members[number].running = Some(running);
         number
+    }
+
+    /// Up to where a node's log has forgotten a group.
+    pub(crate) fn purged(&self, number: usize, group: GroupId) -> Option<LogIndex> {
+        self.members[number].log.bounds(group).purged
+    }
+
+    /// Seals every shard of a node, and removes what is gone.
+    pub(crate) fn seal(&self, number: usize) {
+        for shard in self.host(number).shards() {
+            shard.seal(&self.scope().budget).unwrap();
+            shard.sweep().unwrap();
+        }
     }
 
     /// Cuts a node off from all others.
@@ -256,7 +306,7 @@ impl World {
 
     fn scope(&self) -> ReadScope {
         let deadline = self.clock.monotonic().plus(model::Duration::from_secs(30));
-        let budget = Budget::new(Arc::clone(&self.clock), deadline, u64::MAX);
+        let budget = Budget::new(Arc::clone(&self.clock) as _, deadline, u64::MAX);
         ReadScope { tenant: self.tenant.clone(), budget, stale: false }
     }
 

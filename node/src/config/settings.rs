@@ -158,6 +158,21 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "log-kept",
+        value_name: "SIZE",
+        default: Some("256 MiB"),
+        help: "How much of a cluster node's log is kept for replicas that lag, when it is in \
+               blocks already. A replica that lacks more gets whole blocks from another one.",
+        apply: |config, text| {
+            let size: units::ByteSize =
+                text.parse().map_err(|problem: units::UnitError| problem.to_string())?;
+            config.cluster.log_kept_bytes = size.0;
+            Ok(())
+        },
+        show: |config| Some(units::ByteSize(config.cluster.log_kept_bytes).to_string()),
+        ..ROW
+    },
+    Setting {
         key: "otlp-grpc-port",
         value_name: "PORT",
         default: Some("4317"),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
@@ -75,7 +75,9 @@ pub struct Shard {
     /// Pages that reads did not open because zones ruled them out.
     pub(super) pages_ruled_out: AtomicU64,
     /// One at a time seals, merges or installs.
-    pub(super) upkeep: Mutex<()>,
+    upkeep: Mutex<()>,
+    /// Nobody seals, merges or installs any more.
+    closed: AtomicBool,
     /// Snapshots that are given out or received.
     pub(super) transfers: Mutex<Transfers>,
     /// What apply needs to remember; held while an entry is applied.
@@ -219,6 +221,7 @@ impl Shard {
             splits_version: AtomicU64::new(0),
             pages_ruled_out: AtomicU64::new(0),
             upkeep: Mutex::default(),
+            closed: AtomicBool::new(false),
             transfers: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),
@@ -310,6 +313,19 @@ impl Shard {
     pub fn completeness(&self) -> Completeness {
         let missing = if self.has_damage() { BTreeSet::from([self.id]) } else { BTreeSet::new() };
         Completeness { missing, ..Completeness::default() }
+    }
+
+    /// Ends all writing of files: what seals and merges is waited for, and nothing does any more.
+    /// For a replica that is about to be deleted.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        drop(self.upkeep.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The right to seal, merge, sweep or install; nothing once the shard is closed.
+    pub(super) fn upkeep_lock(&self) -> Option<MutexGuard<'_, ()>> {
+        let lock = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.closed.load(Ordering::Acquire)).then_some(lock)
     }
 
     /// Applies what the log holds behind the applied index (behind the seal cut, after a start), up

@@ -100,7 +100,7 @@ impl Shard {
         budget: &Budget,
     ) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        let _upkeep = self.upkeep_lock();
+        let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
         let inputs = self.merge_inputs(now, all);
         let Some(first) = inputs.first() else { return Ok(None) };
         let contents = self.contents().clone();

@@ -46,7 +46,7 @@ impl Shard {
     /// Removes blocks of which everything is gone; returns how many.
     pub fn sweep(&self) -> Result<usize, Error> {
         let Some(store) = &self.store else { return Ok(0) };
-        let _upkeep = self.upkeep_lock();
+        let Some(_upkeep) = self.upkeep_lock() else { return Ok(0) };
         let contents = self.contents().clone();
         let is_gone = |block: &&Arc<super::blocks::Block>| contents.is_gone(block);
         let gone: Vec<_> = contents.blocks.iter().filter(is_gone).cloned().collect();

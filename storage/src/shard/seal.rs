@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use model::batch::Rows;
 use model::budget::Budget;
@@ -59,7 +59,7 @@ impl Shard {
     /// place for blocks. Runs on the caller's thread and takes a while; the budget can cancel it.
     pub fn seal(&self, budget: &Budget) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        let _upkeep = self.upkeep_lock();
+        let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
         let Some(generation) = self.generation_to_seal() else { return Ok(None) };
         let Some(closed) = generation.closed.get() else { return Ok(None) };
         let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
@@ -102,10 +102,6 @@ impl Shard {
             }
             None => Some(cut),
         }
-    }
-
-    pub(super) fn upkeep_lock(&self) -> MutexGuard<'_, ()> {
-        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The oldest closed generation; or the active one, closed now, if anything was applied to it.

@@ -69,7 +69,7 @@ impl Shard {
     /// or a merge that is under way.
     pub fn snapshot_at_cut(&self) -> Result<Option<ShardSnapshot>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        let _upkeep = self.upkeep_lock();
+        let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
         let Some(cut) = self.seal_cut().filter(|_| !self.has_damage()) else { return Ok(None) };
         let malformed = |reason| Error::Manifest { shard: self.id(), reason };
         let Some(row) = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))? else {
@@ -184,7 +184,8 @@ impl Shard {
     pub fn install_snapshot(&self, manifest: &[u8]) -> Result<(), Error> {
         let Some(store) = &self.store else { return Ok(()) };
         let manifest = self.manifest(manifest)?;
-        let _upkeep = self.upkeep_lock();
+        let closed = Error::Bug { what: "a closed shard is to install a snapshot" };
+        let _upkeep = self.upkeep_lock().ok_or(closed)?;
         if !self.needs(&manifest) {
             return Ok(());
         }

@@ -1,0 +1,146 @@
+//! What is kept and what goes: logs behind blocks, blocks behind retention, damaged replicas.
+
+use model::testing::Generator;
+use model::{ClusterAdmin as _, Duration, Span};
+
+use crate::world::{Shape, THREE, World};
+
+/// Logs forget whatever is in blocks.
+const FORGETFUL: Shape = Shape { log_kept_bytes: 0, ..THREE };
+
+const DAY: u64 = 24 * 3_600;
+
+fn purged(world: &World, number: usize) -> bool {
+    world.host(number).shards().iter().all(|shard| {
+        let cut = shard.seal_cut();
+        cut.is_some() && world.purged(number, shard.group()) >= cut
+    })
+}
+
+fn spans_of(world: &World, number: usize) -> Vec<u64> {
+    world.host(number).shards().iter().map(|shard| shard.stats().spans).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lacks_what_the_log_forgot_gets_blocks() {
+    let mut world = World::start(80, FORGETFUL).await;
+    let before = Generator::new(80).spans(400);
+    world.write(2, &before).await.unwrap();
+    world.kill(2).await;
+    let meanwhile = Generator::new(81).spans(400);
+    world.write(0, &meanwhile).await.unwrap();
+    for number in [0, 1] {
+        world.seal(number);
+    }
+    world.until("the logs forget what is sealed", || (0..2).all(|it| purged(&world, it))).await;
+    let after = Generator::new(82).spans(100);
+    world.write(1, &after).await.unwrap();
+    world.revive(2).await;
+    world.settled(2, 3).await;
+    world.until("all have the same", || spans_of(&world, 2) == spans_of(&world, 0)).await;
+    assert!(world.host(2).shards().iter().all(|shard| shard.stats().blocks > 0));
+    // Its own replicas hold all of it.
+    let (all, end) = world.count(0).await.unwrap();
+    assert!(end.completeness.is_complete());
+    world.isolate(2);
+    assert_eq!(world.count(2).await.unwrap().0, all);
+    world.network.heal();
+    // And it goes on from there, also after a start.
+    world.kill(2).await;
+    world.revive(2).await;
+    world.settled(2, 3).await;
+    for spans in [&before, &meanwhile, &after] {
+        world.require(2, spans).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_with_a_damaged_block_is_replaced_by_a_sound_one() {
+    let mut world = World::start(90, FORGETFUL).await;
+    let spans = Generator::new(90).spans(600);
+    world.write(0, &spans).await.unwrap();
+    world.settled(0, 3).await;
+    (0..3).for_each(|number| world.seal(number));
+    world.kill(2).await;
+    let files = world.members[2].files.paths();
+    assert_eq!(files.len(), 4, "a block of each shard");
+    let length = world.members[2].files.content(&files[0]).unwrap().len();
+    assert!(world.members[2].files.flip(&files[0], length - 9, 0x20));
+    world.revive(2).await;
+    let is_sound = |world: &World| {
+        let shards = world.host(2).shards();
+        shards.len() == 4 && !shards.iter().any(|shard| shard.has_damage())
+    };
+    // The damage is found at the start, or not before it is read.
+    world.until("the damaged replica was replaced", || is_sound(&world)).await;
+    world.settled(2, 3).await;
+    // A head counts repeats that blocks have left out.
+    world.seal(2);
+    world.until("all have the same", || spans_of(&world, 2) == spans_of(&world, 0)).await;
+    world.require(2, &spans).await;
+    let status = world.store(0).status().await;
+    let shards: Vec<_> = status.shards.iter().map(|shard| shard.replicas.len()).collect();
+    assert_eq!(shards, [3; 4], "{status:?}");
+}
+
+async fn written_and_sealed(world: &World, seed: u64) -> Vec<Span> {
+    let spans = Generator::new(seed).spans(200);
+    world.write(0, &spans).await.unwrap();
+    world.settled(0, 3).await;
+    (0..3).for_each(|number| world.seal(number));
+    spans
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_runs_ahead_drops_nothing() {
+    let world = World::start(100, THREE).await;
+    let spans = written_and_sealed(&world, 100).await;
+    for wrong in 0..3 {
+        world.members[wrong].clock.set_ahead(Duration::from_secs(400 * DAY));
+        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+        // Neither what was there goes, nor does log time run ahead with what is written now.
+        let now = Generator::new(200 + wrong as u64).spans(50);
+        world.write(wrong, &now).await.unwrap();
+        (0..3).for_each(|number| world.seal(number));
+        world.require(wrong, &spans).await;
+        world.members[wrong].clock.set_ahead(Duration(0));
+        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+        world.require(wrong, &now).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_past_goes_everywhere() {
+    let world = World::start(110, THREE).await;
+    let old = written_and_sealed(&world, 110).await;
+    for number in 0..3 {
+        world.members[number].clock.set_ahead(Duration::from_secs(6 * DAY));
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    world.require(1, &old).await;
+    let kept = written_and_sealed(&world, 111).await;
+    // A majority's clocks are enough, and none alone is needed.
+    for number in 0..2 {
+        world.members[number].clock.set_ahead(Duration::from_secs(8 * DAY));
+    }
+    let is_gone = || (0..3).all(|number| spans_of(&world, number) == kept_by_shard(&world, number));
+    world.until("what is past is gone", is_gone).await;
+    for through in 0..3 {
+        world.require(through, &kept).await;
+        for span in &old {
+            let found = world.trace(through, span.trace_id).await.unwrap();
+            assert!(found.value.is_none(), "it is past its retention");
+        }
+    }
+}
+
+/// Spans of blocks of the newest bucket: what is left when all others are gone.
+fn kept_by_shard(world: &World, number: usize) -> Vec<u64> {
+    (0..3).for_each(|number| world.seal(number));
+    let shards = world.host(number).shards();
+    let spans = shards.iter().map(|shard| {
+        let stats = shard.stats();
+        if stats.blocks <= 1 { stats.spans } else { 0 }
+    });
+    spans.collect()
+}
