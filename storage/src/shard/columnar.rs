@@ -339,7 +339,7 @@ impl Values {
 }
 
 /// A code for each value of a column, and the string forms of the codes.
-fn coded(column: &Column, value_type: ValueType) -> (Vec<u32>, Vec<Text>) {
+pub(crate) fn coded(column: &Column, value_type: ValueType) -> (Vec<u32>, Vec<Text>) {
     let form = |value: ValueRef<'_>| Text::from(string_form(value));
     let narrow = |place: usize| u32::try_from(place).unwrap_or(NONE);
     match column {

@@ -29,7 +29,7 @@
 //! What is absent on purpose: consensus, other replicas, threads of its own; when to seal and merge
 //! is asked of [`Shard::due`] and done by whoever has a thread for it.
 
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod rows;
 
 pub mod limits;
@@ -62,7 +62,7 @@ mod rule_out;
 mod skeleton;
 mod verdict;
 
-mod columnar;
+pub(crate) mod columnar;
 mod figures;
 mod names;
 mod read;
