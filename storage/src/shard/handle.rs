@@ -14,6 +14,7 @@ use bytes::Bytes;
 use model::store::Completeness;
 use model::{ShardId, Tenant, Timestamp, TraceId};
 
+use super::apart::ApartCache;
 use super::block_store::BlockStore;
 use super::cache::DecodedCache;
 use super::contents::{Contents, Generation};
@@ -73,6 +74,8 @@ pub struct Shard {
     splits_version: AtomicU64,
     /// Pages that reads did not open because zones ruled them out.
     pub(super) pages_ruled_out: AtomicU64,
+    /// What is known of traces that lie in several blocks.
+    pub(super) apart: ApartCache,
     /// One at a time seals, merges or installs.
     pub(super) upkeep: Mutex<()>,
     /// What apply needs to remember; held while an entry is applied.
@@ -215,6 +218,7 @@ impl Shard {
             splits: RwLock::default(),
             splits_version: AtomicU64::new(0),
             pages_ruled_out: AtomicU64::new(0),
+            apart: ApartCache::default(),
             upkeep: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),

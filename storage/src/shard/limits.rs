@@ -86,3 +86,13 @@ pub const BLOCKS_MAX: usize = 1 << 20;
 /// Batches and pages whose dictionaries suggest values, the newest ones: a suggestion need not be
 /// complete, and says so if it is not.
 pub const VALUE_PIECES_MAX: usize = 512;
+
+/// Rows of traces that lie in several blocks of which it is kept what rollups need: some 16 bytes
+/// each, for each tenant that asks. A tenant with more has its figures made from columns.
+pub const APART_ROWS_MAX: usize = 1 << 18;
+
+/// Tenants of a shard of which that is kept.
+pub const APART_TENANTS_MAX: usize = 4;
+
+/// Classes and services among those rows that are numbered before numbers begin anew.
+pub const APART_NAMES_MAX: usize = 1 << 15;

@@ -56,14 +56,18 @@ mod retention;
 mod seal;
 
 mod beginning;
-mod outline;
+pub(crate) mod outline;
 pub(crate) mod prefilter;
 mod rule_out;
 mod skeleton;
 mod verdict;
 
 pub(crate) mod columnar;
+mod apart;
+mod asked;
 mod figures;
+mod rolled;
+mod rolled_calls;
 mod names;
 mod read;
 mod search;

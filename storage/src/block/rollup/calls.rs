@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use model::aggregate::Counts;
-use model::batch::{Class, Index, Parent, TraceRows};
+use model::batch::{Class, Index, TraceRows};
 use model::columns::cursor::{put_bytes, put_varint};
-use model::tree::{ParentLink, Tree, TreeRow};
-use model::{SpanId, Text, TraceId};
+use model::tree::{Tree, TreeRow};
+use model::{Text, TraceId};
 
 use super::build::MINUTE_BITS;
 use super::counted::Counted;
 use super::encode::{Part, part, put_by_minute};
 use super::minute_of;
 use crate::block::limits::{ROLLUP_CELLS_MAX, ROLLUP_SERVICES_MAX, ROLLUP_TRACE_ROWS_MAX};
+use crate::shard::outline::parent_link;
 
 /// Bits of a service's number in a key.
 const SERVICE_BITS: u32 = 16;
@@ -178,15 +179,4 @@ fn add_rows(index: &Index, trace: &TraceRows, services: &[u64], out: &mut Vec<Ca
         })
     };
     out.extend(trace.rows().filter_map(row));
-}
-
-/// What a row says of its parent.
-pub(crate) fn parent_link(index: &Index, row: usize) -> Option<ParentLink> {
-    let link = |id: SpanId| if id.is_zero() { ParentLink::Root } else { ParentLink::Span(id) };
-    Some(match *index.parents.get(row)? {
-        Parent::None => ParentLink::Root,
-        Parent::Row(parent) => link(*index.span_ids.get(parent as usize)?),
-        Parent::Far(id) => link(id),
-        Parent::Odd => ParentLink::Odd,
-    })
 }
