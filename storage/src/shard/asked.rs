@@ -68,8 +68,13 @@ impl Minutes {
         self.window.contains(moment) && !self.has(moment)
     }
 
-    /// Whether spans of a page may be in minutes that are not whole. `has_whole` is told as well:
-    /// whether there is a whole minute.
+    /// Whether every minute is whole but for those that the window's ends cut.
+    fn is_regular(&self) -> bool {
+        let is_even = |nanoseconds: u64| nanoseconds.is_multiple_of(MINUTE_NANOSECONDS);
+        self.step.is_none_or(|step| is_even(step.0) && is_even(self.window.start.0))
+    }
+
+    /// Which kinds of minutes the spans of a page may be in.
     pub(super) fn of_page(&self, page: &PageInfo) -> PageMinutes {
         let start = page.start_min.max(self.window.start);
         let end = page.start_max.min(self.window.end);
@@ -77,6 +82,12 @@ impl Minutes {
             return PageMinutes { has_whole: false, has_cut: false };
         }
         let (first, last) = (minute_of(start), minute_of(end));
+        if self.is_regular() {
+            let (first_is_whole, last_is_whole) =
+                (self.bin(first).is_some(), self.bin(last).is_some());
+            let has_whole = first_is_whole || last_is_whole || last - first >= 2;
+            return PageMinutes { has_whole, has_cut: !first_is_whole || !last_is_whole };
+        }
         if last - first >= PAGE_MINUTES_MAX {
             return PageMinutes { has_whole: true, has_cut: true };
         }

@@ -5,5 +5,7 @@ mod fixture;
 
 mod apply;
 mod crash_points;
+mod golden;
+mod rollups;
 mod ruled_out;
 mod search_equals_reference;

@@ -23,6 +23,8 @@ mod build;
 mod calls;
 mod counted;
 mod encode;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::ops::Range;
