@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(space.refresh(), SpaceMark::Enough);
         let has_ballast = || env.content(&directory.join(BALLAST_NAME)).is_some();
         assert!(has_ballast());
-        let mut at = |free_bytes: u64| {
+        let at = |free_bytes: u64| {
             env.set_free_bytes(free_bytes);
             space.refresh()
         };

@@ -112,7 +112,7 @@ impl Shard {
             traces: BTreeMap::new(),
         };
         let mut rows_left = APART_ROWS_MAX;
-        for (id, pieces) in self.split_pieces(snapshot, budget)? {
+        for (id, pieces) in split_pieces(snapshot, budget)? {
             let numbers: Vec<u64> = pieces.iter().map(|piece| piece.number).collect();
             let known = old.traces.get(&id).filter(|known| known.pieces == numbers);
             let trace = match known {
@@ -129,27 +129,6 @@ impl Shard {
         let apart = Arc::new(apart);
         self.apart.put(tenant, &apart);
         Ok(Some(apart))
-    }
-
-    /// The traces that may have parts in several blocks, in the order of their pages, so that each
-    /// page is unpacked about once.
-    fn split_pieces(
-        &self,
-        snapshot: &Snapshot<'_>,
-        budget: &Budget,
-    ) -> Result<Vec<(TraceId, Vec<Arc<Piece>>)>, Error> {
-        let mut found = Vec::new();
-        for id in snapshot.splits().keys() {
-            budget.spend(0)?;
-            let pieces = snapshot.parts_in_blocks(*id)?;
-            let mut blocks = pieces.iter().map(|piece| block_of(piece));
-            let first = blocks.next();
-            if blocks.any(|block| Some(block) != first) {
-                found.push((*id, pieces));
-            }
-        }
-        found.sort_unstable_by_key(|(id, pieces)| (pieces.first().map(|piece| piece.number), *id));
-        Ok(found)
     }
 
     fn apart_trace(
@@ -187,6 +166,26 @@ impl Shard {
     }
 }
 
+/// A trace, and the pieces that its parts may lie on.
+type SplitPieces = (TraceId, Vec<Arc<Piece>>);
+
+/// The traces that may have parts in several blocks, in the order of their pages, so that each
+/// page is unpacked about once.
+fn split_pieces(snapshot: &Snapshot<'_>, budget: &Budget) -> Result<Vec<SplitPieces>, Error> {
+    let mut found = Vec::new();
+    for id in snapshot.splits().keys() {
+        budget.spend(0)?;
+        let pieces = snapshot.parts_in_blocks(*id)?;
+        let mut blocks = pieces.iter().map(|piece| block_of(piece));
+        let first = blocks.next();
+        if blocks.any(|block| Some(block) != first) {
+            found.push((*id, pieces));
+        }
+    }
+    found.sort_unstable_by_key(|(id, pieces)| (pieces.first().map(|piece| piece.number), *id));
+    Ok(found)
+}
+
 /// The block of a page.
 pub(super) fn block_of(piece: &Piece) -> u64 {
     match &piece.place {
@@ -208,9 +207,8 @@ fn own_class(class: &ZoneClass) -> ZoneClass {
 pub(super) fn calls_of(outline: &Outline, services: &mut Numbered<Text>) -> Vec<Call> {
     let tree = outline.tree();
     let mut calls = Vec::new();
-    let mut number = |service: &Text| {
-        services.number(service, || Text::copy_from(service.as_bytes()))
-    };
+    let mut number =
+        |service: &Text| services.number(service, || Text::copy_from(service.as_bytes()));
     for (row, child) in (0..u32::MAX).zip(&outline.rows) {
         let parent = tree.parent(row).and_then(|parent| outline.rows.get(parent as usize));
         if let Some(parent) = parent {

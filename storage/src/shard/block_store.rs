@@ -33,8 +33,7 @@ pub struct BlockStore {
 impl BlockStore {
     /// Blocks in `directory`, one directory for each shard in it, named by `kv`.
     pub fn new(env: Arc<dyn Env>, kv: Arc<dyn Kv>, directory: &Path) -> Self {
-        let sizes =
-            PageSizes { rows: PAGE_ROWS, rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN };
+        let sizes = PageSizes { rows: PAGE_ROWS, rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN };
         Self { env, kv, directory: directory.to_path_buf(), sizes }
     }
 

@@ -71,6 +71,14 @@ pub const SEAL_RESIDENT_BYTES: u64 = 8 << 20;
 /// re-apply and the log can be purged.
 pub const SEAL_AGE: Duration = Duration::from_secs(10 * 60);
 
+/// Heads that wait to be sealed, in what a head is sealed at: one is being sealed, one is filling,
+/// and two more are what a slow disk may cost before writers have to wait.
+pub const HEAD_SEALS_MAX: u64 = 4;
+
+/// Spans after which it is looked at again whether sealing has fallen behind: a small part of what
+/// may wait.
+pub const PRESSURE_SPANS: u64 = SEAL_SPANS / 16;
+
 /// An hour of stamps is a bucket.
 pub const BUCKET_NANOSECONDS: u64 = 3_600_000_000_000;
 

@@ -62,14 +62,14 @@ mod rule_out;
 mod skeleton;
 mod verdict;
 
-pub(crate) mod columnar;
 mod apart;
 mod asked;
+pub(crate) mod columnar;
 mod figures;
-mod rolled;
-mod rolled_calls;
 mod names;
 mod read;
+mod rolled;
+mod rolled_calls;
 mod search;
 
 pub use apply::{Applied, BatchOutcome, Refusal};

@@ -146,7 +146,7 @@ impl Shard {
             return Ok(None);
         }
         if let AggregateKind::TopValues { scope, key, .. } = &query.kind
-            && value_key(&rollup, &zones, *scope, key).is_none()
+            && key_values(&rollup, &zones, *scope, key) == KeyValues::Unknown
         {
             return Ok(None);
         }
@@ -172,30 +172,35 @@ fn takes_cells(query: &AggregateQuery) -> bool {
     query.predicate != SpanPredicate::True || matches!(query.kind, AggregateKind::Red { .. })
 }
 
-/// The number of a key whose values a rollup counts, as the question means it; nothing in it if
-/// no span has the key.
-fn value_key(
-    rollup: &Rollup,
-    zones: &Zones,
-    scope: AttributeScope,
-    key: &Text,
-) -> Option<Option<usize>> {
+/// What a rollup knows of the values of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyValues {
+    /// It counts them, under this number.
+    Counted(usize),
+    /// No span has the key.
+    Absent,
+    /// Nothing.
+    Unknown,
+}
+
+/// What a rollup knows of the values of a key, as the question means it.
+fn key_values(rollup: &Rollup, zones: &Zones, scope: AttributeScope, key: &Text) -> KeyValues {
+    use KeyValues::{Absent, Counted, Unknown};
     let one = |scope| match rollup.key(scope, key) {
-        Some(number) => Some(Some(number)),
-        None => zones.lacks_key(scope, key).then_some(None),
+        Some(number) => Counted(number),
+        None if zones.lacks_key(scope, key) => Absent,
+        None => Unknown,
     };
     match scope {
-        AttributeScope::Span | AttributeScope::Resource | AttributeScope::Scope => one(scope),
         AttributeScope::SpanOrResource => {
-            match (one(AttributeScope::Span)?, one(AttributeScope::Resource)?) {
+            match (one(AttributeScope::Span), one(AttributeScope::Resource)) {
+                (Absent, other) | (other, Absent) => other,
                 // A span with both would count once or twice, and rollups do not tell.
-                (Some(_), Some(_)) => None,
-                (span, resource) => Some(span.or(resource)),
+                _ => Unknown,
             }
         }
-        AttributeScope::Event | AttributeScope::Link => {
-            zones.lacks_key(scope, key).then_some(None)
-        }
+        // Those of events and links are not counted, so that they are absent or unknown.
+        _ => one(scope),
     }
 }
 
@@ -214,8 +219,7 @@ impl RolledRun {
     /// Whether a page has spans of classes that are not in the rollup.
     fn page_has_left_out(&self, page: usize) -> bool {
         let Some(zones) = self.zones.page(page) else { return self.has_left_out() };
-        let is_left_out =
-            |class: usize| self.left_out.get(class).or(self.left_out.last()).copied();
+        let is_left_out = |class: usize| self.left_out.get(class).or(self.left_out.last()).copied();
         zones.classes().iter().any(|class| is_left_out(class.class()).unwrap_or(false))
     }
 
@@ -226,7 +230,7 @@ impl RolledRun {
     }
 }
 
-impl<'a> Rolled<'a> {
+impl Rolled<'_> {
     /// Adds the whole minutes of all rollups.
     fn add_rollups(&mut self) -> Result<(), Error> {
         for run in self.runs.values() {
@@ -588,7 +592,8 @@ fn add_values(
     out: &mut Aggregate,
 ) -> Visited {
     let AggregateKind::TopValues { scope, key, .. } = &query.kind else { return Ok(()) };
-    let Some(Some(key)) = value_key(&run.rollup, &run.zones, *scope, key) else { return Ok(()) };
+    let known = key_values(&run.rollup, &run.zones, *scope, key);
+    let KeyValues::Counted(key) = known else { return Ok(()) };
     let forms = run.rollup.forms(key);
     let mut by_form = vec![Counts::default(); forms.len()];
     run.rollup.values(key, &mut |minute, form, counts| {

@@ -92,17 +92,16 @@ impl Case {
 
     fn predicate(&mut self, spans: &[Span], depth: usize) -> SpanPredicate {
         let kinds = if depth == 0 { 6 } else { 9 };
-        let mut parts = |case: &mut Self| {
-            (0..2).map(|_| case.predicate(spans, depth - 1)).collect::<Vec<_>>()
-        };
+        let parts =
+            |case: &mut Self| (0..2).map(|_| case.predicate(spans, depth - 1)).collect::<Vec<_>>();
         match self.random.below(kinds) {
             0 | 1 => SpanPredicate::True,
             6 => SpanPredicate::All(parts(self)),
             7 => SpanPredicate::Any(parts(self)),
             8 => SpanPredicate::Not(Box::new(self.predicate(spans, depth - 1))),
-            number => {
+            _ => {
                 let fields = [Field::Service, Field::Operation, Field::Kind, Field::Status];
-                let field = fields[number as usize - 2].clone();
+                let field = self.random.pick(&fields).clone();
                 let test = self.generator.value_test(&field, spans);
                 SpanPredicate::Field(field, test)
             }

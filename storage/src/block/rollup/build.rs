@@ -54,7 +54,7 @@ pub(crate) struct RollupBuilder {
 #[derive(Debug, Default)]
 struct Shapes {
     numbers: LookupMap<Vec<u32>, u32>,
-    shapes: Vec<Vec<u32>>,
+    sets: Vec<Vec<u32>>,
     classes: usize,
     has_overflowed: bool,
 }
@@ -225,22 +225,22 @@ impl Shapes {
             return *number;
         }
         self.classes += classes.len();
-        if self.shapes.len() >= ROLLUP_SHAPES_MAX || self.classes > ROLLUP_SHAPE_CLASSES_MAX {
+        if self.sets.len() >= ROLLUP_SHAPES_MAX || self.classes > ROLLUP_SHAPE_CLASSES_MAX {
             *self = Self { has_overflowed: true, ..Self::default() };
             return 0;
         }
-        let number = u32::try_from(self.shapes.len()).unwrap_or(0);
-        self.shapes.push(classes.clone());
+        let number = u32::try_from(self.sets.len()).unwrap_or(0);
+        self.sets.push(classes.clone());
         self.numbers.insert(classes, number);
         number
     }
 
     /// The sets, with the classes that are not listed as one behind all others.
     fn finish(self, class_count: u32) -> Option<Vec<Vec<u32>>> {
-        let mut shapes = self.shapes;
-        for class in shapes.iter_mut().flatten() {
+        let mut sets = self.sets;
+        for class in sets.iter_mut().flatten() {
             *class = (*class).min(class_count);
         }
-        (!self.has_overflowed).then_some(shapes)
+        (!self.has_overflowed).then_some(sets)
     }
 }

@@ -144,7 +144,8 @@ impl CallsBuilder {
             let (minute, parent) = (edge >> (2 * SERVICE_BITS), service(edge >> SERVICE_BITS));
             match cells.last_mut() {
                 Some((own_minute, own_parent, own_child, own))
-                    if (*own_minute, *own_parent, *own_child) == (minute, parent, service(edge)) =>
+                    if (*own_minute, *own_parent, *own_child)
+                        == (minute, parent, service(edge)) =>
                 {
                     own.add(counts);
                 }
@@ -156,11 +157,17 @@ impl CallsBuilder {
         self.services.iter().for_each(|service| put_bytes(&mut bytes, service.as_bytes()));
         put_varint(&mut bytes, self.left_out.len() as u64);
         self.left_out.iter().for_each(|id| bytes.extend_from_slice(id.as_bytes()));
-        put_by_minute(&mut bytes, base, &cells, |cell| cell.0, |out, _, cell| {
-            for number in [cell.1, cell.2, cell.3.spans, cell.3.errors] {
-                put_varint(out, number);
-            }
-        });
+        put_by_minute(
+            &mut bytes,
+            base,
+            &cells,
+            |cell| cell.0,
+            |out, _, cell| {
+                for number in [cell.1, cell.2, cell.3.spans, cell.3.errors] {
+                    put_varint(out, number);
+                }
+            },
+        );
         Some(Part { number: part::CALLS, bytes })
     }
 }

@@ -29,6 +29,9 @@ pub(super) mod part {
 
 const MALFORMED: ColumnError = ColumnError::new("a rollup does not add up");
 
+/// Is told minutes and shapes of a trace, and how many there are of it.
+pub(crate) type OnTraces<'a> = &'a mut dyn FnMut(&[(u64, u32)], u64);
+
 /// A part to be written.
 pub(super) struct Part {
     pub(super) number: u8,
@@ -120,10 +123,7 @@ fn for_each_minute<'a>(
     Ok(())
 }
 
-pub(super) fn put_totals(
-    base: u64,
-    totals: impl Iterator<Item = (u64, u8, bool, u32)>,
-) -> Part {
+pub(super) fn put_totals(base: u64, totals: impl Iterator<Item = (u64, u8, bool, u32)>) -> Part {
     let mut cells: Vec<(u64, u8, Counts)> = Vec::new();
     for (minute, octave, is_error, count) in totals {
         let spans = u64::from(count);
@@ -138,11 +138,17 @@ pub(super) fn put_totals(
         }
     }
     let mut bytes = Vec::new();
-    put_by_minute(&mut bytes, base, &cells, |cell| cell.0, |out, _, (_, octave, counts)| {
-        out.push(*octave);
-        put_varint(out, counts.spans);
-        put_varint(out, counts.errors);
-    });
+    put_by_minute(
+        &mut bytes,
+        base,
+        &cells,
+        |cell| cell.0,
+        |out, _, (_, octave, counts)| {
+            out.push(*octave);
+            put_varint(out, counts.spans);
+            put_varint(out, counts.errors);
+        },
+    );
     Part { number: part::TOTALS, bytes }
 }
 
@@ -174,10 +180,16 @@ pub(super) fn put_traces(
             _ => merged.push((*minute, shape, count)),
         }
     }
-    put_by_minute(&mut bytes, base, &merged, |trace| trace.0, |out, before, (_, shape, count)| {
-        put_varint(out, u64::from(shape - before.map_or(0, |before| before.1)));
-        put_varint(out, *count);
-    });
+    put_by_minute(
+        &mut bytes,
+        base,
+        &merged,
+        |trace| trace.0,
+        |out, before, (_, shape, count)| {
+            put_varint(out, u64::from(shape - before.map_or(0, |before| before.1)));
+            put_varint(out, *count);
+        },
+    );
     put_varint(&mut bytes, long.len() as u64);
     for minutes in long {
         put_varint(&mut bytes, minutes.len() as u64);
@@ -203,10 +215,16 @@ pub(super) fn put_cells(
     for of_class in cells.chunk_by(|left, right| left.0 == right.0) {
         let Some((class, ..)) = of_class.first() else { continue };
         let mut bytes = Vec::new();
-        put_by_minute(&mut bytes, encoding.base, of_class, |cell| cell.1, |out, before, cell| {
-            put_varint(out, u64::from(cell.2 - before.map_or(0, |before| before.2)));
-            put_varint(out, u64::from(cell.3));
-        });
+        put_by_minute(
+            &mut bytes,
+            encoding.base,
+            of_class,
+            |cell| cell.1,
+            |out, before, cell| {
+                put_varint(out, u64::from(cell.2 - before.map_or(0, |before| before.2)));
+                put_varint(out, u64::from(cell.3));
+            },
+        );
         let of_class = class_spans.get(*class as usize).copied().unwrap_or(0);
         classes.push((*class, of_class, bytes));
     }
@@ -298,10 +316,7 @@ impl Rollup {
 
     /// Tells of equal traces their minutes, ascending, with the number of the shape in each, and
     /// how many there are.
-    pub(crate) fn traces(
-        &self,
-        tell: &mut dyn FnMut(&[(u64, u32)], u64),
-    ) -> Result<(), ColumnError> {
+    pub(crate) fn traces(&self, tell: OnTraces<'_>) -> Result<(), ColumnError> {
         let Some(traces) = &self.traces else { return Ok(()) };
         let shape_count = traces.shapes.as_ref().map_or(1, Vec::len);
         let is_shape = |shape: u32| (shape as usize) < shape_count;

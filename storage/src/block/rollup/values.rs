@@ -114,7 +114,7 @@ impl ValuesBuilder {
             let name = (AttributeScope::Span, key.clone());
             let takes = takes_by_class(index, column);
             if !seen.insert(key) || takes.iter().any(|takes| *takes > 1) {
-                self.close(name);
+                self.close(&name);
                 continue;
             }
             if !self.is_open(&name) {
@@ -215,7 +215,7 @@ impl ValuesBuilder {
         }
     }
 
-    fn close(&mut self, key: Key) {
+    fn close(&mut self, key: &Key) {
         let own = (key.0, Text::copy_from(key.1.as_bytes()));
         if self.keys.len() < 4 * ROLLUP_VALUES_MAX {
             self.keys.insert(own, State::Closed);
@@ -235,7 +235,7 @@ impl ValuesBuilder {
                 continue;
             }
             if known.len() >= ROLLUP_FORMS_MAX || is_long(form) {
-                self.close(key.clone());
+                self.close(key);
                 return None;
             }
             known.insert(Text::copy_from(form.as_bytes()), self.next_form);
@@ -288,11 +288,17 @@ impl KeyCounts {
         put_bytes(&mut bytes, self.key.1.as_bytes());
         put_varint(&mut bytes, self.forms.len() as u64);
         self.forms.iter().for_each(|form| put_bytes(&mut bytes, form.as_bytes()));
-        put_by_minute(&mut bytes, base, &self.cells, |cell| cell.0, |out, before, cell| {
-            put_varint(out, u64::from(cell.1 - before.map_or(0, |before| before.1)));
-            put_varint(out, cell.2.spans);
-            put_varint(out, cell.2.errors);
-        });
+        put_by_minute(
+            &mut bytes,
+            base,
+            &self.cells,
+            |cell| cell.0,
+            |out, before, cell| {
+                put_varint(out, u64::from(cell.1 - before.map_or(0, |before| before.1)));
+                put_varint(out, cell.2.spans);
+                put_varint(out, cell.2.errors);
+            },
+        );
         Part { number: part::VALUES, bytes }
     }
 }
