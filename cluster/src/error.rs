@@ -2,7 +2,7 @@
 
 use model::StoreError;
 
-use crate::limits::RETRY_AFTER_MS;
+use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
 
 /// Why a proposal or a read did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum Error {
         /// What is full.
         what: &'static str,
     },
+    /// There is too little room on the disk.
+    #[error("there is too little room on the disk")]
+    NoSpace,
     /// The shard's state machine refuses it, now and on every replica.
     #[error("refused: {reason}")]
     Refused {
@@ -32,6 +35,10 @@ impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy { what } => Self::Overloaded { what, retry_after_ms: RETRY_AFTER_MS },
+            Error::NoSpace => Self::Overloaded {
+                what: "there is too little room on the disk",
+                retry_after_ms: NO_SPACE_RETRY_AFTER_MS,
+            },
             Error::Refused { reason } => Self::Invalid { what: reason },
             Error::Unknown { .. } => {
                 Self::Unavailable { what: error.to_string(), retry_after_ms: RETRY_AFTER_MS }

@@ -9,6 +9,7 @@
 //! The crate moves batch bytes and `model` types. It knows no protocol that clients speak.
 
 pub mod clock;
+pub mod compaction;
 pub mod config;
 pub mod coordinator;
 pub mod error;

@@ -53,3 +53,6 @@ pub const POOL_QUEUE_JOBS_MAX: usize = 4_096;
 
 const _: () = assert!(BATCH_SPANS_CLOSE < BATCH_SPANS_MAX);
 const _: () = assert!(BATCH_PAYLOAD_BYTES_CLOSE < BATCH_PAYLOAD_BYTES_MAX);
+
+/// When to try again after a refusal for lack of room on the disk: room does not come back at once.
+pub const NO_SPACE_RETRY_AFTER_MS: u64 = 5_000;

@@ -4,7 +4,10 @@
 //! One thread for the whole node, one piece of work at a time: sealing and merging have one share
 //! of the node's memory. What is due is decided by the shards; what is dropped is decided by
 //! [`drop_due`], from the clock and the retention, and becomes an entry of the log, so that all
-//! replicas lose the same.
+//! replicas lose the same. It also looks at the room on the disk, drops the oldest hours when data
+//! take more than they may, and compacts when somebody asks.
+
+mod disk_cap;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +15,13 @@ use std::thread::JoinHandle;
 
 use model::budget::{Budget, CancelOnDrop};
 use model::time::{Clock, Duration, Monotonic, Timestamp};
+use storage::Space;
 use storage::log::LogIndex;
 use storage::shard::{CLASS_ORDINARY, Sealed, Shard, Upkeep, bucket_of};
+
+use self::disk_cap::CapKeeper;
+pub use self::disk_cap::DiskCap;
+use crate::compaction::{Compaction, Work};
 
 /// How often shards are asked what is due.
 const PERIOD: std::time::Duration = std::time::Duration::from_millis(250);
@@ -42,6 +50,14 @@ pub struct UpkeepParts {
     pub purge: Purge,
     /// Drops buckets.
     pub propose_drop: ProposeDrop,
+    /// The room on the disk.
+    pub space: Arc<Space>,
+    /// How much data may take of it.
+    pub disk_cap: DiskCap,
+    /// Bytes of the log.
+    pub log_bytes: Box<dyn Fn() -> u64 + Send>,
+    /// Who asks for a compaction.
+    pub compaction: Arc<Compaction>,
 }
 
 impl std::fmt::Debug for UpkeepParts {
@@ -97,10 +113,16 @@ pub fn drop_due(now: Timestamp, retention: Duration, oldest: Option<u64>) -> Opt
 }
 
 fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
+    let mut keeper = CapKeeper::default();
     while !stop.load(Ordering::Relaxed) {
         let mut has_worked = false;
         let mut pause = PERIOD;
-        for shard in &(parts.shards)() {
+        let shards = (parts.shards)();
+        look_at_disk(parts, &shards, &mut keeper);
+        if parts.compaction.take(shards.len() as u64) && compact(parts, &shards, budget, stop) {
+            return;
+        }
+        for shard in &shards {
             match step(parts, shard, budget) {
                 Ok(worked) => has_worked |= worked,
                 Err(storage::Error::Exhausted(_)) => return,
@@ -118,6 +140,77 @@ fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
     }
 }
 
+/// Asks how much room there is, and drops the oldest hour if data take more than they may.
+fn look_at_disk(parts: &UpkeepParts, shards: &[Arc<Shard>], keeper: &mut CapKeeper) {
+    parts.space.refresh();
+    let now = parts.clock.wall();
+    let Some(bytes_max) = parts.disk_cap.bytes(parts.space.total_bytes()) else { return };
+    if !keeper.has_settled(shards, now) {
+        return;
+    }
+    let of_shards: u64 = shards.iter().map(|shard| shard.block_bytes()).sum();
+    let used_bytes = of_shards.saturating_add((parts.log_bytes)());
+    let oldest = || shards.iter().filter_map(|shard| shard.oldest_bucket(CLASS_ORDINARY)).min();
+    let Some(bucket) = keeper.due(used_bytes, bytes_max, oldest(), now) else { return };
+    tracing::warn!(used_bytes, bytes_max, bucket, "the disk cap drops the oldest hour early");
+    metrics::counter!("skua_disk_cap_drops_total").increment(1);
+    for shard in shards {
+        if shard.oldest_bucket(CLASS_ORDINARY).is_some_and(|oldest| oldest <= bucket) {
+            (parts.propose_drop)(shard, CLASS_ORDINARY, bucket);
+        }
+    }
+}
+
+/// Does for every shard what could be done in time; true if the thread is to end.
+fn compact(parts: &UpkeepParts, shards: &[Arc<Shard>], budget: &Budget, stop: &AtomicBool) -> bool {
+    let mut failure = None;
+    for shard in shards {
+        match compact_shard(parts, shard, budget, stop) {
+            Ok(()) => parts.compaction.shard_done(),
+            Err(storage::Error::Exhausted(_)) => {
+                parts.compaction.finish(Some("the node is stopping".to_owned()));
+                return true;
+            }
+            Err(error) => {
+                metrics::counter!("skua_upkeep_failures_total").increment(1);
+                tracing::error!(shard = %shard.id(), %error, "compaction of a shard failed");
+                failure = Some(format!("shard {}: {error}", shard.id()));
+            }
+        }
+    }
+    parts.compaction.finish(failure);
+    false
+}
+
+fn compact_shard(
+    parts: &UpkeepParts,
+    shard: &Shard,
+    budget: &Budget,
+    stop: &AtomicBool,
+) -> Result<(), storage::Error> {
+    let goal = shard.applied();
+    // What comes in meanwhile is for the next one.
+    while shard.seal_cut() < goal && parts.space.refresh().takes_seals() {
+        let sealed = shard.seal(budget)?;
+        report("seal", shard, sealed);
+        if !parts.compaction.add(Work::Seal, sealed) {
+            break;
+        }
+    }
+    while parts.space.refresh().takes_merges() && !stop.load(Ordering::Relaxed) {
+        let merged = shard.merge(parts.clock.wall(), true, budget)?;
+        report("merge", shard, merged);
+        if !parts.compaction.add(Work::Merge, merged) {
+            break;
+        }
+    }
+    shard.sweep()?;
+    if let Some(upto) = shard.purgeable() {
+        (parts.purge)(shard, upto);
+    }
+    Ok(())
+}
+
 /// Does what is due for one shard; true if anything was.
 fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, storage::Error> {
     let now = parts.clock.wall();
@@ -127,6 +220,8 @@ fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, sto
     let worked = match shard.due(now) {
         Upkeep::Nothing => false,
         Upkeep::Sweep => shard.sweep()? > 0,
+        Upkeep::Seal if !parts.space.mark().takes_seals() => false,
+        Upkeep::Merge if !parts.space.mark().takes_merges() => false,
         Upkeep::Seal => report("seal", shard, shard.seal(budget)?),
         Upkeep::Merge => report("merge", shard, shard.merge(now, false, budget)?),
     };

@@ -10,6 +10,7 @@ use cluster::local::LocalGroup;
 use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
 use model::testing::conformance::{self, Options};
 use model::{Clock, NodeId, ShardId};
+use storage::Space;
 use storage::env::{Env, OsEnv};
 use storage::log::{GroupId, LogEngine, LogOptions, MemoryLog, SegmentLog};
 use storage::shard::{DecodedCache, Shard};
@@ -24,7 +25,9 @@ fn coordinator(log: &Arc<dyn LogEngine>, directory: &Path, start: u8) -> Coordin
             let group = GroupId(u64::from(number) + 1);
             let shard = Shard::new(ShardId(number), group, Arc::clone(log), Arc::clone(&cache));
             shard.recover(None, &mut |_, _| {}).unwrap();
-            LocalGroup::start(group, Arc::new(shard), Arc::clone(log), Arc::clone(&clock)).unwrap()
+            let space = Arc::new(Space::open(Arc::new(OsEnv::new()), directory));
+            let (log, clock) = (Arc::clone(log), Arc::clone(&clock));
+            LocalGroup::start(group, Arc::new(shard), log, clock, space).unwrap()
         })
         .map(Arc::new)
         .collect();

@@ -11,6 +11,38 @@ pub trait ClusterAdmin: Clone + Send + Sync + 'static {
 
     /// Whether this node can serve: joined, its shards recovered, not draining.
     fn readiness(&self) -> Readiness;
+
+    /// Asks this node to seal and merge now and to purge what may go, and says how that stands.
+    /// Asking again while it runs asks for nothing more. Nothing if it cannot.
+    fn compact(&self) -> Option<CompactionStatus> {
+        None
+    }
+
+    /// How the compaction that runs, or the last one, stands; nothing if there can be none.
+    fn compaction(&self) -> Option<CompactionStatus> {
+        None
+    }
+}
+
+/// How far a compaction is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CompactionStatus {
+    /// It is asked for, and not done.
+    pub is_running: bool,
+    /// Compactions that have ended since the start.
+    pub runs: u64,
+    /// Shards on the node.
+    pub shards: u64,
+    /// Of these, those that are done.
+    pub shards_done: u64,
+    /// Spans that went from heads into blocks.
+    pub sealed_spans: u64,
+    /// Spans that were merged.
+    pub merged_spans: u64,
+    /// Bytes of the new blocks.
+    pub written_bytes: u64,
+    /// Why it ended early, if it did.
+    pub failure: Option<String>,
 }
 
 /// Whether a node can serve.

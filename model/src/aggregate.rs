@@ -133,6 +133,35 @@ impl DurationSketch {
         }
     }
 
+    /// Counts so many durations of one bucket.
+    pub fn add_bucket(&mut self, bucket: u16, count: u64) {
+        *self.buckets.entry(bucket).or_default() += count;
+    }
+
+    /// The buckets in use, ascending, with how many durations each counts.
+    pub fn buckets(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.buckets.iter().map(|(bucket, count)| (*bucket, *count))
+    }
+
+    /// Takes away counts that were added before.
+    pub fn subtract(&mut self, other: &Self) {
+        for (bucket, count) in &other.buckets {
+            if let Some(own) = self.buckets.get_mut(bucket) {
+                *own = own.saturating_sub(*count);
+                if *own == 0 {
+                    self.buckets.remove(bucket);
+                }
+            }
+        }
+    }
+
+    /// The heatmap's bucket ([`duration_bucket`]) of the durations of a bucket.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 64 octaves")]
+    pub fn octave_of_bucket(bucket: u16) -> u8 {
+        let place = u32::from(bucket).checked_sub(1);
+        place.map_or(0, |place| (place / BUCKETS_PER_OCTAVE) as u8 + 1)
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.buckets.values().sum()
@@ -158,7 +187,7 @@ impl DurationSketch {
 
     /// Bucket 0 holds 0; the others hold `[2^o * (1 + s/8), 2^o * (1 + (s+1)/8))`.
     #[expect(clippy::cast_possible_truncation, reason = "at most 64 * 8 buckets")]
-    fn bucket_of(duration: Duration) -> u16 {
+    pub fn bucket_of(duration: Duration) -> u16 {
         let nanos = duration.0;
         if nanos == 0 {
             return 0;
@@ -216,11 +245,56 @@ impl Aggregate {
     }
 }
 
+impl Aggregate {
+    /// Takes away the answer over spans that were added before. What is left of nothing goes, as
+    /// if it had never been counted.
+    pub fn subtract(&mut self, other: &Self) {
+        self.spans = self.spans.saturating_sub(other.spans);
+        self.errors = self.errors.saturating_sub(other.errors);
+        self.traces = self.traces.saturating_sub(other.traces);
+        self.other = self.other.saturating_sub(other.other);
+        for (bin, counts) in &other.heatmap {
+            subtract_from(&mut self.heatmap, bin, *counts);
+        }
+        for (value, counts) in &other.values {
+            subtract_from(&mut self.values, value, *counts);
+        }
+        for (group, bins) in &other.red {
+            let Some(own_bins) = self.red.get_mut(group) else { continue };
+            for (bin, red) in bins {
+                let Some(own) = own_bins.get_mut(bin) else { continue };
+                own.counts.subtract(red.counts);
+                own.durations.subtract(&red.durations);
+                if own.counts.spans == 0 {
+                    own_bins.remove(bin);
+                }
+            }
+            if own_bins.is_empty() {
+                self.red.remove(group);
+            }
+        }
+    }
+}
+
+fn subtract_from<K: Ord>(cells: &mut BTreeMap<K, Counts>, key: &K, counts: Counts) {
+    let Some(own) = cells.get_mut(key) else { return };
+    own.subtract(counts);
+    if own.spans == 0 {
+        cells.remove(key);
+    }
+}
+
 impl Counts {
     /// Adds the figures of a disjoint set.
     pub fn add(&mut self, other: Self) {
         self.spans += other.spans;
         self.errors += other.errors;
+    }
+
+    /// Takes away figures that were added before.
+    pub fn subtract(&mut self, other: Self) {
+        self.spans = self.spans.saturating_sub(other.spans);
+        self.errors = self.errors.saturating_sub(other.errors);
     }
 }
 
@@ -255,5 +329,15 @@ mod tests {
             assert!((found / nanos as f64 - 1.0).abs() <= 1.0 / 16.0 + 1e-9, "{nanos} {found}");
         }
         assert_eq!(DurationSketch::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn buckets_of_sketches_lie_in_those_of_heatmaps() {
+        let around = (0..64).flat_map(|octave| [(1_u64 << octave) - 1, 1 << octave, 3 << octave]);
+        for nanos in around.chain([u64::MAX]) {
+            let bucket = DurationSketch::bucket_of(Duration(nanos));
+            let octave = DurationSketch::octave_of_bucket(bucket);
+            assert_eq!(octave, duration_bucket(Duration(nanos)), "{nanos}");
+        }
     }
 }

@@ -27,8 +27,9 @@ use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
 use cluster::Coordinator;
 use cluster::clock::SystemClock;
+use cluster::compaction::Compaction;
 use cluster::upkeep::UpkeepThread;
-use model::admin::{ClusterStatus, NodeState, Readiness};
+use model::admin::{ClusterStatus, CompactionStatus, NodeState, Readiness};
 use model::time::Clock;
 use model::{ClusterAdmin, NodeId};
 use tokio::runtime::Runtime;
@@ -85,7 +86,9 @@ async fn run_node(
     };
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
     let node = Some(coordinator.node_id());
-    let admin = Admin { inner: coordinator.clone(), node, address, is_stopping: Arc::default() };
+    let compaction = company.compaction();
+    let is_stopping = Arc::default();
+    let admin = Admin { inner: coordinator.clone(), node, address, is_stopping, compaction };
     let state = ApiState {
         store: coordinator.clone(),
         admin: admin.clone(),
@@ -131,7 +134,7 @@ async fn run_node(
     }
     match company {
         // Joins a thread that may be in the middle of a block; it notices within a page.
-        Company::Alone(upkeep) => {
+        Company::Alone { upkeep, .. } => {
             tokio::task::spawn_blocking(move || drop(upkeep)).await.context("upkeep panicked")
         }
         Company::Cluster(membership) => membership.leave().await,
@@ -141,9 +144,19 @@ async fn run_node(
 /// What a node has to end besides its coordinator.
 enum Company {
     /// It is alone.
-    Alone(UpkeepThread),
+    Alone { upkeep: UpkeepThread, compaction: Arc<Compaction> },
     /// It is one of several.
     Cluster(Box<Membership>),
+}
+
+impl Company {
+    /// Who may ask for a compaction.
+    fn compaction(&self) -> Arc<Compaction> {
+        match self {
+            Self::Alone { compaction, .. } => Arc::clone(compaction),
+            Self::Cluster(membership) => Arc::clone(membership.compaction()),
+        }
+    }
 }
 
 /// Takes all ports; nothing is served yet.
@@ -216,8 +229,9 @@ async fn open_store(
     let clock = Arc::clone(clock);
     let opening =
         tokio::task::spawn_blocking(move || store::open_parts(&config, &directory, &clock));
-    let (parts, upkeep) = opening.await.context("the recovery panicked")??;
-    Ok((store::start(parts)?, Company::Alone(upkeep)))
+    let opened = opening.await.context("the recovery panicked")??;
+    let (upkeep, compaction) = (opened.upkeep, opened.compaction);
+    Ok((store::start(opened.parts)?, Company::Alone { upkeep, compaction }))
 }
 
 /// Tells scripts and people that the node is ready, in this order.
@@ -270,6 +284,7 @@ struct Admin {
     address: String,
     /// Set once, when the first signal came.
     is_stopping: Arc<AtomicBool>,
+    compaction: Arc<Compaction>,
 }
 
 impl ClusterAdmin for Admin {
@@ -290,5 +305,13 @@ impl ClusterAdmin for Admin {
         } else {
             self.inner.readiness()
         }
+    }
+
+    fn compact(&self) -> Option<CompactionStatus> {
+        Some(self.compaction.ask())
+    }
+
+    fn compaction(&self) -> Option<CompactionStatus> {
+        Some(self.compaction.status())
     }
 }

@@ -66,6 +66,11 @@ pub enum Command {
     ///
     /// Meant for scripts and for containers without a shell.
     Health(HealthArguments),
+    /// Let a node seal and merge now, and purge what may go
+    ///
+    /// What it does by itself in time. Only the node that is asked does it.
+    #[command(verbatim_doc_comment)]
+    Compact(CompactArguments),
     /// Show what the blocks of a data directory hold
     ///
     /// Only reads; a node may run on the directory meanwhile. What is not in blocks yet, the newest
@@ -162,6 +167,17 @@ pub struct StatusArguments {
     #[arg(long)]
     pub json: bool,
     /// Any node of the cluster: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// Whom to ask to compact.
+#[derive(Debug, Args)]
+pub struct CompactArguments {
+    /// Wait until it is done, and say how far it is.
+    #[arg(long)]
+    pub wait: bool,
+    /// The node: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::{Context, ensure};
+use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
 use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
 use cluster::host::{
@@ -27,17 +28,17 @@ use cluster::upkeep::{UpkeepParts, UpkeepThread};
 use cluster::{ClusterCoordinatorParts, Coordinator};
 use model::NodeId;
 use model::time::Clock;
-use storage::Shard;
-use storage::env::{Env, OsEnv};
+use storage::env::Env;
 use storage::kv::{Kv, RocksKv};
 use storage::log::LogEngine;
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
+use storage::{Shard, Space};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
-use crate::store::{OF_A_CLUSTER, open_log, threads};
+use crate::store::{OF_A_CLUSTER, open_log, os_env, threads};
 use crate::{build_info, files, output};
 
 /// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
@@ -49,9 +50,15 @@ pub(crate) struct Membership {
     gossip: Gossip,
     _server: GrpcServer,
     upkeep: UpkeepThread,
+    compaction: Arc<Compaction>,
 }
 
 impl Membership {
+    /// Who may ask for a compaction of this node.
+    pub(crate) fn compaction(&self) -> &Arc<Compaction> {
+        &self.compaction
+    }
+
     /// Says goodbye, and ends what serves others. Leaders have been handed over before.
     pub(crate) async fn leave(self) -> anyhow::Result<()> {
         self.gossip.leave().await;
@@ -66,6 +73,7 @@ struct Opened {
     env: Arc<dyn Env>,
     kv: Arc<dyn Kv>,
     log: Arc<dyn LogEngine>,
+    space: Arc<Space>,
     node: NodeId,
     incarnation: cluster::transport::Incarnation,
 }
@@ -130,6 +138,7 @@ pub(crate) async fn open(
         log: Arc::clone(&opened.log),
         kv: Arc::clone(&opened.kv),
         disk: (Arc::clone(&opened.env), directory.to_path_buf()),
+        space: Arc::clone(&opened.space),
         open_shard: open_shard(&opened, blocks.clone(), &shards),
         forget_shard: Arc::new(move |shard| blocks.forget(shard)),
         transport: Arc::clone(&transport) as _,
@@ -176,14 +185,26 @@ pub(crate) async fn open(
         seeds: Seeds::new(&settings.seeds, settings.gossip_port, settings.expected_nodes),
     });
     host.set_gossip(gossip.watch());
+    let compaction = Arc::new(Compaction::default());
     let upkeep = UpkeepThread::start(UpkeepParts {
         shards: Box::new(move || live(&shards)),
         clock: Arc::clone(clock),
-        retention: config.retention,
+        // Ages are the host's, which knows the clocks of others.
+        retention: model::Duration(u64::MAX),
         // The host purges, with a margin for replicas that lag.
         purge: Box::new(|_, _| {}),
-        // Only a leader may propose what all replicas lose: the host does.
-        propose_drop: Box::new(|_, _, _| {}),
+        // What comes here is for lack of room.
+        propose_drop: {
+            let host = Arc::clone(&host);
+            Box::new(move |shard, class, bucket| host.drop_for_room(shard.id(), class, bucket))
+        },
+        space: Arc::clone(&opened.space),
+        disk_cap: config.retention_disk,
+        log_bytes: {
+            let log = Arc::clone(&opened.log);
+            Box::new(move || log.stats().segment_bytes)
+        },
+        compaction: Arc::clone(&compaction),
     })?;
     let mut load = MachineLoad::default();
     let coordinator = Coordinator::start_in_cluster(ClusterCoordinatorParts {
@@ -191,11 +212,13 @@ pub(crate) async fn open(
         batch_ids: BatchIds::new(files::random_bytes()?),
         load: Box::new(move || load.next()),
     })?;
-    Ok((coordinator, Membership { host, gossip, _server: server, upkeep }))
+    Ok((coordinator, Membership { host, gossip, _server: server, upkeep, compaction }))
 }
 
 fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
-    let env: Arc<dyn Env> = Arc::new(OsEnv::with_free_bytes(files::free_bytes));
+    let env = os_env();
+    // First of all: what is opened below may need the room that the ballast keeps.
+    let space = Arc::new(Space::open(Arc::clone(&env), directory));
     let log = open_log(&env, directory, clock)?;
     let kv = RocksKv::open(&directory.join("db"))
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
@@ -221,7 +244,7 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let [n0, n1, n2, n3, n4, n5, n6, n7, ..] = files::random_bytes()?;
     let nonce = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
     let incarnation = begin_life(kv.as_ref(), nonce)?;
-    Ok(Opened { env, kv, log, node: NodeId(meta.node_id), incarnation })
+    Ok(Opened { env, kv, log, space, node: NodeId(meta.node_id), incarnation })
 }
 
 /// Opens shards, and remembers them for upkeep.

@@ -4,6 +4,7 @@
 //! place that tells bad usage from failure.
 
 mod blocks;
+mod compact;
 mod completions;
 mod config;
 mod health;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Config(command)) => config::run(&command),
         Some(Command::Health(arguments)) => health::run(&arguments),
+        Some(Command::Compact(arguments)) => compact::run(&arguments),
         Some(Command::Inspect(arguments)) => blocks::inspect(&arguments),
         Some(Command::Verify(arguments)) => blocks::verify(&arguments),
         Some(Command::Version(arguments)) => version::run(&arguments),

@@ -23,6 +23,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster::upkeep::DiskCap;
+
 pub use self::error::{ConfigError, Problem};
 pub use self::file::FileLayer;
 pub use self::print::to_yaml;
@@ -67,6 +69,8 @@ pub struct NodeConfig {
     pub allow_purge: bool,
     /// How long spans are kept after they were received.
     pub retention: model::Duration,
+    /// How much of the disk data may take before the oldest go early.
+    pub retention_disk: DiskCap,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -216,6 +220,7 @@ impl Default for NodeConfig {
             ports_file: None,
             drain_delay: Duration::from_secs(5),
             retention: model::Duration::from_secs(7 * 24 * 60 * 60),
+            retention_disk: DiskCap::default(),
             log_format: LogFormat::Auto,
             // What consensus says of itself is for whoever looks for a bug in it.
             log_filter: "info,openraft=warn".to_owned(),

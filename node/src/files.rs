@@ -53,6 +53,12 @@ pub(crate) fn free_bytes(path: &Path) -> std::io::Result<u64> {
     Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
 }
 
+/// Bytes of the whole disk that a path lies on.
+pub(crate) fn total_bytes(path: &Path) -> std::io::Result<u64> {
+    let stats = rustix::fs::statvfs(path)?;
+    Ok(stats.f_blocks.saturating_mul(stats.f_frsize))
+}
+
 /// What this machine is called.
 pub(crate) fn host_name() -> String {
     let bytes = read_at_most(Path::new("/proc/sys/kernel/hostname"), HOST_NAME_BYTES_MAX);

@@ -9,18 +9,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
+use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
 use cluster::local::LocalGroup;
 use cluster::upkeep::{UpkeepParts, UpkeepThread};
 use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
 use model::time::{Clock, Duration, Monotonic};
 use model::{NodeId, ShardId};
-use storage::Shard;
 use storage::env::{Env, OsEnv};
 use storage::kv::{Kv, RocksKv};
 use storage::log::{GroupId, LogEngine, LogError, LogOptions, SegmentLog};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
+use storage::{Shard, Space};
 
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
@@ -40,9 +41,11 @@ pub(crate) fn open_parts(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(CoordinatorParts, UpkeepThread)> {
+) -> anyhow::Result<OpenStore> {
     let started = clock.monotonic();
-    let env: Arc<dyn Env> = Arc::new(OsEnv::with_free_bytes(files::free_bytes));
+    let env = os_env();
+    // First of all: what is opened below may need the room that the ballast keeps.
+    let space = Arc::new(Space::open(Arc::clone(&env), directory));
     let log = open_log(&env, directory, clock)?;
     let kv = RocksKv::open(&directory.join("db"))
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
@@ -65,9 +68,16 @@ pub(crate) fn open_parts(
         recover(&shard, clock.as_ref())
             .with_context(|| format!("shard {number} cannot be recovered from the log"))?;
         let (log, clock) = (Arc::clone(&log), Arc::clone(clock));
-        groups.push(Arc::new(LocalGroup::start(group, Arc::new(shard), log, clock)?));
+        groups.push(Arc::new(LocalGroup::start(
+            group,
+            Arc::new(shard),
+            log,
+            clock,
+            Arc::clone(&space),
+        )?));
     }
-    let upkeep = start_upkeep(config, &groups, clock)?;
+    let compaction = Arc::new(Compaction::default());
+    let upkeep = start_upkeep(config, &groups, clock, (space, Arc::clone(&compaction), &log))?;
     let took_ms = clock.monotonic().since(started).0 / 1_000_000;
     let spans: u64 = groups.iter().map(|group| group.shard().stats().spans).sum();
     tracing::info!(shards = meta.shard_count, spans, took_ms, "recovered");
@@ -84,7 +94,20 @@ pub(crate) fn open_parts(
         disk: (env, directory.to_path_buf()),
         load: Box::new(move || load.next()),
     };
-    Ok((parts, upkeep))
+    Ok(OpenStore { parts, upkeep, compaction })
+}
+
+/// The operating system's files.
+pub(crate) fn os_env() -> Arc<dyn Env> {
+    let env = OsEnv::with_free_bytes(files::free_bytes).with_total_bytes(files::total_bytes);
+    Arc::new(env)
+}
+
+/// What a node alone has opened.
+pub(crate) struct OpenStore {
+    pub(crate) parts: CoordinatorParts,
+    pub(crate) upkeep: UpkeepThread,
+    pub(crate) compaction: Arc<Compaction>,
 }
 
 /// Seals, merges, drops and purges for as long as the node runs.
@@ -92,7 +115,9 @@ fn start_upkeep(
     config: &NodeConfig,
     groups: &[Arc<LocalGroup>],
     clock: &Arc<dyn Clock>,
+    (space, compaction, log): (Arc<Space>, Arc<Compaction>, &Arc<dyn LogEngine>),
 ) -> anyhow::Result<UpkeepThread> {
+    let log = Arc::clone(log);
     let shards: Vec<_> = groups.iter().map(|group| Arc::clone(group.shard())).collect();
     let find = |groups: Vec<Arc<LocalGroup>>| {
         move |shard: &Shard| groups.iter().find(|group| group.shard().id() == shard.id()).cloned()
@@ -112,6 +137,10 @@ fn start_upkeep(
                 group.propose_drop(class, bucket);
             }
         }),
+        space,
+        disk_cap: config.retention_disk,
+        log_bytes: Box::new(move || log.stats().segment_bytes),
+        compaction,
     });
     thread.context("the upkeep thread cannot be started")
 }

@@ -134,6 +134,7 @@ open-access: false                      # default
 node-name: \"a node\"                     # --node-name
 # shards: (unset)                       # default
 retention: \"7d\"                         # default
+# retention-disk: (unset)               # default
 otlp-grpc-port: 21                      # --otlp-grpc-port
 otlp-http-port: 12                      # SKUA_OTLP_HTTP_PORT
 ui-port: 3                              # skua.yaml:3
@@ -212,6 +213,7 @@ fn help_lists_what_exists() {
         "status",
         "config",
         "health",
+        "compact",
         "inspect",
         "verify",
         "version",

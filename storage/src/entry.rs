@@ -137,6 +137,11 @@ impl EntryError {
     }
 }
 
+/// Whether an entry adds spans, by its first bytes alone; nothing of it is verified.
+pub fn is_data(entry: &[u8]) -> bool {
+    entry.get(5) == Some(&kind::DATA)
+}
+
 /// How many bytes [`encode_data`] makes of batches of these lengths.
 pub fn data_entry_bytes(batch_lengths: impl IntoIterator<Item = usize>) -> usize {
     let add = |sum: usize, length: usize| sum.saturating_add(4).saturating_add(length);

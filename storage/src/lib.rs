@@ -16,6 +16,8 @@ pub mod limits;
 pub mod log;
 pub mod meta;
 pub mod shard;
+pub mod space;
 
 pub use error::Error;
 pub use shard::Shard;
+pub use space::{Space, SpaceMark};

@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod columns;
+mod compaction;
 mod cursor;
 mod limits;
 mod parameters;
@@ -32,8 +33,11 @@ use crate::read_context::ReadContext;
 
 /// The routes. Expects the tenant in each request's extensions.
 pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A) -> Router {
-    let status =
-        Router::new().route("/api/skua/v1/cluster", get(status::show::<A>)).with_state(admin);
+    let compaction = get(compaction::show::<A>).post(compaction::begin::<A>);
+    let status = Router::new()
+        .route("/api/skua/v1/cluster", get(status::show::<A>))
+        .route("/api/skua/v1/admin/compact", compaction)
+        .with_state(admin);
     let columns = get(columns::show::<S>)
         // The columns of a large trace are megabytes: nobody should wait for their packing.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));

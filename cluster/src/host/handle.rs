@@ -1,15 +1,15 @@
 //! [`Host`]: a node's part in a cluster, from its start to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::time::Monotonic;
 use model::{Clock, Duration, NodeId, ShardId};
-use storage::Shard;
 use storage::env::Env;
 use storage::log::LogEngine;
+use storage::{Shard, Space};
 use tokio::sync::watch;
 
 use super::clocks::PeerClocks;
@@ -22,7 +22,7 @@ use super::parts::{HostParts, NodeAddresses, RandomBytes, ResolveSeeds};
 use super::replicas::{Replicas, ReplicasParts};
 use crate::coordinator::{Pool, Routes};
 use crate::gossip::Members;
-use crate::identity::ClusterId;
+use crate::identity::{ClusterId, shard_of_group};
 use crate::meta::{CLUSTER_VERSION, MetaState, NodeRecord};
 use crate::plan::{BootstrapConfig, DataState};
 use crate::raft::{Blocking, FatalHook};
@@ -47,6 +47,7 @@ pub(crate) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogEngine>,
     pub(super) disk: (Arc<dyn Env>, PathBuf),
+    pub(super) space: Arc<Space>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) dial: Arc<dyn Dial>,
     pub(super) addresses: Arc<NodeAddresses>,
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     pub(super) unreachable: Mutex<BTreeMap<NodeId, Monotonic>>,
     pub(super) gossip: OnceLock<watch::Receiver<Arc<Members>>>,
     pub(super) peer_clocks: PeerClocks,
+    /// Members whose disks take no client's batches.
+    pub(super) short_of_room: Mutex<BTreeSet<NodeId>>,
     /// For how long spans are kept, unless the cluster knows otherwise.
     pub(super) retention: Duration,
     pub(super) log_kept_bytes: u64,
@@ -148,6 +151,15 @@ impl Host {
         self.shared.map.subscribe()
     }
 
+    /// Has buckets of a class dropped from a shard up to and including one, wherever it is led: this
+    /// node's disk is full. Does not wait for it.
+    pub fn drop_for_room(&self, shard: ShardId, class: u8, bucket: u64) {
+        let dropping = Arc::clone(&self.shared).drop_for_room(shard, class, bucket);
+        if !self.shared.writes.take(dropping) {
+            tracing::debug!(%shard, "too much is under way to make room");
+        }
+    }
+
     /// Lets the planner hear gossip's opinion; without, what the meta group's leader cannot reach
     /// counts as down. Gossip begins after the host, because it needs the cluster.
     pub fn set_gossip(&self, members: watch::Receiver<Arc<Members>>) {
@@ -209,6 +221,12 @@ impl Shared {
             blocking: parts.blocking,
             fatal: parts.fatal.clone(),
         };
+        let replicas = Replicas::new(replicas, list);
+        let room = Arc::clone(&parts.space);
+        replicas.router.set_intake(Arc::new(move |group, entry| {
+            let takes_room = shard_of_group(group).is_some() && storage::entry::is_data(entry);
+            !takes_room || room.mark().takes_data_entries()
+        }));
         Ok(Self {
             node: parts.node,
             incarnation: parts.incarnation,
@@ -218,6 +236,7 @@ impl Shared {
             clock: parts.clock,
             log: parts.log,
             disk: parts.disk,
+            space: parts.space,
             transport: parts.transport,
             dial: parts.dial,
             addresses: parts.addresses,
@@ -229,7 +248,7 @@ impl Shared {
             durable,
             membership: tokio::sync::Mutex::new(membership),
             meta,
-            replicas: Replicas::new(replicas, list),
+            replicas,
             map: watch::Sender::default(),
             routes: OnceLock::new(),
             read_pool: Pool::new("read", parts.pool_threads)?,
@@ -239,6 +258,7 @@ impl Shared {
             unreachable: Mutex::default(),
             gossip: OnceLock::new(),
             peer_clocks: PeerClocks::default(),
+            short_of_room: Mutex::default(),
             retention: parts.retention,
             log_kept_bytes: parts.log_kept_bytes,
             fatal: parts.fatal,

@@ -2,7 +2,7 @@
 //! has dropped what is past its retention.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use model::{Duration, ShardId, Timestamp};
 use storage::entry;
@@ -12,11 +12,15 @@ use storage::shard::CLASS_ORDINARY;
 use super::clocks::{median, reached_by_majority};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, META_LOG_KEPT, UPKEEP_PERIOD};
+use super::messages::{MetaReply, MetaRequest};
 use super::replicas::Hosted;
 use super::trim::Trim;
+use super::writes::{answer, propose};
 use crate::identity::META_GROUP;
+use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
 use crate::meta::{MetaCommand, RetentionClass};
 use crate::upkeep::drop_due;
+use crate::wire::{RingEpoch, WriteOutcome};
 
 impl Shared {
     /// Does it for as long as it runs.
@@ -86,15 +90,59 @@ impl Shared {
         let Some(now) = reached_by_majority(&walls, voters) else { return };
         let oldest = shard.oldest_bucket(CLASS_ORDINARY);
         let Some(bucket) = drop_due(now, self.retention(), oldest) else { return };
-        let epoch = self.routes.get().map_or(crate::wire::RingEpoch(1), |routes| routes.epoch);
-        let entry =
-            entry::encode_drop(self.stamp(shard.id(), hosted), epoch.0, CLASS_ORDINARY, bucket);
-        match super::writes::propose(hosted, entry).await {
-            crate::wire::WriteOutcome::Done => {
-                tracing::info!(shard = %shard.id(), bucket, "spans past their retention were dropped");
+        match self.drop_here(shard.id(), CLASS_ORDINARY, bucket).await {
+            MetaReply::Done => {
+                tracing::info!(shard = %shard.id(), bucket, "dropped what is past its retention");
             }
-            outcome => tracing::debug!(shard = %shard.id(), ?outcome, "nothing was dropped"),
+            reply => tracing::debug!(shard = %shard.id(), ?reply, "nothing was dropped"),
         }
+    }
+
+    /// Drops buckets of a shard, if this node leads it.
+    pub(super) async fn drop_here(&self, shard: ShardId, class: u8, bucket: u64) -> MetaReply {
+        let Some(hosted) = self.replicas.of_shard(shard) else {
+            return MetaReply::NotLeader { hint: None };
+        };
+        let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
+        let entry = entry::encode_drop(self.stamp(shard, &hosted), epoch.0, class, bucket);
+        answer(propose(&hosted, entry).await)
+    }
+
+    /// Has buckets of a shard dropped, wherever it is led: the disk of this node is full.
+    pub(super) async fn drop_for_room(self: Arc<Self>, shard: ShardId, class: u8, bucket: u64) {
+        let reply = match self.leader_of(shard) {
+            Some(node) if node != self.node => {
+                let request = MetaRequest::Drop { shard: shard.0, class, bucket };
+                let asked = self.ask_meta(node, &request, META_DEADLINE).await;
+                asked.unwrap_or_else(|error| MetaReply::Failed(error.to_string()))
+            }
+            _ => self.drop_here(shard, class, bucket).await,
+        };
+        if !matches!(reply, MetaReply::Done) {
+            tracing::info!(%shard, bucket, ?reply, "what should make room is not dropped yet");
+        }
+    }
+
+    /// Why a shard takes no batches now, if it does not: this node, or a majority of the voters,
+    /// have too little room; or sealing has fallen behind here.
+    pub(super) fn has_no_room(&self, shard: ShardId, hosted: &Hosted) -> Option<WriteOutcome> {
+        let short = self.short_of_room.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_short = if short.is_empty() {
+            false
+        } else {
+            let holders = self.holders(shard);
+            holders.iter().filter(|node| short.contains(*node)).count() > holders.len() / 2
+        };
+        drop(short);
+        if is_short || !self.space.mark().takes_client_batches() {
+            metrics::counter!("skua_write_refusals_total", "reason" => "disk").increment(1);
+            return Some(WriteOutcome::Busy { retry_after_ms: NO_SPACE_RETRY_AFTER_MS });
+        }
+        if hosted.shard.as_ref().is_some_and(|shard| shard.is_behind()) {
+            metrics::counter!("skua_write_refusals_total", "reason" => "sealing").increment(1);
+            return Some(WriteOutcome::Busy { retry_after_ms: RETRY_AFTER_MS });
+        }
+        None
     }
 
     /// The stamp of the next entry: what the median of the voters' clocks shows, and never less

@@ -171,15 +171,19 @@ pub(crate) enum MetaRequest {
     Work(Work),
     /// Remove all data of a tenant from a shard, if the node leads it.
     Purge { shard: u32, tenant: String },
+    /// Drop the buckets of a class up to one from a shard, if the node leads it: a disk is full.
+    Drop { shard: u32, class: u8, bucket: u64 },
 }
 
 /// What they answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum MetaReply {
     Done,
-    /// The node's wall clock, in nanoseconds of Unix time.
+    /// The node's wall clock, in nanoseconds of Unix time, and whether its disk takes what clients
+    /// send.
     Pong {
         wall: u64,
+        takes_batches: bool,
     },
     Applied(MetaApplied),
     Refused(String),

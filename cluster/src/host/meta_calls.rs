@@ -31,7 +31,10 @@ impl Shared {
     /// Answers a member.
     pub(super) async fn answer_meta(self: &Arc<Self>, request: &Bytes) -> Reply {
         let reply = match decode(request)? {
-            MetaRequest::Ping => MetaReply::Pong { wall: self.clock.wall().0 },
+            MetaRequest::Ping => MetaReply::Pong {
+                wall: self.clock.wall().0,
+                takes_batches: self.space.mark().takes_client_batches(),
+            },
             MetaRequest::Propose(command) => self.propose_here(command.into()).await,
             MetaRequest::State { known } => {
                 let state = self.state();
@@ -40,6 +43,9 @@ impl Shared {
             }
             MetaRequest::Report => MetaReply::Report(Box::new(self.report())),
             MetaRequest::Work(work) => self.work(work).await,
+            MetaRequest::Drop { shard, class, bucket } => {
+                self.drop_here(ShardId(shard), class, bucket).await
+            }
             MetaRequest::Purge { shard, tenant } => match Tenant::new(&tenant) {
                 Ok(tenant) => self.purge_here(ShardId(shard), &tenant).await,
                 Err(error) => MetaReply::Refused(error.to_string()),

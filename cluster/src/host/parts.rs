@@ -8,10 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
 use model::{Clock, Duration, NodeId, ShardId};
-use storage::Shard;
 use storage::env::Env;
 use storage::kv::Kv;
 use storage::log::{GroupId, LogEngine};
+use storage::{Shard, Space};
 
 use super::door::HostDoor;
 use crate::meta::NodeRecord;
@@ -55,6 +55,8 @@ pub struct HostParts {
     pub kv: Arc<dyn Kv>,
     /// The file system and the data directory, to tell free space.
     pub disk: (Arc<dyn Env>, PathBuf),
+    /// The room on that disk.
+    pub space: Arc<Space>,
     /// Opens shards.
     pub open_shard: OpenShard,
     /// Removes them.

@@ -1,5 +1,5 @@
 //! Whom this node can reach: each member is asked now and then, and what it says is noted, its
-//! clock included.
+//! clock and the room on its disk included.
 //!
 //! Another member's opinion that somebody has gone counts only beside this one.
 
@@ -25,14 +25,25 @@ impl Shared {
                 async move {
                     let asked = shared.ask_meta(node, &MetaRequest::Ping, REPORT_DEADLINE).await;
                     shared.note_reach(node, asked.is_ok());
-                    if let Ok(MetaReply::Pong { wall }) = asked {
+                    if let Ok(MetaReply::Pong { wall, takes_batches }) = asked {
                         shared.peer_clocks.note(node, Timestamp(wall), shared.now());
+                        shared.note_room(node, takes_batches);
                     }
                 }
             });
             join_all(asked).await;
             let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
             unreachable.retain(|node, _| state.nodes().get(node).is_some_and(|n| !n.is_removed()));
+        }
+    }
+
+    /// Notes whether a node's disk has room. One that does not answer keeps what it said.
+    fn note_room(&self, node: NodeId, takes_batches: bool) {
+        let mut short = self.short_of_room.lock().unwrap_or_else(PoisonError::into_inner);
+        if takes_batches {
+            short.remove(&node);
+        } else {
+            short.insert(node);
         }
     }
 

@@ -17,7 +17,7 @@ use super::messages::{MetaReply, MetaRequest};
 use super::replicas::Hosted;
 use crate::coordinator::RoutedBatch;
 use crate::error::Error;
-use crate::limits::RETRY_AFTER_MS;
+use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
 use crate::raft::{Outcome, ProposeError};
 use crate::transport::{CallError, Reply};
 use crate::wire::{RingEpoch, ShardBatch, ShardWrite, WriteOutcome, WriteReply, WriteRequest};
@@ -120,6 +120,10 @@ impl Shared {
                         continue;
                     }
                 }
+                // Room on a disk does not come within a write's patience.
+                WriteOutcome::Busy { retry_after_ms: NO_SPACE_RETRY_AFTER_MS.. } => {
+                    return Err(Error::NoSpace);
+                }
                 WriteOutcome::Busy { .. } => {
                     reason = format!("the leader of shard {shard} has no room");
                 }
@@ -135,6 +139,9 @@ impl Shared {
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return WriteOutcome::NotLeader { hint: None };
         };
+        if let Some(busy) = self.has_no_room(shard, &hosted) {
+            return busy;
+        }
         let stamp = self.stamp(shard, &hosted);
         match entry::encode_data(stamp, epoch.0, std::slice::from_ref(batch)) {
             Ok(entry) => propose(&hosted, entry).await,
@@ -193,14 +200,17 @@ impl Shared {
         };
         let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
         let entry = entry::encode_purge(self.stamp(shard, &hosted), epoch.0, tenant);
-        match propose(&hosted, entry).await {
-            WriteOutcome::Done => MetaReply::Done,
-            WriteOutcome::Refused { reason } => MetaReply::Refused(reason),
-            WriteOutcome::NotLeader { hint } => {
-                MetaReply::NotLeader { hint: hint.map(|node| node.0) }
-            }
-            other => MetaReply::Failed(format!("{other:?}")),
-        }
+        answer(propose(&hosted, entry).await)
+    }
+}
+
+/// What came of an entry, for a member that asked for it.
+pub(super) fn answer(outcome: WriteOutcome) -> MetaReply {
+    match outcome {
+        WriteOutcome::Done => MetaReply::Done,
+        WriteOutcome::Refused { reason } => MetaReply::Refused(reason),
+        WriteOutcome::NotLeader { hint } => MetaReply::NotLeader { hint: hint.map(|node| node.0) },
+        other => MetaReply::Failed(format!("{other:?}")),
     }
 }
 

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use model::time::Timestamp;
 use model::{Clock, Tenant};
+use storage::Space;
 use storage::entry;
 use storage::log::{GroupId, LogEngine, LogError, LogIndex};
 use storage::shard::{Applied, BatchOutcome, Shard};
@@ -31,6 +32,7 @@ pub struct LocalGroup {
     shard: Arc<Shard>,
     log: Arc<dyn LogEngine>,
     clock: Arc<dyn Clock>,
+    space: Arc<Space>,
     proposals: Mutex<Proposals>,
     apply_queue: Option<SyncSender<Durable>>,
     apply_thread: Option<JoinHandle<()>>,
@@ -56,6 +58,7 @@ impl LocalGroup {
         shard: Arc<Shard>,
         log: Arc<dyn LogEngine>,
         clock: Arc<dyn Clock>,
+        space: Arc<Space>,
     ) -> std::io::Result<Self> {
         let next = log.bounds(group).expected().unwrap_or(LogIndex(1));
         let last_stamp = shard.stamp();
@@ -69,6 +72,7 @@ impl LocalGroup {
             shard,
             log,
             clock,
+            space,
             proposals: Mutex::new(Proposals { next, last_stamp }),
             apply_queue: Some(sender),
             apply_thread: Some(thread),
@@ -80,8 +84,17 @@ impl LocalGroup {
         &self.shard
     }
 
-    /// Proposes one batch.
+    /// Proposes one batch. Refused while there is too little room on the disk, or too much waits to
+    /// be sealed: reads, drops and purges go on.
     pub(crate) fn propose_batch(&self, batch: &Bytes, answer: Answer) {
+        if !self.space.mark().takes_client_batches() {
+            metrics::counter!("skua_write_refusals_total", "reason" => "disk").increment(1);
+            return answer(Err(Error::NoSpace));
+        }
+        if self.shard.is_behind() {
+            metrics::counter!("skua_write_refusals_total", "reason" => "sealing").increment(1);
+            return answer(Err(Error::Busy { what: "what waits to be sealed" }));
+        }
         let batches = std::slice::from_ref(batch);
         self.propose(|stamp| entry::encode_data(stamp, FIRST_RING_EPOCH, batches), answer);
     }

@@ -97,7 +97,7 @@ pub use ledger::Lag;
 pub use machine::{FileName, Machine, MachineError, MachineSnapshot, MissingFile, Pin};
 pub use record::unwrap;
 pub use replica::{Change, Replica, ReplicaParts};
-pub use router::{GroupRouter, GroupRouterHandle};
+pub use router::{GroupRouter, GroupRouterHandle, Intake};
 pub use shard_machine::ShardMachine;
 pub use status::{Configuration, FollowerStatus, Leadership, ReplicaStatus, Role};
 pub use types::{LogPosition, Outcome, Place};

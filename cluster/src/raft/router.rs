@@ -7,13 +7,14 @@
 //! - a replica whose core is being rebuilt is not here; its callers come again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use openraft::EntryPayload;
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::raft::AppendEntriesResponse;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use storage::log::GroupId;
 
 use super::blocking::Blocking;
@@ -29,9 +30,13 @@ use crate::transport::{CallError, FrameStream, Handler, Method, Peer, Reply, Tra
 
 pub(crate) type Raft = openraft::Raft<Consensus, StateMachine>;
 
+/// Whether an entry of a group may be appended now.
+pub type Intake = Arc<dyn Fn(GroupId, &Bytes) -> bool + Send + Sync>;
+
 /// Leads messages of replicas to the replicas of this node.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct GroupRouter {
+    intake: OnceLock<Intake>,
     endpoints: RwLock<BTreeMap<GroupId, Arc<Endpoint>>>,
     tombstones: Mutex<BTreeSet<(GroupId, ReplicaId)>>,
 }
@@ -52,6 +57,12 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+impl std::fmt::Debug for GroupRouter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("GroupRouter").finish_non_exhaustive()
+    }
+}
+
 impl Endpoint {
     /// The replica's vote, and the last entry it knows to be committed.
     pub(crate) fn standing(&self) -> (Vote, Option<LogId>) {
@@ -65,6 +76,21 @@ impl GroupRouter {
     /// A router without replicas.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Has every entry asked about before it is appended here: one that is turned away comes again
+    /// later, and its replica lags until then.
+    pub fn set_intake(&self, intake: Intake) {
+        self.intake.get_or_init(|| intake);
+    }
+
+    /// Whether all entries of a request may be appended now.
+    pub(crate) fn takes(&self, group: GroupId, request: &AppendEntriesRequest<Consensus>) -> bool {
+        let Some(intake) = self.intake.get() else { return true };
+        request.entries.iter().all(|entry| match &entry.payload {
+            EntryPayload::Normal(command) => intake(group, &command.payload),
+            EntryPayload::Blank | EntryPayload::Membership(_) => true,
+        })
     }
 
     /// Refuses a replica from now on, here and elsewhere: it was removed from its group, or what
@@ -119,6 +145,9 @@ impl GroupRouter {
         let endpoint = self.endpoint(route)?;
         check_sender(route, &request)?;
         let answer = match (method, request) {
+            (Method::Raft, Request::Append(append)) if !self.takes(route.group, &append) => {
+                return Err(refused("there is no room for entries"));
+            }
             (Method::Raft, request) => endpoint.answer(request).await?,
             (Method::RaftSnapshot, Request::Offer(offer)) => {
                 let offered = receive(&endpoint, from.node, route, offer).await;
@@ -187,7 +216,7 @@ impl Handler for GroupRouterHandle {
         let router = Arc::clone(&self.0);
         async move {
             if method == Method::RaftAppend {
-                serve_append(&router, first, stream).await;
+                serve_append(router, first, stream).await;
             }
         }
         .boxed()

@@ -17,7 +17,7 @@ use super::types::Consensus;
 use crate::transport::{CallError, FrameStream, Reply};
 
 /// Serves one stream until it ends.
-pub(crate) async fn serve_append(router: &GroupRouter, first: Bytes, stream: FrameStream) {
+pub(crate) async fn serve_append(router: Arc<GroupRouter>, first: Bytes, stream: FrameStream) {
     let FrameStream { send, receive } = stream;
     let (route, first) = match open(first) {
         Ok(opened) => opened,
@@ -29,7 +29,7 @@ pub(crate) async fn serve_append(router: &GroupRouter, first: Bytes, stream: Fra
         Err(error) => return refuse(&send, route, error.to_string()).await,
     };
     let room = Arc::new(Semaphore::new(APPEND_REQUESTS_MAX));
-    let source = Source { route, first: Some(first), receive, room: Arc::clone(&room) };
+    let source = Source { router, route, first: Some(first), receive, room: Arc::clone(&room) };
     let requests = futures_util::stream::unfold(source, Source::next);
     let mut results = std::pin::pin!(endpoint.raft.stream_append(requests));
     while let Some(result) = results.next().await {
@@ -47,6 +47,7 @@ pub(crate) async fn serve_append(router: &GroupRouter, first: Bytes, stream: Fra
 
 /// The requests of a stream, no more at a time than may be unanswered.
 struct Source {
+    router: Arc<GroupRouter>,
     route: Route,
     first: Option<AppendEntriesRequest<Consensus>>,
     receive: mpsc::Receiver<Reply>,
@@ -57,12 +58,18 @@ impl Source {
     async fn next(mut self) -> Option<(AppendEntriesRequest<Consensus>, Self)> {
         // Never closed. Given back when the request is answered.
         self.room.acquire().await.ok()?.forget();
-        if let Some(first) = self.first.take() {
-            return Some((first, self));
-        }
+        let request = match self.first.take() {
+            Some(first) => first,
+            None => self.receive().await?,
+        };
+        // The leader begins a new stream after a while.
+        self.router.takes(self.route.group, &request).then_some((request, self))
+    }
+
+    async fn receive(&mut self) -> Option<AppendEntriesRequest<Consensus>> {
         let frame = self.receive.recv().await?.ok()?;
         match open(frame) {
-            Ok((route, request)) if route == self.route => Some((request, self)),
+            Ok((route, request)) if route == self.route => Some(request),
             Ok(_) => None,
             Err(error) => {
                 tracing::warn!(group = %self.route.group, %error, "a stream of entries breaks off");

@@ -175,6 +175,10 @@ impl World {
             log,
             kv,
             disk: (Arc::new(OsEnv::new()), PathBuf::from(".")),
+            space: Arc::new(storage::Space::open(
+                Arc::new(member.files.clone()),
+                Path::new("/space"),
+            )),
             open_shard: Arc::new(move |shard, group| {
                 Ok(Arc::new(Shard::open(ShardParts {
                     id: shard,

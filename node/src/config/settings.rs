@@ -5,6 +5,8 @@
 //! `SKUA_UI_PORT` in the environment and `ui-port` in the file. A setting that has no effect yet
 //! has no row; the few rows marked hidden exist to refuse what other rows will one day allow.
 
+use cluster::upkeep::DiskCap;
+
 use super::{LogFormat, NodeConfig, units};
 
 /// One setting.
@@ -170,6 +172,27 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| Some(units::ByteSize(config.cluster.log_kept_bytes).to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "retention-disk",
+        value_name: "SIZE",
+        default_note: "80 % of the disk",
+        help: "How much blocks and log may take on the disk. Beyond it the oldest hour goes before \
+               its retention, with a warning; the hour that is being written never does.",
+        apply: |config, text| {
+            let size: units::ByteSize =
+                text.parse().map_err(|problem: units::UnitError| problem.to_string())?;
+            if size.0 < RETENTION_DISK_MIN {
+                return Err("at least 64 MiB is expected".to_owned());
+            }
+            config.retention_disk = DiskCap::Bytes(size.0);
+            Ok(())
+        },
+        show: |config| match config.retention_disk {
+            DiskCap::MostOfTheDisk => None,
+            DiskCap::Bytes(bytes) => Some(units::ByteSize(bytes).to_string()),
+        },
         ..ROW
     },
     Setting {
@@ -518,6 +541,9 @@ const NODES_MAX: u64 = 1_000;
 
 /// Copies of a shard: more would cost more than they could save.
 const REPLICAS_MAX: u64 = 7;
+
+/// A cap below a segment of the log would drop everything that is not being written.
+const RETENTION_DISK_MIN: u64 = 64 << 20;
 
 /// Spans go by the hour: a shorter time could not be kept.
 const RETENTION_MIN: std::time::Duration = std::time::Duration::from_hours(1);

@@ -20,6 +20,7 @@ use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
 
 use super::directory::{PageInfo, SectionKind};
 use super::limits::{BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX};
+use super::rollup::RollupBuilder;
 use super::zones::ZonesBuilder;
 use super::{BlockError, BlockWriter, Names, Split, Splits, TraceTable};
 use crate::Error;
@@ -56,12 +57,21 @@ pub(crate) struct Built {
     pub(crate) repeats: u64,
 }
 
-/// Writes the run of a tenant, in pages of about `page_rows` rows.
+/// How large things become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageSizes {
+    /// Rows of a page, about.
+    pub(crate) rows: usize,
+    /// Bytes a span of a run's rollup.
+    pub(crate) rollup_bytes_per_span: usize,
+}
+
+/// Writes the run of a tenant.
 pub(crate) fn build_run(
     writer: &mut BlockWriter,
     tenant: &Tenant,
     sources: &[Source<'_>],
-    page_rows: usize,
+    sizes: PageSizes,
     elsewhere: Elsewhere<'_>,
     budget: &Budget,
 ) -> Result<Built, Error> {
@@ -69,7 +79,7 @@ pub(crate) fn build_run(
     let plan = plan(sources);
     let mut run = RunBuilder {
         writer,
-        page_rows,
+        sizes,
         loaded: Loaded::new(sources),
         builder: Builder::new(tenant.clone()),
         encoder: Encoder::default(),
@@ -79,6 +89,7 @@ pub(crate) fn build_run(
         splits: Vec::new(),
         names: Names::default(),
         zones: ZonesBuilder::default(),
+        rollup: RollupBuilder::default(),
         built: Built::default(),
     };
     for group in plan.chunk_by(|left, right| left.id == right.id) {
@@ -140,7 +151,7 @@ impl RowRef {
 
 struct RunBuilder<'a, 'b> {
     writer: &'a mut BlockWriter,
-    page_rows: usize,
+    sizes: PageSizes,
     loaded: Loaded<'a, 'b>,
     builder: Builder,
     encoder: Encoder,
@@ -150,6 +161,7 @@ struct RunBuilder<'a, 'b> {
     splits: Vec<Split>,
     names: Names,
     zones: ZonesBuilder,
+    rollup: RollupBuilder,
     built: Built,
 }
 
@@ -165,10 +177,10 @@ impl RunBuilder<'_, '_> {
         if rows.is_empty() {
             return Ok(());
         }
-        if self.builder.span_count() + rows.len() > 2 * self.page_rows
+        if self.builder.span_count() + rows.len() > 2 * self.sizes.rows
             && self.builder.span_count() > 0
         {
-            self.close_page()?;
+            self.close_page(None)?;
         }
         let first_page = self.page_number;
         self.traces.push((id, first_page));
@@ -178,7 +190,7 @@ impl RunBuilder<'_, '_> {
             if self.page_is_full(rows_are_many(&figures)) {
                 self.page.add(figures);
                 figures = TraceFigures::default();
-                self.close_page()?;
+                self.close_page(Some(id).filter(|_| whole.spans > 0))?;
                 self.page.continues = true;
             }
             self.loaded.copy(row.source, row.row, self.page_number, &mut self.builder)?;
@@ -193,19 +205,19 @@ impl RunBuilder<'_, '_> {
             None => {}
         }
         self.built.spans += whole.spans;
-        if self.builder.span_count() >= self.page_rows
+        if self.builder.span_count() >= self.sizes.rows
             || self.builder.payload_bytes() >= self.payload_bytes_max()
         {
-            self.close_page()?;
+            self.close_page(None)?;
         }
         Ok(())
     }
 
     /// Whether the next row of a trace that is being copied has to go on another page.
     fn page_is_full(&self, trace_is_on_page: bool) -> bool {
-        self.builder.span_count() >= 2 * self.page_rows
+        self.builder.span_count() >= 2 * self.sizes.rows
             || (self.builder.payload_bytes() >= self.payload_bytes_max()
-                && (trace_is_on_page || self.builder.span_count() >= self.page_rows))
+                && (trace_is_on_page || self.builder.span_count() >= self.sizes.rows))
     }
 
     /// Payload at which a page is closed. It grows with the number of pages, so that no input,
@@ -234,7 +246,8 @@ impl RunBuilder<'_, '_> {
         Ok(())
     }
 
-    fn close_page(&mut self) -> Result<(), Error> {
+    /// Ends a page; the trace that is named goes on on the next one.
+    fn close_page(&mut self, goes_on: Option<TraceId>) -> Result<(), Error> {
         if self.builder.span_count() == 0 {
             return Ok(());
         }
@@ -246,7 +259,10 @@ impl RunBuilder<'_, '_> {
         batch.verify().map_err(|source| self.bad_page(source))?;
         let index = batch.index().map_err(|source| self.bad_page(source))?;
         add_names(&index, &mut self.names);
-        self.zones.add(&batch, &index).map_err(|source| self.bad_page(source))?;
+        let values = batch.values(&index).map_err(|source| self.bad_page(source))?;
+        let classes = self.zones.add(&index, &values).map_err(|source| self.bad_page(source))?;
+        let counted = self.rollup.add(&index, &values, &classes, goes_on);
+        counted.map_err(|source| self.bad_page(source))?;
         let header = batch.header();
         let figures = std::mem::take(&mut self.page);
         let info = PageInfo {
@@ -279,7 +295,7 @@ impl RunBuilder<'_, '_> {
     }
 
     fn finish(mut self) -> Result<Built, Error> {
-        self.close_page()?;
+        self.close_page(None)?;
         if self.writer.run_pages() > RUN_PAGES_MAX {
             return Err(Error::Bug { what: "a run has more pages than it may" });
         }
@@ -289,7 +305,13 @@ impl RunBuilder<'_, '_> {
         self.splits.sort_unstable_by_key(|split| split.id);
         self.writer.section(SectionKind::Splits, &Splits(self.splits).encode())?;
         self.writer.section(SectionKind::Names, &self.names.encode())?;
-        self.writer.section(SectionKind::Zones, &self.zones.finish().encode())?;
+        let zones = self.zones.finish();
+        self.writer.section(SectionKind::Zones, &zones.encode())?;
+        let class_count = u32::try_from(zones.classes().len()).unwrap_or(u32::MAX);
+        let bytes_per_span = self.sizes.rollup_bytes_per_span;
+        if let Some(rollup) = self.rollup.finish(class_count, bytes_per_span) {
+            self.writer.section(SectionKind::Rollup, &rollup)?;
+        }
         Ok(self.built)
     }
 }

@@ -24,11 +24,14 @@ pub enum SectionKind {
     Names = 3,
     /// What rules out pages, by class and value.
     Zones = 4,
+    /// Figures by the minute.
+    Rollup = 5,
 }
 
 impl SectionKind {
     /// The kinds that stand behind the pages.
-    pub const ALL: [Self; 4] = [Self::TraceTable, Self::Splits, Self::Names, Self::Zones];
+    pub const ALL: [Self; 5] =
+        [Self::TraceTable, Self::Splits, Self::Names, Self::Zones, Self::Rollup];
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)

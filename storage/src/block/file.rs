@@ -11,7 +11,7 @@ use model::columns::compress::decompress;
 use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
 use super::limits::{DIRECTORY_BYTES_MAX, PAGE_BYTES_MAX, SECTION_BYTES_MAX};
 use super::writer::{END_MAGIC, FOOTER_BYTES, MAGIC, VERSION};
-use super::{BlockError, Names, Splits, TraceTable, Zones};
+use super::{BlockError, Names, Rollup, Splits, TraceTable, Zones};
 use crate::env::{Env, ReadFile};
 
 /// A block's file, open, with its directory read. The file stays readable when its name goes.
@@ -150,6 +150,11 @@ impl BlockFile {
     /// The zones of a run; nothing if it has none.
     pub(crate) fn zones(&self, run: &Run) -> Result<Option<Zones>, BlockError> {
         self.decoded(run, SectionKind::Zones, Zones::decode)
+    }
+
+    /// The figures of a run; nothing if it has none.
+    pub(crate) fn rollup(&self, run: &Run) -> Result<Option<Rollup>, BlockError> {
+        self.decoded(run, SectionKind::Rollup, Rollup::decode)
     }
 
     /// Reads everything and verifies every checksum; tells each thing that is wrong, and how many

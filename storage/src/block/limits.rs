@@ -48,6 +48,42 @@ pub const ZONE_FILTER_BITS_PER_VALUE: usize = 10;
 /// Bits a value at least, or it is left out with all values of its key: about one page in twenty.
 pub const ZONE_FILTER_BITS_PER_VALUE_MIN: usize = 6;
 
+/// Bytes a span that the rollup of a run may take, compressed.
+pub const ROLLUP_BYTES_PER_SPAN: usize = 1;
+
+/// Different counts of a kind (class, minute and duration; minute and value; ...) that a rollup
+/// gathers: at four million spans a block there is no room to write more.
+pub const ROLLUP_CELLS_MAX: usize = 1 << 18;
+
+/// Minutes times durations of a run: a run of more lies so thinly in time that its pages tell as
+/// fast.
+pub const ROLLUP_TOTALS_MAX: usize = 1 << 16;
+
+/// Different sets of classes that traces of a run may have and still be told apart.
+pub const ROLLUP_SHAPES_MAX: usize = 1 << 16;
+
+/// Classes in all those sets.
+pub const ROLLUP_SHAPE_CLASSES_MAX: usize = 1 << 19;
+
+/// Minutes of all traces that lie in several.
+pub const ROLLUP_TRACE_MINUTES_MAX: usize = 1 << 18;
+
+/// Services between which calls are counted.
+pub const ROLLUP_SERVICES_MAX: usize = 1 << 12;
+
+/// Rows of a trace that goes on over pages that are kept to count its calls; of a larger one they
+/// are counted when somebody asks.
+pub const ROLLUP_TRACE_ROWS_MAX: usize = 1 << 16;
+
+/// Keys whose values are counted.
+pub const ROLLUP_VALUES_MAX: usize = 1 << 9;
+
+/// Different values of a key that is counted: what people pick from a list.
+pub const ROLLUP_FORMS_MAX: usize = 1 << 7;
+
+/// Bytes of such a value; longer ones are text, and nobody's list.
+pub const ROLLUP_FORM_BYTES_MAX: usize = 256;
+
 /// Memory of rows unpacked while blocks are built; the rest of the share of sealing and merging
 /// in the memory table is for the plan and the page under construction.
 pub const BUILD_ROWS_BYTES_MAX: usize = 24 << 20;

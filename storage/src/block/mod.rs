@@ -5,7 +5,7 @@
 //!  pages      run by run of a tenant; each page is a batch of its own (`model::batch`), rows
 //!             grouped by trace, traces by their start
 //!  sections   per tenant: which traces it holds and where, which of them lie elsewhere too, names,
-//!             what rules out pages
+//!             what rules out pages, figures by the minute
 //!  directory  what the block is, and where pages and sections lie, with what prunes them
 //!  footer     where the directory lies, checksums, the end
 //! ```
@@ -27,16 +27,18 @@ mod error;
 mod file;
 pub mod limits;
 mod names;
+pub(crate) mod rollup;
 mod splits;
 mod table;
 mod writer;
 pub(crate) mod zones;
 
-pub(crate) use build::{Source, SourceTrace, build_run};
+pub(crate) use build::{PageSizes, Source, SourceTrace, build_run};
 pub use directory::{BlockInfo, Directory, PageInfo, Run, SectionKind};
 pub use error::BlockError;
 pub use file::BlockFile;
 pub(crate) use names::Names;
+pub(crate) use rollup::Rollup;
 pub(crate) use splits::{Split, Splits};
 pub use table::TraceTable;
 pub(crate) use writer::BlockWriter;

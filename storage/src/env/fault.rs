@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{AppendFile, DirectoryLock, Env, EnvError, ReadFile};
+use super::{AppendFile, DirectoryLock, DiskSpace, Env, EnvError, ReadFile};
 
 /// A disk writes sectors whole or not at all; tearing works on these.
 const SECTOR_BYTES: usize = 512;
@@ -104,6 +104,11 @@ impl FaultEnv {
     /// What the disk answers when asked for free space.
     pub fn set_free_bytes(&self, bytes: u64) {
         self.disk().free_bytes = bytes;
+    }
+
+    /// What the disk answers when asked for its size; 0, as at first, if it does not know.
+    pub fn set_total_bytes(&self, bytes: u64) {
+        self.disk().total_bytes = bytes;
     }
 
     /// Ends the process and starts the next: handles of the old one fail from now on, locks are
@@ -207,6 +212,7 @@ struct Disk {
     name_changes: Vec<NameChange>,
     locks: BTreeSet<PathBuf>,
     free_bytes: u64,
+    total_bytes: u64,
 }
 
 fn power_is_off() -> io::Error {
@@ -513,6 +519,11 @@ impl Env for FaultEnv {
 
     fn free_bytes(&self, _directory: &Path) -> Result<u64, EnvError> {
         Ok(self.disk().free_bytes)
+    }
+
+    fn space(&self, _directory: &Path) -> Result<DiskSpace, EnvError> {
+        let disk = self.disk();
+        Ok(DiskSpace { free_bytes: disk.free_bytes, total_bytes: disk.total_bytes })
     }
 
     fn lock(&self, directory: &Path) -> Result<Box<dyn DirectoryLock>, EnvError> {

@@ -18,4 +18,4 @@ pub use error::EnvError;
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Crash, Fault, FaultEnv};
 pub use os::OsEnv;
-pub use seam::{AppendFile, DirectoryLock, Env, ReadFile};
+pub use seam::{AppendFile, DirectoryLock, DiskSpace, Env, ReadFile};

@@ -12,18 +12,19 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AppendFile, DirectoryLock, Env, EnvError, ReadFile};
+use super::{AppendFile, DirectoryLock, DiskSpace, Env, EnvError, ReadFile};
 
 /// Name of the file that is locked inside a data directory.
 const LOCK_FILE: &str = "LOCK";
 
-/// Answers how many bytes are free at a path.
+/// Answers how many bytes are free at a path, or how many there are in all.
 type FreeBytesProbe = Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
 /// The operating system's files.
 #[derive(Clone, Default)]
 pub struct OsEnv {
     free_bytes: Option<FreeBytesProbe>,
+    total_bytes: Option<FreeBytesProbe>,
 }
 
 impl OsEnv {
@@ -36,7 +37,16 @@ impl OsEnv {
     pub fn with_free_bytes(
         probe: impl Fn(&Path) -> io::Result<u64> + Send + Sync + 'static,
     ) -> Self {
-        Self { free_bytes: Some(Arc::new(probe)) }
+        Self { free_bytes: Some(Arc::new(probe)), total_bytes: None }
+    }
+
+    /// With a probe that says how many bytes the disk of a path has in all.
+    #[must_use]
+    pub fn with_total_bytes(
+        self,
+        probe: impl Fn(&Path) -> io::Result<u64> + Send + Sync + 'static,
+    ) -> Self {
+        Self { total_bytes: Some(Arc::new(probe)), ..self }
     }
 }
 
@@ -111,6 +121,14 @@ impl Env for OsEnv {
             return Err(EnvError::new("ask the free space of", directory, unsupported));
         };
         probe(directory).map_err(|error| EnvError::new("ask the free space of", directory, error))
+    }
+
+    fn space(&self, directory: &Path) -> Result<DiskSpace, EnvError> {
+        let free_bytes = self.free_bytes(directory)?;
+        let total_bytes = self.total_bytes.as_ref().map(|probe| probe(directory)).transpose();
+        let total_bytes = total_bytes
+            .map_err(|error| EnvError::new("ask the size of the disk of", directory, error))?;
+        Ok(DiskSpace { free_bytes, total_bytes: total_bytes.unwrap_or(0) })
     }
 
     fn lock(&self, directory: &Path) -> Result<Box<dyn DirectoryLock>, EnvError> {

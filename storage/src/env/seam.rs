@@ -35,9 +35,23 @@ pub trait Env: Debug + Send + Sync {
     /// Bytes that an unprivileged writer may still add.
     fn free_bytes(&self, directory: &Path) -> Result<u64, EnvError>;
 
+    /// The room on the disk below a directory.
+    fn space(&self, directory: &Path) -> Result<DiskSpace, EnvError> {
+        Ok(DiskSpace { free_bytes: self.free_bytes(directory)?, total_bytes: 0 })
+    }
+
     /// Takes the directory for this process until the guard is dropped, or fails at once if
     /// another process has it.
     fn lock(&self, directory: &Path) -> Result<Box<dyn DirectoryLock>, EnvError>;
+}
+
+/// The room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes that an unprivileged writer may still add.
+    pub free_bytes: u64,
+    /// Bytes of the whole; 0 if nobody knows.
+    pub total_bytes: u64,
 }
 
 /// A file being written, from its creation on.

@@ -117,7 +117,10 @@ impl Shard {
     fn apply_batch(&self, state: &mut State, index: LogIndex, slice: &BatchSlice) -> BatchOutcome {
         let outcome = self.try_apply_batch(state, index, slice);
         match &outcome {
-            Ok(BatchOutcome::Added { repeats, .. }) => state.spans_repeated += u64::from(*repeats),
+            Ok(BatchOutcome::Added { spans, repeats }) => {
+                state.spans_repeated += u64::from(*repeats);
+                self.pressure.note(u64::from(*spans));
+            }
             Ok(BatchOutcome::Known) => state.batches_known += 1,
             Ok(BatchOutcome::Refused(_)) | Err(_) => state.batches_refused += 1,
         }

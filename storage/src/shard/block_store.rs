@@ -10,7 +10,8 @@ use std::sync::Arc;
 use model::ShardId;
 
 use crate::Error;
-use crate::block::limits::PAGE_ROWS;
+use crate::block::PageSizes;
+use crate::block::limits::{PAGE_ROWS, ROLLUP_BYTES_PER_SPAN};
 use crate::env::Env;
 use crate::kv::Kv;
 
@@ -33,20 +34,28 @@ pub struct BlockStore {
     pub(super) env: Arc<dyn Env>,
     pub(super) kv: Arc<dyn Kv>,
     directory: PathBuf,
-    pub(super) page_rows: usize,
+    pub(super) sizes: PageSizes,
 }
 
 impl BlockStore {
     /// Blocks in `directory`, one directory for each shard in it, named by `kv`.
     pub fn new(env: Arc<dyn Env>, kv: Arc<dyn Kv>, directory: &Path) -> Self {
-        Self { env, kv, directory: directory.to_path_buf(), page_rows: PAGE_ROWS }
+        let sizes = PageSizes { rows: PAGE_ROWS, rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN };
+        Self { env, kv, directory: directory.to_path_buf(), sizes }
     }
 
     /// Pages of so many rows, for tests that want many of them.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn with_page_rows(self, page_rows: usize) -> Self {
-        Self { page_rows, ..self }
+        Self { sizes: PageSizes { rows: page_rows, ..self.sizes }, ..self }
+    }
+
+    /// Rollups of so many bytes a span, for tests whose runs are too small for any.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_rollup_bytes(self, rollup_bytes_per_span: usize) -> Self {
+        Self { sizes: PageSizes { rollup_bytes_per_span, ..self.sizes }, ..self }
     }
 
     /// The directory of a shard.

@@ -10,7 +10,9 @@ use model::{Tenant, TraceId};
 use super::cache::{CachedPart, Decoded, DecodedCache, Key};
 use super::piece::Piece;
 use super::rows::RowSet;
-use crate::block::{BlockError, BlockFile, BlockInfo, Names, PageInfo, Run, TraceTable, Zones};
+use crate::block::{
+    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, TraceTable, Zones,
+};
 use crate::env::Env;
 
 /// A block of the shard.
@@ -176,6 +178,23 @@ impl BlockRun {
         let zones = Arc::new(zones);
         cache.put(key, Decoded::Zones(Arc::clone(&zones)), zones.memory_bytes());
         Ok(Some(zones))
+    }
+
+    /// The figures of the run; nothing if it has none.
+    pub(super) fn rollup(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Option<Arc<Rollup>>, BlockError> {
+        let key = self.key(owner, CachedPart::Rollup);
+        if let Some((Decoded::Rollup(rollup), _)) = cache.get(key) {
+            return Ok(Some(rollup));
+        }
+        let Some(run) = self.run() else { return Ok(None) };
+        let Some(rollup) = self.block.file.rollup(run)? else { return Ok(None) };
+        let rollup = Arc::new(rollup);
+        cache.put(key, Decoded::Rollup(Arc::clone(&rollup)), rollup.memory_bytes());
+        Ok(Some(rollup))
     }
 
     /// The pages on which a trace of these lies; remembered for this version of them.

@@ -13,7 +13,7 @@ use model::batch::{Details, Index, Values};
 
 use super::hash::LookupMap;
 use super::limits::{DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, TABLES_CACHE_BYTES};
-use crate::block::{Names, TraceTable, Zones};
+use crate::block::{Names, Rollup, TraceTable, Zones};
 
 /// Unpacked parts of batches.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ pub(super) enum CachedPart {
     Table,
     Names,
     Zones,
+    Rollup,
 }
 
 /// A part of a batch, unpacked.
@@ -78,6 +79,7 @@ pub(super) enum Decoded {
     Table(Arc<TraceTable>),
     Names(Arc<Names>),
     Zones(Arc<Zones>),
+    Rollup(Arc<Rollup>),
 }
 
 #[derive(Debug)]
@@ -154,7 +156,9 @@ impl DecodedCache {
     fn share(&self, part: CachedPart) -> &Mutex<Inner> {
         match part {
             CachedPart::Index | CachedPart::Values | CachedPart::Details => &self.parts,
-            CachedPart::Table | CachedPart::Names | CachedPart::Zones => &self.tables,
+            CachedPart::Table | CachedPart::Names | CachedPart::Zones | CachedPart::Rollup => {
+                &self.tables
+            }
         }
     }
 }

@@ -95,13 +95,18 @@ impl<'a> Columnar<'a> {
         Ok(Some(Self { query, index, is_error, totals: Aggregate::default(), kind }))
     }
 
-    /// Counts the rows of a trace that are in the set.
+    /// Counts the rows of a trace that are in the set, and the trace if there are any.
     pub(super) fn add(&mut self, trace: &TraceRows, rows: &RowSet) {
         let spans_before = self.totals.spans;
+        self.add_rows(trace, rows);
+        self.totals.traces += u64::from(self.totals.spans > spans_before);
+    }
+
+    /// Counts the rows of a trace that are in the set; the trace is counted elsewhere.
+    pub(super) fn add_rows(&mut self, trace: &TraceRows, rows: &RowSet) {
         for row in trace.rows().filter(|row| rows.contains(*row)) {
             self.add_row(row);
         }
-        self.totals.traces += u64::from(self.totals.spans > spans_before);
     }
 
     fn add_row(&mut self, row: usize) {
@@ -339,7 +344,7 @@ impl Values {
 }
 
 /// A code for each value of a column, and the string forms of the codes.
-fn coded(column: &Column, value_type: ValueType) -> (Vec<u32>, Vec<Text>) {
+pub(crate) fn coded(column: &Column, value_type: ValueType) -> (Vec<u32>, Vec<Text>) {
     let form = |value: ValueRef<'_>| Text::from(string_form(value));
     let narrow = |place: usize| u32::try_from(place).unwrap_or(NONE);
     match column {

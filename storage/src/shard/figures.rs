@@ -4,9 +4,9 @@
 //! question of the whole trace. A trace is visited once, at the first piece that has something of
 //! it that may count. Of one that lies on a piece alone, has no two rows that may be repeats, and
 //! whose passing rows the columns tell, the columns give the figures as well; the others are put
-//! together from their parts.
+//! together from their parts. What rollups have counted is not counted again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,14 +17,15 @@ use model::query::{self, SpanPredicate};
 use model::store::{Answer, Completeness};
 use model::{Span, Tenant, Text, TimeRange, TraceId, trace};
 
+use super::blocks::BlockRun;
 use super::columnar::{Columnar, may_have_twins};
 use super::handle::Shard;
 use super::hash::LookupSet;
-use super::outline::Outline;
 use super::piece::Piece;
 use super::prefilter::Prefilter;
 use super::read::Snapshot;
 use super::reader::PieceReader;
+use super::rolled_calls::RolledCalls;
 use super::rows::Marks;
 use super::skeleton::{decides_figures, decides_span};
 use crate::Error;
@@ -32,6 +33,14 @@ use crate::block::PageInfo;
 
 /// Is told a piece on which a span may count.
 type OnPiece<'a> = &'a mut dyn FnMut(Arc<Piece>) -> Result<(), Error>;
+
+/// Which pieces are asked for.
+struct Asked<'a> {
+    window: TimeRange,
+    predicate: &'a SpanPredicate,
+    /// Blocks that are counted already.
+    passed: &'a BTreeSet<u64>,
+}
 
 impl Shard {
     /// The figures of this shard. Merges with those of other shards; what callers see is made by
@@ -45,12 +54,25 @@ impl Shard {
     ) -> Result<Answer<Aggregate>, Error> {
         let mut answer = self.answer(Aggregate::default());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
+        let rolled = match self.roll_up(tenant, &snapshot, query, budget) {
+            Ok(rolled) => rolled,
+            Err(Error::Exhausted(exhausted)) => {
+                answer.completeness.exhausted = Some(exhausted);
+                return Ok(answer);
+            }
+            Err(error) => return Err(error),
+        };
+        let (mut visited, mut blocks, mut minus) = Default::default();
+        if let Some(rolled) = rolled {
+            answer.value = rolled.answer;
+            (visited, blocks, minus) = (rolled.visited, rolled.blocks, rolled.minus);
+        }
         let value = &mut answer.value;
-        let mut visited: LookupSet<TraceId> = LookupSet::default();
-        let read =
-            self.for_each_piece(&snapshot, query.window, &query.predicate, budget, &mut |piece| {
-                self.add_piece(&snapshot, query, &piece, &mut visited, value, budget)
-            });
+        let asked = Asked { window: query.window, predicate: &query.predicate, passed: &blocks };
+        let read = self.for_each_piece(&snapshot, &asked, budget, &mut |piece| {
+            self.add_piece(&snapshot, query, &piece, &mut visited, value, budget)
+        });
+        value.subtract(&minus);
         stopped(read, &mut answer.completeness)?;
         Ok(answer)
     }
@@ -96,7 +118,7 @@ impl Shard {
     }
 
     /// The distinct spans of a trace, as far as the figures look at them.
-    fn spans_for(
+    pub(super) fn spans_for(
         &self,
         query: &AggregateQuery,
         parts: &[Arc<Piece>],
@@ -119,22 +141,30 @@ impl Shard {
     ) -> Result<Answer<Vec<DependencyEdge>>, Error> {
         let mut answer = self.answer(Vec::new());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
-        let mut edges = BTreeMap::new();
-        let mut visited: LookupSet<TraceId> = LookupSet::default();
-        let every = SpanPredicate::True;
-        let read = self.for_each_piece(&snapshot, window, &every, budget, &mut |piece| {
+        let rolled = match self.roll_up_calls(tenant, &snapshot, window, budget) {
+            Ok(rolled) => rolled.unwrap_or_default(),
+            Err(Error::Exhausted(exhausted)) => {
+                answer.completeness.exhausted = Some(exhausted);
+                return Ok(answer);
+            }
+            Err(error) => return Err(error),
+        };
+        let RolledCalls { mut edges, minus, mut visited, blocks } = rolled;
+        let asked = Asked { window, predicate: &SpanPredicate::True, passed: &blocks };
+        let read = self.for_each_piece(&snapshot, &asked, budget, &mut |piece| {
             let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
             let rows = piece.counted_rows_within(&index, window);
             for trace in index.traces.iter().filter(|trace| rows.any_within(trace.rows())) {
                 if visited.insert(trace.id) {
                     let parts = snapshot.parts(trace.id)?;
-                    add_calls(&self.outline(&parts, trace.id, budget)?, window, &mut edges);
+                    edges.add_outline(&self.outline(&parts, trace.id, budget)?, window);
                 }
             }
             Ok(())
         });
         stopped(read, &mut answer.completeness)?;
-        answer.value = edges.into_iter().map(edge).collect();
+        edges.subtract(&minus);
+        answer.value = edges.0.into_iter().map(edge).collect();
         Ok(answer)
     }
 
@@ -149,12 +179,13 @@ impl Shard {
     fn for_each_piece(
         &self,
         snapshot: &Snapshot<'_>,
-        window: TimeRange,
-        predicate: &SpanPredicate,
+        asked: &Asked<'_>,
         budget: &Budget,
         on_piece: OnPiece<'_>,
     ) -> Result<(), Error> {
-        for run in snapshot.blocks() {
+        let Asked { window, predicate, passed } = *asked;
+        let is_passed = |run: &&BlockRun| passed.contains(&run.block.number());
+        for run in snapshot.blocks().iter().filter(|run| !is_passed(run)) {
             let within = |page: &PageInfo| page.overlaps(window);
             if !run.run().is_some_and(|run| run.pages.iter().any(within)) {
                 continue;
@@ -185,7 +216,7 @@ fn is_whole(snapshot: &Snapshot<'_>, piece: &Piece, id: TraceId) -> Result<bool,
 }
 
 /// The rows of a piece within the window that pass; nothing if none may.
-fn marks_within(
+pub(super) fn marks_within(
     reader: &PieceReader<'_>,
     index: &Index,
     window: TimeRange,
@@ -208,18 +239,6 @@ fn stopped(read: Result<(), Error>, completeness: &mut Completeness) -> Result<(
             Ok(())
         }
         other => other,
-    }
-}
-
-fn add_calls(outline: &Outline, window: TimeRange, edges: &mut BTreeMap<(Text, Text), Counts>) {
-    let tree = outline.tree();
-    for (number, child) in (0..u32::MAX).zip(&outline.rows) {
-        let parent = tree.parent(number).and_then(|parent| outline.rows.get(parent as usize));
-        if let Some(parent) = parent.filter(|_| window.contains(child.start)) {
-            let edge = (parent.service.clone(), child.service.clone());
-            let counts = Counts { spans: 1, errors: u64::from(child.is_error) };
-            edges.entry(edge).or_default().add(counts);
-        }
     }
 }
 

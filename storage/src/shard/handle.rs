@@ -14,11 +14,12 @@ use bytes::Bytes;
 use model::store::Completeness;
 use model::{ShardId, Tenant, Timestamp, TraceId};
 
+use super::apart::ApartCache;
 use super::block_store::BlockStore;
 use super::cache::DecodedCache;
 use super::contents::{Contents, Generation};
 use super::hash::LookupMap;
-use super::limits::RECOVER_BYTES;
+use super::limits::{PRESSURE_SPANS, RECOVER_BYTES};
 use super::manifest::TenantState;
 use super::snapshot::Transfers;
 use super::window::{BatchIdWindow, DigestWindow};
@@ -74,6 +75,10 @@ pub struct Shard {
     splits_version: AtomicU64,
     /// Pages that reads did not open because zones ruled them out.
     pub(super) pages_ruled_out: AtomicU64,
+    /// What is known of traces that lie in several blocks.
+    pub(super) apart: ApartCache,
+    /// Whether sealing has fallen behind.
+    pub(super) pressure: Pressure,
     /// One at a time seals, merges or installs.
     upkeep: Mutex<()>,
     /// Nobody seals, merges or installs any more.
@@ -113,6 +118,32 @@ pub(super) struct State {
     pub(super) batches_known: u64,
     pub(super) batches_refused: u64,
     pub(super) spans_repeated: u64,
+}
+
+/// Whether sealing has fallen behind, looked at again when enough has come in: it is asked for
+/// each batch, and to look takes a walk over all tenants.
+#[derive(Debug, Default)]
+pub(super) struct Pressure {
+    /// Spans that came in since it was looked at.
+    spans_unseen: AtomicU64,
+    is_behind: AtomicBool,
+}
+
+impl Pressure {
+    /// Notes spans that came in.
+    pub(super) fn note(&self, spans: u64) {
+        self.spans_unseen.fetch_add(spans, Ordering::Relaxed);
+    }
+
+    /// What was found last, unless it is time to look again.
+    pub(super) fn is_behind(&self, look: impl FnOnce() -> bool) -> bool {
+        let is_due = self.spans_unseen.load(Ordering::Relaxed) >= PRESSURE_SPANS;
+        if is_due || self.is_behind.load(Ordering::Relaxed) {
+            self.spans_unseen.store(0, Ordering::Relaxed);
+            self.is_behind.store(look(), Ordering::Relaxed);
+        }
+        self.is_behind.load(Ordering::Relaxed)
+    }
 }
 
 /// A chunk of remembered requests.
@@ -220,6 +251,8 @@ impl Shard {
             splits: RwLock::default(),
             splits_version: AtomicU64::new(0),
             pages_ruled_out: AtomicU64::new(0),
+            apart: ApartCache::default(),
+            pressure: Pressure::default(),
             upkeep: Mutex::default(),
             closed: AtomicBool::new(false),
             transfers: Mutex::default(),

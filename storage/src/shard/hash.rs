@@ -8,13 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map that is looked up and never iterated.
-pub(super) type LookupMap<K, V> = HashMap<K, V, BuildHasherDefault<FixedHasher>>;
+pub(crate) type LookupMap<K, V> = HashMap<K, V, BuildHasherDefault<FixedHasher>>;
 /// A set that is looked up and never iterated.
-pub(super) type LookupSet<K> = HashSet<K, BuildHasherDefault<FixedHasher>>;
+pub(crate) type LookupSet<K> = HashSet<K, BuildHasherDefault<FixedHasher>>;
 
 /// Folds each word into the state by a multiplication of full width.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FixedHasher(u64);
+pub(crate) struct FixedHasher(u64);
 
 /// Digits of pi: nothing up the sleeve.
 const SEED: u64 = 0x2436_2a88_85a3_08d3;

@@ -71,6 +71,14 @@ pub const SEAL_RESIDENT_BYTES: u64 = 8 << 20;
 /// re-apply and the log can be purged.
 pub const SEAL_AGE: Duration = Duration::from_secs(10 * 60);
 
+/// Heads that wait to be sealed, in what a head is sealed at: one is being sealed, one is filling,
+/// and two more are what a slow disk may cost before writers have to wait.
+pub const HEAD_SEALS_MAX: u64 = 4;
+
+/// Spans after which it is looked at again whether sealing has fallen behind: a small part of what
+/// may wait.
+pub const PRESSURE_SPANS: u64 = SEAL_SPANS / 16;
+
 /// An hour of stamps is a bucket.
 pub const BUCKET_NANOSECONDS: u64 = 3_600_000_000_000;
 
@@ -86,3 +94,13 @@ pub const BLOCKS_MAX: usize = 1 << 20;
 /// Batches and pages whose dictionaries suggest values, the newest ones: a suggestion need not be
 /// complete, and says so if it is not.
 pub const VALUE_PIECES_MAX: usize = 512;
+
+/// Rows of traces that lie in several blocks of which it is kept what rollups need: some 16 bytes
+/// each, for each tenant that asks. A tenant with more has its figures made from columns.
+pub const APART_ROWS_MAX: usize = 1 << 18;
+
+/// Tenants of a shard of which that is kept.
+pub const APART_TENANTS_MAX: usize = 4;
+
+/// Classes and services among those rows that are numbered before numbers begin anew.
+pub const APART_NAMES_MAX: usize = 1 << 15;

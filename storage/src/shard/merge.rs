@@ -11,7 +11,9 @@ use model::budget::Budget;
 
 use super::blocks::{Block, BlockRun};
 use super::handle::Shard;
-use super::limits::{MERGE_INPUTS, SEAL_AGE, SEAL_BYTES, SEAL_RESIDENT_BYTES, SEAL_SPANS};
+use super::limits::{
+    HEAD_SEALS_MAX, MERGE_INPUTS, SEAL_AGE, SEAL_BYTES, SEAL_RESIDENT_BYTES, SEAL_SPANS,
+};
 use super::retention::bucket_of;
 use super::seal::Sealed;
 use crate::Error;
@@ -69,6 +71,20 @@ fn plan(candidates: &[Candidate], is_past: impl Fn(u64) -> bool, now: bool) -> V
 }
 
 impl Shard {
+    /// Whether the head is so far beyond what it is sealed at that no more may come in until it
+    /// was: sealing has fallen behind, and what is not sealed takes memory and log.
+    pub fn is_behind(&self) -> bool {
+        if self.store.is_none() {
+            return false;
+        }
+        self.pressure.is_behind(|| {
+            let stats = self.stats();
+            stats.head_spans >= HEAD_SEALS_MAX * SEAL_SPANS
+                || stats.head_bytes >= HEAD_SEALS_MAX * SEAL_BYTES
+                || stats.resident_bytes >= HEAD_SEALS_MAX * SEAL_RESIDENT_BYTES
+        })
+    }
+
     /// What is due at a moment, by the clock of this node.
     pub fn due(&self, now: Timestamp) -> Upkeep {
         if self.store.is_none() {

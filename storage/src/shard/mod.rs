@@ -29,7 +29,7 @@
 //! What is absent on purpose: consensus, other replicas, threads of its own; when to seal and merge
 //! is asked of [`Shard::due`] and done by whoever has a thread for it.
 
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod rows;
 
 pub mod limits;
@@ -58,16 +58,20 @@ mod snapshot;
 mod snapshot_manifest;
 
 mod beginning;
-mod outline;
+pub(crate) mod outline;
 pub(crate) mod prefilter;
 mod rule_out;
 mod skeleton;
 mod verdict;
 
-mod columnar;
+mod apart;
+mod asked;
+pub(crate) mod columnar;
 mod figures;
 mod names;
 mod read;
+mod rolled;
+mod rolled_calls;
 mod search;
 
 pub use apply::{Applied, BatchOutcome, Refusal};

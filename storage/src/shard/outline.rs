@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::batch::{Index, Parent, TraceRows};
 use model::budget::Budget;
 use model::effective::{self, operation_of_name};
-use model::span::SpanKind;
+use model::span::{SpanKind, StatusCode};
 use model::store::TraceSummary;
 use model::summary::{SpanFacts, SummaryBuilder};
 use model::tree::{ParentLink, Tree, TreeRow};
@@ -28,6 +28,7 @@ pub(super) struct OutlineRow {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) kind: SpanKind,
+    pub(super) status: StatusCode,
     pub(super) is_error: bool,
     pub(super) has_events: bool,
     pub(super) has_links: bool,
@@ -124,6 +125,7 @@ impl From<&Span> for OutlineRow {
             start: span.start,
             end: span.end,
             kind: span.kind,
+            status: span.status.as_ref().map_or(StatusCode::UNSET, |status| status.code),
             is_error: span.is_error(),
             has_events: !span.events.is_empty(),
             has_links: !span.links.is_empty(),
@@ -148,6 +150,7 @@ fn outline_row(index: &Index, row: usize) -> Option<OutlineRow> {
         start: *index.starts.get(row)?,
         end: *index.ends.get(row)?,
         kind: class.kind,
+        status: class.status.unwrap_or(StatusCode::UNSET),
         is_error: class.is_error(),
         has_events: class.event_count > 0,
         has_links: class.link_count > 0,
@@ -156,7 +159,8 @@ fn outline_row(index: &Index, row: usize) -> Option<OutlineRow> {
     })
 }
 
-fn parent_link(index: &Index, row: usize) -> Option<ParentLink> {
+/// What a row says of its parent.
+pub(crate) fn parent_link(index: &Index, row: usize) -> Option<ParentLink> {
     let link = |id: SpanId| if id.is_zero() { ParentLink::Root } else { ParentLink::Span(id) };
     Some(match *index.parents.get(row)? {
         Parent::None => ParentLink::Root,

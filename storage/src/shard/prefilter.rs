@@ -282,7 +282,7 @@ impl<'a> Prefilter<'a> {
 }
 
 /// By class: how many values each of its rows takes from a column.
-pub(super) fn takes_by_class(index: &Index, column: u32) -> Vec<usize> {
+pub(crate) fn takes_by_class(index: &Index, column: u32) -> Vec<usize> {
     let takes = |class: &Class| {
         let shape = index.shapes.get(class.shape as usize);
         shape.map_or(0, |shape| shape.iter().filter(|own| **own == column).count())

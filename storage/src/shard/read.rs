@@ -52,16 +52,22 @@ pub(super) struct Snapshot<'a> {
 impl Snapshot<'_> {
     /// The pieces that may hold parts of a trace: those of blocks, then those of the head.
     pub(super) fn parts(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
-        let mut parts = Vec::new();
-        for run in &self.blocks {
-            let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
-            found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
-        }
+        let mut parts = self.parts_in_blocks(id)?;
         for view in &self.heads {
             let mut places = view.head.parts(id, view.batches.len());
             places.retain(|place| *place as usize >= view.first_live);
             let batch = |place: &u32| view.batches.get(*place as usize).cloned();
             parts.extend(places.iter().filter_map(batch));
+        }
+        Ok(parts)
+    }
+
+    /// Those of blocks alone.
+    pub(super) fn parts_in_blocks(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
+        let mut parts = Vec::new();
+        for run in &self.blocks {
+            let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
+            found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
         }
         Ok(parts)
     }

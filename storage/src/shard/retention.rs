@@ -43,6 +43,12 @@ impl Shard {
         }
     }
 
+    /// Bytes of its blocks, those that go soon included.
+    pub fn block_bytes(&self) -> u64 {
+        let blocks = Arc::clone(&self.contents().blocks);
+        blocks.iter().map(|block| block.file().size_bytes()).sum()
+    }
+
     /// Removes blocks of which everything is gone; returns how many.
     pub fn sweep(&self) -> Result<usize, Error> {
         let Some(store) = &self.store else { return Ok(0) };

@@ -180,8 +180,8 @@ impl Shard {
                 sound.filter_map(|block| BlockRun::of(block, tenant)).collect();
             let mut elsewhere = |id: TraceId| self.parts_elsewhere(&known, id, budget);
             let sources = self.sources(pieces, budget)?;
-            let rows = store.page_rows;
-            let built = build_run(&mut writer, tenant, &sources, rows, &mut elsewhere, budget)?;
+            let sizes = store.sizes;
+            let built = build_run(&mut writer, tenant, &sources, sizes, &mut elsewhere, budget)?;
             sealed.spans += built.spans;
             sealed.repeats += built.repeats;
         }

@@ -6,6 +6,8 @@ mod forgetful_kv;
 
 mod apply;
 mod crash_points;
+mod golden;
+mod rollups;
 mod ruled_out;
 mod search_equals_reference;
 mod snapshots;

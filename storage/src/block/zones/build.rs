@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::batch::{Batch, BatchError, Class, Column, Index, Part};
+use model::batch::{self, BatchError, Class, Column, Index, Part};
 use model::effective::operation_of_name;
 use model::query::AttributeScope;
 use model::span::StatusCode;
@@ -48,11 +48,16 @@ impl KeyValues {
 }
 
 impl ZonesBuilder {
-    /// Adds the next page of the run.
-    pub(crate) fn add(&mut self, batch: &Batch, index: &Index) -> Result<(), BatchError> {
-        let classes = self.add_classes(index);
+    /// Adds the next page of the run. Returns for each of its classes the number among those that
+    /// are listed, beyond all numbers for one that is not.
+    pub(crate) fn add(
+        &mut self,
+        index: &Index,
+        columns: &batch::Values,
+    ) -> Result<Vec<u32>, BatchError> {
+        let (classes, numbers) = self.add_classes(index);
         let mut flags = flags(index);
-        let values = page_values(batch, index)?;
+        let values = page_values(columns, index)?;
         let (listed, bits) = filtered(&values, index.row_classes.len());
         let start = narrow(self.zones.page_keys.len());
         let mut keys = Vec::new();
@@ -78,7 +83,7 @@ impl ZonesBuilder {
         hashes().for_each(|hash| filter::insert(bytes, probes, *hash));
         let filter = Stretch { start: narrow(start), end: narrow(self.zones.filters.len()) };
         self.zones.pages.push(Page { flags, classes, keys, filter, probes });
-        Ok(())
+        Ok(numbers)
     }
 
     pub(crate) fn finish(self) -> Zones {
@@ -91,7 +96,7 @@ impl ZonesBuilder {
         zones
     }
 
-    fn add_classes(&mut self, index: &Index) -> Stretch {
+    fn add_classes(&mut self, index: &Index) -> (Stretch, Vec<u32>) {
         let mut bounds: Vec<Option<(u8, u8)>> = vec![None; index.classes.len()];
         for (row, class) in index.row_classes.iter().enumerate() {
             let code = durations::code(index.duration(row).unwrap_or_default());
@@ -101,9 +106,11 @@ impl ZonesBuilder {
             }
         }
         let mut by_number: BTreeMap<u32, (u8, u8)> = BTreeMap::new();
-        for (class, bounds) in index.classes.iter().zip(bounds) {
+        let mut numbers = vec![u32::MAX; index.classes.len()];
+        for ((class, bounds), number) in index.classes.iter().zip(bounds).zip(&mut numbers) {
             let Some((shortest, longest)) = bounds else { continue };
-            let own = by_number.entry(self.class_number(index, class)).or_insert((u8::MAX, 0));
+            *number = self.class_number(index, class);
+            let own = by_number.entry(*number).or_insert((u8::MAX, 0));
             *own = (own.0.min(shortest), own.1.max(longest));
         }
         let start = narrow(self.zones.page_classes.len());
@@ -113,7 +120,7 @@ impl ZonesBuilder {
             shortest,
             longest,
         }));
-        Stretch { start, end: narrow(self.zones.page_classes.len()) }
+        (Stretch { start, end: narrow(self.zones.page_classes.len()) }, numbers)
     }
 
     /// The number of a page's class; beyond all numbers if it is not listed.
@@ -196,7 +203,7 @@ fn filtered(values: &Values, row_count: usize) -> (Option<usize>, usize) {
 }
 
 /// All values of a page, each once.
-fn page_values(batch: &Batch, index: &Index) -> Result<Values, BatchError> {
+fn page_values(columns: &batch::Values, index: &Index) -> Result<Values, BatchError> {
     let mut collector = Collector::default();
     for attribute in index.resources.iter().flat_map(|resource| &resource.attributes) {
         collector.add(AttributeScope::Resource, attribute);
@@ -204,11 +211,10 @@ fn page_values(batch: &Batch, index: &Index) -> Result<Values, BatchError> {
     for attribute in index.scopes.iter().flat_map(|scope| &scope.attributes) {
         collector.add(AttributeScope::Scope, attribute);
     }
-    let values = batch.values(index)?;
     for number in (0..).take(index.column_count()) {
         match index.attribute_key(number) {
             Some((Part::Span, value_type, key)) => {
-                let column = values.column(index, number)?;
+                let column = columns.column(index, number)?;
                 collector.add_column(AttributeScope::Span, key, value_type, column);
             }
             // What their values are only whole spans would tell, which take longer to make than all

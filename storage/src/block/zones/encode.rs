@@ -144,7 +144,8 @@ mod tests {
             let mut builder = Builder::new(Tenant::default());
             tell_spans(&generator.trace(), &mut builder);
             let batch = Batch::open(encode(&builder, BatchId::default()).into()).unwrap();
-            zones.add(&batch, &batch.index().unwrap()).unwrap();
+            let index = batch.index().unwrap();
+            zones.add(&index, &batch.values(&index).unwrap()).unwrap();
         }
         zones.finish()
     }

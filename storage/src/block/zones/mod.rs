@@ -129,6 +129,18 @@ impl Zones {
         self.keys.iter().position(is_it).and_then(|number| u32::try_from(number).ok())
     }
 
+    /// Whether no attribute in a place has this key, on any page.
+    pub(crate) fn lacks_key(&self, scope: AttributeScope, key: &Text) -> bool {
+        let number = self.key(scope, key);
+        let pages = self.pages.iter().map(|page| PageZones { zones: self, page });
+        pages.into_iter().all(|page| page.key(number) == KeyOnPage::Absent)
+    }
+
+    /// Whether spans of some page have classes that are not listed.
+    pub(crate) fn has_unlisted_classes(&self) -> bool {
+        self.page_classes.iter().any(|class| class.class as usize >= self.classes.len())
+    }
+
     /// Of a page of the run; nothing is known of pages that are not there.
     pub(crate) fn page(&self, page: usize) -> Option<PageZones<'_>> {
         Some(PageZones { zones: self, page: self.pages.get(page)? })

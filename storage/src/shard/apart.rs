@@ -1,0 +1,266 @@
+//! Traces that lie apart: with parts in several blocks.
+//!
+//! Rollups count what is in one block. Of a trace whose parts lie in several, the parts together
+//! may say what the whole does not: it would count once for each, a repeated span several times,
+//! and a call between two parts not at all. So figures take away what the parts say and add what
+//! the whole says. What that takes is kept as long as the blocks stay what they are, and what is
+//! kept of traces that a change of blocks did not touch is used again.
+//!
+//! Why it is not written into blocks: what the whole is depends on which blocks there are. One goes
+//! with its bucket or is found damaged, and what another had written of the two would be wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::aggregate::Counts;
+use model::budget::Budget;
+use model::{Tenant, Text, TimeRange, Timestamp, TraceId};
+
+use super::asked::Numbered;
+use super::handle::Shard;
+use super::limits::{APART_NAMES_MAX, APART_ROWS_MAX, APART_TENANTS_MAX};
+use super::outline::Outline;
+use super::piece::{Piece, Place};
+use super::read::Snapshot;
+use crate::Error;
+use crate::block::zones::ZoneClass;
+
+/// A trace with parts in several blocks.
+#[derive(Debug)]
+pub(super) struct ApartTrace {
+    pub(super) id: TraceId,
+    /// The pieces that its parts may lie on.
+    pieces: Vec<u64>,
+    pub(super) parts: Vec<ApartPart>,
+    /// A span lies in more than one part.
+    pub(super) has_repeats: bool,
+    /// The calls in the whole.
+    pub(super) calls: Vec<Call>,
+}
+
+/// Its rows in one block.
+#[derive(Debug)]
+pub(super) struct ApartPart {
+    /// The number of the block.
+    pub(super) block: u64,
+    /// Start and number of the class.
+    pub(super) rows: Vec<(Timestamp, u32)>,
+    /// The calls that this part alone tells of.
+    pub(super) calls: Vec<Call>,
+}
+
+/// A call, with the numbers of the services.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) start: Timestamp,
+    pub(super) parent: u32,
+    pub(super) child: u32,
+    pub(super) is_error: bool,
+}
+
+/// What is known of a tenant's traces that lie apart.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Apart {
+    /// The blocks, and the version of the splits.
+    key: (Vec<u64>, u64),
+    pub(super) classes: Numbered<ZoneClass>,
+    pub(super) services: Numbered<Text>,
+    pub(super) traces: BTreeMap<TraceId, Arc<ApartTrace>>,
+}
+
+/// The same of the tenants that asked last.
+#[derive(Debug, Default)]
+pub(super) struct ApartCache(Mutex<Vec<(Tenant, Arc<Apart>)>>);
+
+impl ApartCache {
+    fn get(&self, tenant: &Tenant) -> Option<Arc<Apart>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(own, _)| own == tenant).map(|(_, apart)| Arc::clone(apart))
+    }
+
+    fn put(&self, tenant: &Tenant, apart: &Arc<Apart>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(own, _)| own != tenant);
+        if known.len() >= APART_TENANTS_MAX {
+            known.remove(0);
+        }
+        known.push((tenant.clone(), Arc::clone(apart)));
+    }
+}
+
+impl Shard {
+    /// The traces with parts in several blocks of the snapshot; nothing if there are too many to
+    /// be kept.
+    pub(super) fn apart(
+        &self,
+        tenant: &Tenant,
+        snapshot: &Snapshot<'_>,
+        budget: &Budget,
+    ) -> Result<Option<Arc<Apart>>, Error> {
+        let blocks = snapshot.blocks().iter().map(|run| run.block.number()).collect();
+        let key = (blocks, snapshot.splits_version());
+        let old = self.apart.get(tenant).unwrap_or_default();
+        if old.key == key {
+            return Ok(Some(old));
+        }
+        let names = old.classes.things().len() + old.services.things().len();
+        let old = if names > APART_NAMES_MAX { Arc::default() } else { old };
+        let mut apart = Apart {
+            key,
+            classes: old.classes.clone(),
+            services: old.services.clone(),
+            traces: BTreeMap::new(),
+        };
+        let mut rows_left = APART_ROWS_MAX;
+        for (id, pieces) in split_pieces(snapshot, budget)? {
+            let numbers: Vec<u64> = pieces.iter().map(|piece| piece.number).collect();
+            let known = old.traces.get(&id).filter(|known| known.pieces == numbers);
+            let trace = match known {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(self.apart_trace(&mut apart, id, &pieces, budget)?),
+            };
+            let rows: usize = trace.parts.iter().map(|part| part.rows.len()).sum();
+            let Some(left) = rows_left.checked_sub(rows) else { return Ok(None) };
+            rows_left = left;
+            if trace.parts.len() > 1 {
+                apart.traces.insert(id, trace);
+            }
+        }
+        let apart = Arc::new(apart);
+        self.apart.put(tenant, &apart);
+        Ok(Some(apart))
+    }
+
+    fn apart_trace(
+        &self,
+        apart: &mut Apart,
+        id: TraceId,
+        pieces: &[Arc<Piece>],
+        budget: &Budget,
+    ) -> Result<ApartTrace, Error> {
+        let mut parts = Vec::new();
+        for of_block in pieces.chunk_by(|left, right| block_of(left) == block_of(right)) {
+            let outline = self.outline(of_block, id, budget)?;
+            let Some(block) = of_block.first().map(|piece| block_of(piece)) else { continue };
+            if outline.rows.is_empty() {
+                continue;
+            }
+            let mut rows = Vec::with_capacity(outline.rows.len());
+            for row in &outline.rows {
+                let class = ZoneClass::from(row);
+                let number = apart.classes.number(&class, || own_class(&class));
+                rows.push((row.start, number));
+            }
+            let calls = calls_of(&outline, &mut apart.services);
+            parts.push(ApartPart { block, rows, calls });
+        }
+        let whole = self.outline(pieces, id, budget)?;
+        let of_parts: usize = parts.iter().map(|part| part.rows.len()).sum();
+        Ok(ApartTrace {
+            id,
+            pieces: pieces.iter().map(|piece| piece.number).collect(),
+            has_repeats: whole.rows.len() < of_parts,
+            calls: calls_of(&whole, &mut apart.services),
+            parts,
+        })
+    }
+}
+
+/// A trace, and the pieces that its parts may lie on.
+type SplitPieces = (TraceId, Vec<Arc<Piece>>);
+
+/// The traces that may have parts in several blocks, in the order of their pages, so that each
+/// page is unpacked about once.
+fn split_pieces(snapshot: &Snapshot<'_>, budget: &Budget) -> Result<Vec<SplitPieces>, Error> {
+    let mut found = Vec::new();
+    for id in snapshot.splits().keys() {
+        budget.spend(0)?;
+        let pieces = snapshot.parts_in_blocks(*id)?;
+        let mut blocks = pieces.iter().map(|piece| block_of(piece));
+        let first = blocks.next();
+        if blocks.any(|block| Some(block) != first) {
+            found.push((*id, pieces));
+        }
+    }
+    found.sort_unstable_by_key(|(id, pieces)| (pieces.first().map(|piece| piece.number), *id));
+    Ok(found)
+}
+
+/// The block of a page.
+pub(super) fn block_of(piece: &Piece) -> u64 {
+    match &piece.place {
+        Place::Page { block, .. } => block.number(),
+        Place::Log { .. } => u64::MAX,
+    }
+}
+
+/// Copied, so that no page is kept alive.
+fn own_class(class: &ZoneClass) -> ZoneClass {
+    ZoneClass {
+        service: Text::copy_from(class.service.as_bytes()),
+        operation: Text::copy_from(class.operation.as_bytes()),
+        ..class.clone()
+    }
+}
+
+/// The calls between the spans of a trace, by child.
+pub(super) fn calls_of(outline: &Outline, services: &mut Numbered<Text>) -> Vec<Call> {
+    let tree = outline.tree();
+    let mut calls = Vec::new();
+    let mut number =
+        |service: &Text| services.number(service, || Text::copy_from(service.as_bytes()));
+    for (row, child) in (0..u32::MAX).zip(&outline.rows) {
+        let parent = tree.parent(row).and_then(|parent| outline.rows.get(parent as usize));
+        if let Some(parent) = parent {
+            calls.push(Call {
+                start: child.start,
+                parent: number(&parent.service),
+                child: number(&child.service),
+                is_error: child.is_error,
+            });
+        }
+    }
+    calls
+}
+
+/// Calls by the services between which they are.
+#[derive(Debug, Default)]
+pub(super) struct Edges(pub(super) BTreeMap<(Text, Text), Counts>);
+
+impl Edges {
+    pub(super) fn add(&mut self, parent: &Text, child: &Text, counts: Counts) {
+        self.0.entry((parent.clone(), child.clone())).or_default().add(counts);
+    }
+
+    /// Adds those of the calls that start within the window.
+    pub(super) fn add_calls(
+        &mut self,
+        calls: &[Call],
+        services: &[Text],
+        counts_at: impl Fn(Timestamp) -> bool,
+    ) {
+        for call in calls.iter().filter(|call| counts_at(call.start)) {
+            let parent = services.get(call.parent as usize);
+            if let (Some(parent), Some(child)) = (parent, services.get(call.child as usize)) {
+                self.add(parent, child, Counts { spans: 1, errors: u64::from(call.is_error) });
+            }
+        }
+    }
+
+    /// Adds those of a trace whose callee starts within the window.
+    pub(super) fn add_outline(&mut self, outline: &Outline, window: TimeRange) {
+        let mut services = Numbered::default();
+        let calls = calls_of(outline, &mut services);
+        self.add_calls(&calls, services.things(), |start| window.contains(start));
+    }
+
+    /// Takes away calls that were added.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        for (edge, counts) in &other.0 {
+            if let Some(own) = self.0.get_mut(edge) {
+                own.subtract(*counts);
+            }
+        }
+        self.0.retain(|_, counts| counts.spans > 0);
+    }
+}
