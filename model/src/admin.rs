@@ -9,8 +9,23 @@ pub trait ClusterAdmin: Clone + Send + Sync + 'static {
     /// The cluster as this node knows it.
     fn status(&self) -> impl Future<Output = ClusterStatus> + Send;
 
+    /// The same with a digest of every replica at a fresh mark of its shard. Reads everything.
+    fn status_with_digests(&self) -> impl Future<Output = ClusterStatus> + Send {
+        self.status()
+    }
+
     /// Whether this node can serve: joined, its shards recovered, not draining.
     fn readiness(&self) -> Readiness;
+
+    /// Asks for a change. Returns when it is decided on; what follows from it takes its time, and
+    /// the status shows how far it is.
+    fn change(
+        &self,
+        change: ClusterChange,
+    ) -> impl Future<Output = Result<(), ChangeError>> + Send {
+        let reason = format!("nobody does this here: {change:?}");
+        std::future::ready(Err(ChangeError::Refused { reason }))
+    }
 
     /// Asks this node to seal and merge now and to purge what may go, and says how that stands.
     /// Asking again while it runs asks for nothing more. Nothing if it cannot.
@@ -22,6 +37,35 @@ pub trait ClusterAdmin: Clone + Send + Sync + 'static {
     fn compaction(&self) -> Option<CompactionStatus> {
         None
     }
+}
+
+/// A change of the cluster that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterChange {
+    /// The replicas of a node move elsewhere, and it belongs to the cluster no more.
+    RemoveNode(NodeId),
+    /// Each shard has so many replicas.
+    ReplicationFactor(u32),
+    /// The node that is asked gives away what it leads, and is not ready any more until it is
+    /// started again.
+    Drain,
+}
+
+/// Why a change did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// It cannot be done as things are.
+    #[error("{reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody who could begin it answers; it may have begun.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How far a compaction is.
@@ -119,4 +163,7 @@ pub struct ReplicaStatus {
     pub spans: u64,
     /// Bytes it holds.
     pub bytes: u64,
+    /// The sum of the hashes of all distinct spans at a mark, modulo 2^128; the same on all replicas
+    /// of a shard at the same mark. None unless asked for.
+    pub digest: Option<u128>,
 }

@@ -29,7 +29,9 @@ use cluster::Coordinator;
 use cluster::clock::SystemClock;
 use cluster::compaction::Compaction;
 use cluster::upkeep::UpkeepThread;
-use model::admin::{ClusterStatus, CompactionStatus, NodeState, Readiness};
+use model::admin::{
+    ChangeError, ClusterChange, ClusterStatus, CompactionStatus, NodeState, Readiness,
+};
 use model::time::Clock;
 use model::{ClusterAdmin, NodeId};
 use tokio::runtime::Runtime;
@@ -287,9 +289,9 @@ struct Admin {
     compaction: Arc<Compaction>,
 }
 
-impl ClusterAdmin for Admin {
-    async fn status(&self) -> ClusterStatus {
-        let mut status = self.inner.status().await;
+impl Admin {
+    /// Adds what only the wiring knows.
+    fn told(&self, mut status: ClusterStatus) -> ClusterStatus {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
         // Only this one's address is known here; others tell where peers reach them.
         for node in status.nodes.iter_mut().filter(|node| Some(node.id) == self.node) {
@@ -298,6 +300,16 @@ impl ClusterAdmin for Admin {
         }
         status
     }
+}
+
+impl ClusterAdmin for Admin {
+    async fn status(&self) -> ClusterStatus {
+        self.told(self.inner.status().await)
+    }
+
+    async fn status_with_digests(&self) -> ClusterStatus {
+        self.told(self.inner.status_with_digests().await)
+    }
 
     fn readiness(&self) -> Readiness {
         if self.is_stopping.load(Ordering::Relaxed) {
@@ -305,6 +317,10 @@ impl ClusterAdmin for Admin {
         } else {
             self.inner.readiness()
         }
+    }
+
+    async fn change(&self, change: ClusterChange) -> Result<(), ChangeError> {
+        self.inner.change(change).await
     }
 
     fn compact(&self) -> Option<CompactionStatus> {

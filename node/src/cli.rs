@@ -71,6 +71,18 @@ pub enum Command {
     /// What it does by itself in time. Only the node that is asked does it.
     #[command(verbatim_doc_comment)]
     Compact(CompactArguments),
+    /// Change which nodes a cluster has.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Change how many replicas each shard has.
+    #[command(subcommand)]
+    Rf(FactorCommand),
+    /// Let a node give away what it leads, before it is stopped
+    ///
+    /// A node that is told to stop does this by itself. It goes on serving, says that it is not
+    /// ready, and leads again after its next start.
+    #[command(verbatim_doc_comment)]
+    Drain(DrainArguments),
     /// Show what the blocks of a data directory hold
     ///
     /// Only reads; a node may run on the directory meanwhile. What is not in blocks yet, the newest
@@ -177,6 +189,52 @@ pub struct CompactArguments {
     /// Wait until it is done, and say how far it is.
     #[arg(long)]
     pub wait: bool,
+    /// The node: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// What can be done with the nodes of a cluster.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Remove a node for good: its replicas move to others first
+    ///
+    /// Refused if the others are too few for the replication factor. A removed node never comes
+    /// back: start it with an empty directory.
+    #[command(verbatim_doc_comment)]
+    Remove(RemoveNodeArguments),
+}
+
+/// Which node to remove.
+#[derive(Debug, Args)]
+pub struct RemoveNodeArguments {
+    /// The node: its id or the beginning of it, or its name, as `skua status` shows them.
+    pub id: String,
+    /// Any node of the cluster: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// What can be done with the replication factor.
+#[derive(Debug, Subcommand)]
+pub enum FactorCommand {
+    /// Set it; replicas come and go without an interruption
+    Set(SetFactorArguments),
+}
+
+/// How many replicas.
+#[derive(Debug, Args)]
+pub struct SetFactorArguments {
+    /// Replicas of each shard; at most one on a node.
+    pub factor: u32,
+    /// Any node of the cluster: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// Which node to drain.
+#[derive(Debug, Args)]
+pub struct DrainArguments {
     /// The node: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,

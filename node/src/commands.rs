@@ -4,6 +4,7 @@
 //! place that tells bad usage from failure.
 
 mod blocks;
+mod change;
 mod compact;
 mod completions;
 mod config;
@@ -15,7 +16,7 @@ mod version;
 use std::process::ExitCode;
 
 use crate::app;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, FactorCommand, NodeCommand};
 use crate::config::ConfigError;
 
 /// Bad usage or configuration: trying again changes nothing, so a supervisor need not.
@@ -31,6 +32,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Config(command)) => config::run(&command),
         Some(Command::Health(arguments)) => health::run(&arguments),
         Some(Command::Compact(arguments)) => compact::run(&arguments),
+        Some(Command::Node(NodeCommand::Remove(arguments))) => change::remove_node(&arguments),
+        Some(Command::Rf(FactorCommand::Set(arguments))) => change::set_factor(&arguments),
+        Some(Command::Drain(arguments)) => change::drain(&arguments),
         Some(Command::Inspect(arguments)) => blocks::inspect(&arguments),
         Some(Command::Verify(arguments)) => blocks::verify(&arguments),
         Some(Command::Version(arguments)) => version::run(&arguments),

@@ -1,10 +1,10 @@
-//! Just enough of an HTTP client for `status`, `health` and `compact`: one call, plain, bounded in time and
-//! size.
+//! Just enough of an HTTP client for commands that ask a node: one call, plain, bounded in time
+//! and size.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -18,33 +18,55 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Asks for `path` of the server at `base`, and returns status and body.
 pub(crate) fn get(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::GET, base, path)
+    call(Method::GET, base, path, None)
 }
 
 /// Posts nothing to `path` of the server at `base`, and returns status and body.
 pub(crate) fn post(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::POST, base, path)
+    call(Method::POST, base, path, None)
 }
 
-fn call(method: Method, base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+/// Posts JSON to `path` of the server at `base`, and returns status and body.
+pub(crate) fn post_json(
+    base: &str,
+    path: &str,
+    body: &serde_json::Value,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    call(Method::POST, base, path, Some(body.to_string()))
+}
+
+fn call(
+    method: Method,
+    base: &str,
+    path: &str,
+    json: Option<String>,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
     let url = format!("{}{path}", base.trim_end_matches('/'));
     let uri: Uri = url.parse().with_context(|| format!("`{base}` is not a URL"))?;
     if uri.scheme_str() != Some("http") {
         bail!("`{base}` is not a URL that begins with http://");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer =
-        runtime.block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, ask(method, uri)).await });
+    let answer = runtime
+        .block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, ask(method, uri, json)).await });
     answer
         .map_err(|_| anyhow::anyhow!("no answer within {} seconds", ANSWER_TIME_MAX.as_secs()))
         .flatten()
         .with_context(|| format!("cannot ask {url}"))
 }
 
-async fn ask(method: Method, uri: Uri) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+async fn ask(
+    method: Method,
+    uri: Uri,
+    json: Option<String>,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request = Request::builder().method(method).uri(uri);
-    let request = request.header("accept", "application/json").body(Empty::new())?;
+    let mut request = request.header("accept", "application/json");
+    if json.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let request = request.body(Full::from(json.unwrap_or_default()))?;
     let response = client.request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);

@@ -76,6 +76,8 @@ pub enum Body {
         /// The last bucket that goes.
         bucket: u64,
     },
+    /// Changes nothing: replicas compare what they have here.
+    Mark,
 }
 
 /// A batch within an entry.
@@ -193,6 +195,11 @@ pub fn encode_drop(stamp: Timestamp, ring_epoch: u32, class: u8, bucket: u64) ->
     finish(entry)
 }
 
+/// The entry at which replicas compare what they have.
+pub fn encode_mark(stamp: Timestamp, ring_epoch: u32) -> Bytes {
+    finish(begin(kind::MARK, stamp, ring_epoch, HEADER_BYTES))
+}
+
 /// Reads an entry, sharing its memory. The batches inside are not looked at.
 pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
     let (header, body) = entry.split_first_chunk::<HEADER_BYTES>().ok_or(EntryError::NotAnEntry)?;
@@ -210,7 +217,9 @@ pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
         kind::DATA => Body::Data(decode_batches(entry, body)?),
         kind::PURGE => Body::Purge(decode_tenant(body)?),
         kind::DROP => decode_drop(body)?,
-        kind::ARCHIVE | kind::FENCE | kind::MARK => {
+        kind::MARK if body.is_empty() => Body::Mark,
+        kind::MARK => return Err(EntryError::Malformed { reason: "a mark has no body" }),
+        kind::ARCHIVE | kind::FENCE => {
             return Err(EntryError::Kind { kind });
         }
         kind => return Err(EntryError::Kind { kind }),

@@ -11,6 +11,7 @@
 //! The forms are told in chapter 10 of the documentation.
 
 mod aggregate;
+mod changes;
 mod columns;
 mod compaction;
 mod cursor;
@@ -37,6 +38,9 @@ pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A)
     let status = Router::new()
         .route("/api/skua/v1/cluster", get(status::show::<A>))
         .route("/api/skua/v1/admin/compact", compaction)
+        .route("/api/skua/v1/admin/remove-node", post(changes::remove_node::<A>))
+        .route("/api/skua/v1/admin/replication-factor", post(changes::set_replication_factor::<A>))
+        .route("/api/skua/v1/admin/drain", post(changes::drain::<A>))
         .with_state(admin);
     let columns = get(columns::show::<S>)
         // The columns of a large trace are megabytes: nobody should wait for their packing.

@@ -1,11 +1,14 @@
 //! The cluster as JSON. The wire form is stated here and nowhere else: scripts read it.
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::ClusterAdmin;
 use model::admin::{ClusterStatus, NodeState, NodeStatus, ReplicaStatus, ShardStatus};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
 
 #[derive(Serialize)]
 struct Cluster {
@@ -44,10 +47,27 @@ struct Replica {
     lag: u64,
     spans: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
-pub(super) async fn show<A: ClusterAdmin>(State(admin): State<A>) -> Response {
-    let body = render(admin.status().await);
+/// What is asked for.
+#[derive(Deserialize)]
+pub(super) struct Detail {
+    /// Whether each replica is to say what it holds at a mark.
+    #[serde(default)]
+    digest: bool,
+}
+
+pub(super) async fn show<A: ClusterAdmin>(
+    State(admin): State<A>,
+    detail: Result<Query<Detail>, QueryRejection>,
+) -> Response {
+    let Ok(Query(Detail { digest })) = detail else {
+        return Problem::parameter("digest is true or false").into_response();
+    };
+    let status = if digest { admin.status_with_digests().await } else { admin.status().await };
+    let body = render(status);
     let content_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
@@ -93,5 +113,6 @@ fn replica(status: &ReplicaStatus) -> Replica {
         lag: status.lag,
         spans: status.spans,
         bytes: status.bytes,
+        digest: status.digest.map(|digest| format!("{digest:032x}")),
     }
 }

@@ -8,14 +8,15 @@
 //! shard's replicas and applied. The same bytes may be written again: apply drops a batch whose id
 //! it has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use model::admin::{ClusterStatus, Readiness};
+use model::admin::{ClusterChange, ClusterStatus, Readiness};
 use model::store::ReadScope;
-use model::{ShardId, StoreError, Tenant, TraceId};
+use model::{NodeId, ShardId, StoreError, Tenant, TraceId};
 use storage::Shard;
 
 use crate::error::Error;
@@ -40,11 +41,19 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Everything that can be seen from here.
     fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus>;
 
+    /// What the replicas of each shard held at one mark each, by node; empty where none can differ.
+    fn digests(&self) -> BoxFuture<'static, BTreeMap<(ShardId, NodeId), u128>> {
+        Box::pin(std::future::ready(BTreeMap::new()))
+    }
+
     /// Whether this node can serve.
     fn readiness(&self) -> Readiness;
 
     /// Replicas of shards on this node.
     fn local_shards(&self) -> Vec<Arc<Shard>>;
+
+    /// Begins a change that somebody asked for.
+    fn change(&self, change: ClusterChange) -> BoxFuture<'static, Result<(), Error>>;
 
     /// Gives up what others can take over, and makes durable what was taken in.
     fn drain(&self) -> BoxFuture<'static, ()>;

@@ -3,13 +3,32 @@
 use std::sync::atomic::Ordering;
 
 use model::ClusterAdmin;
-use model::admin::{ClusterStatus, Readiness};
+use model::admin::{ChangeError, ClusterChange, ClusterStatus, Readiness};
 
 use super::Coordinator;
+use crate::error::Error;
 
 impl ClusterAdmin for Coordinator {
     async fn status(&self) -> ClusterStatus {
         self.core.shards.status(self.is_draining()).await
+    }
+
+    async fn status_with_digests(&self) -> ClusterStatus {
+        let digests = self.core.shards.digests().await;
+        let mut status = self.status().await;
+        for shard in &mut status.shards {
+            for replica in &mut shard.replicas {
+                replica.digest = digests.get(&(shard.id, replica.node)).copied();
+            }
+        }
+        status
+    }
+
+    async fn change(&self, change: ClusterChange) -> Result<(), ChangeError> {
+        self.core.shards.change(change).await.map_err(|error| match error {
+            Error::Refused { reason } => ChangeError::Refused { reason },
+            other => ChangeError::Unavailable { reason: other.to_string() },
+        })
     }
 
     fn readiness(&self) -> Readiness {

@@ -106,6 +106,12 @@ pub const SYNC_SLOW_AFTER: Duration = Duration::from_secs(2);
 /// A sync under way for longer ends the node.
 pub const SYNC_DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long a replica is waited for that has not applied a mark.
+pub const MARK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a node may take for the digests of its replicas: some million spans.
+pub const DIGEST_DEADLINE: Duration = Duration::from_secs(30);
+
 /// How long a node tries to give away what it leads before it stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 

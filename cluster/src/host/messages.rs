@@ -171,6 +171,10 @@ pub(crate) enum MetaRequest {
     Work(Work),
     /// Remove all data of a tenant from a shard, if the node leads it.
     Purge { shard: u32, tenant: String },
+    /// Commit a mark to a shard, if the node leads it.
+    Mark { shard: u32 },
+    /// What replicas of shards held at these marks.
+    Digests { marks: Vec<(u32, u64)> },
     /// Drop the buckets of a class up to one from a shard, if the node leads it: a disk is full.
     Drop { shard: u32, class: u8, bucket: u64 },
 }
@@ -186,6 +190,12 @@ pub(crate) enum MetaReply {
         takes_batches: bool,
     },
     Applied(MetaApplied),
+    /// The mark's place in the log.
+    Marked {
+        index: u64,
+    },
+    /// By shard: the sum over its distinct spans, the highest byte first.
+    Digests(Vec<(u32, [u8; 16])>),
     Refused(String),
     NotLeader {
         hint: Option<[u8; 16]>,

@@ -43,6 +43,8 @@ impl Shared {
             }
             MetaRequest::Report => MetaReply::Report(Box::new(self.report())),
             MetaRequest::Work(work) => self.work(work).await,
+            MetaRequest::Mark { shard } => self.mark_here(ShardId(shard)).await,
+            MetaRequest::Digests { marks } => self.digests_here(marks).await,
             MetaRequest::Drop { shard, class, bucket } => {
                 self.drop_here(ShardId(shard), class, bucket).await
             }

@@ -31,6 +31,7 @@ mod barriers;
 mod bootstrap;
 mod clocks;
 mod crew;
+mod digests;
 mod disk_watch;
 mod door;
 mod drain;

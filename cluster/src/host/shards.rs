@@ -6,17 +6,20 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
-use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+use model::admin::{
+    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus,
+};
 use model::{NodeId, ShardId, Tenant};
 use storage::Shard;
 
 use super::handle::{Host, Shared};
-use super::limits::REPORT_DEADLINE;
+use super::limits::{META_DEADLINE, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest, Report};
 use crate::coordinator::{Answered, Question, RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::identity::shard_of_group;
 use crate::local::Answer;
+use crate::meta::MetaCommand;
 use crate::transport::Method;
 use crate::wire::{ReplicaFacts, ReplicaRole, StatusReply, StatusRequest};
 
@@ -48,12 +51,34 @@ impl Shards for Host {
         async move { shared.cluster_status().await }.boxed()
     }
 
+    fn digests(&self) -> BoxFuture<'static, BTreeMap<(ShardId, NodeId), u128>> {
+        Arc::clone(&self.shared).digests().boxed()
+    }
+
     fn readiness(&self) -> Readiness {
         self.shared.readiness()
     }
 
     fn local_shards(&self) -> Vec<Arc<Shard>> {
         self.shards()
+    }
+
+    fn change(&self, change: ClusterChange) -> BoxFuture<'static, Result<(), Error>> {
+        let shared = Arc::clone(&self.shared);
+        let command = match change {
+            ClusterChange::RemoveNode(node) => MetaCommand::RemoveNode { node },
+            ClusterChange::ReplicationFactor(factor) => {
+                MetaCommand::SetReplicationFactor { factor }
+            }
+            ClusterChange::Drain => {
+                return async move {
+                    shared.drain().await;
+                    Ok(())
+                }
+                .boxed();
+            }
+        };
+        async move { shared.propose_meta(&command, META_DEADLINE).await.map(|_| ()) }.boxed()
     }
 
     fn drain(&self) -> BoxFuture<'static, ()> {
@@ -161,6 +186,7 @@ fn shard_status(
                 lag: last.saturating_sub(facts.applied.0),
                 spans: facts.spans,
                 bytes: facts.bytes,
+                digest: None,
             })
             .collect(),
     }

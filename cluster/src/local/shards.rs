@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use model::admin::{ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus};
+use model::admin::{
+    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus,
+};
 use model::{NodeId, ShardId, StoreError, Tenant};
 use storage::Shard;
 use storage::env::Env;
@@ -125,6 +127,7 @@ impl Shards for LocalShards {
                         lag: 0,
                         spans: stats.spans,
                         bytes: stats.bytes,
+                        digest: None,
                     }],
                 }
             })
@@ -148,6 +151,17 @@ impl Shards for LocalShards {
 
     fn local_shards(&self) -> Vec<Arc<Shard>> {
         self.groups.iter().map(|group| Arc::clone(group.shard())).collect()
+    }
+
+    fn change(&self, change: ClusterChange) -> BoxFuture<'static, Result<(), Error>> {
+        match change {
+            ClusterChange::Drain => self.drain().map(Ok).boxed(),
+            ClusterChange::RemoveNode(_) | ClusterChange::ReplicationFactor(_) => {
+                let reason =
+                    "this node is alone: start nodes with --seeds for a cluster".to_owned();
+                std::future::ready(Err(Error::Refused { reason })).boxed()
+            }
+        }
     }
 
     fn drain(&self) -> BoxFuture<'static, ()> {

@@ -33,10 +33,11 @@ impl ShardMachine {
 impl Machine for ShardMachine {
     fn apply(&self, index: LogIndex, entry: &Bytes) -> Result<Outcome, MachineError> {
         let applied = self.shard.apply(index, entry)?;
-        Ok(match refusal(&applied) {
-            Some(reason) => Outcome::Refused { reason: reason.into() },
-            None => Outcome::Applied(Bytes::new()),
-        })
+        if let Some(reason) = refusal(&applied) {
+            return Ok(Outcome::Refused { reason: reason.into() });
+        }
+        let mark = applied.mark.map(|mark| mark.0.to_be_bytes().to_vec());
+        Ok(Outcome::Applied(mark.unwrap_or_default().into()))
     }
 
     fn pass(&self, index: LogIndex) {

@@ -1,9 +1,10 @@
 //! What is kept and what goes: logs behind blocks, blocks behind retention, damaged replicas.
 
+use model::admin::{ChangeError, ClusterChange, ShardStatus};
 use model::testing::Generator;
-use model::{ClusterAdmin as _, Duration, Span};
+use model::{ClusterAdmin as _, Duration, NodeId, Span};
 
-use crate::world::{Shape, THREE, World};
+use crate::world::{Shape, THREE, World, node};
 
 /// Logs forget whatever is in blocks.
 const FORGETFUL: Shape = Shape { log_kept_bytes: 0, ..THREE };
@@ -45,6 +46,7 @@ async fn who_lacks_what_the_log_forgot_gets_blocks() {
     world.isolate(2);
     assert_eq!(world.count(2).await.unwrap().0, all);
     world.network.heal();
+    require_equal_digests(&world, 1).await;
     // And it goes on from there, also after a start.
     world.kill(2).await;
     world.revive(2).await;
@@ -81,6 +83,39 @@ async fn a_replica_with_a_damaged_block_is_replaced_by_a_sound_one() {
     let status = world.store(0).status().await;
     let shards: Vec<_> = status.shards.iter().map(|shard| shard.replicas.len()).collect();
     assert_eq!(shards, [3; 4], "{status:?}");
+}
+
+/// Asks until every replica of every shard has told its digest, and requires them to agree.
+async fn require_equal_digests(world: &World, through: usize) {
+    for _ in 0..20 {
+        let status = world.store(through).status_with_digests().await;
+        let all = || status.shards.iter().map(|shard| &shard.replicas);
+        if all().all(|replicas| replicas.iter().all(|replica| replica.digest.is_some())) {
+            for replicas in all() {
+                assert_eq!(replicas.len(), 3);
+                assert!(replicas.iter().all(|it| it.digest == replicas[0].digest), "{status:?}");
+            }
+            assert!(all().any(|replicas| replicas[0].digest != Some(0)), "{status:?}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    panic!("some replica never told its digest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_that_sealed_at_other_places_have_the_same_digest() {
+    let world = World::start(140, THREE).await;
+    for (round, seed) in (140..144).enumerate() {
+        let spans = Generator::new(seed).spans(150);
+        world.write(0, &spans).await.unwrap();
+        // The same request again: repeats lie in heads, or in blocks and heads.
+        world.write(1, &spans[..40]).await.unwrap();
+        world.settled(0, 3).await;
+        require_equal_digests(&world, round % 3).await;
+        world.seal(round % 3);
+        require_equal_digests(&world, 2).await;
+    }
 }
 
 async fn written_and_sealed(world: &World, seed: u64) -> Vec<Span> {
@@ -143,4 +178,78 @@ fn kept_by_shard(world: &World, number: usize) -> Vec<u64> {
         if stats.blocks <= 1 { stats.spans } else { 0 }
     });
     spans.collect()
+}
+
+/// By shard: the nodes that hold a replica that lacks nothing.
+async fn holders(world: &World, through: usize) -> Vec<Vec<NodeId>> {
+    let status = world.store(through).status().await;
+    let whole = |shard: &ShardStatus| {
+        let whole = shard.replicas.iter().filter(|replica| replica.lag == 0);
+        let mut nodes: Vec<NodeId> = whole.map(|replica| replica.node).collect();
+        nodes.sort_unstable();
+        nodes
+    };
+    status.shards.iter().map(whole).collect()
+}
+
+async fn until_holders(world: &World, through: usize, wanted: &[usize]) {
+    let wanted: Vec<NodeId> = wanted.iter().map(|number| node(*number)).collect();
+    for _ in 0..600 {
+        if holders(world, through).await.iter().all(|nodes| *nodes == wanted) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    panic!("replicas never came to lie on {wanted:?}: {:?}", holders(world, through).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_removed_gives_its_replicas_away_first() {
+    let mut world = World::start(120, THREE).await;
+    let before = Generator::new(120).spans(300);
+    world.write(0, &before).await.unwrap();
+    let refused = world.store(1).change(ClusterChange::RemoveNode(node(0))).await.unwrap_err();
+    assert!(matches!(refused, ChangeError::Refused { .. }), "three replicas need three nodes");
+    let unknown = world.store(1).change(ClusterChange::RemoveNode(NodeId([9; 16]))).await;
+    assert!(matches!(unknown, Err(ChangeError::Refused { .. })), "{unknown:?}");
+    let fourth = world.add().await;
+    world.store(1).change(ClusterChange::RemoveNode(node(0))).await.unwrap();
+    let during = Generator::new(121).spans(100);
+    world.write(2, &during).await.unwrap();
+    until_holders(&world, 1, &[1, 2, fourth]).await;
+    world
+        .until("the node is gone", || {
+            let state = world.host(1).watch_state();
+            !state.borrow().present().any(|(id, _)| id == node(0))
+        })
+        .await;
+    world.kill(0).await;
+    for through in [1, 2, fourth] {
+        world.require(through, &before).await;
+        world.require(through, &during).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_replication_factor_goes_up_and_down() {
+    let world = World::start(130, Shape { replication_factor: 1, ..FORGETFUL }).await;
+    let spans = Generator::new(130).spans(300);
+    world.write(0, &spans).await.unwrap();
+    (0..3).for_each(|number| world.seal(number));
+    world.until("the logs forget what is sealed", || (0..3).all(|it| purged(&world, it))).await;
+    world.store(2).change(ClusterChange::ReplicationFactor(3)).await.unwrap();
+    until_holders(&world, 0, &[0, 1, 2]).await;
+    world.isolate(2);
+    assert!(world.count(2).await.unwrap().0 > 0);
+    world.network.heal();
+    world.require(1, &spans).await;
+    world.store(0).change(ClusterChange::ReplicationFactor(1)).await.unwrap();
+    for _ in 0..600 {
+        if holders(&world, 1).await.iter().all(|nodes| nodes.len() == 1) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    assert!(holders(&world, 1).await.iter().all(|nodes| nodes.len() == 1));
+    world.require(1, &spans).await;
 }

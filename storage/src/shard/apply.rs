@@ -28,6 +28,8 @@ pub struct Applied {
     /// For each batch of a data entry, in order. Empty for other entries, and if the index had been
     /// applied before.
     pub batches: Vec<BatchOutcome>,
+    /// Where a mark was applied, if the entry was one.
+    pub mark: Option<LogIndex>,
 }
 
 /// What became of a batch.
@@ -85,6 +87,11 @@ impl Shard {
             }
             Body::Purge(tenant) => self.apply_purge(&mut state, index, &tenant),
             Body::Drop { class, bucket } => self.apply_drop(class, bucket),
+            Body::Mark => {
+                let known = state.tenants.iter().filter(|(_, known)| known.has_data);
+                self.freeze(index, known.map(|(tenant, _)| tenant.clone()).collect());
+                applied.mark = Some(index);
+            }
         }
         self.set_applied(&mut state, index);
         Ok(applied)

@@ -18,6 +18,7 @@ use super::apart::ApartCache;
 use super::block_store::BlockStore;
 use super::cache::DecodedCache;
 use super::contents::{Contents, Generation};
+use super::digest::Frozen;
 use super::hash::LookupMap;
 use super::limits::{PRESSURE_SPANS, RECOVER_BYTES};
 use super::manifest::TenantState;
@@ -83,6 +84,8 @@ pub struct Shard {
     upkeep: Mutex<()>,
     /// Nobody seals, merges or installs any more.
     closed: AtomicBool,
+    /// What there was at the last mark.
+    pub(super) frozen: Mutex<Option<Frozen>>,
     /// Snapshots that are given out or received.
     pub(super) transfers: Mutex<Transfers>,
     /// What apply needs to remember; held while an entry is applied.
@@ -255,6 +258,7 @@ impl Shard {
             pressure: Pressure::default(),
             upkeep: Mutex::default(),
             closed: AtomicBool::new(false),
+            frozen: Mutex::default(),
             transfers: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),

@@ -36,8 +36,7 @@ impl HeadView {
 /// What a tenant has at one moment. What is applied later is not in it, and what is sealed, merged
 /// or dropped meanwhile stays readable.
 #[derive(Debug)]
-pub(super) struct Snapshot<'a> {
-    shard: &'a Shard,
+pub(super) struct View {
     /// By generation, the oldest first.
     heads: Vec<HeadView>,
     /// In the order of their numbers, those that are set aside left out.
@@ -49,11 +48,23 @@ pub(super) struct Snapshot<'a> {
     _generations: Vec<Arc<Generation>>,
 }
 
-impl Snapshot<'_> {
+/// A view with the shard that it is of: what can be asked of it.
+#[derive(Debug)]
+pub(super) struct Snapshot<'a> {
+    shard: &'a Shard,
+    view: View,
+}
+
+impl<'a> Snapshot<'a> {
+    /// A view of the shard.
+    pub(super) fn over(shard: &'a Shard, view: View) -> Self {
+        Self { shard, view }
+    }
+
     /// The pieces that may hold parts of a trace: those of blocks, then those of the head.
     pub(super) fn parts(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = self.parts_in_blocks(id)?;
-        for view in &self.heads {
+        for view in &self.view.heads {
             let mut places = view.head.parts(id, view.batches.len());
             places.retain(|place| *place as usize >= view.first_live);
             let batch = |place: &u32| view.batches.get(*place as usize).cloned();
@@ -65,7 +76,7 @@ impl Snapshot<'_> {
     /// Those of blocks alone.
     pub(super) fn parts_in_blocks(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = Vec::new();
-        for run in &self.blocks {
+        for run in &self.view.blocks {
             let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
             found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
         }
@@ -77,23 +88,23 @@ impl Snapshot<'_> {
     pub(super) fn is_whole_on_page(&self, id: TraceId) -> bool {
         let in_head =
             |view: &HeadView| view.head.part_count(id, view.batches.len()) != PartCount::None;
-        !self.splits.contains_key(&id) && !self.heads.iter().any(in_head)
+        !self.view.splits.contains_key(&id) && !self.view.heads.iter().any(in_head)
     }
 
     /// The traces that are cut over pages.
     pub(super) fn splits(&self) -> &SplitMap {
-        &self.splits
+        &self.view.splits
     }
 
     /// Names these splits: with the same number they are the same.
     pub(super) fn splits_version(&self) -> u64 {
-        self.splits_version
+        self.view.splits_version
     }
 
     /// Whether the rows of a trace that lie in one batch of the head are all there are of it.
     pub(super) fn is_whole_in_batch(&self, id: TraceId) -> Result<bool, Error> {
         let mut batches = 0;
-        for view in &self.heads {
+        for view in &self.view.heads {
             match view.head.part_count(id, view.batches.len()) {
                 PartCount::None => {}
                 PartCount::One => batches += 1,
@@ -103,7 +114,7 @@ impl Snapshot<'_> {
         if batches > 1 {
             return Ok(false);
         }
-        for run in &self.blocks {
+        for run in &self.view.blocks {
             let table = run.table(&self.shard.cache, self.shard.cache_owner);
             let table = table.map_err(|error| self.shard.damaged_block(&run.block, error))?;
             if table.may_contain(id) {
@@ -115,23 +126,28 @@ impl Snapshot<'_> {
 
     /// The batches of the head, in the order of the log.
     pub(super) fn batches(&self) -> impl DoubleEndedIterator<Item = &Arc<Piece>> {
-        self.heads.iter().flat_map(HeadView::live)
+        self.view.heads.iter().flat_map(HeadView::live)
     }
 
     /// The runs of blocks, in the order of their numbers.
     pub(super) fn blocks(&self) -> &[BlockRun] {
-        &self.blocks
+        &self.view.blocks
     }
 
     /// The generations' heads.
     pub(super) fn heads(&self) -> impl Iterator<Item = &TenantHead> {
-        self.heads.iter().map(|view| view.head.as_ref())
+        self.view.heads.iter().map(|view| view.head.as_ref())
     }
 }
 
 impl Shard {
     /// What the tenant has now; nothing if it has nothing.
     pub(super) fn snapshot(&self, tenant: &Tenant) -> Option<Snapshot<'_>> {
+        self.view(tenant).map(|view| Snapshot::over(self, view))
+    }
+
+    /// The same, for whoever keeps it longer than the shard can be borrowed.
+    pub(super) fn view(&self, tenant: &Tenant) -> Option<View> {
         let (contents, splits, splits_version) = {
             // Together, so that the splits are those of the blocks.
             let contents = self.contents();
@@ -156,8 +172,7 @@ impl Shard {
             .iter()
             .filter(|block| !block.is_damaged() && contents.is_live(block, tenant));
         let blocks: Vec<_> = live.filter_map(|block| BlockRun::of(block, tenant)).collect();
-        (!heads.is_empty() || !blocks.is_empty()).then(|| Snapshot {
-            shard: self,
+        (!heads.is_empty() || !blocks.is_empty()).then(|| View {
             heads,
             blocks,
             splits,

@@ -288,6 +288,7 @@ impl Shard {
         }
         store.kv.write(edit)?;
         store.kv.flush()?;
+        self.thaw();
         // Before reads can meet the blocks.
         for block in blocks {
             self.add_splits_of(block)?;

@@ -212,6 +212,7 @@ impl Shard {
         for block in &installed {
             self.add_splits_of(block)?;
         }
+        self.thaw();
         let old = Arc::clone(&self.contents().blocks);
         self.become_installed(&row, &manifest.window, installed);
         for block in old.iter() {
