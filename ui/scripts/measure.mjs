@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
+import { syntheticColumns, syntheticJson } from "../bench/synthetic.mjs";
 import { serve } from "./serve.mjs";
-import { syntheticColumns, syntheticJson } from "./synthetic.mjs";
 
 const { values } = parseArgs({
   options: {

@@ -2,6 +2,7 @@
 
 import { useEffect } from "react";
 import { changeSettings, type Settings, useSettings } from "../state/settings";
+import "./settings.css";
 
 const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
 const ZONES = { local: "Local time", utc: "UTC" } as const;

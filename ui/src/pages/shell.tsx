@@ -9,6 +9,7 @@ import { isTraceId, searchHref } from "../model/links";
 import { useSearchHref } from "../state/last-search";
 import { useCluster, useServices } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
+import "./shell.css";
 
 const PAGES: readonly (readonly [href: string, name: string, icon: IconName, also: RegExp])[] = [
   ["/search", "Explore", "search", /^\/(search|trace|file)(\/|$)/],

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { syntheticJson } from "../../scripts/synthetic.mjs";
+import { syntheticJson } from "../../bench/synthetic.mjs";
 import { columns, SKUA } from "./skua.mjs";
 import { stand, TRACE_ID } from "./stand.mjs";
 

@@ -20,6 +20,7 @@ import {
 import { useClusterEvents } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import "./cluster.css";
 
 /** A disk as full as this is worth a look. */
 const DISK_NOTABLE = 0.85;

@@ -6,6 +6,7 @@ import { Icon } from "../../components/icon";
 import { printConditions } from "../../model/filter";
 import { parseSearch, type SearchQuery } from "../../model/search-query";
 import { toggleSaved, useSearchHistory } from "../../state/search-history";
+import "./history.css";
 
 export function SearchHistoryMenu(props: { readonly current: string }) {
   const { recent, saved } = useSearchHistory();

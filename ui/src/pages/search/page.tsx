@@ -22,6 +22,7 @@ import { SearchForm } from "./form";
 import { Nothing } from "./nothing";
 import { Plot, type PlotKind } from "./plot";
 import { ResultList } from "./results";
+import "./search.css";
 
 export function SearchPage() {
   const search = useSearch();

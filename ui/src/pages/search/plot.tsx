@@ -12,6 +12,7 @@ import { isExactOnSpans, ROOT_SPANS, spanPredicate } from "../../model/predicate
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
 import type { TraceSummary } from "../../model/summary";
 import { useHeatmap } from "../../state/figures";
+import "./plot.css";
 
 export type PlotKind = "heat" | "dots";
 

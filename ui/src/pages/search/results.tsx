@@ -20,6 +20,7 @@ import { Icon } from "../../components/icon";
 import { SegmentBar } from "../../components/segment-bar";
 import { swatchOf } from "../../components/service";
 import type { TraceSummary } from "../../model/summary";
+import "./results.css";
 
 const ROW_HEIGHT = 46;
 

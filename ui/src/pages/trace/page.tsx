@@ -16,6 +16,10 @@ import { DetailPanel } from "./detail";
 import { TraceHeader } from "./header";
 import { useTraceKeys } from "./keys";
 import { Toolbar, VIEWS, type ViewName } from "./toolbar";
+import "./detail.css";
+import "./timeline.css";
+import "./trace.css";
+import "./views.css";
 
 // The timeline comes first; the other views are fetched when they are wanted.
 const loading = <Loading what="the view" />;
