@@ -110,6 +110,15 @@ export function lagOf(cluster: Cluster, node: string): number {
   return Math.max(0, ...replicas.filter((each) => each.node === node).map((each) => each.lag));
 }
 
+/** The same page as another node serves it; undefined for what is not an address. */
+export function pageOf(
+  address: string,
+  here: { readonly protocol: string; readonly pathname: string },
+): string | undefined {
+  if (!/^(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}$/i.test(address)) return undefined;
+  return `${here.protocol}//${address}${here.pathname}`;
+}
+
 /** Share of a node's disk that is taken, by whatever; undefined if it does not say. */
 export function diskShare({ diskUsedBytes, diskFreeBytes }: ClusterNode): number | undefined {
   const all = diskUsedBytes + diskFreeBytes;

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
-import { changesBetween, type NodeState, summarize } from "./cluster";
+import { changesBetween, type NodeState, pageOf, summarize } from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
 import { detailsOf } from "./details";
 import { findRows, needsPairs, parseFind } from "./find";
@@ -276,6 +276,21 @@ describe("the map", () => {
 
   it("takes nothing", () => {
     expect(layoutGraph([], spacing).nodes).toEqual([]);
+  });
+});
+
+describe("another node's page", () => {
+  const here = { protocol: "http:", pathname: "/behind/cluster" };
+
+  it("is the same page at its address", () => {
+    expect(pageOf("10.0.0.2:16686", here)).toBe("http://10.0.0.2:16686/behind/cluster");
+    expect(pageOf("[::1]:16686", here)).toBe("http://[::1]:16686/behind/cluster");
+  });
+
+  it("is nothing where the address could be something else", () => {
+    for (const odd of ["", "node", "x/y:1", "a@b:80", "a:b:1", "a:80/x", "a:123456"]) {
+      expect(pageOf(odd, here)).toBeUndefined();
+    }
   });
 });
 

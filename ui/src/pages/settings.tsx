@@ -1,6 +1,7 @@
 // What one can set up in this browser.
 
 import { useEffect } from "react";
+import { useCluster } from "../state/queries";
 import { changeSettings, type Settings, useSettings } from "../state/settings";
 import "./settings.css";
 
@@ -44,7 +45,24 @@ export function SettingsPage() {
           </fieldset>
         </div>
       </div>
+      <About />
     </div>
+  );
+}
+
+/** Which versions are at work. */
+function About() {
+  const nodes = useCluster().data?.value.nodes ?? [];
+  const versions = [...new Set(nodes.map((node) => node.version))].filter((each) => each !== "");
+  return (
+    <section>
+      <h2>About</h2>
+      <p className="faint">
+        Skua {versions.length === 0 ? "" : versions.join(" and ")}
+        {versions.length > 1 ? ": the nodes run different versions" : ""}. This page is part of the
+        node that serves it and loads nothing from elsewhere. <kbd>?</kbd> lists the keys.
+      </p>
+    </section>
   );
 }
 

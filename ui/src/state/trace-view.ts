@@ -14,8 +14,10 @@ import {
   reveal,
   type VisibleRows,
   visibleRows,
+  wantedRows,
   withAncestors,
 } from "../model/rows";
+import type { HiddenServices } from "../model/service-filter";
 import {
   type EventColumns,
   Flag,
@@ -43,6 +45,8 @@ export interface TraceViewState {
   readonly matchCount: number;
   /** Show only what was found, and the way to it. */
   readonly onlyMatches: boolean;
+  /** Null while the spans of all services are shown. */
+  readonly hidden: HiddenServices | null;
   /** Null until the worker has found it. */
   readonly criticalPath: CriticalPath | null;
   /** Null until they are known. */
@@ -78,6 +82,7 @@ export class TraceView {
       matches: null,
       matchCount: 0,
       onlyMatches: false,
+      hidden: null,
       criticalPath: null,
       events: null,
       revealed: 0,
@@ -105,13 +110,16 @@ export class TraceView {
     const needsRows =
       after.collapsed !== before.collapsed ||
       after.onlyMatches !== before.onlyMatches ||
+      after.hidden !== before.hidden ||
       (after.onlyMatches && after.matches !== before.matches);
     this.store.set(needsRows ? { ...after, rows: this.#rowsOf(after) } : after);
   }
 
-  #rowsOf({ collapsed, onlyMatches, matches }: TraceViewState): VisibleRows {
-    const isFiltered = onlyMatches && matches !== null;
-    const keep = isFiltered ? withAncestors(this.trace, matches) : null;
+  /** What leads to a wanted row is shown with it. */
+  #rowsOf({ collapsed, onlyMatches, matches, hidden }: TraceViewState): VisibleRows {
+    const marked = onlyMatches ? matches : null;
+    if (marked === null && hidden === null) return visibleRows(this.trace, collapsed, null);
+    const keep = withAncestors(this.trace, wantedRows(this.trace, marked, hidden));
     return visibleRows(this.trace, collapsed, keep);
   }
 
@@ -126,7 +134,11 @@ export class TraceView {
       selected: row,
       revealed: this.state.revealed + 1,
       ...(isHidden
-        ? { collapsed: reveal(this.trace, this.state.collapsed, row), onlyMatches: false }
+        ? {
+            collapsed: reveal(this.trace, this.state.collapsed, row),
+            onlyMatches: false,
+            hidden: null,
+          }
         : {}),
     });
   }
@@ -220,6 +232,11 @@ export class TraceView {
 
   setOnlyMatches(onlyMatches: boolean): void {
     this.#change({ onlyMatches });
+  }
+
+  /** Hides the spans of some services; null shows those of all. */
+  setHidden(hidden: HiddenServices | null): void {
+    this.#change({ hidden: hidden?.includes(1) === true ? hidden : null });
   }
 
   /** Selects the next match after the selection, or before it; round and round. */

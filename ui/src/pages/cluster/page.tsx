@@ -11,6 +11,7 @@ import {
   LAG_NOTABLE,
   lagOf,
   leaderCount,
+  pageOf,
   type Replica,
   replicaCount,
   type Shard,
@@ -146,7 +147,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td>
                   <NodeState node={node} />
                 </td>
-                <td className="mono">{node.address}</td>
+                <td className="mono">
+                  <Address node={node} />
+                </td>
                 <td className="mono">{node.version}</td>
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
@@ -162,6 +165,25 @@ function Nodes(props: { readonly cluster: Cluster }) {
         </table>
       </div>
     </section>
+  );
+}
+
+/** Each node serves this page; where it is shown from another, its own view may differ. */
+function Address(props: { readonly node: ClusterNode }) {
+  const { node } = props;
+  if (node.address === window.location.host) {
+    return (
+      <>
+        {node.address} <span className="badge">this page</span>
+      </>
+    );
+  }
+  const href = pageOf(node.address, window.location);
+  if (href === undefined) return node.address;
+  return (
+    <a href={href} title={`The same page from ${node.name}`} rel="noreferrer">
+      {node.address}
+    </a>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { type PointerEvent, useEffect, useId, useState } from "react";
 import { Link } from "wouter";
-import { duration, exactDuration, percent, timestamp } from "../../base/format";
+import { duration, exactDuration, percent, plural, timestamp } from "../../base/format";
 import { between, micros } from "../../base/time";
 import { AttributeTable } from "../../components/attributes";
 import { Copy } from "../../components/copy";
@@ -12,6 +12,7 @@ import type { SpanDetails, SpanEvent } from "../../model/details";
 import { searchHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
+import { standingOf, useAlike } from "../../state/alike";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
@@ -75,6 +76,7 @@ function Details(props: {
   const critical = criticalPath === null ? 0 : criticalTime(criticalPath, row);
   const self = micros(trace.self[row] ?? 0);
   const offset = between(trace.origin, span.start);
+  const alike = useAlike(span, view.source.revision !== "");
   return (
     <div className="detail-body">
       <div className="detail-title">
@@ -114,6 +116,13 @@ function Details(props: {
           value={`+${duration(offset)}`}
           title={timestamp(span.start, zone)}
         />
+        {alike !== undefined && (
+          <Figure
+            name="Among its like"
+            value={standingOf(span.length, alike)}
+            title={`${plural(alike.spans, "span")} of this operation in the hour before: p50 ${duration(alike.p50)}, p95 ${duration(alike.p95)}, p99 ${duration(alike.p99)}`}
+          />
+        )}
       </dl>
       {span.warnings.length > 0 && (
         <div className="banner">

@@ -7,13 +7,23 @@ import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 import { isWhole } from "../../timeline/viewport";
+import { ServiceMenu } from "./services";
 
-export const VIEWS = ["timeline", "flame", "table", "statistics", "events", "graph"] as const;
+export const VIEWS = [
+  "timeline",
+  "flame",
+  "path",
+  "table",
+  "statistics",
+  "events",
+  "graph",
+] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 const NAMES: Record<ViewName, string> = {
   timeline: "Timeline",
   flame: "Flame",
+  path: "Path",
   table: "Table",
   statistics: "Statistics",
   events: "Events",
@@ -62,6 +72,7 @@ export function Toolbar(props: {
       )}
       {props.shown === "timeline" && (
         <>
+          {view.trace.services.length > 1 && <ServiceMenu view={view} />}
           <button
             type="button"
             className="button small"
