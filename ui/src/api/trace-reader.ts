@@ -16,14 +16,12 @@ import { type SortBy, sortedRows } from "../model/order";
 import { indexPairs } from "../model/pair-index";
 import { rowsOfSpans } from "../model/rows-of-spans";
 import { copyOf, type EventColumns, Flag, type TraceColumns } from "../model/trace";
-import { ApiError, getJson, postJson } from "./http";
+import { type AnsweredBytes, ApiError, getJson, postJson } from "./http";
 import { readTraces } from "./jaeger";
 
 /** A stored trace: its columns if the server has them, and where its JSON is. */
 export interface Stored {
-  readonly columns: ArrayBuffer | undefined;
-  /** How long the columns took. */
-  readonly elapsed: Micros | undefined;
+  readonly columns: AnsweredBytes | undefined;
   readonly json: string;
 }
 
@@ -57,14 +55,22 @@ export class TraceReader {
   async open(stored: Stored): Promise<Opened> {
     if (stored.columns === undefined) return this.#openJson(stored.json);
     const began = performance.now();
-    const { columns, completeness, revision } = decode(stored.columns, stored.json);
+    const { columns, completeness, revision } = decode(stored.columns.value, stored.json);
     const hasDetails = columns.count <= DETAILS_SPANS_MAX;
     this.#detailsUrl = hasDetails ? stored.json : undefined;
     this.#columns = columns;
-    const elapsed = micros((stored.elapsed ?? 0) + since(began));
-    const copy = copyOf(columns);
-    const facts = factsOf(columns);
-    return { columns: copy, facts, completeness, elapsed, traces: 1, hasDetails, revision };
+    const elapsed = micros(stored.columns.elapsed + since(began));
+    return {
+      columns: copyOf(columns),
+      facts: factsOf(columns),
+      // A body that the browser had kept, and that is still of this revision, says what was so when
+      // it came; the answer's head says what is so now.
+      completeness: stored.columns.completeness ?? completeness,
+      elapsed,
+      traces: 1,
+      hasDetails,
+      revision,
+    };
   }
 
   async #openJson(url: string): Promise<Opened> {

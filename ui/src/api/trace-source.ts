@@ -55,9 +55,8 @@ function openStored(traceId: string, signal: AbortSignal): Promise<TraceSource> 
   const columns = getBuffer(columnsUrl(traceId), signal).catch(asJson);
   return opened(signal, async (channel) => {
     const answer = await columns;
-    const { value, elapsed } = answer ?? { value: undefined, elapsed: undefined };
-    const transfer = value === undefined ? [] : [value];
-    return channel.ask("open", { columns: value, elapsed, json }, transfer);
+    const transfer = answer === undefined ? [] : [answer.value];
+    return channel.ask("open", { columns: answer, json }, transfer);
   });
 }
 

@@ -21,7 +21,7 @@ export interface Alike {
 }
 
 /** The spans of the hour around; undefined until known, and where there are too few. */
-export function useAlike(span: SpanDetails, isStored: boolean): Alike | undefined {
+export function useAlike(span: SpanDetails): Alike | undefined {
   const rests = useRest(span.spanId);
   const window = hourAround(span.start);
   const where = {
@@ -32,7 +32,7 @@ export function useAlike(span: SpanDetails, isStored: boolean): Alike | undefine
   };
   const step = window.end - window.start + 1;
   const answer = useRed(
-    { window, where, isEnabled: isStored && rests },
+    { window, where, isEnabled: rests },
     { step, groupBy: "operation", quantiles: QUANTILES },
   );
   if (answer.data === undefined || answer.isPrevious) return undefined;

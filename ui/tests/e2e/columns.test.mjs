@@ -11,6 +11,7 @@ const HUGE = "0000000000000000000000000000b16b";
 const CUT = "00000000000000000000000000000c07";
 const BUSY = "0000000000000000000000000000b059";
 const YOUNG = "000000000000000000000000000f2e54";
+const KEPT = "0000000000000000000000000000ceb7";
 const asked = [];
 let isGrown = false;
 let place;
@@ -23,6 +24,13 @@ before(async () => {
     [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
       const isKnown = headers["if-none-match"] !== undefined && !isGrown;
       return isKnown ? [304, ""] : columns(isGrown ? 40 : 30, YOUNG, Date.now() * 1_000);
+    },
+    [`/api/skua/v1/traces/${KEPT}/columns`]: (_, __, headers) => {
+      const isKnown = headers["if-none-match"] !== undefined;
+      const state = isKnown ? "partial; stale=3" : "complete";
+      const [, body, type] = columns(30, KEPT);
+      const head = { ...type, etag: 'W/"one"', "skua-completeness": state };
+      return isKnown ? [304, "", head] : [200, body, head];
     },
     [`/api/skua/v1/traces/${CUT}/columns`]: [200, Buffer.from('{"format":"skua-columns"')],
     [`/api/skua/v1/traces/${BUSY}/columns`]: [503, { error: { message: "shard 2 has no leader" } }],
@@ -119,5 +127,15 @@ test("columns that are cut off or refused are told, not taken for a trace", asyn
   await page.goto(`${place.root}/trace/${BUSY}`);
   await page.getByText("shard 2 has no leader").waitFor();
   await page.getByRole("button", { name: "Try again" }).waitFor();
+  await page.close();
+});
+
+test("a body that the browser kept does not hide that the answer is partial now", async () => {
+  const { page, complaints } = await place.open(`/trace/${KEPT}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  assert.equal(await page.getByText("Partial answer.").count(), 0);
+  await page.reload();
+  await page.getByText("Shard 3 may lack the latest spans.").waitFor();
+  assert.deepEqual(complaints, []);
   await page.close();
 });

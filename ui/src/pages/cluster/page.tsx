@@ -11,12 +11,12 @@ import {
   LAG_NOTABLE,
   lagOf,
   leaderCount,
-  pageOf,
   type Replica,
   replicaCount,
   type Shard,
   type Summary,
   summarize,
+  uiAddressOf,
 } from "../../model/cluster";
 import { useClusterEvents } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
@@ -148,17 +148,15 @@ function Nodes(props: { readonly cluster: Cluster }) {
                   <NodeState node={node} />
                 </td>
                 <td className="mono">
-                  <Address node={node} />
+                  <Address cluster={cluster} node={node} />
                 </td>
-                <td className="mono">{node.version}</td>
+                <td className="mono">{node.version || "–"}</td>
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
                 <td className="num">
                   <Behind entries={lagOf(cluster, node.id)} />
                 </td>
-                <td className="num">
-                  <Disk node={node} />
-                </td>
+                <td className="num">{node.state === "unknown" ? "–" : <Disk node={node} />}</td>
               </tr>
             ))}
           </tbody>
@@ -168,21 +166,21 @@ function Nodes(props: { readonly cluster: Cluster }) {
   );
 }
 
-/** Each node serves this page; where it is shown from another, its own view may differ. */
-function Address(props: { readonly node: ClusterNode }) {
-  const { node } = props;
-  if (node.address === window.location.host) {
+/** Each node serves this page, and each has its own view of the others. */
+function Address(props: { readonly cluster: Cluster; readonly node: ClusterNode }) {
+  const { cluster, node } = props;
+  const address = uiAddressOf(cluster, node);
+  if (address === undefined) return node.address;
+  if (address === window.location.host) {
     return (
       <>
-        {node.address} <span className="badge">this page</span>
+        {address} <span className="badge">this page</span>
       </>
     );
   }
-  const href = pageOf(node.address, window.location);
-  if (href === undefined) return node.address;
   return (
-    <a href={href} title={`The same page from ${node.name}`} rel="noreferrer">
-      {node.address}
+    <a href={`${window.location.protocol}//${address}/cluster`} title={`As ${node.name} sees it`}>
+      {address}
     </a>
   );
 }
@@ -237,7 +235,7 @@ function Events() {
 function NodeState(props: { readonly node: ClusterNode }) {
   const { state } = props.node;
   const look = state === "ready" ? "ok" : state === "unknown" ? "error" : "warn";
-  return <span className={`badge ${look}`}>{state}</span>;
+  return <span className={`badge ${look}`}>{state === "unknown" ? "no answer" : state}</span>;
 }
 
 /** Rows are shards and columns nodes: where every replica is, at a glance. */
@@ -277,6 +275,7 @@ function Shards(props: { readonly cluster: Cluster }) {
                     key={node.id}
                     shard={shard}
                     replica={shard.replicas.find((each) => each.node === node.id)}
+                    isSilent={node.state === "unknown"}
                     largest={largest}
                   />
                 ))}
@@ -296,10 +295,12 @@ function Shards(props: { readonly cluster: Cluster }) {
 function ReplicaCell(props: {
   readonly shard: Shard;
   readonly replica: Replica | undefined;
+  /** The node cannot say what it has. */
+  readonly isSilent: boolean;
   readonly largest: number;
 }) {
   const { shard, replica } = props;
-  if (replica === undefined) return <td className="faint">–</td>;
+  if (replica === undefined) return <td className="faint">{props.isSilent ? "no answer" : "–"}</td>;
   const isLeader = shard.leader === replica.node;
   const role = replica.lag >= LAG_NOTABLE ? "lagging" : isLeader ? "leader" : "follower";
   return (

@@ -2,20 +2,22 @@
 
 import { type PointerEvent, useEffect, useId, useState } from "react";
 import { Link } from "wouter";
-import { duration, exactDuration, percent, plural, timestamp } from "../../base/format";
+import { duration, exactDuration, percent, timestamp } from "../../base/format";
 import { between, micros } from "../../base/time";
 import { AttributeTable } from "../../components/attributes";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
+import { later } from "../../components/later";
 import { Service } from "../../components/service";
 import type { SpanDetails, SpanEvent } from "../../model/details";
 import { searchHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
-import { standingOf, useAlike } from "../../state/alike";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+
+const AlikeFigure = later(async () => (await import("./alike")).AlikeFigure);
 
 export function DetailPanel(props: { readonly view: TraceView; readonly row: number }) {
   const { view, row } = props;
@@ -76,7 +78,6 @@ function Details(props: {
   const critical = criticalPath === null ? 0 : criticalTime(criticalPath, row);
   const self = micros(trace.self[row] ?? 0);
   const offset = between(trace.origin, span.start);
-  const alike = useAlike(span, view.source.revision !== "");
   return (
     <div className="detail-body">
       <div className="detail-title">
@@ -116,13 +117,7 @@ function Details(props: {
           value={`+${duration(offset)}`}
           title={timestamp(span.start, zone)}
         />
-        {alike !== undefined && (
-          <Figure
-            name="Among its like"
-            value={standingOf(span.length, alike)}
-            title={`${plural(alike.spans, "span")} of this operation in the hour before: p50 ${duration(alike.p50)}, p95 ${duration(alike.p95)}, p99 ${duration(alike.p99)}`}
-          />
-        )}
+        {view.source.revision !== "" && <AlikeFigure span={span} />}
       </dl>
       {span.warnings.length > 0 && (
         <div className="banner">

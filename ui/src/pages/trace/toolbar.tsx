@@ -3,11 +3,13 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { count } from "../../base/format";
 import { Icon, type IconName } from "../../components/icon";
+import { later } from "../../components/later";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 import { isWhole } from "../../timeline/viewport";
-import { ServiceMenu } from "./services";
+
+const ServiceMenu = later(async () => (await import("./services")).ServiceMenu);
 
 export const VIEWS = [
   "timeline",
