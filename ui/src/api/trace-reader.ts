@@ -41,6 +41,13 @@ export interface Opened {
 /** The JSON of a larger trace is more than a browser can hold as one text. */
 const DETAILS_SPANS_MAX = 250_000;
 
+export interface Found {
+  /** One byte a row: 1 where the span matches. */
+  readonly rows: Uint8Array;
+  /** False while attributes were not looked into, although they can be. */
+  readonly isWhole: boolean;
+}
+
 interface Details {
   readonly trace: JaegerTrace;
   readonly spanOfRow: Int32Array;
@@ -131,14 +138,20 @@ export class TraceReader {
     });
   }
 
-  async find(text: string): Promise<Uint8Array> {
+  /**
+   * Names, ids and durations are at hand, attributes may have to be fetched: without `isWhole` the
+   * answer does not wait for them, and says so.
+   */
+  async find(text: string, isWhole: boolean): Promise<Found> {
     const columns = this.#shown();
     const query = parseFind(text);
-    if (this.#pairs === undefined && needsPairs(query)) {
+    const canHavePairs = this.#details !== undefined || this.#detailsUrl !== undefined;
+    if (this.#pairs === undefined && needsPairs(query) && canHavePairs) {
+      if (!isWhole) return { rows: findRows(query, columns, undefined), isWhole: false };
       const details = await this.#loaded();
       if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
     }
-    return findRows(query, columns, this.#pairs);
+    return { rows: findRows(query, columns, this.#pairs), isWhole: true };
   }
 
   order(by: SortBy, isDescending: boolean): Int32Array<ArrayBuffer> {

@@ -43,6 +43,8 @@ export interface TraceViewState {
   /** Null while nothing is looked for. */
   readonly matches: Uint8Array | null;
   readonly matchCount: number;
+  /** Attributes are still to be looked into. */
+  readonly isFinding: boolean;
   /** Show only what was found, and the way to it. */
   readonly onlyMatches: boolean;
   /** Null while the spans of all services are shown. */
@@ -81,6 +83,7 @@ export class TraceView {
       findText: "",
       matches: null,
       matchCount: 0,
+      isFinding: false,
       onlyMatches: false,
       hidden: null,
       criticalPath: null,
@@ -213,21 +216,29 @@ export class TraceView {
     this.#change({ window: around(start, length, this.trace.duration) });
   }
 
-  /** Looks for `text`; an answer that a later question overtook is dropped. */
+  /**
+   * Looks for `text`: first in what is at hand, then, if that is not all, in the attributes. An
+   * answer that a later question overtook is dropped.
+   */
   async find(text: string): Promise<void> {
     this.#findRequest += 1;
     const request = this.#findRequest;
     if (text.trim() === "") {
-      this.#change({ findText: text, matches: null, matchCount: 0, onlyMatches: false });
+      const nothing = { matches: null, matchCount: 0, onlyMatches: false, isFinding: false };
+      this.#change({ findText: text, ...nothing });
       return;
     }
     this.#change({ findText: text });
-    // The only failure is that the trace was closed, and then nobody looks.
-    const matches = await this.source.find(text).catch(() => undefined);
-    if (matches === undefined || request !== this.#findRequest) return;
-    let matchCount = 0;
-    for (const match of matches) matchCount += match;
-    this.#change({ matches, matchCount });
+    for (const isWhole of [false, true]) {
+      // The only failure is that the trace was closed, or its attributes cannot be had.
+      const found = await this.source.find(text, isWhole).catch(() => undefined);
+      if (request !== this.#findRequest) return;
+      if (found === undefined) return this.#change({ isFinding: false });
+      let matchCount = 0;
+      for (const match of found.rows) matchCount += match;
+      this.#change({ matches: found.rows, matchCount, isFinding: !found.isWhole });
+      if (found.isWhole) return;
+    }
   }
 
   setOnlyMatches(onlyMatches: boolean): void {

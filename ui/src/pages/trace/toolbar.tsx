@@ -118,7 +118,7 @@ function Tool(props: {
 
 function Find(props: { readonly view: TraceView }) {
   const { view } = props;
-  const { findText, matches, matchCount, onlyMatches } = useStore(view.store);
+  const { findText, matches, matchCount, onlyMatches, isFinding } = useStore(view.store);
   const [typed, setTyped] = useState(findText);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const input: RefObject<HTMLInputElement | null> = useRef(null);
@@ -130,8 +130,9 @@ function Find(props: { readonly view: TraceView }) {
   };
   const place = view.matchPlace;
   const none = matches !== null && matchCount === 0;
+  const found = `${place > 0 ? `${count(place)} of ` : ""}${count(matchCount)}`;
   return (
-    <search className="find" data-none={none}>
+    <search className="find" data-none={none && !isFinding}>
       <Icon name="search" />
       <input
         ref={input}
@@ -154,7 +155,8 @@ function Find(props: { readonly view: TraceView }) {
       {matches !== null && (
         <>
           <output className="faint">
-            {none ? "no match" : `${place > 0 ? `${count(place)} of ` : ""}${count(matchCount)}`}
+            {none && !isFinding ? "no match" : found}
+            {isFinding && " so far"}
           </output>
           <Tool
             icon="up"
