@@ -26,7 +26,7 @@ cluster: build ## build a release binary and start three nodes on 127.0.0.1, .2 
 	@deploy/local-cluster.sh "$(TARGET_DIR)/release/skua" $(ARGS)
 
 .PHONY: test
-test: ## everything: make check, the UI's checks, then real clients against a real node
+test: ## everything: make check, the UI and it in a browser, then real clients against a real node
 	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 ui-core=10 clients=20
 
 ##@ Parts of them
@@ -146,4 +146,4 @@ bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile

@@ -36,15 +36,18 @@ const root = front ? `http://127.0.0.1:${front.address().port}` : source.root;
 const rows = [];
 
 console.log(`before ${source.what}; ${cpus().length} cores, load ${loadavg()[0].toFixed(1)}`);
-for (const size of sizes) await measureTrace(size);
-if (sizes.includes("100k")) await measureJson();
-if (source.isReal) {
-  await measureSearch();
-  await measureHeap();
+try {
+  for (const size of sizes) await measureTrace(size);
+  if (sizes.includes("100k")) await measureJson();
+  if (source.isReal) {
+    await measureSearch();
+    await measureHeap();
+  }
+  measureSizes();
+} finally {
+  front?.close();
+  await source.close();
 }
-measureSizes();
-front?.close();
-await source.close();
 if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
 process.exitCode = rows.some((row) => row.isOver) ? 1 : 0;
 

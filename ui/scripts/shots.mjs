@@ -254,6 +254,11 @@ async function shoot({ name, path, act, before }, theme) {
   // A worker that was stopped while it loaded counts as busy for ever.
   await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
   await act?.(page);
+  await page
+    .locator(".skeleton")
+    .first()
+    .waitFor({ state: "detached", timeout: 8_000 })
+    .catch(() => undefined);
   await page.waitForTimeout(500);
   const picture = await page.screenshot({ path: join(values.out, `${name}-${theme}.png`) });
   if (values.small) {
