@@ -26,8 +26,8 @@ cluster: build ## build a release binary and start three nodes on 127.0.0.1, .2 
 	@deploy/local-cluster.sh "$(TARGET_DIR)/release/skua" $(ARGS)
 
 .PHONY: test
-test: ## everything: make check, the UI's checks, then real clients against a real node
-	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 clients=20
+test: ## everything: make check, the UI and it in a browser, then real clients against a real node
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 ui-core=10 clients=20
 
 ##@ Parts of them
 
@@ -84,6 +84,26 @@ ui: ## the UI: types, lints, layers, unit tests, and whether ui/dist is what the
 	  echo "NOT RUN: the UI's tools need Node 20.19 or later, here is $$(node --version)"; \
 	fi
 
+# Newcomer, figures, cluster with dead nodes, legacy addresses: what no other test sees.
+UI_CORE := node cluster states legacy
+# The browser tests want a browser and a node; they are NOT RUN where there is no Chromium.
+define browser-tests
+	@.ci/prepare clients
+	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
+	  $(ENVIRONMENT); \
+	  [ -n "$${SKUA_BIN:-}" ] || cargo build $(WHOLE) --bins --tests; \
+	  export SKUA_BIN="$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}"; \
+	  cd ui && npm ci --no-audit --no-fund --silent && \
+	  node --test --test-concurrency=1 --test-reporter=spec $(1); \
+	else \
+	  echo "NOT RUN: the browser tests need Chromium at /usr/bin/chromium or in CHROMIUM"; \
+	fi
+endef
+
+.PHONY: ui-core
+ui-core: ## a chosen part of the browser tests: real nodes, a cluster with dead nodes, old addresses
+	$(call browser-tests,$(UI_CORE:%=tests/e2e/%.test.mjs))
+
 .PHONY: deny
 deny: ## licences, duplicates and sources of the dependencies, where cargo-deny is installed
 	@if cargo deny --version >/dev/null 2>&1; then \
@@ -93,6 +113,18 @@ deny: ## licences, duplicates and sources of the dependencies, where cargo-deny 
 	fi
 
 ##@ Longer
+
+.PHONY: ui-e2e
+ui-e2e: ## all browser tests, and whether a build of the UI makes exactly ui/dist
+	@cd ui && npm ci --no-audit --no-fund --silent && npm run --silent build && git diff --exit-code --stat -- dist
+	$(call browser-tests,tests/e2e/)
+
+.PHONY: ui-bench
+ui-bench: ## the UI's numbers in a real browser before a real node; ARGS as of ui/bench/numbers.mjs
+	@.ci/prepare clients
+	@$(ENVIRONMENT); cargo build --release --package skua-node --locked
+	@cd ui && npm ci --no-audit --no-fund --silent && \
+	  node bench/numbers.mjs --skua "$${SKUA_BIN:-$(TARGET_DIR)/release/skua}" $(ARGS)
 
 .PHONY: fuzz
 fuzz: prepare ## the fuzz bodies of the tests over SKUA_FUZZ_CASES inputs each
@@ -114,4 +146,4 @@ bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile

@@ -23,6 +23,8 @@ mod layers;
 mod text;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/ui.rs"]
+mod ui;
 
 use tree::{File, Tree};
 
@@ -139,4 +141,9 @@ fn recorded_data_has_its_licence_beside_it() {
     let findings: Vec<String> =
         tree.files.iter().flat_map(|file| documents::licence(file, &tree)).collect();
     report(&findings);
+}
+
+#[test]
+fn the_built_ui_is_what_its_sources_make() {
+    report(&ui::stale(&Tree::read()));
 }

@@ -86,6 +86,13 @@ async function scenes() {
       "/search?lookback=24h&service=frontend&minDuration=1000s&tags=%7B%22a%22%3A%22b%22%7D",
     ],
     ["search-range", `/search?service=frontend&start=${(now - 864e5) * 1e3}&end=${now * 1e3}`],
+    ["search-differs", "/search?lookback=24h&sel=errors"],
+    ["search-live", "/search?lookback=1h&tail=1"],
+    [
+      "search-share",
+      "/search?lookback=1h",
+      (page) => page.getByRole("button", { name: "Share" }).click(),
+    ],
     [
       "search-service",
       "/search?lookback=24h",
@@ -96,6 +103,12 @@ async function scenes() {
     ["trace-find", `/trace/${large}?uiFind=frontend`, (page) => page.keyboard.press("n")],
     ["trace-zoom", `/trace/${large}`, zoomed],
     ["trace-flame", `/trace/${large}?v=flame`],
+    ["trace-path", `/trace/${large}?v=path`],
+    [
+      "trace-services",
+      `/trace/${large}`,
+      (page) => page.getByRole("button", { name: "Services" }).click(),
+    ],
     ["trace-table", `/trace/${large}?v=table`],
     ["trace-graph", `/trace/${failed}?v=graph`],
     ["trace-statistics", `/trace/${large}?v=statistics`],
@@ -110,6 +123,7 @@ async function scenes() {
     ["map-near", "/dependencies?service=frontend"],
     ["map-table", "/dependencies?as=table"],
     ["cluster", "/cluster"],
+    ["keys", "/cluster", (page) => page.keyboard.press("?")],
     ["settings", "/settings"],
     ["file", "/file"],
     ["file-open", "/file", (page) => openFile(page, large)],
@@ -240,6 +254,11 @@ async function shoot({ name, path, act, before }, theme) {
   // A worker that was stopped while it loaded counts as busy for ever.
   await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
   await act?.(page);
+  await page
+    .locator(".skeleton")
+    .first()
+    .waitFor({ state: "detached", timeout: 8_000 })
+    .catch(() => undefined);
   await page.waitForTimeout(500);
   const picture = await page.screenshot({ path: join(values.out, `${name}-${theme}.png`) });
   if (values.small) {

@@ -1,7 +1,8 @@
-// Is `dist` built from these sources? `dist/SOURCE` lists the CRC-32 of every file that goes into
-// it. A build writes the list; `--check` compares it. The list is plain, so that a test in
-// another language can do the same without Node: each line is eight hexadecimal digits, two
-// spaces and a path below `ui/`; lines are sorted by path.
+// Is `dist` built from these sources, and as it was built? `dist/SOURCE` lists the CRC-32 of every
+// file that goes into it and of every file that came out. A build writes the list; `--check`
+// compares it. The list is plain, so that a test in another language can do the same without Node
+// (node/tests/tidy/ui.rs does): each line is eight hexadecimal digits, two spaces and a path below
+// `ui/`; lines are sorted by path.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -10,8 +11,9 @@ import { crc32 } from "node:zlib";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LIST = join(ROOT, "dist", "SOURCE");
-/** What a build reads. Tests do not count. */
-const INPUTS = [
+/** What a build reads and writes. Tests do not count. */
+const FILES = [
+  "dist",
   "index.html",
   "package-lock.json",
   "public",
@@ -29,13 +31,13 @@ function filesOf(path) {
 }
 
 function list() {
-  const files = INPUTS.flatMap((input) => {
+  const files = FILES.flatMap((input) => {
     const path = join(ROOT, input);
     return input.includes(".") ? [path] : filesOf(path);
   });
   return files
     .map((file) => relative(ROOT, file).replaceAll("\\", "/"))
-    .filter((path) => !/\.test\.tsx?$|\/testing\.ts$/.test(path))
+    .filter((path) => !/\.test\.tsx?$|\/testing\.ts$|^dist\/SOURCE$/.test(path))
     .sort()
     .map(
       (path) =>

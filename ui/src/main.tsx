@@ -4,7 +4,6 @@
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/components.css";
-import "./styles/pages.css";
 import { openEarly } from "./api/trace-source";
 import { pageAt, pages } from "./pages/chunks";
 import { applyTheme, storedTheme } from "./state/theme";

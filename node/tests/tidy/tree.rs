@@ -106,6 +106,12 @@ impl Tree {
         Self { files, paths }
     }
 
+    /// A tree of samples, for the rules' own tests.
+    pub(crate) fn sample(files: Vec<File>) -> Self {
+        let paths = files.iter().map(|file| file.path.clone()).collect();
+        Self { files, paths }
+    }
+
     /// Is there such a file or folder?
     pub(crate) fn has(&self, path: &str) -> bool {
         path.is_empty() || self.paths.contains(path)

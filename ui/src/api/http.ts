@@ -58,11 +58,19 @@ export function getJson<T>(
   return exchange(url, { headers, ...(signal === undefined ? {} : { signal }) }, read);
 }
 
+export interface AnsweredBytes {
+  readonly value: ArrayBuffer;
+  /** What the head of the answer says; undefined if it says nothing. */
+  readonly completeness: Completeness | undefined;
+  readonly elapsed: Micros;
+}
+
 /** Fetches bytes. */
-export async function getBuffer(url: string, signal: AbortSignal): Promise<Answered<ArrayBuffer>> {
+export async function getBuffer(url: string, signal: AbortSignal): Promise<AnsweredBytes> {
   const { response, began } = await send(url, { signal });
   const value = await response.arrayBuffer();
-  const completeness = parseCompleteness(response.headers.get(COMPLETENESS_HEADER));
+  const said = response.headers.get(COMPLETENESS_HEADER);
+  const completeness = said === null ? undefined : parseCompleteness(said);
   return { value, completeness, elapsed: micros((performance.now() - began) * MICROS_PER_MILLI) };
 }
 

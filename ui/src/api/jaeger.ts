@@ -74,3 +74,8 @@ export function traceJsonUrl(traceId: string, options: { raw?: boolean } = {}): 
   if (options.raw) params.set("raw", "true");
   return apiUrl(`api/traces/${encodeURIComponent(traceId)}`, params);
 }
+
+/** Where the JSON of several traces is. */
+export function tracesJsonUrl(traceIds: readonly string[]): string {
+  return apiUrl("api/traces", new URLSearchParams(traceIds.map((id) => ["traceID", id])));
+}

@@ -40,13 +40,7 @@ export async function search(
   signal: AbortSignal,
 ): Promise<SearchEnd> {
   if (query.traceIds.length > 0) return searchAsJaeger(query, onTraces, signal);
-  const body = {
-    window: { start: nanos(window.start), end: nanos(window.end) },
-    where: tracePredicate(query),
-    order: ORDERS[query.order],
-    limit: query.limit,
-    ...(cursor === undefined ? {} : { cursor }),
-  };
+  const body = questionOf(query, window, cursor);
   const began = performance.now();
   try {
     return await stream(body, onTraces, began, signal);
@@ -55,6 +49,23 @@ export async function search(
     if (!isUnknown || query.filters.length > 0) throw error;
     return searchAsJaeger(query, onTraces, signal);
   }
+}
+
+function questionOf(query: SearchQuery, window: TimeSpan, cursor: string | undefined) {
+  return {
+    window: { start: nanos(window.start), end: nanos(window.end) },
+    where: tracePredicate(query),
+    order: ORDERS[query.order],
+    limit: query.limit,
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+}
+
+/** The same search as a command for a terminal. */
+export function searchCommand(query: SearchQuery, window: TimeSpan): string {
+  const body = JSON.stringify(questionOf(query, window, undefined)).replaceAll("'", "'\\''");
+  const url = apiUrl("api/skua/v1/search");
+  return `curl -s '${url}' -H 'content-type: application/json' -d '${body}'`;
 }
 
 async function stream(

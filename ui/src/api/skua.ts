@@ -1,7 +1,7 @@
 // Skua's own API, below `api/skua/v1/`.
 
 import type { Cluster, NodeState } from "../model/cluster";
-import { list, number, record, text } from "./guards";
+import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
 
 const NODE_STATES = ["starting", "ready", "draining"] as const;
@@ -25,7 +25,7 @@ export function readCluster(json: unknown): Cluster {
         id: text(node["id"], "id"),
         name: text(node["name"], "name"),
         address: text(node["address"], "address"),
-        state: stateOf(node["state"]),
+        state: stateOf(node),
         version: text(node["version"], "version"),
         diskUsedBytes: number(disk["used_bytes"], "used_bytes"),
         diskFreeBytes: number(disk["free_bytes"], "free_bytes"),
@@ -52,6 +52,8 @@ export function readCluster(json: unknown): Cluster {
   };
 }
 
-function stateOf(value: unknown): NodeState {
-  return NODE_STATES.find((state) => state === value) ?? "unknown";
+/** A node that could not be asked is listed without a version. */
+function stateOf(node: Json): NodeState {
+  if (text(node["version"], "version") === "") return "unknown";
+  return NODE_STATES.find((state) => state === node["state"]) ?? "unknown";
 }

@@ -16,14 +16,12 @@ import { type SortBy, sortedRows } from "../model/order";
 import { indexPairs } from "../model/pair-index";
 import { rowsOfSpans } from "../model/rows-of-spans";
 import { copyOf, type EventColumns, Flag, type TraceColumns } from "../model/trace";
-import { ApiError, getJson, postJson } from "./http";
+import { type AnsweredBytes, ApiError, getJson, postJson } from "./http";
 import { readTraces } from "./jaeger";
 
 /** A stored trace: its columns if the server has them, and where its JSON is. */
 export interface Stored {
-  readonly columns: ArrayBuffer | undefined;
-  /** How long the columns took. */
-  readonly elapsed: Micros | undefined;
+  readonly columns: AnsweredBytes | undefined;
   readonly json: string;
 }
 
@@ -43,6 +41,13 @@ export interface Opened {
 /** The JSON of a larger trace is more than a browser can hold as one text. */
 const DETAILS_SPANS_MAX = 250_000;
 
+export interface Found {
+  /** One byte a row: 1 where the span matches. */
+  readonly rows: Uint8Array;
+  /** False while attributes were not looked into, although they can be. */
+  readonly isWhole: boolean;
+}
+
 interface Details {
   readonly trace: JaegerTrace;
   readonly spanOfRow: Int32Array;
@@ -57,14 +62,22 @@ export class TraceReader {
   async open(stored: Stored): Promise<Opened> {
     if (stored.columns === undefined) return this.#openJson(stored.json);
     const began = performance.now();
-    const { columns, completeness, revision } = decode(stored.columns, stored.json);
+    const { columns, completeness, revision } = decode(stored.columns.value, stored.json);
     const hasDetails = columns.count <= DETAILS_SPANS_MAX;
     this.#detailsUrl = hasDetails ? stored.json : undefined;
     this.#columns = columns;
-    const elapsed = micros((stored.elapsed ?? 0) + since(began));
-    const copy = copyOf(columns);
-    const facts = factsOf(columns);
-    return { columns: copy, facts, completeness, elapsed, traces: 1, hasDetails, revision };
+    const elapsed = micros(stored.columns.elapsed + since(began));
+    return {
+      columns: copyOf(columns),
+      facts: factsOf(columns),
+      // A body that the browser had kept, and that is still of this revision, says what was so when
+      // it came; the answer's head says what is so now.
+      completeness: stored.columns.completeness ?? completeness,
+      elapsed,
+      traces: 1,
+      hasDetails,
+      revision,
+    };
   }
 
   async #openJson(url: string): Promise<Opened> {
@@ -125,14 +138,20 @@ export class TraceReader {
     });
   }
 
-  async find(text: string): Promise<Uint8Array> {
+  /**
+   * Names, ids and durations are at hand, attributes may have to be fetched: without `isWhole` the
+   * answer does not wait for them, and says so.
+   */
+  async find(text: string, isWhole: boolean): Promise<Found> {
     const columns = this.#shown();
     const query = parseFind(text);
-    if (this.#pairs === undefined && needsPairs(query)) {
+    const canHavePairs = this.#details !== undefined || this.#detailsUrl !== undefined;
+    if (this.#pairs === undefined && needsPairs(query) && canHavePairs) {
+      if (!isWhole) return { rows: findRows(query, columns, undefined), isWhole: false };
       const details = await this.#loaded();
       if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
     }
-    return findRows(query, columns, this.#pairs);
+    return { rows: findRows(query, columns, this.#pairs), isWhole: true };
   }
 
   order(by: SortBy, isDescending: boolean): Int32Array<ArrayBuffer> {

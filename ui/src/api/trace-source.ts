@@ -6,7 +6,7 @@ import type { SpanDetails } from "../model/details";
 import type { SortBy } from "../model/order";
 import type { EventColumns } from "../model/trace";
 import { ApiError, apiUrl, beginningOf, getBuffer } from "./http";
-import type { Opened } from "./trace-reader";
+import type { Found, Opened } from "./trace-reader";
 import type { FromWorker, Kind, Questions } from "./trace-worker";
 
 /** The columns at once, everything else on demand. */
@@ -17,8 +17,8 @@ export interface TraceSource extends Opened {
   events(): Promise<EventColumns | undefined>;
   /** Everything about the spans of these rows, in their order. */
   details(rows: readonly number[]): Promise<readonly SpanDetails[]>;
-  /** One byte a row: 1 where the span matches. */
-  find(text: string): Promise<Uint8Array>;
+  /** With `isWhole` it waits for the attributes, without it says whether they are still to come. */
+  find(text: string, isWhole: boolean): Promise<Found>;
   /** All rows in the order of a column. */
   order(by: SortBy, isDescending: boolean): Promise<Int32Array>;
   /** Rows that link to the span of `row` from within the trace. */
@@ -55,9 +55,8 @@ function openStored(traceId: string, signal: AbortSignal): Promise<TraceSource> 
   const columns = getBuffer(columnsUrl(traceId), signal).catch(asJson);
   return opened(signal, async (channel) => {
     const answer = await columns;
-    const { value, elapsed } = answer ?? { value: undefined, elapsed: undefined };
-    const transfer = value === undefined ? [] : [value];
-    return channel.ask("open", { columns: value, elapsed, json }, transfer);
+    const transfer = answer === undefined ? [] : [answer.value];
+    return channel.ask("open", { columns: answer, json }, transfer);
   });
 }
 
@@ -104,7 +103,7 @@ async function opened(
       criticalPath: () => channel.ask("criticalPath", {}),
       events: () => channel.ask("events", {}),
       details: (rows) => channel.ask("details", { rows }),
-      find: (text) => channel.ask("find", { text }),
+      find: (text, isWhole) => channel.ask("find", { text, isWhole }),
       order: (by, isDescending) => channel.ask("order", { by, isDescending }),
       linkedFrom: (row) => channel.ask("linkedFrom", { row }),
       close: () => channel.close(),

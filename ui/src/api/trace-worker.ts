@@ -7,7 +7,7 @@ import type { SpanDetails } from "../model/details";
 import type { SortBy } from "../model/order";
 import { buffersOf, type EventColumns } from "../model/trace";
 import { ApiError, type FailureKind } from "./http";
-import { type Opened, type Stored, TraceReader } from "./trace-reader";
+import { type Found, type Opened, type Stored, TraceReader } from "./trace-reader";
 
 /** What can be asked, and what the answer is. */
 export interface Questions {
@@ -28,7 +28,11 @@ export interface Questions {
     readonly ask: { readonly rows: readonly number[] };
     readonly answer: readonly SpanDetails[];
   };
-  find: { readonly ask: { readonly text: string }; readonly answer: Uint8Array };
+  find: {
+    /** `isWhole` waits for the attributes, if what is looked for may be in them. */
+    readonly ask: { readonly text: string; readonly isWhole: boolean };
+    readonly answer: Found;
+  };
   order: {
     readonly ask: { readonly by: SortBy; readonly isDescending: boolean };
     readonly answer: Int32Array<ArrayBuffer>;
@@ -65,7 +69,7 @@ function answer(request: Request): unknown {
     case "details":
       return reader.details(request.rows);
     case "find":
-      return reader.find(request.text);
+      return reader.find(request.text, request.isWhole);
     case "order":
       return reader.order(request.by, request.isDescending);
     case "linkedFrom":
@@ -77,9 +81,8 @@ function answer(request: Request): unknown {
 function transferred(kind: Kind, value: unknown): ArrayBuffer[] {
   if (kind === "open" || kind === "openFile") return buffersOf((value as Opened).columns);
   if (kind === "criticalPath") return buffersOf(value as CriticalPath);
-  if (kind === "find" || kind === "order") {
-    return [(value as Uint8Array | Int32Array).buffer as ArrayBuffer];
-  }
+  if (kind === "find") return [(value as Found).rows.buffer as ArrayBuffer];
+  if (kind === "order") return [(value as Int32Array).buffer as ArrayBuffer];
   return [];
 }
 

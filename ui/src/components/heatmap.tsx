@@ -6,7 +6,7 @@ import { HEAT_SHADES } from "../base/color";
 import { clock, count, duration, plural } from "../base/format";
 import { epochMicros, micros, type Zone } from "../base/time";
 import { bucketStart, type HeatCell, type Heatmap } from "../model/figures";
-import { type Brush, brushOf, gridOf, type HeatGrid, shadeOf } from "../model/heat";
+import { type Brush, brushOf, cellsOf, gridOf, type HeatGrid, shadeOf } from "../model/heat";
 import type { TimeSpan } from "../model/search-query";
 import { fitCanvas } from "../timeline/canvas";
 import { usePalette } from "./use-palette";
@@ -27,7 +27,10 @@ export function HeatmapPlot(props: {
   readonly window: TimeSpan;
   readonly zone: Zone;
   readonly label: string;
-  readonly onBrush: (brush: Brush) => void;
+  /** A rectangle that stays marked. */
+  readonly marked: Brush | undefined;
+  /** With Shift, the rectangle is to be compared with the rest. */
+  readonly onBrush: (brush: Brush, isCompared: boolean) => void;
 }) {
   const { heatmap, zone } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -67,12 +70,13 @@ export function HeatmapPlot(props: {
       row: Math.min(Math.max(row, 0), grid.rows - 1),
     };
   };
-  const finish = () => {
+  const finish = (event: PointerEvent<HTMLElement>) => {
     if (from !== undefined && hovered !== undefined) {
-      props.onBrush(brushOf(heatmap, grid, from, hovered));
+      props.onBrush(brushOf(heatmap, grid, from, hovered), event.shiftKey);
     }
     setFrom(undefined);
   };
+  const marked = props.marked && cellsOf(heatmap, grid, props.marked);
   const rectangle = hovered && boxOf(from ?? hovered, hovered, grid, cellWidth, cellHeight);
   return (
     <div
@@ -98,6 +102,12 @@ export function HeatmapPlot(props: {
             onPointerLeave={() => setHovered(undefined)}
           >
             <canvas ref={canvas} style={{ width: room, height: ROOM_Y }} />
+            {marked && (
+              <span
+                className="heatmap-brush marked"
+                style={boxOf(marked.from, marked.to, grid, cellWidth, cellHeight)}
+              />
+            )}
             {rectangle && <span className="heatmap-brush" style={rectangle} />}
             {hovered && (
               <Tip heatmap={heatmap} grid={grid} cell={hovered} cellWidth={cellWidth} zone={zone} />

@@ -1,5 +1,6 @@
 // The cluster as one of its nodes sees it, and what to think of it.
 
+/** `unknown` does not answer. */
 export type NodeState = "starting" | "ready" | "draining" | "unknown";
 
 export interface ClusterNode {
@@ -70,12 +71,20 @@ export function summarize(cluster: Cluster): Summary {
     `shard${shards.length === 1 ? "" : "s"} ${shards.map((shard) => shard.id).join(", ")}`;
   if (leaderless.length > 0) findings.push(`No leader: ${named(leaderless)}.`);
   for (const node of cluster.nodes) {
-    if (node.state !== "ready") findings.push(`Node ${node.name} is ${node.state}.`);
+    if (node.state !== "ready") findings.push(`Node ${node.name} ${nowOf(node.state)}.`);
+  }
+  const silent = cluster.nodes.filter((node) => node.state === "unknown").length;
+  const isMajorityLost = silent > 0 && 2 * silent >= cluster.nodes.length;
+  if (isMajorityLost) {
+    findings.push(
+      `${silent} of ${cluster.nodes.length} nodes do not answer: writes wait, and what is read may lack the latest spans.`,
+    );
   }
   if (thin.length > 0) findings.push(`A replica is not ready: ${named(thin)}.`);
   if (lagMax >= LAG_NOTABLE) findings.push("A replica lags behind its leader.");
   return {
-    health: leaderless.length > 0 ? "failing" : findings.length > 0 ? "degraded" : "ok",
+    health:
+      leaderless.length > 0 || isMajorityLost ? "failing" : findings.length > 0 ? "degraded" : "ok",
     nodesReady: ready.size,
     shardsLed: cluster.shards.length - leaderless.length,
     spans: sumOfShards(cluster, (replica) => replica.spans),
@@ -84,6 +93,10 @@ export function summarize(cluster: Cluster): Summary {
     lagMax,
     findings,
   };
+}
+
+function nowOf(state: NodeState): string {
+  return state === "unknown" ? "does not answer" : `is ${state}`;
 }
 
 /** Each shard counted once, by the replica that has most. */
@@ -110,6 +123,23 @@ export function lagOf(cluster: Cluster, node: string): number {
   return Math.max(0, ...replicas.filter((each) => each.node === node).map((each) => each.lag));
 }
 
+/**
+ * Where a node serves this page. A node tells its own address of the UI, and of the others the one
+ * for nodes; all listen on the same ports unless somebody set them singly, so the port of the one
+ * that differs is taken for all. Undefined for what is not an address.
+ */
+export function uiAddressOf(cluster: Cluster, node: ClusterNode): string | undefined {
+  const parts = cluster.nodes.map(({ address }) => ADDRESS.exec(address));
+  const ports = parts.map((match) => match?.[2]);
+  const lone = ports.filter((port) => ports.filter((other) => other === port).length === 1);
+  const match = ADDRESS.exec(node.address);
+  if (match === null) return undefined;
+  const isMixed = cluster.nodes.length > 2 && lone.length === 1;
+  return isMixed ? `${match[1]}:${lone[0]}` : node.address;
+}
+
+const ADDRESS = /^(\[[0-9a-f:.]+\]|[\w.-]+):(\d{1,5})$/i;
+
 /** Share of a node's disk that is taken, by whatever; undefined if it does not say. */
 export function diskShare({ diskUsedBytes, diskFreeBytes }: ClusterNode): number | undefined {
   const all = diskUsedBytes + diskFreeBytes;
@@ -124,8 +154,8 @@ export function changesBetween(before: Cluster, after: Cluster): readonly string
   for (const node of after.nodes) {
     const known = before.nodes.find((each) => each.id === node.id);
     if (known === undefined) changes.push(`Node ${node.name} joined.`);
-    else if (known.state !== node.state) changes.push(`Node ${node.name} is ${node.state}.`);
-    if (known !== undefined && known.version !== node.version) {
+    else if (known.state !== node.state) changes.push(`Node ${node.name} ${nowOf(node.state)}.`);
+    if (known !== undefined && node.version !== "" && known.version !== node.version) {
       changes.push(`Node ${node.name} now runs ${node.version}.`);
     }
   }

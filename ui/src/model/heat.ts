@@ -99,6 +99,24 @@ export function brushOf(
   };
 }
 
+/** The corners of a rectangle among the cells: the opposite of `brushOf`. */
+export function cellsOf(heatmap: Heatmap, grid: HeatGrid, brush: Brush) {
+  const column = (time: number) => Math.round((time - heatmap.start) / heatmap.step);
+  const row = (length: number) =>
+    length <= 0 ? 0 : Math.round(Math.log2(length * 1_000)) + 1 - grid.bucketMin;
+  const within = (value: number, count: number) => Math.min(Math.max(value, 0), count - 1);
+  return {
+    from: {
+      column: within(column(brush.window.start), grid.columns),
+      row: within(row(brush.min), grid.rows),
+    },
+    to: {
+      column: within(column(brush.window.end) - 1, grid.columns),
+      row: within(brush.max === undefined ? grid.rows - 1 : row(brush.max) - 1, grid.rows),
+    },
+  };
+}
+
 /** A duration as a condition takes it: exact, in one unit. */
 export function typedDuration(length: number): string {
   const exact = micros(length);

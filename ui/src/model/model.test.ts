@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
-import { changesBetween, type NodeState, summarize } from "./cluster";
+import { changesBetween, type NodeState, summarize, uiAddressOf } from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
 import { detailsOf } from "./details";
 import { findRows, needsPairs, parseFind } from "./find";
@@ -276,6 +276,46 @@ describe("the map", () => {
 
   it("takes nothing", () => {
     expect(layoutGraph([], spacing).nodes).toEqual([]);
+  });
+});
+
+describe("the address of another node's UI", () => {
+  const clusterOf = (...addresses: string[]) => {
+    const nodes = addresses.map((address, index) => ({
+      id: String(index),
+      name: `n${index}`,
+      address,
+      state: "ready" as const,
+      version: "1",
+      diskUsedBytes: 0,
+      diskFreeBytes: 0,
+    }));
+    return { nodes, shards: [] };
+  };
+  const addressesOf = (...addresses: string[]) => {
+    const cluster = clusterOf(...addresses);
+    return cluster.nodes.map((node) => uiAddressOf(cluster, node));
+  };
+
+  it("has the port that the node which answers has", () => {
+    expect(addressesOf("10.0.0.1:16686", "10.0.0.2:7947", "[::1]:7947")).toEqual([
+      "10.0.0.1:16686",
+      "10.0.0.2:16686",
+      "[::1]:16686",
+    ]);
+  });
+
+  it("is what is said where all say the same, or each something else", () => {
+    const same = ["a:1", "b:1", "c:1"];
+    expect(addressesOf(...same)).toEqual(same);
+    const singly = ["a:1", "b:2", "c:3"];
+    expect(addressesOf(...singly)).toEqual(singly);
+  });
+
+  it("is nothing where there is none", () => {
+    for (const odd of ["", "node", "x/y:1", "a@b:80", "a:b:1", "a:80/x", "a:123456"]) {
+      expect(addressesOf(odd)).toEqual([undefined]);
+    }
   });
 });
 

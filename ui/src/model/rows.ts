@@ -54,6 +54,20 @@ export function withAncestors(trace: TraceColumns, marked: Uint8Array): Uint8Arr
   return keep;
 }
 
+/** Marks the rows that are wanted: matches if only those are, and spans of services not hidden. */
+export function wantedRows(
+  trace: TraceColumns,
+  matches: Uint8Array | null,
+  hidden: Uint8Array | null,
+): Uint8Array {
+  const wanted = new Uint8Array(trace.count);
+  for (let row = 0; row < trace.count; row += 1) {
+    const isMatch = matches === null || matches[row] === 1;
+    wanted[row] = isMatch && hidden?.[trace.service[row] ?? 0] !== 1 ? 1 : 0;
+  }
+  return wanted;
+}
+
 /** Opens whatever hides `row`. */
 export function reveal(trace: TraceColumns, collapsed: Uint8Array, row: number): Uint8Array {
   const opened = Uint8Array.from(collapsed);

@@ -1,7 +1,9 @@
 // What one can set up in this browser.
 
 import { useEffect } from "react";
+import { useCluster } from "../state/queries";
 import { changeSettings, type Settings, useSettings } from "../state/settings";
+import "./settings.css";
 
 const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
 const ZONES = { local: "Local time", utc: "UTC" } as const;
@@ -43,7 +45,24 @@ export function SettingsPage() {
           </fieldset>
         </div>
       </div>
+      <About />
     </div>
+  );
+}
+
+/** Which versions are at work. */
+function About() {
+  const nodes = useCluster().data?.value.nodes ?? [];
+  const versions = [...new Set(nodes.map((node) => node.version))].filter((each) => each !== "");
+  return (
+    <section>
+      <h2>About</h2>
+      <p className="faint">
+        Skua {versions.length === 0 ? "" : versions.join(" and ")}
+        {versions.length > 1 ? ": the nodes run different versions" : ""}. This page is part of the
+        node that serves it and loads nothing from elsewhere. <kbd>?</kbd> lists the keys.
+      </p>
+    </section>
   );
 }
 

@@ -4,11 +4,15 @@ import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Combobox, type Option } from "../components/combobox";
 import { Icon, type IconName } from "../components/icon";
+import { later } from "../components/later";
 import { summarize } from "../model/cluster";
 import { isTraceId, searchHref } from "../model/links";
+import { usePlainKeys } from "../state/keys";
 import { useSearchHref } from "../state/last-search";
+import { lastTrace } from "../state/last-trace";
 import { useCluster, useServices } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
+import "./shell.css";
 
 const PAGES: readonly (readonly [href: string, name: string, icon: IconName, also: RegExp])[] = [
   ["/search", "Explore", "search", /^\/(search|trace|file)(\/|$)/],
@@ -17,12 +21,25 @@ const PAGES: readonly (readonly [href: string, name: string, icon: IconName, als
   ["/cluster", "Cluster", "cluster", /^\/cluster/],
 ];
 
+const HelpDialog = later(async () => (await import("../components/help")).HelpDialog);
+
 const OMNIBOX_ID = "go-to";
 
 export function Shell(props: { readonly children: ReactNode }) {
   const [location] = useLocation();
   const searchHref = useSearchHref();
   const isOnSearch = location === "/search";
+  const [helps, setHelps] = useState(false);
+  const [, navigate] = useLocation();
+  usePlainKeys({
+    "g s": () => navigate(isOnSearch ? "/search" : searchHref),
+    "g v": () => navigate("/services"),
+    "g d": () => navigate("/dependencies"),
+    "g c": () => navigate("/cluster"),
+    "g t": () => lastTrace() !== "" && navigate(`/trace/${lastTrace()}`),
+    // A trace has keys of its own, and a list of them.
+    ...(/^\/(trace|file)/.test(location) ? {} : { "?": () => setHelps(true) }),
+  });
   return (
     <div className="shell">
       <button type="button" className="button skip" onClick={skip}>
@@ -60,6 +77,7 @@ export function Shell(props: { readonly children: ReactNode }) {
       <main id="content" tabIndex={-1}>
         {props.children}
       </main>
+      {helps && <HelpDialog own={[]} onClose={() => setHelps(false)} />}
     </div>
   );
 }

@@ -14,8 +14,10 @@ import {
   reveal,
   type VisibleRows,
   visibleRows,
+  wantedRows,
   withAncestors,
 } from "../model/rows";
+import type { HiddenServices } from "../model/service-filter";
 import {
   type EventColumns,
   Flag,
@@ -41,8 +43,12 @@ export interface TraceViewState {
   /** Null while nothing is looked for. */
   readonly matches: Uint8Array | null;
   readonly matchCount: number;
+  /** Attributes are still to be looked into. */
+  readonly isFinding: boolean;
   /** Show only what was found, and the way to it. */
   readonly onlyMatches: boolean;
+  /** Null while the spans of all services are shown. */
+  readonly hidden: HiddenServices | null;
   /** Null until the worker has found it. */
   readonly criticalPath: CriticalPath | null;
   /** Null until they are known. */
@@ -77,7 +83,9 @@ export class TraceView {
       findText: "",
       matches: null,
       matchCount: 0,
+      isFinding: false,
       onlyMatches: false,
+      hidden: null,
       criticalPath: null,
       events: null,
       revealed: 0,
@@ -105,13 +113,16 @@ export class TraceView {
     const needsRows =
       after.collapsed !== before.collapsed ||
       after.onlyMatches !== before.onlyMatches ||
+      after.hidden !== before.hidden ||
       (after.onlyMatches && after.matches !== before.matches);
     this.store.set(needsRows ? { ...after, rows: this.#rowsOf(after) } : after);
   }
 
-  #rowsOf({ collapsed, onlyMatches, matches }: TraceViewState): VisibleRows {
-    const isFiltered = onlyMatches && matches !== null;
-    const keep = isFiltered ? withAncestors(this.trace, matches) : null;
+  /** What leads to a wanted row is shown with it. */
+  #rowsOf({ collapsed, onlyMatches, matches, hidden }: TraceViewState): VisibleRows {
+    const marked = onlyMatches ? matches : null;
+    if (marked === null && hidden === null) return visibleRows(this.trace, collapsed, null);
+    const keep = withAncestors(this.trace, wantedRows(this.trace, marked, hidden));
     return visibleRows(this.trace, collapsed, keep);
   }
 
@@ -126,7 +137,11 @@ export class TraceView {
       selected: row,
       revealed: this.state.revealed + 1,
       ...(isHidden
-        ? { collapsed: reveal(this.trace, this.state.collapsed, row), onlyMatches: false }
+        ? {
+            collapsed: reveal(this.trace, this.state.collapsed, row),
+            onlyMatches: false,
+            hidden: null,
+          }
         : {}),
     });
   }
@@ -201,25 +216,38 @@ export class TraceView {
     this.#change({ window: around(start, length, this.trace.duration) });
   }
 
-  /** Looks for `text`; an answer that a later question overtook is dropped. */
+  /**
+   * Looks for `text`: first in what is at hand, then, if that is not all, in the attributes. An
+   * answer that a later question overtook is dropped.
+   */
   async find(text: string): Promise<void> {
     this.#findRequest += 1;
     const request = this.#findRequest;
     if (text.trim() === "") {
-      this.#change({ findText: text, matches: null, matchCount: 0, onlyMatches: false });
+      const nothing = { matches: null, matchCount: 0, onlyMatches: false, isFinding: false };
+      this.#change({ findText: text, ...nothing });
       return;
     }
     this.#change({ findText: text });
-    // The only failure is that the trace was closed, and then nobody looks.
-    const matches = await this.source.find(text).catch(() => undefined);
-    if (matches === undefined || request !== this.#findRequest) return;
-    let matchCount = 0;
-    for (const match of matches) matchCount += match;
-    this.#change({ matches, matchCount });
+    for (const isWhole of [false, true]) {
+      // The only failure is that the trace was closed, or its attributes cannot be had.
+      const found = await this.source.find(text, isWhole).catch(() => undefined);
+      if (request !== this.#findRequest) return;
+      if (found === undefined) return this.#change({ isFinding: false });
+      let matchCount = 0;
+      for (const match of found.rows) matchCount += match;
+      this.#change({ matches: found.rows, matchCount, isFinding: !found.isWhole });
+      if (found.isWhole) return;
+    }
   }
 
   setOnlyMatches(onlyMatches: boolean): void {
     this.#change({ onlyMatches });
+  }
+
+  /** Hides the spans of some services; null shows those of all. */
+  setHidden(hidden: HiddenServices | null): void {
+    this.#change({ hidden: hidden?.includes(1) === true ? hidden : null });
   }
 
   /** Selects the next match after the selection, or before it; round and round. */

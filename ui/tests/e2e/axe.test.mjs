@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { syntheticJson } from "../../scripts/synthetic.mjs";
+import { syntheticJson } from "../../bench/synthetic.mjs";
 import { columns, end, found, lines, SKUA } from "./skua.mjs";
 import { stand, TRACE_ID } from "./stand.mjs";
 

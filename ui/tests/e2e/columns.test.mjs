@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { syntheticJson } from "../../scripts/synthetic.mjs";
+import { syntheticJson } from "../../bench/synthetic.mjs";
 import { columns, SKUA } from "./skua.mjs";
 import { stand, TRACE_ID } from "./stand.mjs";
 
@@ -11,7 +11,13 @@ const HUGE = "0000000000000000000000000000b16b";
 const CUT = "00000000000000000000000000000c07";
 const BUSY = "0000000000000000000000000000b059";
 const YOUNG = "000000000000000000000000000f2e54";
+const KEPT = "0000000000000000000000000000ceb7";
+const SLOW = "00000000000000000000000000051000";
 const asked = [];
+let letGo;
+const slowly = new Promise((resolve) => {
+  letGo = resolve;
+});
 let isGrown = false;
 let place;
 
@@ -23,6 +29,18 @@ before(async () => {
     [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
       const isKnown = headers["if-none-match"] !== undefined && !isGrown;
       return isKnown ? [304, ""] : columns(isGrown ? 40 : 30, YOUNG, Date.now() * 1_000);
+    },
+    [`/api/skua/v1/traces/${SLOW}/columns`]: columns(SPANS, SLOW),
+    [`/api/traces/${SLOW}`]: async () => {
+      await slowly;
+      return { data: [syntheticJson(SPANS, SLOW)] };
+    },
+    [`/api/skua/v1/traces/${KEPT}/columns`]: (_, __, headers) => {
+      const isKnown = headers["if-none-match"] !== undefined;
+      const state = isKnown ? "partial; stale=3" : "complete";
+      const [, body, type] = columns(30, KEPT);
+      const head = { ...type, etag: 'W/"one"', "skua-completeness": state };
+      return isKnown ? [304, "", head] : [200, body, head];
     },
     [`/api/skua/v1/traces/${CUT}/columns`]: [200, Buffer.from('{"format":"skua-columns"')],
     [`/api/skua/v1/traces/${BUSY}/columns`]: [503, { error: { message: "shard 2 has no leader" } }],
@@ -70,6 +88,7 @@ test("every view shows the trace and keeps its place in the address", async () =
   await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
   for (const [name, view] of [
     ["Flame", "flame"],
+    ["Path", "path"],
     ["Table", "table"],
     ["Statistics", "statistics"],
     ["Events", "events"],
@@ -79,7 +98,7 @@ test("every view shows the trace and keeps its place in the address", async () =
     await page.waitForURL(new RegExp(`v=${view}`));
   }
   await page.getByRole("group", { name: /paths/ }).waitFor();
-  await page.keyboard.press("3");
+  await page.keyboard.press("4");
   await page.waitForURL(/v=table/);
   await page.getByRole("columnheader", { name: "Self" }).getByRole("button").click();
   await page.locator("[role=columnheader][aria-sort=descending]", { hasText: "Self" }).waitFor();
@@ -119,5 +138,33 @@ test("columns that are cut off or refused are told, not taken for a trace", asyn
   await page.goto(`${place.root}/trace/${BUSY}`);
   await page.getByText("shard 2 has no leader").waitFor();
   await page.getByRole("button", { name: "Try again" }).waitFor();
+  await page.close();
+});
+
+test("a body that the browser kept does not hide that the answer is partial now", async () => {
+  const { page, complaints } = await place.open(`/trace/${KEPT}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  assert.equal(await page.getByText("Partial answer.").count(), 0);
+  await page.reload();
+  await page.getByText("Shard 3 may lack the latest spans.").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("find answers with what is at hand, and goes on when the attributes come", async () => {
+  const { page, complaints } = await place.open(`/trace/${SLOW}?uiFind=host-7`);
+  const count = page.locator(".find output");
+  await page.getByText("0 so far").waitFor();
+  await page.getByLabel("Find in trace").fill("op-7");
+  await page.getByText(/^[1-9]\d* so far$/).waitFor();
+  letGo();
+  await page.getByText(/so far/).waitFor({ state: "detached" });
+  assert.match(await count.textContent(), /^\d+$/);
+  await page.getByLabel("Find in trace").fill("host-7");
+  await page.waitForURL(/uiFind=host-7/);
+  await page.waitForFunction(() =>
+    /^[1-9]/.test(document.querySelector(".find output").textContent),
+  );
+  assert.deepEqual(complaints, []);
   await page.close();
 });

@@ -82,6 +82,18 @@ const PAGES = [
   ["/trace/ABCD", new RegExp(`/trace/${FULL}`), () => page.getByRole("treegrid")],
   ["/trace/abcd?uiFind=op-1", /uiFind=op-1/, () => page.locator(".find output")],
   ["/trace/abcd?uiFind=0000000000000003", /span=/, () => page.getByText("span 0000000000000003")],
+  [
+    // The first service of forty, by a checksum of all their names.
+    "/trace/abcd?svcFilter=4f1c.1",
+    /svcFilter=4f1c\.1/,
+    () => page.getByRole("button", { name: "1 of 40 services" }),
+  ],
+  [
+    // Made when the trace had other services.
+    "/trace/abcd?svcFilter=ffff.1",
+    new RegExp(`/trace/${FULL}$`),
+    () => page.getByRole("button", { name: "Services", exact: true }),
+  ],
   ["/trace/abcd?uiEmbed=v0&uiTimelineHideMinimap=1", /uiEmbed/, () => page.getByRole("treegrid")],
   ["/trace/abcd...ee", /abcd\.\.\.ee/, () => page.getByRole("columnheader", { name: "Self A" })],
   [

@@ -1,75 +1,24 @@
 // The way of a newcomer, before a real node with recorded traces. Wants the binary in SKUA_BIN.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { load, recorded, skip, startNode } from "./nodes.mjs";
 import { standBefore } from "./stand.mjs";
 
-const BINARY = process.env.SKUA_BIN;
-const skip = BINARY === undefined ? "SKUA_BIN names no binary" : false;
-const RECORDED = ["hipster-20k.pb.zst", "trainticket-30k.pb.zst"].map((name) =>
-  fileURLToPath(new URL(`../../../bench/data/${name}`, import.meta.url)),
-);
-const PORTS = [
-  "ui",
-  "otlp-grpc",
-  "otlp-http",
-  "health",
-  "metrics",
-  "jaeger-grpc",
-  "jaeger-http",
-  "jaeger-compact",
-  "jaeger-binary",
-  "zipkin",
-];
-const WAIT_MILLIS = 20_000;
-
 let node;
-let folder;
 let place;
 
 before(async () => {
   if (skip) return;
-  folder = mkdtempSync(join(tmpdir(), "skua-node-"));
-  const file = join(folder, "ports");
-  const ports = PORTS.flatMap((name) => [`--${name}-port`, "0"]);
-  const data = join(folder, "data");
-  const flags = ["serve", "--data-dir", data, "--ephemeral", "--ports-file", file, ...ports];
-  node = spawn(BINARY, flags, { stdio: "ignore" });
-  const found = await portsIn(file);
-  await promisify(execFile)(BINARY, [
-    "load",
-    ...RECORDED,
-    "--shift-to-now",
-    "--to",
-    `127.0.0.1:${found.otlp_grpc}`,
-  ]);
-  place = await standBefore(`http://127.0.0.1:${found.ui}`);
+  node = await startNode();
+  await load(node.otlp, recorded("hipster-20k.pb.zst"), recorded("trainticket-30k.pb.zst"));
+  place = await standBefore(node.ui);
 });
 
 after(async () => {
   await place?.close();
-  node?.kill();
-  if (folder) rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  await node?.close();
 });
-
-/** The file appears once every port is taken. */
-async function portsIn(file) {
-  const until = performance.now() + WAIT_MILLIS;
-  for (;;) {
-    try {
-      return JSON.parse(readFileSync(file, "utf8"));
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-}
 
 test("the slowest failed trace is found, opened and its cause seen", { skip }, async () => {
   const { page, complaints } = await place.open("/search?lookback=1h");

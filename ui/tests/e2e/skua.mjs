@@ -1,6 +1,6 @@
 // Answers of Skua's own reads, as docs/architecture/10-api.md describes them, for a few traces.
 
-import { syntheticColumns } from "../../scripts/synthetic.mjs";
+import { syntheticColumns } from "../../bench/synthetic.mjs";
 
 const END_NANOS = 1_790_000_000_000_000_000n;
 

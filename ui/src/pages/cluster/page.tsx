@@ -16,10 +16,12 @@ import {
   type Shard,
   type Summary,
   summarize,
+  uiAddressOf,
 } from "../../model/cluster";
 import { useClusterEvents } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import "./cluster.css";
 
 /** A disk as full as this is worth a look. */
 const DISK_NOTABLE = 0.85;
@@ -145,22 +147,41 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td>
                   <NodeState node={node} />
                 </td>
-                <td className="mono">{node.address}</td>
-                <td className="mono">{node.version}</td>
+                <td className="mono">
+                  <Address cluster={cluster} node={node} />
+                </td>
+                <td className="mono">{node.version || "–"}</td>
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
                 <td className="num">
                   <Behind entries={lagOf(cluster, node.id)} />
                 </td>
-                <td className="num">
-                  <Disk node={node} />
-                </td>
+                <td className="num">{node.state === "unknown" ? "–" : <Disk node={node} />}</td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
     </section>
+  );
+}
+
+/** Each node serves this page, and each has its own view of the others. */
+function Address(props: { readonly cluster: Cluster; readonly node: ClusterNode }) {
+  const { cluster, node } = props;
+  const address = uiAddressOf(cluster, node);
+  if (address === undefined) return node.address;
+  if (address === window.location.host) {
+    return (
+      <>
+        {address} <span className="badge">this page</span>
+      </>
+    );
+  }
+  return (
+    <a href={`${window.location.protocol}//${address}/cluster`} title={`As ${node.name} sees it`}>
+      {address}
+    </a>
   );
 }
 
@@ -214,7 +235,7 @@ function Events() {
 function NodeState(props: { readonly node: ClusterNode }) {
   const { state } = props.node;
   const look = state === "ready" ? "ok" : state === "unknown" ? "error" : "warn";
-  return <span className={`badge ${look}`}>{state}</span>;
+  return <span className={`badge ${look}`}>{state === "unknown" ? "no answer" : state}</span>;
 }
 
 /** Rows are shards and columns nodes: where every replica is, at a glance. */
@@ -254,6 +275,7 @@ function Shards(props: { readonly cluster: Cluster }) {
                     key={node.id}
                     shard={shard}
                     replica={shard.replicas.find((each) => each.node === node.id)}
+                    isSilent={node.state === "unknown"}
                     largest={largest}
                   />
                 ))}
@@ -273,10 +295,12 @@ function Shards(props: { readonly cluster: Cluster }) {
 function ReplicaCell(props: {
   readonly shard: Shard;
   readonly replica: Replica | undefined;
+  /** The node cannot say what it has. */
+  readonly isSilent: boolean;
   readonly largest: number;
 }) {
   const { shard, replica } = props;
-  if (replica === undefined) return <td className="faint">–</td>;
+  if (replica === undefined) return <td className="faint">{props.isSilent ? "no answer" : "–"}</td>;
   const isLeader = shard.leader === replica.node;
   const role = replica.lag >= LAG_NOTABLE ? "lagging" : isLeader ? "leader" : "follower";
   return (

@@ -11,6 +11,7 @@ import { Failure, Loading, Message, PartialBanner } from "../../components/state
 import { compareTraces, type Difference } from "../../model/compare";
 import { countFlag, Flag, operationOf, serviceOf, spansByService } from "../../model/trace";
 import { type TraceState, useTrace } from "../../state/use-trace";
+import "./compare.css";
 
 /** `ids` as in Jaeger's address: two ids with three dots between; either may be missing. */
 export function ComparePage(props: { readonly ids: string }) {

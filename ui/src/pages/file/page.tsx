@@ -4,6 +4,7 @@ import { type DragEvent, useEffect, useMemo, useState } from "react";
 import { Failure, Loading } from "../../components/states";
 import { useTrace } from "../../state/use-trace";
 import { OpenTrace } from "../trace/page";
+import "./file.css";
 
 export function FilePage() {
   const [file, setFile] = useState<File | undefined>();

@@ -12,6 +12,7 @@ import { type RedRow, rateText, rowsOf } from "../../model/red";
 import type { TimeSpan } from "../../model/search-query";
 import { useRed } from "../../state/figures";
 import { useDependencies, useServices } from "../../state/queries";
+import "./map.css";
 
 const HOUR_MILLIS = 3_600_000;
 const LOOKBACKS: readonly (readonly [millis: number, name: string])[] = [

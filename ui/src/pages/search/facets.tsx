@@ -11,6 +11,7 @@ import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { chosenValues, excludedValues, toggleExcluded, toggleValue } from "../../model/refine";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
 import { useKeys, useRed, useTopValues } from "../../state/figures";
+import "./facets.css";
 
 /** Values that a facet shows before it is asked for all. */
 const VALUES_SHORT = 6;

@@ -1,41 +1,25 @@
 // Searches to come back to: those kept, and the last ones.
 
-import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import { Icon } from "../../components/icon";
+import { Menu } from "../../components/menu";
 import { printConditions } from "../../model/filter";
 import { parseSearch, type SearchQuery } from "../../model/search-query";
 import { toggleSaved, useSearchHistory } from "../../state/search-history";
+import "./history.css";
 
 export function SearchHistoryMenu(props: { readonly current: string }) {
   const { recent, saved } = useSearchHistory();
-  const [isOpen, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!isOpen) return;
-    const onDown = (event: Event) => {
-      if (event.target instanceof Node && !box.current?.contains(event.target)) setOpen(false);
-    };
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key === "Escape") setOpen(false);
-    };
-    document.addEventListener("pointerdown", onDown);
-    document.addEventListener("keydown", onKey);
-    return () => {
-      document.removeEventListener("pointerdown", onDown);
-      document.removeEventListener("keydown", onKey);
-    };
-  }, [isOpen]);
   const isSaved = saved.includes(props.current);
   const others = recent.filter((each) => !saved.includes(each));
-  const list = (title: string, searches: readonly string[]) =>
+  const list = (title: string, searches: readonly string[], close: () => void) =>
     searches.length > 0 && (
       <section>
         <h2>{title}</h2>
         <ul>
           {searches.map((search) => (
             <li key={search}>
-              <Link href={`/search?${search}`} onClick={() => setOpen(false)}>
+              <Link href={`/search?${search}`} onClick={close}>
                 {describe(parseSearch(new URLSearchParams(search)).query)}
               </Link>
               <button
@@ -53,27 +37,23 @@ export function SearchHistoryMenu(props: { readonly current: string }) {
       </section>
     );
   return (
-    <div className="history" ref={box}>
-      <button
-        type="button"
-        className="button square"
-        aria-label="Searches"
-        title="Kept and recent searches"
-        aria-expanded={isOpen}
-        onClick={() => setOpen(!isOpen)}
-      >
-        <Icon name="clock" />
-      </button>
-      {isOpen && (
-        <div className="history-list panel">
-          <button type="button" className="button small" onClick={() => toggleSaved(props.current)}>
-            <Icon name="star" />
-            {isSaved ? "Do not keep this search" : "Keep this search"}
-          </button>
-          {list("Kept", saved)}
-          {list("Recent", others)}
-        </div>
-      )}
+    <div className="history">
+      <Menu icon="clock" label="Searches" isSquare title="Kept and recent searches">
+        {(close) => (
+          <div className="history-list">
+            <button
+              type="button"
+              className="button small"
+              onClick={() => toggleSaved(props.current)}
+            >
+              <Icon name="star" />
+              {isSaved ? "Do not keep this search" : "Keep this search"}
+            </button>
+            {list("Kept", saved, close)}
+            {list("Recent", others, close)}
+          </div>
+        )}
+      </Menu>
     </div>
   );
 }

@@ -3,25 +3,38 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { assignColors } from "../../base/color";
-import { count, duration, plural } from "../../base/format";
+import { count, duration, plural, timestamp } from "../../base/format";
+import type { Zone } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Failure, Loading, PartialBanner } from "../../components/states";
+import { parseSelection, printSelection, type Selection } from "../../model/difference";
+import { withLive } from "../../model/live";
 import { isOrder, ORDERS } from "../../model/orders";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
-import { parseSearch, printSearch, type SearchQuery } from "../../model/search-query";
+import {
+  parseSearch,
+  printSearch,
+  type SearchQuery,
+  type TimeSpan,
+} from "../../model/search-query";
 import { servicesOf, sortSummaries } from "../../model/summary";
 import { embedOf } from "../../state/embed";
 import { useTotals } from "../../state/figures";
+import { usePlainKeys } from "../../state/keys";
 import { rememberSearch } from "../../state/last-search";
-import { useServices } from "../../state/queries";
+import { useLive } from "../../state/live";
+import { useCluster, useServices } from "../../state/queries";
 import { noteSearch } from "../../state/search-history";
 import { type SearchView, useSearchRun } from "../../state/search-run";
 import { useSettings } from "../../state/settings";
+import { Difference } from "./difference";
 import { Facets } from "./facets";
 import { SearchForm } from "./form";
 import { Nothing } from "./nothing";
 import { Plot, type PlotKind } from "./plot";
 import { ResultList } from "./results";
+import { ShareMenu } from "./share";
+import "./search.css";
 
 export function SearchPage() {
   const search = useSearch();
@@ -105,6 +118,9 @@ function Outcome(props: {
     () => assignColors([...services, ...(known ?? []).map((name) => ({ name, spans: 0 }))]),
     [services, known],
   );
+  const live = useLive(query, printSearch(query).toString(), look.isLive, window);
+  usePlainKeys({ ".": () => look.setLive(!look.isLive) });
+  const listed = useMemo(() => withLive(live.traces, traces), [live.traces, traces]);
   const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const tick = (id: string) =>
@@ -117,7 +133,7 @@ function Outcome(props: {
   const hasFigures = !isLimited && !isByIds && !(known?.length === 0 && traces.length === 0);
   // Figures come after the first results, which people wait for.
   const isReady = hasFigures && !results.isPrevious && (traces.length > 0 || end !== undefined);
-  const isNothing = traces.length === 0 && end !== undefined && !results.isRunning;
+  const isNothing = listed.length === 0 && !look.isLive && end !== undefined && !results.isRunning;
   return (
     <div className={hasFigures ? "explore" : "explore plain"}>
       {hasFigures && (
@@ -135,6 +151,25 @@ function Outcome(props: {
         <div className="result-bar">
           <Status query={query} results={results} isReady={isReady} />
           <span className="spacer" />
+          {live.waiting > 0 && (
+            <button type="button" className="button small" onClick={live.release}>
+              <Icon name="up" />
+              {count(live.waiting)} newer
+            </button>
+          )}
+          {hasFigures && query.window.kind === "lookback" && (
+            <button
+              type="button"
+              className="button small live"
+              aria-pressed={look.isLive}
+              title="Show new traces as they arrive (.)"
+              onClick={() => look.setLive(!look.isLive)}
+            >
+              <span className="dot" data-on={look.isLive} />
+              Live
+            </button>
+          )}
+          <ShareMenu query={query} window={window} traces={listed} />
           {results.isRunning && (
             <button type="button" className="button small" onClick={results.stop}>
               Stop
@@ -184,14 +219,33 @@ function Outcome(props: {
             hovered={hovered}
             onHover={setHovered}
             onOpen={open}
+            selection={look.selection}
+            onSelect={look.setSelection}
             onChange={props.onChange}
           />
+        )}
+        {look.selection !== undefined && hasFigures && !isLimited && (
+          <Difference
+            selection={look.selection}
+            query={query}
+            window={window}
+            onChange={props.onChange}
+            onClose={() => look.setSelection(undefined)}
+          />
+        )}
+        {look.isLive && (live.error !== undefined || live.isTooFast) && (
+          <p className="banner" role="status">
+            <Icon name="warning" />
+            {live.error !== undefined
+              ? `No new traces: ${live.error.message}`
+              : "More traces arrive than are shown here; a narrower search shows all."}
+          </p>
         )}
         {isNothing ? (
           <Nothing query={query} results={results} onChange={props.onChange} />
         ) : (
           <ResultList
-            traces={traces}
+            traces={listed}
             colors={colors}
             zone={zone}
             hovered={hovered}
@@ -201,6 +255,7 @@ function Outcome(props: {
             hasMore={end?.cursor !== undefined}
             isRunning={results.isRunning}
             onMore={results.more}
+            onHold={live.hold}
           />
         )}
       </div>
@@ -216,13 +271,19 @@ function Status(props: {
 }) {
   const { query, results } = props;
   const { end, window } = results;
+  const { zone } = useSettings();
   const where = useMemo(() => spanPredicate(query), [query]);
+  const shards = useCluster().data?.value.shards.length ?? 0;
   const hasMore = end?.cursor !== undefined;
   const isEnabled = props.isReady && hasMore && isExactOnSpans(query);
   const total = useTotals({ window, where, isEnabled }).data?.value.traces;
   const found = results.traces.length;
   const parts = [
     end === undefined ? "searching" : end.completeness.isComplete ? "complete" : "partial",
+    ...(end !== undefined && shards > 0 && !end.isLimited
+      ? [`${shards - end.completeness.missing.length} of ${plural(shards, "shard")}`]
+      : []),
+    ...(query.traceIds.length > 0 ? [] : [windowText(query, window, zone)]),
     ...(end === undefined ? [] : [duration(end.elapsed)]),
     ...(end !== undefined && end.spansScanned > 0
       ? [`${count(end.spansScanned)} spans looked at`]
@@ -241,9 +302,21 @@ function Status(props: {
   );
 }
 
+/** Over what time. */
+function windowText({ window: asked }: SearchQuery, window: TimeSpan, zone: Zone): string {
+  if (asked.kind === "lookback") return `last ${asked.lookback}`;
+  const [from, to] = [timestamp(window.start, zone), timestamp(window.end, zone)];
+  return `${from.slice(0, 19)} to ${to.slice(0, 10) === from.slice(0, 10) ? to.slice(11, 19) : to.slice(0, 19)}`;
+}
+
 interface Look {
   readonly plot: PlotKind;
   readonly setPlot: (kind: PlotKind) => void;
+  readonly isLive: boolean;
+  readonly setLive: (isLive: boolean) => void;
+  /** Which spans are compared with the others. */
+  readonly selection: Selection | undefined;
+  readonly setSelection: (selection: Selection | undefined) => void;
   readonly facets: readonly string[];
   readonly setFacets: (keys: readonly string[]) => void;
   /** What of the URL stays when another search is made. */
@@ -262,11 +335,18 @@ function useLook(): Look {
       navigate(`/search?${next}`, { replace: true });
     };
     const facets = [...new Set(params.getAll("facet"))];
-    const kept = ["plot", "facet", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
+    const kept = ["plot", "facet", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
     return {
       plot: params.get("plot") === "dots" ? "dots" : "heat",
       setPlot: (kind) =>
         go((next) => (kind === "dots" ? next.set("plot", "dots") : next.delete("plot"))),
+      isLive: params.get("tail") === "1",
+      setLive: (isLive) => go((next) => (isLive ? next.set("tail", "1") : next.delete("tail"))),
+      selection: parseSelection(params.get("sel")),
+      setSelection: (selection) =>
+        go((next) =>
+          selection === undefined ? next.delete("sel") : next.set("sel", printSelection(selection)),
+        ),
       facets,
       setFacets: (keys) =>
         go((next) => {

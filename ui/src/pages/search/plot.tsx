@@ -6,12 +6,14 @@ import { micros, wallClock, type Zone } from "../../base/time";
 import { HeatLegend, HeatmapPlot } from "../../components/heatmap";
 import { Icon } from "../../components/icon";
 import { Scatter } from "../../components/scatter";
+import type { Selection } from "../../model/difference";
 import type { Filter } from "../../model/filter";
 import { type Brush, gridOf, stepFor, typedDuration } from "../../model/heat";
 import { isExactOnSpans, ROOT_SPANS, spanPredicate } from "../../model/predicate";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
 import type { TraceSummary } from "../../model/summary";
 import { useHeatmap } from "../../state/figures";
+import "./plot.css";
 
 export type PlotKind = "heat" | "dots";
 
@@ -27,6 +29,9 @@ export function Plot(props: {
   readonly hovered: string | undefined;
   readonly onHover: (traceId: string | undefined) => void;
   readonly onOpen: (traceId: string) => void;
+  /** What is compared with the rest. */
+  readonly selection: Selection | undefined;
+  readonly onSelect: (selection: Selection | undefined) => void;
   readonly onChange: (query: SearchQuery) => void;
 }) {
   const { query, window, traces } = props;
@@ -52,6 +57,21 @@ export function Plot(props: {
           <span className="faint">without the conditions on whole traces</span>
         )}
         <span className="spacer" />
+        {isHeat && <span className="faint plot-hint">Drag to narrow, with Shift to compare</span>}
+        {props.hasFigures && (
+          <button
+            type="button"
+            className="button small"
+            title="What sets failed spans apart from the others"
+            aria-pressed={props.selection?.kind === "errors"}
+            onClick={() =>
+              props.onSelect(props.selection?.kind === "errors" ? undefined : { kind: "errors" })
+            }
+          >
+            <Icon name="error" />
+            Why do they fail?
+          </button>
+        )}
         <button
           type="button"
           className="button quiet small"
@@ -89,7 +109,12 @@ export function Plot(props: {
             window={window}
             zone={props.zone}
             label={`${what}: ${plural(heatmap.spans, "span")}, ${heatmap.errors} failed`}
-            onBrush={(brush) => props.onChange(brushed(query, brush, isOfRoots))}
+            marked={props.selection?.kind === "box" ? props.selection.box : undefined}
+            onBrush={(box, isCompared) =>
+              isCompared
+                ? props.onSelect({ kind: "box", box })
+                : props.onChange(brushed(query, box, isOfRoots))
+            }
           />
         </div>
       )}

@@ -20,6 +20,7 @@ import { Icon } from "../../components/icon";
 import { SegmentBar } from "../../components/segment-bar";
 import { swatchOf } from "../../components/service";
 import type { TraceSummary } from "../../model/summary";
+import "./results.css";
 
 const ROW_HEIGHT = 46;
 
@@ -35,6 +36,8 @@ export function ResultList(props: {
   readonly hasMore: boolean;
   readonly isRunning: boolean;
   readonly onMore: () => void;
+  /** The list is looked at, and must not move. */
+  readonly onHold?: (isHeld: boolean) => void;
 }) {
   const scroller = useRef<HTMLDivElement>(null);
   const longest = props.traces.reduce((most, trace) => Math.max(most, trace.duration), 1) as Micros;
@@ -46,7 +49,11 @@ export function ResultList(props: {
     overscan: 12,
   });
   return (
-    <div className="results panel">
+    <div
+      className="results panel"
+      onPointerEnter={() => props.onHold?.(true)}
+      onPointerLeave={() => props.onHold?.((scroller.current?.scrollTop ?? 0) > 0)}
+    >
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard. */}
       <section ref={scroller} className="result-rows" tabIndex={0} aria-label="Traces found">
         <div className="result-head" aria-hidden="true">

@@ -16,6 +16,7 @@ import { useRed } from "../../state/figures";
 import { useServices } from "../../state/queries";
 import { ServiceDetail } from "./detail";
 import { FRAMES, type Frame, frameOf, KINDS, printFrame } from "./frame";
+import "./services.css";
 
 const SPARK_STEPS = 32;
 

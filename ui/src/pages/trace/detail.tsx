@@ -7,6 +7,7 @@ import { between, micros } from "../../base/time";
 import { AttributeTable } from "../../components/attributes";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
+import { later } from "../../components/later";
 import { Service } from "../../components/service";
 import type { SpanDetails, SpanEvent } from "../../model/details";
 import { searchHref } from "../../model/links";
@@ -15,6 +16,8 @@ import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+
+const AlikeFigure = later(async () => (await import("./alike")).AlikeFigure);
 
 export function DetailPanel(props: { readonly view: TraceView; readonly row: number }) {
   const { view, row } = props;
@@ -114,6 +117,7 @@ function Details(props: {
           value={`+${duration(offset)}`}
           title={timestamp(span.start, zone)}
         />
+        {view.source.revision !== "" && <AlikeFigure span={span} />}
       </dl>
       {span.warnings.length > 0 && (
         <div className="banner">

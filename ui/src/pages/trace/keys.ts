@@ -2,6 +2,7 @@
 
 import { useEffect } from "react";
 import { copyText } from "../../state/clipboard";
+import { isTyping } from "../../state/keys";
 import { changeSettings, currentSettings } from "../../state/settings";
 import type { TraceView } from "../../state/trace-view";
 import { FIND_ID, VIEWS, type ViewName } from "./toolbar";
@@ -31,13 +32,6 @@ export function useTraceKeys(view: TraceView, page: Page): void {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, [view]);
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    (target.matches("input, textarea, select") || target.closest("dialog") !== null)
-  );
 }
 
 function focusFind(): void {

@@ -7,15 +7,22 @@ import { later } from "../../components/later";
 import { Minimap } from "../../components/minimap";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { Waterfall } from "../../components/waterfall";
+import { parseServiceFilter, printServiceFilter } from "../../model/service-filter";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { embedOf } from "../../state/embed";
+import { rememberTrace } from "../../state/last-trace";
 import { useStore } from "../../state/store";
 import { TraceView } from "../../state/trace-view";
 import { isNotFound, useTrace } from "../../state/use-trace";
 import { DetailPanel } from "./detail";
 import { TraceHeader } from "./header";
+import { TRACE_KEYS } from "./key-list";
 import { useTraceKeys } from "./keys";
 import { Toolbar, VIEWS, type ViewName } from "./toolbar";
+import "./detail.css";
+import "./timeline.css";
+import "./trace.css";
+import "./views.css";
 
 // The timeline comes first; the other views are fetched when they are wanted.
 const loading = <Loading what="the view" />;
@@ -24,7 +31,8 @@ const Statistics = later(async () => (await import("./statistics")).Statistics, 
 const EventList = later(async () => (await import("./events")).EventList, loading);
 const SpanTable = later(async () => (await import("./table")).SpanTable, loading);
 const TraceGraph = later(async () => (await import("./graph")).TraceGraph, loading);
-const HelpDialog = later(async () => (await import("./help")).HelpDialog);
+const PathList = later(async () => (await import("./path")).PathList, loading);
+const HelpDialog = later(async () => (await import("../../components/help")).HelpDialog);
 
 const URL_MILLIS = 250;
 
@@ -66,6 +74,9 @@ export function OpenTrace(props: {
   useTraceKeys(view, { show, help: () => setHelps(true) });
   const { selected } = useStore(view.store);
   useEffect(() => {
+    if (!props.isFile) rememberTrace(view.trace.traceId);
+  }, [view, props.isFile]);
+  useEffect(() => {
     document.title = `${serviceOf(view.trace, 0)} ${operationOf(view.trace, 0)} · Skua`;
   }, [view]);
   return (
@@ -89,6 +100,7 @@ export function OpenTrace(props: {
               <Flame view={view} />
             </>
           )}
+          {shown === "path" && <PathList view={view} />}
           {shown === "table" && <SpanTable view={view} />}
           {shown === "graph" && <TraceGraph view={view} />}
           {shown === "statistics" && <Statistics view={view} />}
@@ -96,13 +108,13 @@ export function OpenTrace(props: {
         </div>
         {selected >= 0 && <DetailPanel view={view} row={selected} />}
       </div>
-      {helps && <HelpDialog onClose={() => setHelps(false)} />}
+      {helps && <HelpDialog own={TRACE_KEYS} onClose={() => setHelps(false)} />}
     </div>
   );
 }
 
 /**
- * Everything the page shows is in its URL: `uiFind` as in Jaeger; `span`, `t0`, `t1` and `v` are
+ * Everything the page shows is in its URL: `uiFind` and `svcFilter` as in Jaeger; `span`, `t0`, `t1` and `v` are
  * our own. Changes replace the URL, so that "back" leaves the trace.
  */
 function useTraceUrl(view: TraceView, path: string): [ViewName, (name: ViewName) => void] {
@@ -148,6 +160,7 @@ function restore(view: TraceView, params: URLSearchParams): void {
   if (start < end) {
     view.setWindow({ start: start as never, end: end as never });
   }
+  view.setHidden(parseServiceFilter(view.trace.services, params.get("svcFilter") ?? ""));
   const find = params.get("uiFind") ?? "";
   if (find !== "") {
     // Jaeger links to a span by finding its id.
@@ -160,7 +173,7 @@ function restore(view: TraceView, params: URLSearchParams): void {
 }
 
 function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
-  const { window, selected, findText } = view.state;
+  const { window, selected, findText, hidden } = view.state;
   const params = new URLSearchParams(before);
   const put = (name: string, value: string | undefined) => {
     if (value === undefined || value === "") params.delete(name);
@@ -170,6 +183,7 @@ function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
   put("t0", isZoomed ? String(Math.round(window.start)) : undefined);
   put("t1", isZoomed ? String(Math.round(window.end)) : undefined);
   put("uiFind", findText);
+  put("svcFilter", printServiceFilter(view.trace.services, hidden));
   put("span", selected >= 0 ? spanIdOf(view.trace, selected) : undefined);
   return params;
 }

@@ -3,17 +3,29 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { count } from "../../base/format";
 import { Icon, type IconName } from "../../components/icon";
+import { later } from "../../components/later";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 import { isWhole } from "../../timeline/viewport";
 
-export const VIEWS = ["timeline", "flame", "table", "statistics", "events", "graph"] as const;
+const ServiceMenu = later(async () => (await import("./services")).ServiceMenu);
+
+export const VIEWS = [
+  "timeline",
+  "flame",
+  "path",
+  "table",
+  "statistics",
+  "events",
+  "graph",
+] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 const NAMES: Record<ViewName, string> = {
   timeline: "Timeline",
   flame: "Flame",
+  path: "Path",
   table: "Table",
   statistics: "Statistics",
   events: "Events",
@@ -62,6 +74,7 @@ export function Toolbar(props: {
       )}
       {props.shown === "timeline" && (
         <>
+          {view.trace.services.length > 1 && <ServiceMenu view={view} />}
           <button
             type="button"
             className="button small"
@@ -105,7 +118,7 @@ function Tool(props: {
 
 function Find(props: { readonly view: TraceView }) {
   const { view } = props;
-  const { findText, matches, matchCount, onlyMatches } = useStore(view.store);
+  const { findText, matches, matchCount, onlyMatches, isFinding } = useStore(view.store);
   const [typed, setTyped] = useState(findText);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const input: RefObject<HTMLInputElement | null> = useRef(null);
@@ -117,8 +130,9 @@ function Find(props: { readonly view: TraceView }) {
   };
   const place = view.matchPlace;
   const none = matches !== null && matchCount === 0;
+  const found = `${place > 0 ? `${count(place)} of ` : ""}${count(matchCount)}`;
   return (
-    <search className="find" data-none={none}>
+    <search className="find" data-none={none && !isFinding}>
       <Icon name="search" />
       <input
         ref={input}
@@ -141,7 +155,8 @@ function Find(props: { readonly view: TraceView }) {
       {matches !== null && (
         <>
           <output className="faint">
-            {none ? "no match" : `${place > 0 ? `${count(place)} of ` : ""}${count(matchCount)}`}
+            {none && !isFinding ? "no match" : found}
+            {isFinding && " so far"}
           </output>
           <Tool
             icon="up"

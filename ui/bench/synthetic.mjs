@@ -16,7 +16,7 @@ function numbers(seed) {
 }
 
 /** Spans as arrays, in the order in which they were made; times in microseconds. */
-function spansOf(count) {
+export function spansOf(count) {
   const random = numbers(42);
   const spans = {
     start: new Float64Array(count),

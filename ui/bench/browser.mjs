@@ -1,0 +1,115 @@
+// A real browser that is measured: cold starts, long tasks, frames, heap.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const OPEN_MILLIS_MAX = 120_000;
+
+/** What a row of a trace is to who waits for it. */
+export const FIRST_ROW = "[role=treegrid] [role=row]";
+
+/** A browser that has never seen the page; `close` forgets it. */
+export async function freshBrowser(executablePath) {
+  const profile = mkdtempSync(join(tmpdir(), "skua-bench-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    args: FLAGS,
+    viewport: { width: 1600, height: 900 },
+  });
+  await browser.addInitScript(() => {
+    window.seen = { tasks: [], shift: 0, lcp: 0 };
+    const watch = (type, take) =>
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) take(entry);
+      }).observe({ type, buffered: true });
+    watch("longtask", (entry) => window.seen.tasks.push(Math.round(entry.duration)));
+    watch("layout-shift", (entry) => {
+      if (!entry.hadRecentInput) window.seen.shift += entry.value;
+    });
+    watch("largest-contentful-paint", (entry) => {
+      window.seen.lcp = Math.round(entry.startTime);
+    });
+  });
+  return {
+    browser,
+    async close() {
+      await browser.close();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    },
+  };
+}
+
+/** Opens an address; milliseconds until `selector` is there, from outside the browser. */
+export async function open(browser, address, selector = FIRST_ROW) {
+  const page = await browser.newPage();
+  page.on("pageerror", (error) => console.error(String(error)));
+  const began = performance.now();
+  await page.goto(address, { waitUntil: "commit" });
+  await page.waitForSelector(selector, { state: "attached", timeout: OPEN_MILLIS_MAX });
+  return { page, millis: Math.round(performance.now() - began) };
+}
+
+/** The longest task of the page's thread since it was last asked; 0 if none took 50 ms. */
+export async function longestTask(page) {
+  const tasks = await page.evaluate(() => window.seen.tasks.splice(0));
+  return Math.max(0, ...tasks);
+}
+
+/** First and largest paint, and how much moved about. */
+export async function paints(page) {
+  return page.evaluate(() => ({
+    fcp: Math.round(performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1),
+    lcp: window.seen.lcp,
+    cls: Math.round(1_000 * window.seen.shift) / 1_000,
+  }));
+}
+
+/** Times between frames while `move` is called again and again for so long. */
+export async function frames(page, millis, move) {
+  await page.evaluate(() => {
+    window.frameTimes = [];
+    let last = performance.now();
+    const tick = (now) => {
+      window.frameTimes.push(now - last);
+      last = now;
+      window.ticking = requestAnimationFrame(tick);
+    };
+    window.ticking = requestAnimationFrame(tick);
+  });
+  const until = performance.now() + millis;
+  for (let step = 0; performance.now() < until; step += 1) await move(step);
+  return page.evaluate(() => {
+    cancelAnimationFrame(window.ticking);
+    const times = window.frameTimes.slice(1).sort((a, b) => a - b);
+    const total = times.reduce((sum, time) => sum + time, 0);
+    const at = (share) => Math.round(10 * times[Math.floor(share * (times.length - 1))]) / 10;
+    return { fps: Math.round((times.length / total) * 1_000), p99: at(0.99), max: at(1) };
+  });
+}
+
+/** Megabytes of script objects after a collection. */
+export async function heap(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.collectGarbage");
+  await session.send("Performance.enable");
+  const { metrics } = await session.send("Performance.getMetrics");
+  await session.detach();
+  const used = metrics.find(({ name }) => name === "JSHeapUsedSize")?.value ?? 0;
+  return Math.round(used / 1e5) / 10;
+}
+
+/** Middle of several runs. */
+export function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}

@@ -1,0 +1,240 @@
+// The numbers that the UI must keep, in a real browser: before a real node with --skua, else before
+// a stand-in for one. Each with its bound, and with the figure of Jaeger's UI 2.20 on a machine of
+// the same kind (2 cores, software raster), where there is one.
+//
+//   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3] [--json FILE]
+//
+// A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
+
+import { writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { serve } from "../scripts/serve.mjs";
+import { sizeOfScripts, sizeOfStyles } from "../scripts/sizes.mjs";
+import { frames, freshBrowser, heap, longestTask, median, open, paints } from "./browser.mjs";
+import { realNode, standIn } from "./source.mjs";
+
+const { values } = parseArgs({
+  options: {
+    skua: { type: "string" },
+    dist: { type: "boolean", default: false },
+    sizes: { type: "string", default: "1k,100k,1M" },
+    runs: { type: "string", default: "3" },
+    browser: { type: "string", default: "/usr/bin/chromium" },
+    json: { type: "string" },
+  },
+});
+const MOVE_MILLIS = 4_000;
+/** How long the find field waits for another key. */
+const TYPING_MILLIS = 120;
+const TRACES_OPENED = 50;
+
+const sizes = values.sizes.split(",");
+const source = values.skua ? await realNode(values.skua, sizes) : await standIn(sizes);
+const front = values.dist ? await serve({ api: source.root }) : undefined;
+const root = front ? `http://127.0.0.1:${front.address().port}` : source.root;
+const rows = [];
+
+console.log(`before ${source.what}; ${cpus().length} cores, load ${loadavg()[0].toFixed(1)}`);
+try {
+  for (const size of sizes) await measureTrace(size);
+  if (sizes.includes("100k")) await measureJson();
+  if (source.isReal) {
+    await measureSearch();
+    await measureHeap();
+  }
+  measureSizes();
+} finally {
+  front?.close();
+  await source.close();
+}
+if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
+process.exitCode = rows.some((row) => row.isOver) ? 1 : 0;
+
+/** `bound` must not be passed (or, where more is better, be reached); `peer` is Jaeger's. */
+function note(name, value, unit, { bound, isLeast = false, peer } = {}) {
+  const isOver = bound !== undefined && (isLeast ? value < bound : value > bound);
+  rows.push({ name, value, unit, bound, peer, isOver });
+  const ratio = peer === undefined ? "" : `  ${(isLeast ? value / peer : peer / value).toFixed(1)}x`;
+  const limit = bound === undefined ? "" : `${isLeast ? ">=" : "<="} ${bound}`;
+  console.log(
+    `${isOver ? "OVER" : "    "} ${name.padEnd(46)} ${String(value).padStart(8)} ${unit.padEnd(4)}` +
+      ` ${limit.padEnd(9)}${peer === undefined ? "" : ` Jaeger UI ${peer}${ratio}`}`,
+  );
+}
+
+async function measureTrace(size) {
+  const address = `${root}/trace/${source.traceOf(size)}`;
+  const bounds = { "1k": [600, 3_300], "100k": [1_000, 13_300], "1M": [2_500, undefined] }[size];
+  const firstRows = [];
+  let last;
+  for (let run = 0; run < Number(values.runs); run += 1) {
+    await last?.close();
+    last = await freshBrowser(values.browser);
+    last.opened = await open(last.browser, address);
+    firstRows.push(last.opened.millis);
+  }
+  const { page } = last.opened;
+  note(`${size} spans, cold, first row`, median(firstRows), "ms", {
+    bound: bounds[0],
+    ...(bounds[1] === undefined ? {} : { peer: bounds[1] }),
+  });
+  const { fcp, lcp, cls } = await paints(page);
+  note(`${size} spans, first contentful paint`, fcp, "ms", { bound: 500, peer: 980 });
+  note(`${size} spans, largest contentful paint`, lcp, "ms", { bound: Math.max(800, bounds[0]) });
+  note(`${size} spans, layout shift`, cls, "", { bound: 0.02 });
+  const opening = await longestTask(page);
+  const peers = size === "100k" ? { fps: 12.6, p99: 1_500, task: 5_500 } : {};
+  await page.mouse.move(900, 600);
+  const scrolled = await frames(page, MOVE_MILLIS, () => page.mouse.wheel(0, 400));
+  const zoomed = await frames(page, MOVE_MILLIS, (step) => zoom(page, step));
+  note(`${size} spans, scroll`, scrolled.fps, "fps", { bound: 58, isLeast: true, peer: peers.fps });
+  note(`${size} spans, scroll, p99 frame`, scrolled.p99, "ms", { bound: 20, peer: peers.p99 });
+  note(`${size} spans, zoom, p99 frame`, zoomed.p99, "ms", { bound: 20 });
+  await page.keyboard.press("0");
+  const finds = [];
+  for (const text of ["op-77 err", "service:service-3 dur>1ms", "op-7"]) {
+    finds.push(await find(page, text));
+  }
+  note(`${size} spans, find, slowest of three`, Math.max(...finds), "ms", { bound: 300 });
+  const longest = Math.max(opening, await longestTask(page));
+  note(`${size} spans, longest task`, longest, "ms", { bound: 100, peer: peers.task });
+  await last.close();
+}
+
+async function zoom(page, step) {
+  await page.keyboard.down("Control");
+  await page.mouse.wheel(0, step % 40 < 20 ? -60 : 60);
+  await page.keyboard.up("Control");
+}
+
+/** From the last key to the count of what was found, without the wait for another key. */
+async function find(page, text) {
+  await page.getByLabel("Find in trace").fill("");
+  await page.locator(".find output").waitFor({ state: "detached" });
+  const asked = await page.evaluate(() => {
+    window.foundAt = 0;
+    const watch = new MutationObserver(() => {
+      if (document.querySelector(".find output") === null) return;
+      window.foundAt = performance.now();
+      watch.disconnect();
+    });
+    watch.observe(document.querySelector(".find"), { childList: true, subtree: true });
+    return performance.now();
+  });
+  await page.getByLabel("Find in trace").fill(text);
+  await page.locator(".find output").waitFor({ timeout: 60_000 });
+  return Math.round((await page.evaluate(() => window.foundAt)) - asked - TYPING_MILLIS);
+}
+
+/** As from a server that has no columns. */
+async function measureJson() {
+  const times = [];
+  for (let run = 0; run < Number(values.runs); run += 1) {
+    const { browser, close } = await freshBrowser(values.browser);
+    await browser.route("**/columns", (route) => route.fulfill({ status: 404, body: "{}" }));
+    const { millis } = await open(browser, `${root}/trace/${source.traceOf("100k")}`);
+    times.push(millis);
+    await close();
+  }
+  note("100k spans from Jaeger's JSON, first row", median(times), "ms", {
+    bound: 3_000,
+    peer: 13_300,
+  });
+}
+
+async function measureSearch() {
+  const { browser, close } = await freshBrowser(values.browser);
+  const { page } = await open(browser, `${root}/search?lookback=1h`, ".results li");
+  const { fcp } = await paints(page);
+  note("search, first contentful paint", fcp, "ms", { bound: 500, peer: 1_000 });
+  const times = [];
+  for (const service of ["frontend", "cartservice", "checkoutservice", "frontend"]) {
+    await page.getByRole("combobox", { name: "Service", exact: true }).fill(service);
+    await page.keyboard.press("Escape");
+    times.push(await firstResult(page));
+  }
+  note("search, first row after Run, warm", median(times.slice(1)), "ms", { bound: 200, peer: 1_000 });
+  note("search, longest task", await longestTask(page), "ms", { bound: 100 });
+  // Open the page, the errors, the newest of them.
+  const began = performance.now();
+  await page.goto(`${root}/`);
+  await page.locator(".facets").getByRole("button", { name: /^error/ }).click();
+  await page.waitForURL(/status/);
+  await page.locator(".results:not([data-stale=true] *) li a .badge.error").first().click();
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  note("newest failed trace, from the root, clicks", 2, "", { bound: 3, peer: 5 });
+  note("newest failed trace, from the root", Math.round(performance.now() - began), "ms", {
+    bound: 10_000,
+  });
+  await close();
+}
+
+/** Within the page, from the click to the first new row. */
+async function firstResult(page) {
+  return page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const list = document.querySelector(".results ul");
+        const before = list?.querySelector("a")?.getAttribute("href");
+        const began = performance.now();
+        const look = () => {
+          const first = document.querySelector(".results ul a")?.getAttribute("href");
+          const isStale = document.querySelector("[data-stale=true] .results") !== null;
+          if (first && (first !== before || performance.now() - began > 40) && !isStale) {
+            resolve(Math.round(performance.now() - began));
+          } else requestAnimationFrame(look);
+        };
+        document.querySelector(".search-form .run").click();
+        requestAnimationFrame(look);
+      }),
+  );
+}
+
+async function measureHeap() {
+  const { browser, close } = await freshBrowser(values.browser);
+  const address = `${root}/search?lookback=6h&limit=${TRACES_OPENED}`;
+  const { page } = await open(browser, address, ".results li");
+  const ids = await page.evaluate(async (limit) => {
+    const answer = await fetch("api/skua/v1/search", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ limit, order: "most_spans" }),
+    });
+    const lines = (await answer.text()).trim().split("\n").map(JSON.parse);
+    return lines.flatMap(({ trace }) => (trace && trace.span_count < 5_000 ? trace.trace_id : []));
+  }, TRACES_OPENED + 5);
+  await visit(page, ids[0]);
+  await page.goBack();
+  const before = await heap(page);
+  for (const id of ids.slice(0, TRACES_OPENED)) {
+    await visit(page, id);
+    await page.goBack();
+    await page.locator(".results li").first().waitFor();
+  }
+  const grown = Math.round(10 * ((await heap(page)) - before)) / 10;
+  note(`heap after ${ids.slice(0, TRACES_OPENED).length} traces opened and closed`, grown, "MB", {
+    bound: 60,
+  });
+  await close();
+}
+
+/** Within the page, as its own links do. */
+async function visit(page, id) {
+  await page.evaluate((path) => {
+    history.pushState(null, "", new URL(path, document.baseURI).pathname);
+  }, `trace/${id}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+}
+
+/** What goes over the wire, compressed. */
+function measureSizes() {
+  const kilo = (size) => Math.round(size / 100) / 10;
+  const trace = kilo(sizeOfScripts("trace-page.js", "trace-worker.js"));
+  note("scripts of a trace", trace, "kB", { bound: 120, peer: 840 });
+  note("scripts of a search", kilo(sizeOfScripts("search-page.js")), "kB", {
+    bound: 200,
+    peer: 840,
+  });
+  note("styles", kilo(sizeOfStyles()), "kB", { bound: 15, peer: 18 });
+}

@@ -1,0 +1,54 @@
+// A search in other forms: a link that moves with the clock or stands still, a command, a file.
+
+import { tracesJsonUrl } from "../../api/jaeger";
+import { searchCommand } from "../../api/search";
+import { Copy } from "../../components/copy";
+import { Menu } from "../../components/menu";
+import { printSearch, type SearchQuery, type TimeSpan } from "../../model/search-query";
+import type { TraceSummary } from "../../model/summary";
+
+/** What one request may ask for by id. */
+const DOWNLOAD_MAX = 50;
+
+export function ShareMenu(props: {
+  readonly query: SearchQuery;
+  readonly window: TimeSpan;
+  readonly traces: readonly TraceSummary[];
+}) {
+  const { query, window, traces } = props;
+  const isMoving = query.window.kind === "lookback" && query.traceIds.length === 0;
+  const linkTo = (of: SearchQuery) => new URL(`search?${printSearch(of)}`, document.baseURI).href;
+  const fixed: SearchQuery = { ...query, window: { kind: "range", ...window } };
+  const ids = traces.slice(0, DOWNLOAD_MAX).map(({ traceId }) => traceId);
+  return (
+    <Menu icon="link" label="Share" title="Links, commands and files of this search">
+      {() => (
+        <ul className="share">
+          <li>
+            <span>{isMoving ? "Link to this search, moving with the clock" : "Link"}</span>
+            <Copy label="Copy the link" text={() => linkTo(query)} />
+          </li>
+          {isMoving && (
+            <li>
+              <span>Link to exactly this time</span>
+              <Copy label="Copy the link to this time" text={() => linkTo(fixed)} />
+            </li>
+          )}
+          {query.traceIds.length === 0 && (
+            <li>
+              <span>Command for a terminal (curl)</span>
+              <Copy label="Copy the command" text={() => searchCommand(query, window)} />
+            </li>
+          )}
+          {ids.length > 0 && (
+            <li>
+              <a href={tracesJsonUrl(ids)} download="traces.json">
+                {ids.length === 1 ? "The trace" : `${ids.length} traces`} as Jaeger's JSON
+              </a>
+            </li>
+          )}
+        </ul>
+      )}
+    </Menu>
+  );
+}

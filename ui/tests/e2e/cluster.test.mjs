@@ -1,0 +1,113 @@
+// Three real nodes: a link opened on another one, one of them dead, then two. Wants the binary in
+// SKUA_BIN. The tests build on each other, as the failures do.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually, load, recorded, skip, startCluster, statusOf } from "./nodes.mjs";
+import { standBefore } from "./stand.mjs";
+
+/** Elections and leases are over by then, also on a machine that is busy with other things. */
+const SLOW = { timeout: 60_000 };
+
+let cluster;
+let places;
+let link;
+
+before(async () => {
+  if (skip) return;
+  cluster = await startCluster();
+  await load(cluster.nodes[1].otlp, recorded("trainticket-30k.pb.zst"));
+  places = await Promise.all([0, 1].map((at) => standBefore(cluster.nodes[at].ui)));
+});
+
+after(async () => {
+  for (const place of places ?? []) await place.close();
+  await cluster?.close();
+});
+
+async function see(path, look, place = places[0]) {
+  const { page, complaints } = await place.open(path);
+  await look(page);
+  assert.deepEqual(complaints, []);
+  await page.close();
+}
+
+test("every node shows the whole cluster and where the others are", { skip }, async () => {
+  for (const place of places) {
+    await see(
+      "/cluster",
+      async (page) => {
+        await page.getByText("All well").waitFor(SLOW);
+        const nodes = page.locator("table").first();
+        for (const { name } of cluster.nodes) await nodes.getByText(name).waitFor();
+        const links = await nodes.getByRole("link").evaluateAll((all) => all.map((a) => a.host));
+        const hosts = cluster.nodes.map(({ ui }) => new URL(ui).host);
+        assert.deepEqual(links.sort(), hosts.sort());
+      },
+      place,
+    );
+  }
+});
+
+test("what one node was sent another finds, and a link opens the same on a third", {
+  skip,
+}, async () => {
+  await see("/search?lookback=1h&sort=mostErrors", async (page) => {
+    await page.getByText(/ · complete · /).waitFor(SLOW);
+    await page.locator(".results li a").first().click();
+    await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+    await page.keyboard.press("e");
+    await page.waitForURL(/span=/);
+    link = page.url().slice(places[0].root.length);
+  });
+  await see(
+    link,
+    async (page) => {
+      const selected = page.locator("[role=row][aria-selected=true]");
+      await selected.waitFor({ state: "attached", ...SLOW });
+      assert.match(await selected.textContent(), /failed/);
+    },
+    places[1],
+  );
+});
+
+test("with one node dead all is there, and the cluster says what it lacks", { skip }, async () => {
+  await cluster.nodes[2].kill();
+  await eventually("leaders among two", async () => {
+    const { shards } = await statusOf(cluster.nodes[0].ui);
+    return shards.every(({ leader }) => leader !== null) ? true : undefined;
+  });
+  await see("/cluster", async (page) => {
+    await page.getByText("Node node-3 does not answer.").waitFor(SLOW);
+    await page.getByText("Degraded", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "degraded" }).waitFor();
+    assert.equal(await page.getByText("All well").count(), 0);
+  });
+  await see("/search?lookback=1h", async (page) => {
+    await page.getByText(/ · complete · /).waitFor(SLOW);
+    assert.equal(await page.getByText("Partial answer.").count(), 0);
+  });
+  await see(link, async (page) => {
+    await page.locator("[role=row][aria-selected=true]").waitFor({ state: "attached", ...SLOW });
+    assert.equal(await page.getByText("Partial answer.").count(), 0);
+  });
+});
+
+test("without a majority every page says that its answer is partial", { skip }, async () => {
+  await cluster.nodes[1].kill();
+  await see("/search?lookback=1h", async (page) => {
+    await page.getByText("Partial answer.").waitFor(SLOW);
+    await page.getByText(/may lack the latest spans/).waitFor();
+    await page.getByText(/ · partial · /).waitFor();
+    await page.locator(".results li").first().waitFor();
+  });
+  await see(link, async (page) => {
+    await page.getByText("Partial answer.").waitFor(SLOW);
+    await page.locator("[role=row][aria-selected=true]").waitFor({ state: "attached" });
+  });
+  await see("/cluster", async (page) => {
+    await page.getByText("Failing", { exact: true }).waitFor(SLOW);
+    await page.getByText("Node node-2 does not answer.").waitFor();
+    await page.getByText(/2 of 3 nodes do not answer/).waitFor();
+  });
+});
