@@ -85,7 +85,7 @@ impl Drop for UpkeepThread {
 }
 
 /// Upkeep has no reader that waits: it is bounded by what there is to do.
-fn unlimited(clock: &Arc<dyn Clock>) -> Budget {
+pub fn unlimited(clock: &Arc<dyn Clock>) -> Budget {
     Budget::new(Arc::clone(clock), Monotonic(u64::MAX), u64::MAX)
 }
 
@@ -98,24 +98,32 @@ pub fn drop_due(now: Timestamp, retention: Duration, oldest: Option<u64>) -> Opt
 
 fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        let mut has_worked = false;
-        let mut pause = PERIOD;
-        for shard in &(parts.shards)() {
-            match step(parts, shard, budget) {
-                Ok(worked) => has_worked |= worked,
-                Err(storage::Error::Exhausted(_)) => return,
-                Err(error) => {
-                    metrics::counter!("skua_upkeep_failures_total").increment(1);
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
-                    pause = PAUSE_AFTER_FAILURE;
-                }
-            }
-        }
-        if !has_worked {
-            std::thread::park_timeout(pause);
+        match round(parts, budget) {
+            Some(std::time::Duration::ZERO) => {}
+            Some(pause) => std::thread::park_timeout(pause),
+            None => return,
         }
     }
+}
+
+/// Looks once at every shard and does what is due. Returns how long to rest; nothing if the budget
+/// was cancelled. The thread does nothing else; a simulation, which has no threads, calls it.
+pub fn round(parts: &UpkeepParts, budget: &Budget) -> Option<std::time::Duration> {
+    let mut has_worked = false;
+    let mut pause = PERIOD;
+    for shard in &(parts.shards)() {
+        match step(parts, shard, budget) {
+            Ok(worked) => has_worked |= worked,
+            Err(storage::Error::Exhausted(_)) => return None,
+            Err(error) => {
+                metrics::counter!("skua_upkeep_failures_total").increment(1);
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
+                pause = PAUSE_AFTER_FAILURE;
+            }
+        }
+    }
+    Some(if has_worked { std::time::Duration::ZERO } else { pause })
 }
 
 /// Does what is due for one shard; true if anything was.

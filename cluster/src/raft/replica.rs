@@ -15,7 +15,7 @@ use model::{Duration, NodeId};
 use openraft::raft::Precondition;
 use openraft::{ChangeMembers, Config, RaftMetrics, ReadPolicy};
 use storage::log::{GroupId, LogEngine, LogIndex};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::blocking::Blocking;
 use super::budget::ProposalBudget;
@@ -38,6 +38,7 @@ use super::types::{Command, Consensus, Host, LogPosition, Outcome, Place};
 use crate::identity::ReplicaId;
 use crate::task::Task;
 use crate::transport::Transport;
+use crate::watch;
 
 /// What a replica is made of.
 #[derive(Clone, Debug)]
