@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use chaos_tests::sim::journal::Journal;
 use chaos_tests::sim::report::Report;
 use chaos_tests::sim::{Options, Outcome, run};
 use cluster::clock::SystemClock;
@@ -30,6 +31,7 @@ struct Arguments {
     markdown: Option<String>,
     json: Option<String>,
     options: Options,
+    level: tracing::Level,
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -42,6 +44,7 @@ fn arguments() -> Result<Arguments, String> {
         markdown: None,
         json: None,
         options: Options::default(),
+        level: tracing::Level::WARN,
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -56,6 +59,9 @@ fn arguments() -> Result<Arguments, String> {
             "--millis" => found.options.millis = number()?,
             "--nodes" => found.options.shape.nodes = usize::try_from(number()?).unwrap_or(3),
             "--shards" => found.options.shape.shards = u32::try_from(number()?).unwrap_or(2),
+            "--log" => {
+                found.level = value.parse().map_err(|_| format!("{value} is no level"))?;
+            }
             "--markdown" => found.markdown = Some(value),
             "--json" => found.json = Some(value),
             other => return Err(format!("{other} is not known")),
@@ -130,8 +136,10 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = arguments.seed {
+        let listening = Journal::listen(arguments.level);
         let outcome = run(seed, &arguments.options);
-        outcome.lines.iter().for_each(|line| say(line));
+        drop(listening);
+        Journal::taken().iter().for_each(|line| say(line));
         outcome.counters.rows().iter().for_each(|(name, value)| say(&format!("{value:>10} {name}")));
         say(&format!("history {:016x}", outcome.history));
         tell_failure(&outcome, 0);

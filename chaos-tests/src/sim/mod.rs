@@ -29,6 +29,7 @@ pub mod counters;
 pub mod disk;
 pub mod faults;
 pub mod history;
+pub mod journal;
 pub mod nemesis;
 pub mod node;
 pub mod observer;

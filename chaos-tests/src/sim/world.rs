@@ -19,6 +19,7 @@ use twox_hash::XxHash3_64;
 use super::clock::NodeClock;
 use super::counters::Counters;
 use super::disk::NodeDisk;
+use super::journal::Journal;
 use super::node::{self, Life, NodeParts, Running, Shape, StartError};
 
 /// Lines of the record that are kept: the end of a long run tells most.
@@ -156,6 +157,7 @@ impl World {
     /// Writes a line into the record and into its history.
     pub fn note(&self, line: &str) {
         let line = format!("{:>7} ms  {line}", self.now_millis());
+        Journal::note(&line);
         let mut record = self.record();
         record.history = XxHash3_64::oneshot_with_seed(record.history, line.as_bytes());
         if record.lines.len() >= LINES_MAX {
@@ -286,13 +288,14 @@ impl World {
                     return;
                 };
                 let id = running.node;
+                let groups: Vec<_> = running.host.replicas().into_iter().map(|it| it.0.0).collect();
                 // The task that says this is the one that is dropped below: it is at its end.
                 let before = std::mem::replace(
                     &mut member.state,
                     State::Up { life, running: Box::new(running) },
                 );
                 drop(members);
-                self.note(&format!("node {number} is in the cluster as {id}"));
+                self.note(&format!("node {number} is in the cluster as {id} with groups {groups:?}"));
                 drop(before);
             }
             Err(error) => {
