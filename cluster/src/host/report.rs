@@ -29,8 +29,10 @@ impl Shared {
             unreachable: unreachable.iter().map(|(n, since)| (n.0, now.since(*since).0)).collect(),
             ..Report::default()
         };
+        // Those that have not started yet are here too: a node that starts slowly has lost nothing.
+        let listed = self.replicas.listed();
+        report.held = listed.iter().map(|(group, replica)| (group.0, replica.0)).collect();
         for (group, hosted) in self.replicas.all() {
-            report.held.push((group.0, hosted.replica.id().0));
             if hosted.leads() {
                 report.groups.extend(group_report(group, &hosted));
             }
