@@ -30,12 +30,14 @@ pub enum Mutant {
     PartialNotSaid,
     /// A write is acknowledged when the leader has taken it, before it is committed.
     AckBeforeCommit,
-    /// Messages for another replica are taken.
-    ReplicaIdIgnored,
     /// A merge leaves out the spans of one of its inputs.
     MergeDropsInput,
-    /// A removal of a damaged tail takes sound frames with it.
-    RecoveryCutsTooMuch,
+    /// The names of new blocks are not synced.
+    DirectoryNotSynced,
+    /// A leader that was started again leads on without an election.
+    LeaderRestored,
+    /// An answer from a replica that may be behind does not say so.
+    StaleNotSaid,
 }
 
 impl Mutant {
@@ -52,9 +54,10 @@ impl Mutant {
         Self::BarrierWithoutMajority,
         Self::PartialNotSaid,
         Self::AckBeforeCommit,
-        Self::ReplicaIdIgnored,
         Self::MergeDropsInput,
-        Self::RecoveryCutsTooMuch,
+        Self::DirectoryNotSynced,
+        Self::LeaderRestored,
+        Self::StaleNotSaid,
     ];
 
     /// Its name, as it is chosen by.

@@ -32,6 +32,7 @@ struct Arguments {
     json: Option<String>,
     options: Options,
     level: tracing::Level,
+    mutant: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -45,6 +46,7 @@ fn arguments() -> Result<Arguments, String> {
         json: None,
         options: Options::default(),
         level: tracing::Level::WARN,
+        mutant: None,
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -62,6 +64,7 @@ fn arguments() -> Result<Arguments, String> {
             "--log" => {
                 found.level = value.parse().map_err(|_| format!("{value} is no level"))?;
             }
+            "--mutant" => found.mutant = Some(value),
             "--markdown" => found.markdown = Some(value),
             "--json" => found.json = Some(value),
             other => return Err(format!("{other} is not known")),
@@ -118,6 +121,63 @@ fn run_all(arguments: &Arguments, clock: &SystemClock) -> Report {
     report.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Gives the product one defect after another and looks for a seed that finds it.
+#[cfg(feature = "mutants")]
+fn run_mutants(arguments: &Arguments) -> ExitCode {
+    use chaos_tests::sim::mutants::{SEEDS_MAX, conditions};
+    use storage::mutant::{Mutant, choose};
+
+    let (mut found, mut looked_for) = (0, 0);
+    for mutant in Mutant::ALL {
+        let name = mutant.name();
+        if arguments.mutant.as_ref().is_some_and(|wanted| *wanted != name && wanted != "all") {
+            continue;
+        }
+        let Some(options) = conditions(*mutant) else {
+            say(&format!("{name:<26} not looked for: it can do no harm that shows yet"));
+            continue;
+        };
+        looked_for += 1;
+        choose(Some(*mutant));
+        let next = AtomicU64::new(0);
+        let first = Mutex::new(None::<(u64, String)>);
+        let lock = || first.lock().unwrap_or_else(PoisonError::into_inner);
+        std::thread::scope(|scope| {
+            for _ in 0..arguments.threads {
+                scope.spawn(|| {
+                    while lock().is_none() {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= SEEDS_MAX {
+                            return;
+                        }
+                        let outcome = run(arguments.first + number, &options);
+                        if let Some(violation) = outcome.violation {
+                            lock().get_or_insert((outcome.seed, violation));
+                        }
+                    }
+                });
+            }
+        });
+        choose(None);
+        match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((seed, violation)) => {
+                found += 1;
+                let violation: String = violation.chars().take(110).collect();
+                say(&format!("{name:<26} found by seed {seed}: {violation}"));
+            }
+            None => say(&format!("{name:<26} NOT FOUND by {SEEDS_MAX} seeds")),
+        }
+    }
+    say(&format!("{found} of {looked_for} defects found"));
+    if found == looked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "mutants"))]
+fn run_mutants(_: &Arguments) -> ExitCode {
+    say("chaos-sim: this build has no defects to choose from: --features mutants");
+    ExitCode::from(2)
+}
+
 fn write(path: &str, text: &str) -> Result<(), storage::env::EnvError> {
     let (env, path) = (OsEnv::new(), Path::new(path));
     // What was there is an earlier report, if anything.
@@ -144,6 +204,9 @@ fn main() -> ExitCode {
         say(&format!("history {:016x}", outcome.history));
         tell_failure(&outcome, 0);
         return if outcome.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    if arguments.mutant.is_some() {
+        return run_mutants(&arguments);
     }
     let report = run_all(&arguments, &SystemClock::default());
     say(&report.markdown());

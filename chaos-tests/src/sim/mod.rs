@@ -30,6 +30,7 @@ pub mod disk;
 pub mod faults;
 pub mod history;
 pub mod journal;
+pub mod mutants;
 pub mod nemesis;
 pub mod node;
 pub mod observer;

@@ -38,7 +38,7 @@ const SERVE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// How often nodes are asked to seal and merge.
-const COMPACT_PERIOD: Duration = Duration::from_millis(4_300);
+const COMPACT_PERIOD: Duration = Duration::from_millis(12_000);
 
 /// Traces that are read by id through every node at the end, beside all of them by search.
 const SAMPLE: usize = 25;
