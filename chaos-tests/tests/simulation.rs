@@ -39,6 +39,18 @@ fn three_nodes_in_fair_weather() {
     assert!(outcome.counters.acked > 40);
 }
 
+/// A node answers before its replicas run, if its disk is slow. It was taken for one that had lost
+/// them: they were taken out of their groups, and deleted.
+#[test]
+fn a_node_that_starts_slowly_has_lost_nothing() {
+    let options = Options { weather: Weather::FAIR, ..Options::default() };
+    let lost = Fault::PowerLoss { node: 2, after: 3, crash: Crash::Torn, millis: 1_000 };
+    let faults = vec![(3_000, lost), (4_000, Fault::Stall { node: 2, millis: 5_000 })];
+    let outcome = run_plan(11, &options, &plan(faults, 14_000));
+    require(&outcome);
+    assert_eq!(outcome.counters.membership_changes, 0, "nobody had left");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 10..12 {

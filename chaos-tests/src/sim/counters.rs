@@ -31,6 +31,8 @@ pub struct Counters {
     pub merges: u64,
     /// Leaders that were seen, beyond the first of each group.
     pub leader_changes: u64,
+    /// Configurations of groups that were seen, beyond the first of each.
+    pub membership_changes: u64,
     /// Entries compared between replicas.
     pub entries_compared: u64,
     /// Faults by kind.
@@ -85,6 +87,7 @@ impl Counters {
         self.seals += other.seals;
         self.merges += other.merges;
         self.leader_changes += other.leader_changes;
+        self.membership_changes += other.membership_changes;
         self.entries_compared += other.entries_compared;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -110,6 +113,7 @@ impl Counters {
             ("seals", self.seals),
             ("merges", self.merges),
             ("changes of leaders", self.leader_changes),
+            ("changes of memberships", self.membership_changes),
             ("entries compared between replicas", self.entries_compared),
             ("processes ended by failed storage", self.failed_lives),
             ("starts that failed", self.failed_starts),

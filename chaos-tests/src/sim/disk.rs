@@ -78,11 +78,11 @@ impl NodeDisk {
         loop {
             let until = self.stalled_until.load(Ordering::Relaxed);
             let until = self.origin + Duration::from_millis(until);
-            if Instant::now() >= until {
+            if tokio::time::Instant::now() >= until {
                 return;
             }
             // A stall may end early: look again now and then.
-            let step = Instant::now() + Duration::from_millis(20);
+            let step = tokio::time::Instant::now() + Duration::from_millis(20);
             tokio::time::sleep_until(until.min(step)).await;
         }
     }

@@ -35,7 +35,7 @@ const REPLACE_WITHIN: Duration = Duration::from_secs(120);
 const SERVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often everything is looked at.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// How often nodes are asked to seal and merge.
 const COMPACT_PERIOD: Duration = Duration::from_millis(12_000);

@@ -113,7 +113,7 @@ fn address(number: usize) -> SocketAddr {
 impl World {
     /// Places for the nodes of a cluster; none runs yet.
     pub fn new(seed: u64, shape: Shape) -> Self {
-        let origin = Instant::now();
+        let origin = tokio::time::Instant::now();
         let mut random = Random::new(seed);
         let network = MemoryNetwork::new(random.next_u64());
         network.set_usual(SOUND_LINK);
