@@ -131,6 +131,29 @@ fuzz: prepare ## the fuzz bodies of the tests over SKUA_FUZZ_CASES inputs each
 	@$(ENVIRONMENT); export SKUA_FUZZ_CASES=$(SKUA_FUZZ_CASES); \
 	cargo test $(WHOLE) --no-fail-fast fuzz
 
+# Seeds of simulated clusters, the first of them, and the real seconds after which no further one
+# begins. SEED=n replays one and tells what happened in it; LOG=debug adds the product's own log.
+SEEDS ?= 200
+FIRST ?= 1
+SIM_SECONDS ?= 300
+LOG ?= warn
+
+.PHONY: chaos-sim
+chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n replays one
+	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
+	@if [ -n "$(SEED)" ]; then \
+	  "$(TARGET_DIR)/debug/chaos-sim" --seed "$(SEED)" --log "$(LOG)" $(ARGS); \
+	else \
+	  mkdir -p "$(TARGET_DIR)/chaos" && \
+	  "$(TARGET_DIR)/debug/chaos-sim" --seeds "$(SEEDS)" --first "$(FIRST)" --seconds "$(SIM_SECONDS)" \
+	    --markdown "$(TARGET_DIR)/chaos/simulation.md" --json "$(TARGET_DIR)/chaos/simulation.json" $(ARGS); \
+	fi
+
+.PHONY: chaos-mutants
+chaos-mutants: prepare ## which deliberate defects the simulator finds, and by which seed
+	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
+	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all $(ARGS)
+
 .PHONY: bench
 bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results in bench/results
 	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-bench
@@ -146,4 +169,4 @@ bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

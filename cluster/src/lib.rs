@@ -25,6 +25,7 @@ pub mod raft;
 pub mod task;
 pub mod transport;
 pub mod upkeep;
+pub mod watch;
 pub mod wire;
 
 pub use config::ClusterConfig;

@@ -19,8 +19,7 @@ use storage::Space;
 use storage::log::LogIndex;
 use storage::shard::{CLASS_ORDINARY, Sealed, Shard, Upkeep, bucket_of};
 
-use self::disk_cap::CapKeeper;
-pub use self::disk_cap::DiskCap;
+pub use self::disk_cap::{CapKeeper, DiskCap};
 use crate::compaction::{Compaction, Work};
 
 /// How often shards are asked what is due.
@@ -101,7 +100,7 @@ impl Drop for UpkeepThread {
 }
 
 /// Upkeep has no reader that waits: it is bounded by what there is to do.
-fn unlimited(clock: &Arc<dyn Clock>) -> Budget {
+pub fn unlimited(clock: &Arc<dyn Clock>) -> Budget {
     Budget::new(Arc::clone(clock), Monotonic(u64::MAX), u64::MAX)
 }
 
@@ -115,29 +114,42 @@ pub fn drop_due(now: Timestamp, retention: Duration, oldest: Option<u64>) -> Opt
 fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
     let mut keeper = CapKeeper::default();
     while !stop.load(Ordering::Relaxed) {
-        let mut has_worked = false;
-        let mut pause = PERIOD;
-        let shards = (parts.shards)();
-        look_at_disk(parts, &shards, &mut keeper);
-        if parts.compaction.take(shards.len() as u64) && compact(parts, &shards, budget, stop) {
-            return;
-        }
-        for shard in &shards {
-            match step(parts, shard, budget) {
-                Ok(worked) => has_worked |= worked,
-                Err(storage::Error::Exhausted(_)) => return,
-                Err(error) => {
-                    metrics::counter!("skua_upkeep_failures_total").increment(1);
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
-                    pause = PAUSE_AFTER_FAILURE;
-                }
-            }
-        }
-        if !has_worked {
-            std::thread::park_timeout(pause);
+        match round(parts, &mut keeper, budget, stop) {
+            Some(std::time::Duration::ZERO) => {}
+            Some(pause) => std::thread::park_timeout(pause),
+            None => return,
         }
     }
+}
+
+/// Looks once at every shard and does what is due. Returns how long to rest; nothing if the budget
+/// was cancelled. The thread does nothing else; a simulation, which has no threads, calls it.
+pub fn round(
+    parts: &UpkeepParts,
+    keeper: &mut CapKeeper,
+    budget: &Budget,
+    stop: &AtomicBool,
+) -> Option<std::time::Duration> {
+    let mut has_worked = false;
+    let mut pause = PERIOD;
+    let shards = (parts.shards)();
+    look_at_disk(parts, &shards, keeper);
+    if parts.compaction.take(shards.len() as u64) && compact(parts, &shards, budget, stop) {
+        return None;
+    }
+    for shard in &shards {
+        match step(parts, shard, budget) {
+            Ok(worked) => has_worked |= worked,
+            Err(storage::Error::Exhausted(_)) => return None,
+            Err(error) => {
+                metrics::counter!("skua_upkeep_failures_total").increment(1);
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
+                pause = PAUSE_AFTER_FAILURE;
+            }
+        }
+    }
+    Some(if has_worked { std::time::Duration::ZERO } else { pause })
 }
 
 /// Asks how much room there is, and drops the oldest hour if data take more than they may.

@@ -15,6 +15,7 @@ pub mod kv;
 pub mod limits;
 pub mod log;
 pub mod meta;
+pub mod mutant;
 pub mod shard;
 pub mod space;
 

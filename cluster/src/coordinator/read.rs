@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use model::store::{Answer, Completeness, ReadScope};
 use model::{ShardId, StoreError, TraceId};
+use storage::mutant::{self, Mutant};
 
 use super::Coordinator;
 use super::shards::{Answered, Question, ShardAnswer};
@@ -90,7 +91,9 @@ fn gather(answered: Vec<Answered>) -> Result<Gathered, StoreError> {
             Err(error) => {
                 tracing::warn!(%shard, %error, "a shard could not answer");
                 metrics::counter!("skua_shard_read_failures_total").increment(1);
-                gathered.missing.insert(shard);
+                if !mutant::is(Mutant::PartialNotSaid) {
+                    gathered.missing.insert(shard);
+                }
                 last_error = Some(error);
             }
         }

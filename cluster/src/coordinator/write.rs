@@ -288,6 +288,7 @@ impl ShardWriter {
                     let wait = then.since(self.clock.monotonic());
                     let sleep = tokio::time::sleep(std::time::Duration::from_nanos(wait.0));
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = sleep => {}
                     }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use model::Clock;
 use model::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::limits::{
     COMMANDS_MAX, DATAGRAMS_PER_TURN_MAX, PACKET_BYTES_MAX, SEEDS_PERIOD, SEND_WAIT,
 };
 use super::{CoreParts, Facts, GossipCore, Members, Now, Seeds};
 use crate::task::Task;
+use crate::watch;
 
 /// What gossip is made of.
 #[derive(Debug)]

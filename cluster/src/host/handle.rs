@@ -10,7 +10,6 @@ use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
 use storage::log::LogEngine;
 use storage::{Shard, Space};
-use tokio::sync::watch;
 
 use super::clocks::PeerClocks;
 use super::crew::Crew;
@@ -28,6 +27,7 @@ use crate::plan::{BootstrapConfig, DataState};
 use crate::raft::{Blocking, FatalHook};
 use crate::task::Task;
 use crate::transport::{self, Dial, Incarnation, LocalIdentity, Transport};
+use crate::watch;
 
 /// A node's part in a cluster. Dropping it ends it; [`Host::shutdown`] also waits for the end.
 #[derive(Debug)]
@@ -170,6 +170,13 @@ impl Host {
     pub async fn propose(&self, command: crate::meta::MetaCommand) -> Result<(), crate::Error> {
         let within = super::limits::META_DEADLINE;
         self.shared.propose_meta(&command, within).await.map(|_| ())
+    }
+
+    /// What every replica here knows of itself, for checkers.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn replicas(&self) -> Vec<(storage::log::GroupId, crate::raft::ReplicaStatus)> {
+        let all = self.shared.replicas.all().into_iter();
+        all.map(|(group, hosted)| (group, hosted.replica.status())).collect()
     }
 
     /// Ends the tasks and the replicas, and waits until nothing touches the log any more.

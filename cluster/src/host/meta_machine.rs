@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use storage::log::LogIndex;
-use tokio::sync::watch;
 
 use super::durable::Durable;
 use super::limits::META_CHECKPOINT_ENTRIES;
 use super::messages::{MetaApplied, encode};
 use crate::meta::{CodecError, MetaCommand, MetaOutcome, MetaState};
 use crate::raft::{FileName, Machine, MachineError, MachineSnapshot, MissingFile, Outcome};
+use crate::watch;
 
 /// The state that the meta group agrees on, on this node.
 #[derive(Debug)]

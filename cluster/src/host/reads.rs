@@ -11,6 +11,7 @@ use futures_util::future::{Either, join_all};
 use model::budget::Exhausted;
 use model::{Duration, NodeId, ShardId, StoreError};
 use storage::log::LogIndex;
+use storage::mutant::{self, Mutant};
 
 use super::handle::{Shared, millis, std};
 use super::limits::{
@@ -93,7 +94,7 @@ impl Shared {
                 match result {
                     Ok(mut answer) => {
                         let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
-                        if barrier.is_none() {
+                        if barrier.is_none() && !mutant::is(Mutant::StaleNotSaid) {
                             answer.end.completeness.stale.insert(shard);
                         }
                         answered.push((shard, Ok(answer)));
@@ -161,7 +162,7 @@ impl Shared {
         let Some((hosted, replica)) = own else {
             return Err(unavailable(format!("shard {shard} has no replica here")));
         };
-        if let Some(index) = applied_min {
+        if let Some(index) = applied_min.filter(|_| !mutant::is(Mutant::BarrierSkipped)) {
             let within = std(left.min(BEHIND_WAIT));
             let applied = tokio::time::timeout(within, hosted.replica.wait_applied(index)).await;
             if !matches!(applied, Ok(true)) {

@@ -58,6 +58,8 @@ pub(crate) struct Replicas {
     hosted: RwLock<BTreeMap<GroupId, Arc<Hosted>>>,
     /// What is on the node's list. Locked while replicas come and go.
     list: Mutex<BTreeMap<GroupId, ReplicaId>>,
+    /// The list as it was last written, for those who must not wait.
+    listed: RwLock<BTreeMap<GroupId, ReplicaId>>,
 }
 
 impl std::fmt::Debug for Replicas {
@@ -74,6 +76,7 @@ impl Replicas {
             router: Arc::new(GroupRouter::new()),
             budget: ProposalBudget::default(),
             hosted: RwLock::default(),
+            listed: RwLock::new(list.clone()),
             list: Mutex::new(list),
         }
     }
@@ -89,6 +92,11 @@ impl Replicas {
     pub(crate) fn all(&self) -> Vec<(GroupId, Arc<Hosted>)> {
         let hosted = self.hosted.read().unwrap_or_else(PoisonError::into_inner);
         hosted.iter().map(|(group, hosted)| (*group, Arc::clone(hosted))).collect()
+    }
+
+    /// The replicas that lie on this node's disk, whether they run or are about to.
+    pub(crate) fn listed(&self) -> BTreeMap<GroupId, ReplicaId> {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Starts every replica of the list, and brings deletions to their end that were begun.
@@ -195,8 +203,10 @@ impl Replicas {
     }
 
     async fn write_list(&self, list: BTreeMap<GroupId, ReplicaId>) -> Result<(), HostError> {
-        let durable = self.parts.durable.clone();
-        Ok(self.parts.blocking.run(move || durable.set_replicas(&list)).await??)
+        let (durable, written) = (self.parts.durable.clone(), list.clone());
+        self.parts.blocking.run(move || durable.set_replicas(&written)).await??;
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = list;
+        Ok(())
     }
 
     async fn start(&self, group: GroupId, replica: ReplicaId) -> Result<Arc<Hosted>, HostError> {

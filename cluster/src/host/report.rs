@@ -29,9 +29,15 @@ impl Shared {
             unreachable: unreachable.iter().map(|(n, since)| (n.0, now.since(*since).0)).collect(),
             ..Report::default()
         };
+        // Those that have not started yet are here too: a node that starts slowly has lost nothing.
+        let is_damaged = |group| {
+            let shard = self.replicas.get(group).and_then(|hosted| hosted.shard.clone());
+            shard.is_some_and(|shard| shard.has_damage())
+        };
+        let listed = self.replicas.listed().into_iter();
+        let held = listed.map(|(group, replica)| (group.0, replica.0, is_damaged(group)));
+        report.held = held.collect();
         for (group, hosted) in self.replicas.all() {
-            let is_damaged = hosted.shard.as_ref().is_some_and(|shard| shard.has_damage());
-            report.held.push((group.0, hosted.replica.id().0, is_damaged));
             if hosted.leads() {
                 report.groups.extend(group_report(group, &hosted));
             }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use model::{Duration, NodeId, ShardId, Tenant};
 use storage::entry;
+use storage::mutant::{self, Mutant};
 
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, PAUSE_MAX, PAUSE_MIN, WRITE_ATTEMPT, WRITE_DEADLINE};
@@ -216,7 +217,10 @@ pub(super) fn answer(outcome: WriteOutcome) -> MetaReply {
 
 /// Proposes an entry, in bounded time.
 pub(super) async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
-    let proposed = tokio::time::timeout(std(WRITE_ATTEMPT), hosted.replica.propose(entry)).await;
+    let proposing = hosted.replica.propose(entry);
+    let within =
+        if mutant::is(Mutant::AckBeforeCommit) { Duration::from_millis(2) } else { WRITE_ATTEMPT };
+    let proposed = tokio::time::timeout(std(within), proposing).await;
     match proposed {
         Ok(Ok(Outcome::Applied(_) | Outcome::Passed)) => WriteOutcome::Done,
         Ok(Ok(Outcome::Refused { reason })) => WriteOutcome::Refused { reason: reason.to_string() },
@@ -227,6 +231,7 @@ pub(super) async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
         Ok(Err(ProposeError::Busy { .. })) => WriteOutcome::Busy { retry_after_ms: RETRY_AFTER_MS },
         Ok(Err(ProposeError::Refused { reason })) => WriteOutcome::Refused { reason },
         Ok(Err(ProposeError::Unknown { reason })) => WriteOutcome::Unknown { reason },
+        Err(_) if mutant::is(Mutant::AckBeforeCommit) => WriteOutcome::Done,
         Err(_) => WriteOutcome::Unknown { reason: "the shard's majority does not answer".into() },
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
+use storage::mutant::{self, Mutant};
 
 use super::limits::APPEND_ENTRIES_MAX;
 
@@ -48,7 +49,7 @@ pub(crate) fn config() -> Result<Arc<Config>, ConfigError> {
         // A node that was cut off must not depose a leader when it returns.
         enable_pre_vote: Some(true),
         // A leader that restarts is elected anew: its lease and its state are not what they were.
-        enable_leader_restore: Some(false),
+        enable_leader_restore: Some(mutant::is(Mutant::LeaderRestored)),
         allow_log_reversion: Some(false),
         quorum_loss_probe_interval: Some(QUORUM_LOSS_PROBE_MILLIS),
         install_snapshot_timeout: SNAPSHOT_MILLIS,

@@ -22,6 +22,7 @@ use futures_util::Stream;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use storage::log::{LogError, LogIndex, Operation};
+use storage::mutant::{self, Mutant};
 
 use super::fence::Pass;
 use super::limits::{APPEND_BYTES_MAX, LOG_OPERATION_BYTES_MAX, RECENT_ENTRIES};
@@ -246,6 +247,10 @@ impl RaftLogStorage<Consensus> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let value = position::encode_vote(vote);
         let operation = Operation::PutState { group: self.handle().group, slot: VOTE, value };
+        if mutant::is(Mutant::VoteNotSynced) {
+            // Not even on its way to the disk.
+            return self.pass.enter(|| self.log.state().vote = Some(*vote));
+        }
         self.handle().submit_durably(&self.pass, operation).await?;
         self.pass.enter(|| self.log.state().vote = Some(*vote))
     }
@@ -305,6 +310,9 @@ impl RaftLogStorage<Consensus> for LogStore {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let after = last.map(|last| LogIndex(last.index));
+        if mutant::is(Mutant::ConflictKeepsTail) {
+            return Ok(());
+        }
         let operation = Operation::TruncateAfter { group: self.handle().group, after };
         self.handle().submit_unwatched(&self.pass, operation).await
     }

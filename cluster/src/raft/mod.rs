@@ -48,6 +48,9 @@ pub mod limits;
 
 mod config;
 
+#[cfg(feature = "simulation")]
+mod simulated;
+
 mod codec;
 mod types;
 
@@ -99,5 +102,7 @@ pub use record::unwrap;
 pub use replica::{Change, Replica, ReplicaParts};
 pub use router::{GroupRouter, GroupRouterHandle, Intake};
 pub use shard_machine::ShardMachine;
+#[cfg(feature = "simulation")]
+pub use simulated::seed_chance;
 pub use status::{Configuration, FollowerStatus, Leadership, ReplicaStatus, Role};
 pub use types::{LogPosition, Outcome, Place};

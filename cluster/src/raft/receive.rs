@@ -9,7 +9,6 @@ use std::time::Duration as StdDuration;
 
 use bytes::Bytes;
 use model::NodeId;
-use tokio::sync::watch;
 
 use super::limits::{
     FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
@@ -24,6 +23,7 @@ use super::state_machine::{Snapshot, SnapshotData};
 use super::types::{LogId, Vote};
 use crate::task::Task;
 use crate::transport::{Method, Transport};
+use crate::watch;
 
 /// Which snapshot is being received, if any.
 #[derive(Debug, Default)]

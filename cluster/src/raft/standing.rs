@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::EntryPayload;
 use storage::log::{LogIndex, Operation};
-use tokio::sync::watch;
 
 use super::fence::Pass;
 use super::limits::{APPEND_BYTES_MAX, MEMBERSHIPS_REMEMBERED_MAX};
@@ -23,6 +22,7 @@ use super::machine::Machine;
 use super::position::{self, INSTALLING, POSITION, Position};
 use super::record;
 use super::types::{Entry, LogId, Outcome, StoredMembership};
+use crate::watch;
 
 /// A machine and where it stands, for all generations of its replica: what was applied stays
 /// applied when a core dies.

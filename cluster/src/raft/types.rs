@@ -17,7 +17,11 @@ use crate::identity::ReplicaId;
 
 /// What drives tasks, timers, channels and chance inside openraft. Invariant: it is named here and
 /// nowhere else, so that a simulation can put a seeded one in its place.
+#[cfg(not(feature = "simulation"))]
 pub(crate) type Runtime = openraft::impls::TokioRuntime;
+/// Chance from a seed.
+#[cfg(feature = "simulation")]
+pub(crate) type Runtime = super::simulated::SimulatedRuntime;
 
 openraft::declare_raft_types!(
     /// What openraft is told about us.

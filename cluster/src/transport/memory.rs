@@ -21,8 +21,9 @@ use futures_util::stream::{FuturesOrdered, StreamExt};
 use model::{Duration, NodeId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use twox_hash::XxHash3_64;
 
 use super::frames::FrameSink;
 use super::tasks::TaskSet;
@@ -30,6 +31,7 @@ use super::{
     CallError, Dial, FRAME_BYTES_MAX, FrameStream, Handler, Incarnation, Method, Peer, Reply,
     STREAM_FRAMES_MAX, Transport,
 };
+use crate::watch;
 
 /// Messages and streams of one node under way at a time; a test that needs more is lost anyway.
 const TASKS_MAX: usize = 65_536;
@@ -70,6 +72,9 @@ struct State {
     links: BTreeMap<(NodeId, NodeId), Link>,
     nodes: BTreeMap<NodeId, Attachment>,
     names: BTreeMap<String, NodeId>,
+    origin: Option<tokio::time::Instant>,
+    history: u64,
+    messages: u64,
 }
 
 /// One life of a node on the network.
@@ -90,6 +95,9 @@ impl MemoryNetwork {
             links: BTreeMap::new(),
             nodes: BTreeMap::new(),
             names: BTreeMap::new(),
+            origin: None,
+            history: seed,
+            messages: 0,
         };
         let changed = watch::Sender::new(0);
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed }) }
@@ -134,6 +142,11 @@ impl MemoryNetwork {
         self.shared.lock().names.insert(address.to_owned(), node);
     }
 
+    /// Whom an address leads to.
+    pub fn named(&self, address: &str) -> Option<NodeId> {
+        self.shared.lock().names.get(address).copied()
+    }
+
     /// What happens to messages from one node to another now.
     pub fn link(&self, from: NodeId, to: NodeId) -> Link {
         self.shared.lock().link(from, to)
@@ -164,6 +177,17 @@ impl MemoryNetwork {
         });
     }
 
+    /// A name for all that was sent so far: when, from whom, to whom, what, and what chance had in
+    /// store for it. Two runs that give the same one went the same way.
+    pub fn history(&self) -> u64 {
+        self.shared.lock().history
+    }
+
+    /// Messages and frames sent so far.
+    pub fn messages(&self) -> u64 {
+        self.shared.lock().messages
+    }
+
     /// Ends all faults.
     pub fn heal(&self) {
         self.shared.change(|state| {
@@ -174,6 +198,21 @@ impl MemoryNetwork {
 }
 
 impl State {
+    /// Adds a message to the history.
+    fn note(&mut self, from: NodeId, to: NodeId, bytes: &[u8], fate: &Fate) {
+        let origin = *self.origin.get_or_insert_with(tokio::time::Instant::now);
+        let since = |then: tokio::time::Instant| then.duration_since(origin).as_nanos();
+        let mut line = Vec::with_capacity(80);
+        line.extend_from_slice(&from.0);
+        line.extend_from_slice(&to.0);
+        line.extend_from_slice(&since(tokio::time::Instant::now()).to_le_bytes());
+        line.extend_from_slice(&since(fate.arrival).to_le_bytes());
+        line.extend_from_slice(&[u8::from(fate.is_dropped), u8::from(fate.is_duplicated)]);
+        self.history = XxHash3_64::oneshot_with_seed(self.history, &line);
+        self.history = XxHash3_64::oneshot_with_seed(self.history, bytes);
+        self.messages += 1;
+    }
+
     fn link(&self, from: NodeId, to: NodeId) -> Link {
         self.links.get(&(from, to)).copied().unwrap_or(self.usual)
     }
@@ -201,7 +240,7 @@ impl Shared {
     }
 
     /// Draws the same count of numbers for every message, whatever the faults.
-    fn fate(&self, from: NodeId, to: NodeId) -> Fate {
+    fn fate(&self, from: NodeId, to: NodeId, bytes: &[u8]) -> Fate {
         let mut state = self.lock();
         let link = state.link(from, to);
         let (shortest, longest) = link.delay;
@@ -209,7 +248,10 @@ impl Shared {
         let is_dropped = state.random.random::<f64>() < link.drop;
         let is_duplicated = state.random.random::<f64>() < link.duplicate;
         let delay = std::time::Duration::from_nanos(nanos);
-        Fate { arrival: tokio::time::Instant::now() + delay, is_dropped, is_duplicated }
+        let arrival = tokio::time::Instant::now() + delay;
+        let fate = Fate { arrival, is_dropped, is_duplicated };
+        state.note(from, to, bytes, &fate);
+        fate
     }
 
     /// Waits until the message arrives, for ever if it was dropped.
@@ -300,11 +342,11 @@ impl MemoryTransport {
             Ok(target) => target,
             Err(error) => return std::future::ready((Err(error), None)).boxed(),
         };
-        let fate = self.shared.fate(self.own.peer.node, to);
+        let fate = self.shared.fate(self.own.peer.node, to, &request);
         let (answer, answered) = oneshot::channel();
         let mut started = self.deliver(&target, method, request.clone(), fate, Some(answer));
         if fate.is_duplicated {
-            let fate = self.shared.fate(self.own.peer.node, to);
+            let fate = self.shared.fate(self.own.peer.node, to, &request);
             started &= self.deliver(&target, method, request, fate, None);
         }
         if !started {
@@ -344,7 +386,7 @@ impl MemoryTransport {
             }
             let reply = handler.call(from, method, request).await;
             let Some(answer) = answer else { return };
-            let fate = shared.fate(to, from.node);
+            let fate = shared.fate(to, from.node, reply.as_deref().unwrap_or_default());
             if shared.travel(to, from.node, fate).await.is_ok() {
                 // A caller that no longer waits is none of the network's business.
                 let _ = answer.send(reply);
@@ -359,7 +401,7 @@ impl MemoryTransport {
         first: Bytes,
     ) -> Result<FrameStream, CallError> {
         let (from, to) = (self.own.peer.node, target.peer.node);
-        let fate = self.shared.fate(from, to);
+        let fate = self.shared.fate(from, to, &first);
         let arrived = async {
             if fate.is_dropped {
                 return Err(lost("the connection broke"));
@@ -460,7 +502,7 @@ impl Wire {
                 }
                 frame = source.recv(), if is_open && under_way.len() < STREAM_FRAMES_MAX => {
                     let Some(frame) = frame else { is_open = false; continue };
-                    let fate = self.shared.fate(from, to);
+                    let fate = self.shared.fate(from, to, &frame);
                     under_way.push_back(async move {
                         if fate.is_dropped || frame.len() > FRAME_BYTES_MAX {
                             return Err(Cut);

@@ -30,7 +30,7 @@ impl DiskCap {
 
 /// Finds what has to go for the cap, one bucket after another.
 #[derive(Debug, Default)]
-pub(super) struct CapKeeper {
+pub struct CapKeeper {
     /// The bucket whose drop was proposed last.
     dropping: Option<u64>,
 }

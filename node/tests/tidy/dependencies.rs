@@ -87,7 +87,16 @@ const TABLE: &[Row] = &[
     Row {
         folder: "chaos-tests",
         own: &["model", "storage", "cluster", "api", "node", "bench"],
-        heavy: &["anyhow", "hyper", "hyper-util", "serde", "serde_json", "tokio", "tonic"],
+        heavy: &[
+            "anyhow",
+            "hyper",
+            "hyper-util",
+            "serde",
+            "serde_json",
+            "tokio",
+            "tokio-util",
+            "tonic",
+        ],
     },
 ];
 

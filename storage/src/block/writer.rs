@@ -8,6 +8,7 @@ use model::columns::compress::Compressor;
 use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
 use super::{BlockError, BlockInfo};
 use crate::env::{AppendFile, Env, EnvError};
+use crate::mutant::{self, Mutant};
 
 pub(super) const MAGIC: [u8; 4] = *b"SkuK";
 pub(super) const END_MAGIC: [u8; 4] = *b"SkuL";
@@ -121,7 +122,9 @@ impl BlockWriter {
         self.put(&footer)?;
         self.flush()?;
         let failed = |source| BlockError::Env { path: self.path.clone(), source };
-        self.file.sync().map_err(failed)?;
+        if !mutant::is(Mutant::BlockNotSynced) {
+            self.file.sync().map_err(failed)?;
+        }
         Ok((self.directory, self.offset))
     }
 

@@ -15,6 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use twox_hash::XxHash3_64;
+
 use super::{AppendFile, DirectoryLock, DiskSpace, Env, EnvError, ReadFile};
 
 /// A disk writes sectors whole or not at all; tearing works on these.
@@ -109,6 +111,46 @@ impl FaultEnv {
     /// What the disk answers when asked for its size; 0, as at first, if it does not know.
     pub fn set_total_bytes(&self, bytes: u64) {
         self.disk().total_bytes = bytes;
+    }
+
+    /// Lets appends fail from now on, each with a part written, or not any more.
+    pub fn set_full(&self, is_full: bool) {
+        self.disk().is_full = is_full;
+    }
+
+    /// A name for the history of the disk: the same calls in the same order, with the same bytes
+    /// and the same accidents, give the same one.
+    pub fn history(&self) -> u64 {
+        self.disk().history
+    }
+
+    /// The life of the disk between two restarts; handles of an earlier one fail.
+    pub(crate) fn generation(&self) -> u64 {
+        self.disk().generation
+    }
+
+    /// Counts a change that somebody else models who shares the disk's power: a key-value store.
+    pub(crate) fn change_elsewhere(&self, generation: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.note(b'k', bytes);
+        match disk.begin(generation) {
+            Verdict::Proceed if disk.is_full => Err(Fault::OutOfSpace.error()),
+            Verdict::Proceed => Ok(()),
+            Verdict::Fail(error) => Err(error),
+            Verdict::Crash => Err(power_is_off()),
+        }
+    }
+
+    /// Fails if the power is off, or was since.
+    pub(crate) fn check_power(&self, generation: u64) -> io::Result<()> {
+        let disk = self.disk();
+        let is_on = !disk.crashed && disk.generation == generation;
+        if is_on { Ok(()) } else { Err(power_is_off()) }
+    }
+
+    /// A number from zero up to and including the bound, from the disk's own seed.
+    pub(crate) fn draw(&self, bound: usize) -> usize {
+        self.disk().random_up_to(bound)
     }
 
     /// Ends the process and starts the next: handles of the old one fail from now on, locks are
@@ -213,6 +255,8 @@ struct Disk {
     locks: BTreeSet<PathBuf>,
     free_bytes: u64,
     total_bytes: u64,
+    is_full: bool,
+    history: u64,
 }
 
 fn power_is_off() -> io::Error {
@@ -231,6 +275,12 @@ impl Disk {
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         word ^ (word >> 31)
+    }
+
+    /// Adds a call to the history.
+    fn note(&mut self, kind: u8, bytes: &[u8]) {
+        let seed = self.history ^ self.operations.rotate_left(32) ^ u64::from(kind);
+        self.history = XxHash3_64::oneshot_with_seed(seed, bytes);
     }
 
     /// A number from zero up to and including the bound.
@@ -285,7 +335,11 @@ impl Disk {
         if generation != self.generation {
             return Err(power_is_off());
         }
+        self.note(b'a', bytes);
         let (written, result) = match verdict {
+            Verdict::Proceed if self.is_full => {
+                (self.random_up_to(bytes.len()), Err(Fault::OutOfSpace.error()))
+            }
             Verdict::Proceed => (bytes.len(), Ok(())),
             // What a crash tears is decided at the restart.
             Verdict::Crash => (bytes.len(), Err(power_is_off())),
@@ -298,6 +352,7 @@ impl Disk {
     }
 
     fn sync(&mut self, inode: u64, generation: u64) -> Result<(), io::Error> {
+        self.note(b's', &inode.to_le_bytes());
         match self.begin(generation) {
             Verdict::Proceed => {
                 let target = self.inodes.get_mut(&inode).ok_or_else(not_found)?;
@@ -331,6 +386,7 @@ impl Disk {
     }
 
     fn restart(&mut self, crash: Crash) {
+        self.note(b'x', &[crash as u8]);
         self.generation += 1;
         self.crashed = false;
         self.crash_at = None;
@@ -410,6 +466,7 @@ impl Env for FaultEnv {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists));
             }
             disk.inode_next += 1;
+            disk.note(b'c', path.as_os_str().as_encoded_bytes());
             disk.inodes.insert(inode, Inode::default());
             let change = NameChange::Link { path: path.to_path_buf(), inode };
             change.apply(&mut disk.names);
@@ -450,6 +507,7 @@ impl Env for FaultEnv {
                 if !disk.names.contains_key(from) {
                     return Err(not_found());
                 }
+                disk.note(b'r', to.as_os_str().as_encoded_bytes());
                 let change = NameChange::Rename { from: from.to_path_buf(), to: to.to_path_buf() };
                 change.apply(&mut disk.names);
                 disk.name_changes.push(change);
@@ -464,6 +522,7 @@ impl Env for FaultEnv {
                 if !disk.names.contains_key(path) {
                     return Err(not_found());
                 }
+                disk.note(b'u', path.as_os_str().as_encoded_bytes());
                 let change = NameChange::Unlink { path: path.to_path_buf() };
                 change.apply(&mut disk.names);
                 disk.name_changes.push(change);

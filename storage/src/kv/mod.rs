@@ -11,11 +11,15 @@
 
 mod engine;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+mod fault;
 mod memory;
 mod rocks;
 
 pub use engine::{Family, Kv, Pair, WriteBatch, WriteOperation};
 pub use error::KvError;
+#[cfg(any(test, feature = "testing"))]
+pub use fault::FaultKv;
 pub use memory::MemoryKv;
 pub use rocks::RocksKv;
 

@@ -12,6 +12,7 @@ use super::segment::{Carried, NewSegment, create_segment};
 use super::{GroupId, LogError, LogIndex, SegmentNumber, StateSlot};
 use crate::env::{AppendFile, Env};
 use crate::limits::LOG_BATCH_BYTES_MAX;
+use crate::mutant::{self, Mutant};
 
 /// A frame to be written, with what it owns.
 #[derive(Debug)]
@@ -95,7 +96,9 @@ impl Writer {
             places.push(place);
         }
         self.file.append(&self.buffer)?;
-        self.file.sync()?;
+        if !mutant::is(Mutant::AckBeforeSync) {
+            self.file.sync()?;
+        }
         self.end += self.buffer.len() as u64;
         assert!(self.file.size_bytes() == self.end, "the file is as long as what was written");
         self.buffer.shrink_to(LOG_BATCH_BYTES_MAX);

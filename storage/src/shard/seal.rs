@@ -27,6 +27,7 @@ use crate::block::{BlockInfo, BlockWriter, Source, SourceTrace, Split, Splits, b
 use crate::keys::ShardKey;
 use crate::kv::{Family, WriteBatch};
 use crate::log::LogIndex;
+use crate::mutant::{self, Mutant};
 
 /// What a generation of the head ended with.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Shard {
             let block = self.build(store, info, &batches.tenants, &known, budget, &mut sealed)?;
             blocks.push(block);
         }
-        if !blocks.is_empty() {
+        if !blocks.is_empty() && !mutant::is(Mutant::DirectoryNotSynced) {
             store.env.sync_directory(&store.shard_directory(self.id()))?;
         }
         self.commit_seal(store, &generation, closed, &blocks)?;
@@ -93,6 +94,9 @@ impl Shard {
     pub fn purgeable(&self) -> Option<LogIndex> {
         let mut state = self.state();
         state.retired.retain(|(_, generation)| generation.strong_count() > 0);
+        if mutant::is(Mutant::PurgePastSealCut) {
+            return state.applied;
+        }
         let cut = state.seal_cut?;
         match state.retired.first() {
             // What came before the oldest generation in use is used by nobody.

@@ -1,0 +1,291 @@
+//! One seed, from beginning to end: a cluster forms, clients write and read while a plan of faults
+//! happens; then all faults end, and the cluster must heal, serve and be equal everywhere.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cluster::task::Task;
+use futures_util::FutureExt as _;
+use model::ClusterAdmin as _;
+use model::admin::Readiness;
+use model::testing::Random;
+use storage::log::{GroupId, LogIndex};
+
+use super::clients::{Clients, Habit};
+use super::counters::Counters;
+use super::faults::{Plan, Weather};
+use super::nemesis::Nemesis;
+use super::node::Shape;
+use super::observer::Observer;
+use super::panics;
+use super::world::World;
+
+/// How long a cluster may take to form.
+const FORM_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a cluster may take, when faults have ended, to serve and to be equal everywhere.
+const HEAL_WITHIN: Duration = Duration::from_secs(20);
+
+/// The same where a disk was lost for good: its node is given up after half a minute, and the new
+/// one has everything to learn.
+const REPLACE_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long a healed cluster may take for a write.
+const SERVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often everything is looked at.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+/// How often nodes are asked to seal and merge.
+const COMPACT_PERIOD: Duration = Duration::from_millis(12_000);
+
+/// Traces that are read by id through every node at the end, beside all of them by search.
+const SAMPLE: usize = 25;
+
+/// What a run is made of, besides its seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The cluster.
+    pub shape: Shape,
+    /// How long faults go on.
+    pub millis: u64,
+    /// Which faults.
+    pub weather: Weather,
+    /// Clients that write.
+    pub writers: u64,
+    /// Clients that read.
+    pub readers: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shape: Shape { nodes: 3, replication_factor: 3, shards: 2 },
+            millis: 60_000,
+            weather: Weather::ALL,
+            writers: 4,
+            readers: 2,
+        }
+    }
+}
+
+/// What came of a seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// What happened that must not.
+    pub violation: Option<String>,
+    /// The numbers.
+    pub counters: Counters,
+    /// A name for everything that happened.
+    pub history: u64,
+    /// What happened, the end of it.
+    pub lines: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether the run is worth anything: it reached what it was for.
+    pub fn too_weak(&self) -> Option<String> {
+        self.counters.too_weak()
+    }
+}
+
+/// Runs a seed with a plan drawn from it.
+pub fn run(seed: u64, options: &Options) -> Outcome {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let plan = Plan::draw(&mut random, options.shape.nodes, options.millis, options.weather);
+    run_plan(seed, options, &plan)
+}
+
+/// Runs a plan; everything that the plan leaves open follows from the seed.
+pub fn run_plan(seed: u64, options: &Options, plan: &Plan) -> Outcome {
+    cluster::raft::seed_chance(seed);
+    panics::watch();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let violation = Some(format!("there is no runtime: {error}"));
+            let counters = Counters::default();
+            return Outcome { seed, violation, counters, history: 0, lines: Vec::new() };
+        }
+    };
+    runtime.block_on(simulate(seed, options, plan))
+}
+
+async fn simulate(seed: u64, options: &Options, plan: &Plan) -> Outcome {
+    let world = World::new(seed, options.shape);
+    let lived = std::panic::AssertUnwindSafe(live(&world, seed, options, plan));
+    if lived.catch_unwind().await.is_err() {
+        world.violation("the simulation panicked");
+    }
+    for panic in panics::taken() {
+        world.violation(&format!("a panic: {panic}"));
+    }
+    world.count(|counters| counters.simulated_millis = world.now_millis());
+    let (history, counters) = (world.history(), world.counters());
+    Outcome { seed, violation: world.violated(), counters, history, lines: world.lines() }
+}
+
+async fn live(world: &World, seed: u64, options: &Options, plan: &Plan) {
+    let mut random = Random::new(seed ^ 0x1ff3);
+    let observer = std::sync::Arc::new(Mutex::new(Observer::default()));
+    let _watching = {
+        let (world, observer) = (world.clone(), std::sync::Arc::clone(&observer));
+        Task::spawn("sim observer", async move {
+            loop {
+                tokio::time::sleep(LOOK_PERIOD).await;
+                observer.lock().unwrap_or_else(PoisonError::into_inner).look(&world);
+                world.tend();
+            }
+        })
+    };
+    for number in 0..options.shape.nodes {
+        world.start(number);
+    }
+    if !until(world, FORM_WITHIN, || is_ready(world, options.shape.nodes)).await {
+        return world.violation("LIV-1: the cluster did not form");
+    }
+    world.note("the cluster is ready");
+    let clients = Clients::new(world, random.next_u64());
+    let mut crowd = Vec::new();
+    for number in 0..options.writers + options.readers {
+        let habit = if number < options.writers { Habit::Write(700) } else { Habit::Read(900) };
+        crowd.push(Task::spawn("sim client", clients.clone().run(habit, random.next_u64())));
+    }
+    let compacting = Task::spawn("sim compaction", compact(world.clone(), random.next_u64()));
+    let nemesis = Nemesis::new(world);
+    let carried_out = nemesis.carry_out(plan, random.next_u64());
+    tokio::select! {
+        biased;
+        () = violation(world) => return,
+        () = carried_out => {}
+    }
+    drop(crowd);
+    nemesis.end();
+    let ended = world.now_millis();
+    let within = if plan.loses_a_disk { REPLACE_WITHIN } else { HEAL_WITHIN };
+    let places = world.places();
+    let is_whole = until(world, within, || {
+        is_ready(world, places) && is_equal(world, options.shape.replication_factor)
+    });
+    if !is_whole.await {
+        return world.violation(&format!("LIV-1: the cluster did not heal: {}", state(world)));
+    }
+    let healed = world.now_millis() - ended;
+    world.count(|counters| counters.heal_millis_max = healed);
+    world.note(&format!("healed after {healed} ms"));
+    drop(compacting);
+    for handle in world.up() {
+        if !clients.write_until(&handle, SERVE_WITHIN).await {
+            let number = handle.number;
+            return world.violation(&format!("LIV-1: no write through node {number} is served"));
+        }
+    }
+    serve(world, &clients).await;
+}
+
+/// Everything that was acknowledged is read through every node.
+async fn serve(world: &World, clients: &Clients) {
+    let mut counts = BTreeMap::new();
+    for handle in world.up() {
+        let number = handle.number;
+        match clients.read_all(&handle).await {
+            Some(count) => counts.insert(number, count),
+            None => {
+                let what = format!("LIV-1: an answer of node {number} lacks something for ever");
+                return world.violation(&what);
+            }
+        };
+        if !clients.read_sample(&handle, SAMPLE).await {
+            return world.violation(&format!("LIV-1: a trace cannot be read through {number}"));
+        }
+    }
+    let different: std::collections::BTreeSet<usize> = counts.values().copied().collect();
+    if different.len() > 1 {
+        world.violation(&format!("REP-2: nodes show different counts of traces: {counts:?}"));
+    }
+    world.note(&format!("traces by node: {counts:?}"));
+}
+
+async fn violation(world: &World) {
+    while world.violated().is_none() {
+        tokio::time::sleep(LOOK_PERIOD).await;
+    }
+}
+
+/// Waits until something holds; false if it does not in time, or something else went wrong.
+async fn until(world: &World, within: Duration, holds: impl Fn() -> bool) -> bool {
+    let waiting = async {
+        while !holds() {
+            if world.violated().is_some() {
+                return false;
+            }
+            tokio::time::sleep(LOOK_PERIOD).await;
+        }
+        true
+    };
+    tokio::time::timeout(within, waiting).await.unwrap_or(false)
+}
+
+fn is_ready(world: &World, nodes: usize) -> bool {
+    let up = world.up();
+    up.len() == nodes && up.iter().all(|handle| handle.store.readiness() == Readiness::Ready)
+}
+
+/// Whether every group has all its replicas, and all of them have applied the same, up to the last
+/// entry of their logs.
+fn is_equal(world: &World, replication_factor: u32) -> bool {
+    let mut groups: BTreeMap<GroupId, Vec<(Option<LogIndex>, Option<LogIndex>, usize)>> =
+        BTreeMap::new();
+    for handle in world.up() {
+        for (group, status) in handle.host.replicas() {
+            let applied = status.applied.map(|position| position.index);
+            let voters = status.configuration.voters.first().map_or(0, |set| set.len());
+            groups.entry(group).or_default().push((applied, status.last, voters));
+        }
+    }
+    let wanted = usize::try_from(replication_factor).unwrap_or(usize::MAX).min(world.places());
+    !groups.is_empty()
+        && groups.values().all(|replicas| {
+            let first = replicas.first();
+            replicas.len() >= wanted
+                && replicas.iter().all(|replica| Some(replica) == first)
+                && replicas.iter().all(|(applied, last, _)| applied == last)
+        })
+}
+
+/// What stands in the way of being whole, for people.
+fn state(world: &World) -> String {
+    let mut text = String::new();
+    for number in 0..world.places() {
+        let Some(handle) = world.handle(number) else {
+            text.push_str(&format!("[node {number} does not run]"));
+            continue;
+        };
+        text.push_str(&format!("[node {number} {:?}", handle.store.readiness()));
+        for (group, status) in handle.host.replicas() {
+            let applied = status.applied.map(|position| position.index.0);
+            let (term, role) = (status.leadership.term, status.leadership.role);
+            let last = status.last.map(|last| last.0);
+            text.push_str(&format!(", {group}: {role:?} {term} {applied:?}/{last:?}"));
+        }
+        text.push(']');
+    }
+    text
+}
+
+/// Asks one node after another to seal and to merge.
+async fn compact(world: World, seed: u64) {
+    let mut random = Random::new(seed);
+    loop {
+        tokio::time::sleep(COMPACT_PERIOD / 3).await;
+        let up = world.up();
+        if let Some(handle) = up.get(random.index(up.len())) {
+            handle.upkeep.compact();
+        }
+    }
+}

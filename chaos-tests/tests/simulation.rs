@@ -1,0 +1,65 @@
+//! Simulated clusters: the simulator itself, and the seeds and plans that once found something.
+#![cfg(test)]
+
+use chaos_tests::sim::{Fault, Options, Outcome, Plan, Shape, Weather, run, run_plan};
+use storage::env::Crash;
+
+fn require(outcome: &Outcome) {
+    if let Some(violation) = &outcome.violation {
+        for line in outcome.lines.iter().rev().take(60).rev() {
+            println!("{line}");
+        }
+        panic!("seed {}: {violation}", outcome.seed);
+    }
+}
+
+fn plan(faults: Vec<(u64, Fault)>, millis: u64) -> Plan {
+    let loses_a_disk = faults.iter().any(|(_, fault)| fault.loses_a_disk());
+    Plan { faults, millis, loses_a_disk }
+}
+
+#[test]
+fn a_node_alone_is_killed_and_starts_again() {
+    let shape = Shape { nodes: 1, replication_factor: 1, shards: 2 };
+    let options = Options { shape, weather: Weather::FAIR, ..Options::default() };
+    let lost = |crash| Fault::PowerLoss { node: 0, after: 3, crash, millis: 500 };
+    let faults = vec![(2_000, lost(Crash::Lost)), (6_000, lost(Crash::Torn))];
+    let outcome = run_plan(1, &options, &plan(faults, 10_000));
+    println!("{:?}", outcome.counters);
+    require(&outcome);
+    assert!(outcome.counters.acked > 20);
+}
+
+#[test]
+fn three_nodes_in_fair_weather() {
+    let options = Options { weather: Weather::FAIR, millis: 10_000, ..Options::default() };
+    let outcome = run(2, &options);
+    println!("{:?}", outcome.counters);
+    require(&outcome);
+    assert!(outcome.counters.acked > 40);
+}
+
+/// A node answers before its replicas run, if its disk is slow. It was taken for one that had lost
+/// them: they were taken out of their groups, and deleted.
+#[test]
+fn a_node_that_starts_slowly_has_lost_nothing() {
+    let options = Options { weather: Weather::FAIR, ..Options::default() };
+    let lost = Fault::PowerLoss { node: 2, after: 3, crash: Crash::Torn, millis: 1_000 };
+    let faults = vec![(3_000, lost), (4_000, Fault::Stall { node: 2, millis: 5_000 })];
+    let outcome = run_plan(11, &options, &plan(faults, 14_000));
+    require(&outcome);
+    assert_eq!(outcome.counters.membership_changes, 0, "nobody had left");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 10..12 {
+        let options = Options { millis: 20_000, ..Options::default() };
+        let (one, other) = (run(seed, &options), run(seed, &options));
+        for (one, other) in one.lines.iter().zip(&other.lines) {
+            assert_eq!(one, other, "seed {seed}");
+        }
+        assert_eq!(one, other, "seed {seed}");
+        require(&one);
+    }
+}
