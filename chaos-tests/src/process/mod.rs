@@ -40,7 +40,7 @@ mod world;
 use std::fs;
 use std::io::BufReader;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -94,9 +94,20 @@ fn judge_again(history: &Path) -> Result<bool> {
 }
 
 fn inside(settings: &Settings) -> Result<bool> {
+    let folder = settings.folder.clone();
+    std::thread::spawn(move || end_with_parent(&folder));
     let outcome = run::run(settings)?;
     run::keep(&outcome, settings)?;
     Ok(true)
+}
+
+/// Whoever started us holds the other end of our input. When that is gone, however it went, this
+/// process ends, and all others of the namespaces with it.
+#[expect(clippy::exit, reason = "the only way to end the first process of the namespaces at once")]
+fn end_with_parent(folder: &Path) {
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    let _ = fs::remove_dir_all(folder);
+    std::process::exit(1)
 }
 
 fn outside(settings: &Settings) -> Result<bool> {
@@ -113,10 +124,11 @@ fn outside(settings: &Settings) -> Result<bool> {
     println!("seed {}; again: {}", settings.seed, settings.replay());
     let main = again(settings, &settings.folder)?;
     let mut known = Vec::new();
-    if settings.known {
-        for kind in KINDS.iter().filter(|kind| kind.known.is_some()) {
-            known.push(known_failure(settings, kind)?);
-        }
+    let mut kinds: Vec<_> = KINDS.iter().filter(|kind| kind.known.is_some()).collect();
+    chance::Chance::part(settings.seed, 1 << 40).shuffle(&mut kinds);
+    for kind in kinds.into_iter().take(settings.known) {
+        println!("known failure: {}", kind.name);
+        known.push(known_failure(settings, kind)?);
     }
     let report = Report::new(settings, &main, &known);
     report.write(settings)?;
@@ -147,6 +159,7 @@ fn known_failure(settings: &Settings, kind: &faults::Kind) -> Result<Known> {
         only: vec![kind.name.to_owned()],
         duration: std::time::Duration::from_secs(1),
         spans_min: 0,
+        alone: true,
         ..settings.clone()
     };
     let outcome = again(&alone, &folder)?;
@@ -179,6 +192,9 @@ fn again(settings: &Settings, folder: &Path) -> Result<Outcome> {
         .args(["--nodes", &settings.nodes.to_string(), "--rate", &settings.rate.to_string()])
         .args(["--slack", &settings.slack.to_string()])
         .args(["--spans-min", &settings.spans_min.to_string()]);
+    if settings.alone {
+        command.arg("--alone");
+    }
     if !settings.only.is_empty() {
         command.args(["--only", &settings.only.join(",")]);
     }
@@ -188,7 +204,10 @@ fn again(settings: &Settings, folder: &Path) -> Result<Outcome> {
     for flag in &settings.flags {
         command.args(["--flag", flag]);
     }
-    let status = command.status().context("unshare cannot be run")?;
+    let mut child = command.stdin(Stdio::piped()).spawn().context("unshare cannot be run")?;
+    let life_line = child.stdin.take();
+    let status = child.wait()?;
+    drop(life_line);
     let outcome = read_outcome(folder);
     let is_good = outcome.as_ref().is_ok_and(Outcome::is_good);
     if !is_good {

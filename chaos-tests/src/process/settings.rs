@@ -19,7 +19,8 @@ Options:
   --nodes N          3 to 5 [default: 3]
   --rate N           spans a second that clients aim at [default: 4000]
   --only KIND,...    only these kinds of faults
-  --known            also the kinds that are known to fail, each in a cluster of its own
+  --known N          also so many of the kinds that are known to fail, each in a cluster of its
+                     own [default: 0]
   --report DIR       where the report goes [default: chaos-report]
   --slack FACTOR     limits on times are multiplied by this [default: 1]
   --spans-min N      a run with fewer acknowledged spans does not count [default: 0]
@@ -38,7 +39,7 @@ pub(crate) struct Settings {
     pub(crate) nodes: u16,
     pub(crate) rate: u64,
     pub(crate) only: Vec<String>,
-    pub(crate) known: bool,
+    pub(crate) known: usize,
     pub(crate) report: PathBuf,
     pub(crate) slack: f64,
     pub(crate) spans_min: u64,
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) judge: Option<PathBuf>,
     /// Are we in namespaces of our own already?
     pub(crate) inside: bool,
+    /// Is this about one kind that is known to fail? Then it is not waited for as long.
+    pub(crate) alone: bool,
     /// Where everything of the run lies; removed at its end.
     pub(crate) folder: PathBuf,
     /// The library that nodes load first.
@@ -64,7 +67,7 @@ impl Settings {
             nodes: 3,
             rate: 4_000,
             only: Vec::new(),
-            known: false,
+            known: 0,
             report: PathBuf::from("chaos-report"),
             slack: 1.0,
             spans_min: 0,
@@ -73,6 +76,7 @@ impl Settings {
             list: false,
             judge: None,
             inside: false,
+            alone: false,
             folder: PathBuf::new(),
             preload: PathBuf::new(),
         };
@@ -81,13 +85,14 @@ impl Settings {
         while let Some(flag) = rest.next() {
             let mut value = || rest.next().with_context(|| format!("{flag} needs a value"));
             match flag.as_str() {
-                "--known" => settings.known = true,
                 "--list" => settings.list = true,
+                "--alone" => settings.alone = true,
                 "--inside" => settings.inside = true,
                 "--binary" => settings.binary = std::path::absolute(value()?)?,
                 "--seed" => seed = Some(value()?.parse()?),
                 "--duration" => settings.duration = duration(value()?)?,
                 "--nodes" => settings.nodes = value()?.parse()?,
+                "--known" => settings.known = value()?.parse()?,
                 "--rate" => settings.rate = value()?.parse()?,
                 "--only" => settings.only = value()?.split(',').map(str::to_owned).collect(),
                 "--report" => settings.report = std::path::absolute(value()?)?,
@@ -167,8 +172,8 @@ mod tests {
     #[test]
     fn durations_are_read() {
         assert_eq!(duration("90").unwrap(), Duration::from_secs(90));
-        assert_eq!(duration("7m").unwrap(), Duration::from_secs(420));
-        assert_eq!(duration("2h").unwrap(), Duration::from_secs(7_200));
+        assert_eq!(duration("7m").unwrap(), Duration::from_mins(7));
+        assert_eq!(duration("2h").unwrap(), Duration::from_hours(2));
         assert!(duration("x").is_err() && duration("3d").is_err());
     }
 

@@ -170,7 +170,6 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("names-silent", &[], |scene, _| names::Names::boxed(scene, super::dns::Mood::Silent)),
     kind("names-failing", &[], |scene, _| names::Names::boxed(scene, super::dns::Mood::Failing)),
     kind("names-empty", &[], |scene, _| names::Names::boxed(scene, super::dns::Mood::Empty)),
-    kind("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
     kind("power-cut", &[Power], |scene, _| disk::PowerCut::one(scene)),
     kind("power-cut-all", &[Power], |scene, _| disk::PowerCut::all(scene)),
     kind("disk-full", &[], |scene, _| disk::Full::boxed(scene)),
@@ -180,6 +179,13 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
+    known(
+        "identity-twice",
+        &[],
+        |scene, _| process::Twice::boxed(scene),
+        "the copy counts one start more, so peers refuse the original from then on, and it neither \
+         ends nor starts a new life",
+    ),
     known(
         "empty-disk",
         &[],

@@ -118,12 +118,12 @@ impl Fault for Loss {
         Terms { victims: Vec::new(), others_serve: false, limit, hold: CUT }
     }
 
-    fn inject(&mut self, scene: &Scene<'_>) -> Result<()> {
+    fn inject(&mut self, _scene: &Scene<'_>) -> Result<()> {
         self.before = World::dropped("lost");
         self.apply("add")
     }
 
-    fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {
+    fn heal(&mut self, _scene: &Scene<'_>) -> Result<Evidence> {
         self.apply("delete")?;
         let bites = World::dropped("lost").saturating_sub(self.before);
         Ok(Evidence { bites, note: "packets lost".to_owned() })
