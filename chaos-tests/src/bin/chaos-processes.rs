@@ -1,4 +1,4 @@
-//! `chaos-processes`: real nodes under faults. `--help` is printed for a flag that it does not know.
+//! `chaos-processes`: real nodes under faults. A flag that it does not know has it print its flags.
 
 use std::process::ExitCode;
 

@@ -5,8 +5,8 @@
 //! wrote down to the [checker](crate::checker).
 //!
 //! ```text
-//!   outside   starts itself again in namespaces of its own, once for the run, once for each kind of
-//!             fault that is known to fail; writes the report
+//!   outside   starts itself again in namespaces of its own, once for the run, once for each kind
+//!             of fault that is known to fail; writes the report
 //!   inside    world, clients, faults, last reading, verdict
 //! ```
 //!

@@ -253,7 +253,9 @@ impl Stage<'_> {
             outcome.failure = Some(format!("{error:#}"));
         }
         world.bell.wait(Duration::from_secs(1));
-        self.settle()?;
+        if let Err(error) = self.settle() {
+            outcome.failure.get_or_insert(format!("{error:#}"));
+        }
         let from_ns = world.bell.now_ns();
         self.read_back()?;
         outcome.read_back_seconds = (world.bell.now_ns() - from_ns) / 1_000_000_000;
@@ -340,14 +342,13 @@ impl Stage<'_> {
         bail!("after fault {number} ({}) nothing brought writes back to every node", kind.name)
     }
 
-    /// Waits until all replicas of each shard have applied the same, and writes down what they hold.
+    /// Waits until all replicas of each shard have applied the same; writes down what they hold.
     fn settle(&self) -> Result<()> {
         let world = self.clients.world;
         let mut told = None;
         let most = if world.settings.alone { ALONE_MAX } else { SETTLE_MAX };
         world.bell.until(most, || {
-            let node = world.nodes.first();
-            told = node.and_then(World::cluster);
+            told = world.nodes.iter().find_map(World::cluster);
             let shards = told.iter().flat_map(|cluster| &cluster.shards);
             told.is_some()
                 && shards.into_iter().all(|shard| {
@@ -394,7 +395,7 @@ impl Stage<'_> {
     fn read_back_through(&self, node: &Node, groups: &[(u16, u32)]) -> Result<()> {
         let bell = &self.clients.world.bell;
         let mut connection = Connection::default();
-        // One deadline for all that cannot be read: a cluster that is broken is not asked for hours.
+        // One deadline for all that cannot be read: a broken cluster is not asked for hours.
         let mut patience = if self.clients.world.settings.alone { CALM } else { SETTLE_MAX };
         for (client, group) in groups {
             let from = group * GROUP_REQUESTS;
@@ -458,11 +459,16 @@ fn unexpected_ends(world: &World, verdict: &Verdict) -> Result<Vec<String>> {
             }
         }
     }
+    let more = unexpected.len().saturating_sub(LINES_MAX);
+    unexpected.truncate(LINES_MAX);
+    if more > 0 {
+        unexpected.push(format!("and {more} more"));
+    }
     Ok(unexpected)
 }
 
-/// Most lines of panics that are kept.
-const PANICS_MAX: usize = 20;
+/// Most lines of one sort that are kept.
+const LINES_MAX: usize = 12;
 
 fn panics(world: &World) -> Result<Vec<String>> {
     let mut found = Vec::new();
@@ -471,7 +477,7 @@ fn panics(world: &World) -> Result<Vec<String>> {
         let lines = log.lines().filter(|line| line.contains("panicked at"));
         found.extend(lines.map(|line| format!("{}: {line}", node.name)));
     }
-    found.truncate(PANICS_MAX);
+    found.truncate(LINES_MAX);
     Ok(found)
 }
 
