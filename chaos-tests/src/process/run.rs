@@ -14,7 +14,6 @@ use super::chance::Chance;
 use super::faults::{KINDS, Kind, Scene};
 use super::http::Connection;
 use super::node::Node;
-use super::otlp::GROUP_REQUESTS;
 use super::settings::Settings;
 use super::tool;
 use super::workload::{Clients, Manner, READ_MAX, Writer, nanos, tenant};
@@ -377,13 +376,13 @@ impl Stage<'_> {
 
     /// Reads everything that was ever made, through every node.
     fn read_back(&self) -> Result<()> {
-        let groups = self.clients.groups()?;
+        let questions = self.clients.last_questions()?;
         let nodes = &self.clients.world.nodes;
-        eprintln!("reading {} groups of requests back through {} nodes", groups.len(), nodes.len());
+        eprintln!("reading all back: {} questions to {} nodes", questions.len(), nodes.len());
         std::thread::scope(|threads| {
             let readers: Vec<_> = nodes
                 .iter()
-                .map(|node| threads.spawn(|| self.read_back_through(node, &groups)))
+                .map(|node| threads.spawn(|| self.read_back_through(node, &questions)))
                 .collect();
             for reader in readers {
                 reader.join().map_err(|_| anyhow!("a last reading panicked"))??;
@@ -392,24 +391,18 @@ impl Stage<'_> {
         })
     }
 
-    fn read_back_through(&self, node: &Node, groups: &[(u16, u32)]) -> Result<()> {
+    fn read_back_through(&self, node: &Node, questions: &[Asked]) -> Result<()> {
         let bell = &self.clients.world.bell;
         let mut connection = Connection::default();
         // One deadline for all that cannot be read: a broken cluster is not asked for hours.
         let mut patience = if self.clients.world.settings.alone { CALM } else { SETTLE_MAX };
-        for (client, group) in groups {
-            let from = group * GROUP_REQUESTS;
-            let asked = Asked::Final { client: *client, from, until: from + GROUP_REQUESTS };
+        for asked in questions {
+            let tenant = tenant(asked.requests().0);
             loop {
                 let begun_ns = bell.now_ns();
                 let ask = asked.clone();
-                let answer = self.clients.ask(
-                    &mut connection,
-                    node.index,
-                    tenant(*client),
-                    ask,
-                    READ_MAX,
-                )?;
+                let answer =
+                    self.clients.ask(&mut connection, node.index, tenant, ask, READ_MAX)?;
                 let whole = answer.claim == Claim::Complete;
                 self.clients.history.write(&Record::Answer(answer))?;
                 if whole {

@@ -35,6 +35,10 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// How far a search looks beyond the spans that it is after.
 const WINDOW_MARGIN_US: u64 = 10_000_000;
+const FINAL_MARGIN_US: u64 = 500_000;
+
+/// About how many spans one question of the last reading is about.
+const FINAL_SPANS_MAX: u64 = 10_000;
 
 /// Most that are remembered for readers to ask for.
 const RECENT_MAX: usize = 4_000;
@@ -68,8 +72,9 @@ pub(crate) struct Clients<'a> {
     pub(crate) history: &'a HistoryWriter<BufWriter<File>>,
     pub(crate) tag: u32,
     recent: Mutex<VecDeque<RequestId>>,
-    /// When the first request of each group of a client was made, by the wall clock.
-    groups: Mutex<BTreeMap<(u16, u32), u64>>,
+    /// For each group of a client when its first request was made, by the wall clock, and how many
+    /// spans a request of it has.
+    groups: Mutex<BTreeMap<(u16, u32), (u64, u64)>>,
     /// For each node, when the youngest request was begun that it has acknowledged.
     pulse: Vec<AtomicU64>,
     pub(crate) acked_spans: AtomicU64,
@@ -134,7 +139,8 @@ impl<'a> Clients<'a> {
             self.history.write(&Record::Sent(sent.clone()))?;
             if number % GROUP_REQUESTS == 0 {
                 let mut groups = self.groups.lock().map_err(|_| anyhow!("a client panicked"))?;
-                groups.insert((sent.client, number / GROUP_REQUESTS), sent.base_us);
+                let about = (sent.base_us, sent.spans_in_all());
+                groups.insert((sent.client, number / GROUP_REQUESTS), about);
             }
             let body = otlp::body(self.tag, &sent, before.as_ref());
             self.deliver(writer, &sent, &body, &mut connection, &mut chance, stop)?;
@@ -276,22 +282,40 @@ impl<'a> Clients<'a> {
         Ok(recent.iter().rev().nth(back).copied())
     }
 
-    /// All groups of requests that were made.
-    pub(crate) fn groups(&self) -> Result<Vec<(u16, u32)>> {
+    /// Questions that together are about all requests that were made, none about too many spans.
+    pub(crate) fn last_questions(&self) -> Result<Vec<Asked>> {
         let groups = self.groups.lock().map_err(|_| anyhow!("a client panicked"))?;
-        Ok(groups.keys().copied().collect())
+        let mut questions: Vec<Asked> = Vec::new();
+        let mut spans = 0;
+        for ((client, group), (_, of_request)) in &*groups {
+            let (from, next) = (group * GROUP_REQUESTS, (group + 1) * GROUP_REQUESTS);
+            spans += of_request * u64::from(GROUP_REQUESTS);
+            match questions.last_mut() {
+                Some(Asked::Final { client: last, until, .. })
+                    if last == client && *until == from && spans <= FINAL_SPANS_MAX =>
+                {
+                    *until = next;
+                }
+                _ => {
+                    spans = of_request * u64::from(GROUP_REQUESTS);
+                    questions.push(Asked::Final { client: *client, from, until: next });
+                }
+            }
+        }
+        Ok(questions)
     }
 
-    /// From when to when the spans of the group start that request `from` begins.
-    fn window(&self, client: u16, from: u32) -> Result<(u64, u64)> {
-        let group = from / GROUP_REQUESTS;
+    /// From when to when the spans of these requests start, the late ones of the last among them
+    /// perhaps not: a trace is found by any of its spans.
+    fn window(&self, client: u16, from: u32, until: u32, margin_us: u64) -> Result<(u64, u64)> {
         let groups = self.groups.lock().map_err(|_| anyhow!("a client panicked"))?;
-        let start = groups.get(&(client, group)).copied().unwrap_or_default();
-        let end = match groups.get(&(client, group + 1)) {
-            Some(next) => *next,
+        let base = |number: u32| groups.get(&(client, number / GROUP_REQUESTS)).map(|of| of.0);
+        let start = base(from).unwrap_or_default();
+        let end = match base(until) {
+            Some(next) => next,
             None => wall_us()?,
         };
-        Ok((start.saturating_sub(WINDOW_MARGIN_US), end + WINDOW_MARGIN_US))
+        Ok((start.saturating_sub(margin_us), end + margin_us))
     }
 
     /// Asks a node.
@@ -310,9 +334,14 @@ impl<'a> Clients<'a> {
                 let id = TraceKey { request, trace: *trace }.id(self.tag);
                 format!("/api/traces/{:032x}", u128::from_be_bytes(id))
             }
-            Asked::Search { client, from, .. } | Asked::Final { client, from, .. } => {
+            Asked::Final { client, from, until } => {
+                let (start, end) = self.window(*client, *from, *until, FINAL_MARGIN_US)?;
+                let service = otlp::service(*client);
+                format!("/api/traces?service={service}&limit=10000&start={start}&end={end}")
+            }
+            Asked::Search { client, from, until } => {
                 let group = otlp::group(RequestId { client: *client, number: *from });
-                let (start, end) = self.window(*client, *from)?;
+                let (start, end) = self.window(*client, *from, *until, WINDOW_MARGIN_US)?;
                 format!(
                     "/api/traces?service={}&tags=%7B%22chaos.group%22%3A%22{group}%22%7D&limit=5000\
                      &start={start}&end={end}",
