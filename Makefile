@@ -154,6 +154,21 @@ chaos-mutants: prepare ## which deliberate defects the simulator finds, and by w
 	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
 	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all $(ARGS)
 
+# Of the kinds of faults that are known to fail, how many are tried each time, drawn by the seed.
+.PHONY: chaos
+chaos: prepare ## real nodes under faults, judged by what clients were told; 10 minutes, as root
+	@.ci/prepare chaos
+	@$(ENVIRONMENT); cargo build $(WHOLE) --bins
+	@"$(TARGET_DIR)/debug/chaos-processes" --binary "$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" \
+	  --duration 400s --rate 6000 --spans-min 1000000 --known 1 --report "$(TARGET_DIR)/chaos" $(ARGS)
+
+.PHONY: chaos-soak
+chaos-soak: prepare ## the same with a release build, for as long as DURATION=12h says
+	@.ci/prepare chaos
+	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-chaos-tests
+	@"$(TARGET_DIR)/release/chaos-processes" --binary "$${SKUA_BIN:-$(TARGET_DIR)/release/skua}" \
+	  --duration "$${DURATION:-1h}" --rate 8000 --known 99 --report "$(TARGET_DIR)/chaos" $(ARGS)
+
 .PHONY: bench
 bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results in bench/results
 	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-bench

@@ -68,6 +68,11 @@ fn no_owned_span_on_the_ingest_path() {
 }
 
 #[test]
+fn judges_use_no_code_of_what_they_judge() {
+    check(layers::judges);
+}
+
+#[test]
 fn pure_files_are_pure() {
     check(layers::pure);
 }

@@ -142,6 +142,25 @@ pub(crate) fn ingest_path(file: &File) -> Vec<String> {
     found.iter().map(|(line, word)| file.finding(*line, &format!("`{word}`: {why}"))).collect()
 }
 
+/// Where the product is judged from outside, and what of it must not be known there.
+const JUDGES: &[&str] =
+    &["chaos-tests/src/checker/", "chaos-tests/src/history/", "chaos-tests/src/process/"];
+
+/// What judges the product uses no code of it, or both could share a mistake.
+pub(crate) fn judges(file: &File) -> Vec<String> {
+    if !file.is_rust() || !file.is_under(JUDGES) {
+        return Vec::new();
+    }
+    let why = "who judges the product uses no code of it";
+    let mut findings = Vec::new();
+    for word in ["api::", "bench::", "cluster::", "model::", "storage::"] {
+        for line in lines_with(&file.code.all, word) {
+            findings.push(file.finding(line, &format!("`{word}`: {why}")));
+        }
+    }
+    findings
+}
+
 /// Folders of pure code: no clock, no runtime, no order that differs between two runs.
 const PURE: &[&str] = &[
     "api/src/adjust/",
@@ -236,6 +255,13 @@ fn owned_spans_are_caught() {
     }
     let test = "#[cfg(test)]\nmod tests {\n use model::Span;\n}";
     assert!(ingest_path(&File::sample("api/src/otlp/http.rs", test)).is_empty());
+}
+
+#[test]
+fn judges_that_use_the_product_are_caught() {
+    let wrong = "use model::TraceId;";
+    assert!(!judges(&File::sample("chaos-tests/src/checker/judge.rs", wrong)).is_empty());
+    assert!(judges(&File::sample("chaos-tests/src/sim/world.rs", wrong)).is_empty());
 }
 
 #[test]
