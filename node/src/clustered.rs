@@ -16,7 +16,7 @@ use cluster::coordinator::BatchIds;
 use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
 use cluster::host::{
     Host, HostDoor, HostParts, IncarnationGate, NodeAddresses, OpenShard, RandomBytes,
-    ResolveSeeds, begin_life,
+    ResolveSeeds, begin_life, give_up_replicas,
 };
 use cluster::meta::{CLUSTER_VERSION, NodeRecord};
 use cluster::plan::BootstrapConfig;
@@ -30,7 +30,7 @@ use model::NodeId;
 use model::time::Clock;
 use storage::env::Env;
 use storage::kv::{Kv, RocksKv};
-use storage::log::LogEngine;
+use storage::log::{LogEngine, LogError};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
 use storage::{Shard, Space};
@@ -219,10 +219,15 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let env = os_env();
     // First of all: what is opened below may need the room that the ballast keeps.
     let space = Arc::new(Space::open(Arc::clone(&env), directory));
-    let log = open_log(&env, directory, clock)?;
     let kv = RocksKv::open(&directory.join("db"))
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
+    let log = match open_log(&env, directory, clock) {
+        Err(error) if is_damage(&error) && set_aside_log(&env, &kv, directory, &error)? => {
+            open_log(&env, directory, clock)?
+        }
+        opened => opened?,
+    };
     ensure!(
         NodeMeta::load(kv.as_ref())?.is_some() || log.groups().is_empty(),
         "{} holds a log, but db/ beside it does not know whose it is",
@@ -245,6 +250,42 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let nonce = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
     let incarnation = begin_life(kv.as_ref(), nonce)?;
     Ok(Opened { env, kv, log, space, node: NodeId(meta.node_id), incarnation })
+}
+
+/// Whether the log is not what was written.
+fn is_damage(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<LogError>().is_some_and(LogError::is_corruption)
+}
+
+/// Gives up what the damaged log was of, if other nodes have it, and puts the log out of the way,
+/// where the one before it goes; says whether it did.
+fn set_aside_log(
+    env: &Arc<dyn Env>,
+    kv: &Arc<dyn Kv>,
+    directory: &Path,
+    error: &anyhow::Error,
+) -> anyhow::Result<bool> {
+    let blocks = BlockStore::new(Arc::clone(env), Arc::clone(kv), &directory.join("blocks"));
+    if !give_up_replicas(kv, &blocks)? {
+        return Ok(false);
+    }
+    let (damaged, aside) = (directory.join("log"), directory.join("log.damaged"));
+    env.create_directory(&aside)?;
+    for name in env.list(&aside)? {
+        env.remove(&aside.join(name))?;
+    }
+    for name in env.list(&damaged)? {
+        env.rename(&damaged.join(&name), &aside.join(&name))?;
+    }
+    env.sync_directory(&aside)?;
+    env.sync_directory(&damaged)?;
+    let error = format!("{error:#}");
+    tracing::error!(
+        error,
+        aside = %aside.display(),
+        "the log is damaged: this node's replicas were given up, and others make it new ones"
+    );
+    Ok(true)
 }
 
 /// Opens shards, and remembers them for upkeep.

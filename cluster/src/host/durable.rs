@@ -7,11 +7,12 @@
 //!   host/life      how often the node was started
 //!   host/data      the promise to a plan, or the cluster that the node belongs to
 //!   host/replicas  the replicas on its disk
+//!   host/burned    replicas that were here and must never be again
 //!   host/meta      the cluster's own state at the cut of the replica of the meta group
 //!   host/map       the newest state of the cluster that the node saw
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use storage::kv::{Family, Kv, KvError, WriteBatch};
@@ -26,6 +27,7 @@ use crate::transport::Incarnation;
 const LIFE: &[u8] = b"host/life";
 const DATA: &[u8] = b"host/data";
 const REPLICAS: &[u8] = b"host/replicas";
+const BURNED: &[u8] = b"host/burned";
 const META: &[u8] = b"host/meta";
 const MAP: &[u8] = b"host/map";
 
@@ -117,12 +119,34 @@ impl Durable {
         &self,
         replicas: &BTreeMap<GroupId, ReplicaId>,
     ) -> Result<(), KvError> {
-        let mut value = vec![FORMAT];
-        for (group, replica) in replicas {
-            value.extend_from_slice(&group.0.to_be_bytes());
-            value.extend_from_slice(&replica.0.to_be_bytes());
+        put(self.kv.as_ref(), REPLICAS, &encode_replicas(replicas))
+    }
+
+    /// Replicas that were given up: their ids never come back to this disk.
+    pub(crate) fn burned(&self) -> Result<BTreeSet<ReplicaId>, HostError> {
+        let malformed = || HostError::Malformed { what: "the list of burned replicas" };
+        let Some(bytes) = self.kv.get(Family::Meta, BURNED)? else { return Ok(BTreeSet::new()) };
+        let (format, list) = bytes.split_first().ok_or_else(malformed)?;
+        let (ids, rest) = list.as_chunks::<8>();
+        if *format != FORMAT || !rest.is_empty() {
+            return Err(malformed());
         }
-        put(self.kv.as_ref(), REPLICAS, &value)
+        Ok(ids.iter().map(|id| ReplicaId(u64::from_be_bytes(*id))).collect())
+    }
+
+    /// Changes the list of replicas and that of burned ones together.
+    pub(crate) fn burn(
+        &self,
+        burned: &BTreeSet<ReplicaId>,
+        replicas: &BTreeMap<GroupId, ReplicaId>,
+    ) -> Result<(), KvError> {
+        let mut value = vec![FORMAT];
+        value.extend(burned.iter().flat_map(|replica| replica.0.to_be_bytes()));
+        let mut batch = WriteBatch::default();
+        batch.put(Family::Meta, BURNED, &value);
+        batch.put(Family::Meta, REPLICAS, &encode_replicas(replicas));
+        self.kv.write(batch)?;
+        self.kv.flush()
     }
 
     /// The state at the cut of the replica of the meta group.
@@ -159,6 +183,15 @@ impl Durable {
         };
         bytes.map(decode).transpose()
     }
+}
+
+fn encode_replicas(replicas: &BTreeMap<GroupId, ReplicaId>) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    for (group, replica) in replicas {
+        value.extend_from_slice(&group.0.to_be_bytes());
+        value.extend_from_slice(&replica.0.to_be_bytes());
+    }
+    value
 }
 
 fn put(kv: &dyn Kv, key: &[u8], value: &[u8]) -> Result<(), KvError> {

@@ -129,6 +129,12 @@ impl Replicas {
             }
             Some(_) => {}
             None => {
+                let durable = self.parts.durable.clone();
+                let burned = self.parts.blocking.run(move || durable.burned()).await??;
+                if burned.contains(&replica) {
+                    let reason = format!("replica {replica} was here, and its log was damaged");
+                    return Err(HostError::Replica { reason });
+                }
                 let mut longer = list.clone();
                 longer.insert(group, replica);
                 self.write_list(longer.clone()).await?;
