@@ -123,11 +123,13 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The command that makes the same run again.
+    /// The command that makes the same run again, with the binary by its name: where it lies is
+    /// the machine's.
     pub(crate) fn replay(&self) -> String {
+        let name = self.binary.file_name().unwrap_or_default();
         let mut words = vec![
             "chaos-processes".to_owned(),
-            format!("--binary {}", self.binary.display()),
+            format!("--binary {}", name.to_string_lossy()),
             format!("--seed {}", self.seed),
             format!("--duration {}s", self.duration.as_secs()),
             format!("--nodes {} --rate {}", self.nodes, self.rate),

@@ -38,7 +38,7 @@ const WINDOW_MARGIN_US: u64 = 10_000_000;
 const FINAL_MARGIN_US: u64 = 500_000;
 
 /// About how many spans one question of the last reading is about.
-const FINAL_SPANS_MAX: u64 = 10_000;
+const FINAL_SPANS_MAX: u64 = 4_000;
 
 /// Most that are remembered for readers to ask for.
 const RECENT_MAX: usize = 4_000;
