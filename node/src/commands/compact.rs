@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &CompactArguments) -> anyhow::Result<()> {
         return Ok(output::answer("asked for; `skua compact --wait` tells when it is done\n")?);
     }
     while progress.is_running {
-        std::thread::sleep(PERIOD);
+        // Nobody wakes this thread: it waits for the node.
+        std::thread::park_timeout(PERIOD);
         let now = read(http::get(&arguments.node, PATH)?)?;
         if now.is_running && now != progress {
             output::answer(&line("compacting", &now))?;
