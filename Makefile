@@ -180,6 +180,29 @@ bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results 
 	"$$here/ingest" --skua "$$here/skua" --small $(ARGS) && \
 	"$$here/query" --skua "$$here/skua" $(ARGS)
 
+# Steps of the large benchmarks: a name and the number of spans. One that ended is not run again
+# until its mark below the target directory is removed.
+LARGE_SPANS ?= 10000000 100000000
+LARGE_FREE_GIB := 20
+
+.PHONY: bench-large
+bench-large: prepare ## 10 and 100 million spans: hours and 20 GB; resumes; ARGS=--record keeps results
+	@free=$$(df --output=avail --block-size=1G . | tail -1); \
+	echo "this takes about 2 minutes and 1 GB for each million spans on two cores, thrice"; \
+	if [ "$$free" -lt $(LARGE_FREE_GIB) ]; then \
+	  echo "only $$free GiB are free here, $(LARGE_FREE_GIB) are needed"; exit 1; fi
+	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-bench
+	@mkdir -p "$(TARGET_DIR)/bench-large" && here="$(TARGET_DIR)/release" && \
+	for spans in $(LARGE_SPANS); do \
+	  for step in ingest query; do \
+	    mark="$(TARGET_DIR)/bench-large/$$step-$$spans.done"; \
+	    if [ -e "$$mark" ]; then echo "$$step of $$spans spans: done before ($$mark)"; continue; fi; \
+	    more=""; if [ "$$step" = query ]; then more="--compact"; fi; \
+	    "$$here/$$step" --skua "$$here/skua" --spans "$$spans" $$more $(ARGS) || exit 1; \
+	    touch "$$mark"; \
+	  done; \
+	done
+
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \

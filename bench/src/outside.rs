@@ -83,6 +83,10 @@ pub(crate) fn directory_bytes(path: &Path) -> DirectoryBytes {
     let Ok(entries) = fs::read_dir(path) else { return sum };
     for entry in entries.flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
+        // A server's ballast holds nothing, and does not grow with what is sent.
+        if entry.file_name() == "ballast" {
+            continue;
+        }
         if metadata.is_dir() {
             let below = directory_bytes(&entry.path());
             sum.held += below.held;

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::limits::{ANSWER_BYTES_MAX, REQUEST_DEADLINE};
 #[derive(Debug)]
 pub(super) struct HttpClient {
     host: String,
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     /// Drives the connection; ends with this value.
     _driver: JoinSet<()>,
 }
@@ -42,7 +42,22 @@ impl HttpClient {
 
     /// Asks for a path and reads the whole answer.
     pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<HttpAnswer> {
-        let request = Request::get(path).header(header::HOST, &self.host).body(Empty::new())?;
+        let request = Request::get(path).header(header::HOST, &self.host);
+        self.send(path, request.body(Full::default())?).await
+    }
+
+    /// Posts JSON to a path and reads the whole answer.
+    pub(super) async fn post(&mut self, path: &str, json: String) -> anyhow::Result<HttpAnswer> {
+        let request = Request::post(path).header(header::HOST, &self.host);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        self.send(path, request.body(Full::from(json))?).await
+    }
+
+    async fn send(
+        &mut self,
+        path: &str,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<HttpAnswer> {
         let exchange = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;

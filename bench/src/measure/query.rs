@@ -4,8 +4,12 @@
 //! times are those of a warm server. A wrong status ends the measurement: a fast error is no
 //! answer.
 //!
+//! With `--compact` the server seals and merges everything before the first question: answers of a
+//! node at rest. Figures (a heatmap, the most frequent values of eight keys, calls between services)
+//! are asked over all that was sent, in whole minutes.
+//!
 //! Options: `--skua BINARY` (wanted), `--file FILE` (the astronomy recording), `--spans N` (100,000
-//! at least), `--lookups N` (1,000), `--searches N` (50 of each kind), `--idle-seconds N` (between
+//! at least), `--lookups N` (1,000), `--searches N` (50 of each kind), `--compact`, `--idle-seconds N` (between
 //! the last span and the first question), `--data-below DIR`, `--record [FILE]`, and `-- FLAGS` for
 //! the server.
 
@@ -36,6 +40,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     let lookups: u32 = arguments.get("lookups", 1000)?;
     let searches: u32 = arguments.get("searches", 50)?;
     let idle = Duration::from_secs(arguments.get("idle-seconds", 0)?);
+    let compacts = arguments.has("compact");
     let server = Server::start(arguments).await?;
     let report = load_into(&server, &plan, 16, 1).run(&mut ()).await?;
     ensure!(report.is_complete(), "not everything was acknowledged: {report}");
@@ -44,12 +49,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     let mut results = Results::default();
     results.add("spans", report.totals.spans_acked);
     let mut client = HttpClient::connect(&server.ui()).await?;
+    if compacts {
+        compact(&mut client).await?;
+    }
     let ids = trace_ids(&plan, lookups)?;
     for (name, prefix) in [("jaeger", "/api/traces/"), ("skua", "/api/skua/v1/traces/")] {
         let paths: Vec<_> = ids.iter().map(|id| format!("{prefix}{id}")).collect();
         ask(&mut client, &format!("by_id_{name}"), &paths, &mut results).await?;
     }
     let services = services(&mut client).await?;
+    figures(&mut client, &plan, searches, &mut results).await?;
     let repeat = |path: &str| vec![path.to_owned(); searches as usize];
     ask(&mut client, "services", &repeat("/api/services"), &mut results).await?;
     for (name, path) in searches_of(&services, &plan) {
@@ -61,6 +70,88 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     );
     server.stop().await?;
     Ok(results)
+}
+
+/// Keys whose most frequent values are asked for together.
+const FACETS: [&str; 8] = [
+    "service.name",
+    "http.method",
+    "http.status_code",
+    "http.flavor",
+    "rpc.service",
+    "rpc.method",
+    "net.peer.name",
+    "telemetry.sdk.version",
+];
+
+/// Bins of the heatmap.
+const BINS: u64 = 120;
+
+const MINUTE_NANOSECONDS: u64 = 60_000_000_000;
+
+/// Asks for figures over all that was sent.
+async fn figures(
+    client: &mut HttpClient,
+    plan: &ReplayPlan,
+    rounds: u32,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let (start_micros, now_micros) = window_micros(plan);
+    let start = start_micros * 1000 / MINUTE_NANOSECONDS * MINUTE_NANOSECONDS;
+    let minutes = (now_micros * 1000 - start).div_ceil(MINUTE_NANOSECONDS);
+    let step = minutes.div_ceil(BINS) * MINUTE_NANOSECONDS;
+    let end = start + minutes * MINUTE_NANOSECONDS - 1;
+    let window = format!("\"window\":{{\"start\":{start},\"end\":{end}}}");
+    let heatmap = format!("{{{window},\"kind\":\"heatmap\",\"step\":\"{step}ns\"}}");
+    let mut questions = vec![heatmap];
+    for key in FACETS {
+        let what = format!("\"kind\":\"top_values\",\"key\":\"{key}\",\"limit\":10");
+        questions.push(format!("{{{window},{what}}}"));
+    }
+    let mut times = Histogram::default();
+    let mut spans = 0;
+    for round in 0..=rounds.min(20) {
+        let asked = outside::now();
+        for question in &questions {
+            let answer = client.post("/api/skua/v1/aggregate", question.clone()).await?;
+            let said = String::from_utf8_lossy(&answer.body);
+            ensure!(answer.status == 200, "{question}: {} {said}", answer.status);
+            let answer: Value = serde_json::from_slice(&answer.body)?;
+            spans = answer.get("spans").and_then(Value::as_u64).unwrap_or(0);
+        }
+        if round > 0 {
+            times.add(outside::now().duration_since(asked));
+        }
+    }
+    results.add("figures_spans", spans);
+    results.add_rounded("heatmap_and_8_facets_p50_milliseconds", times.percentile_milliseconds(50));
+    results.add_rounded("heatmap_and_8_facets_p99_milliseconds", times.percentile_milliseconds(99));
+    let lookback = (now_micros - start_micros) / 1000;
+    let end = now_micros / 1000;
+    let calls = format!("/api/dependencies?endTs={end}&lookback={lookback}");
+    ask(client, "dependencies", &vec![calls; rounds.min(20) as usize], results).await
+}
+
+/// Lets the server seal and merge everything.
+async fn compact(client: &mut HttpClient) -> anyhow::Result<()> {
+    const PATH: &str = "/api/skua/v1/admin/compact";
+    let asked = client.post(PATH, String::new()).await?;
+    ensure!(asked.status == 202, "POST {PATH} answers {}", asked.status);
+    loop {
+        let answer = client.get(PATH).await?;
+        let status: Value = serde_json::from_slice(&answer.body)?;
+        if status.get("is_running").and_then(Value::as_bool) == Some(false) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// From before the first span to now.
+fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
+    let now = outside::unix_nanos() / 1000;
+    let window = plan.recording().last_end().saturating_sub(plan.recording().first_start()) / 1000;
+    (now.saturating_sub(window.saturating_add(60_000_000) * u64::from(plan.passes())), now)
 }
 
 /// Ids of traces that were sent, over all passes, as hexadecimal.
@@ -90,9 +181,7 @@ async fn services(client: &mut HttpClient) -> anyhow::Result<Vec<String>> {
 
 /// Searches over everything that was sent: names and paths.
 fn searches_of(services: &[String], plan: &ReplayPlan) -> Vec<(String, String)> {
-    let now = outside::unix_nanos() / 1000;
-    let window = plan.recording().last_end().saturating_sub(plan.recording().first_start()) / 1000;
-    let start = now.saturating_sub(window.saturating_add(60_000_000) * u64::from(plan.passes()));
+    let (start, now) = window_micros(plan);
     let search = |rest: &str| format!("/api/traces?start={start}&end={now}&limit=20{rest}");
     let mut searches = Vec::new();
     for service in services {

@@ -181,6 +181,26 @@ pub struct Details {
 }
 
 impl Details {
+    /// A column of attributes of events or links: its values in the order of rows, and in each of
+    /// its events or links.
+    pub fn column<'a>(&'a self, index: &Index, column: u32) -> Result<&'a Column, BatchError> {
+        self.columns.get(index, column).map(|(_, column)| column)
+    }
+
+    /// The events of all rows, in their order: the place of the name in the dictionary, and of the
+    /// shape among the shapes.
+    pub fn events(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let class = |code: &u32| self.event_classes.get(*code as usize);
+        let places = |class: Option<&EventClass>| class.map(|class| (class.name, class.shape));
+        self.event_codes.iter().map(move |code| places(class(code)).unwrap_or((u32::MAX, u32::MAX)))
+    }
+
+    /// The links of all rows, in their order: the place of the shape among the shapes.
+    pub fn links(&self) -> impl Iterator<Item = u32> + '_ {
+        let class = |code: &u32| self.link_classes.get(*code as usize);
+        self.link_codes.iter().map(move |code| class(code).map_or(u32::MAX, |class| class.shape))
+    }
+
     fn read(index: &Index, packed: &Bytes, raw: &Bytes) -> Result<Self, ColumnError> {
         if packed.is_empty() && raw.is_empty() {
             return Ok(Self::empty(index));

@@ -260,7 +260,9 @@ impl RunBuilder<'_, '_> {
         let index = batch.index().map_err(|source| self.bad_page(source))?;
         add_names(&index, &mut self.names);
         let values = batch.values(&index).map_err(|source| self.bad_page(source))?;
-        let classes = self.zones.add(&index, &values).map_err(|source| self.bad_page(source))?;
+        let details = batch.details(&index).map_err(|source| self.bad_page(source))?;
+        let classes = self.zones.add(&index, &values, &details);
+        let classes = classes.map_err(|source| self.bad_page(source))?;
         let counted = self.rollup.add(&index, &values, &classes, goes_on);
         counted.map_err(|source| self.bad_page(source))?;
         let header = batch.header();

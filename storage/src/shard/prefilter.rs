@@ -1,7 +1,8 @@
 //! What the columns of one batch say of a predicate on its rows, without building spans.
 //!
 //! Exact wherever it is cheap: once per resource, scope, class or distinct value, then by row. What
-//! would take more (events, links, rare fields) is left open where the batch has such rows at all.
+//! would take more (times of events, ids of links, rare fields) is left open where the batch has
+//! such rows at all.
 //! Invariant: a row that is ruled out does not pass `model`'s reference, and one that is marked as
 //! passing does.
 
@@ -100,7 +101,7 @@ impl<'a> Prefilter<'a> {
             Field::ScopeVersion => self.by_scope_text(test, |scope| &scope.version),
             // The dictionary names more than events; if none of it passes, no event does.
             Field::EventName if self.index.strings.iter().any(|name| test.passes_text(name)) => {
-                self.where_events()
+                self.event_name(test)?
             }
             Field::EventName => Marks::none(self.len()),
             Field::EventTimeSinceStart => self.where_events(),
@@ -159,13 +160,8 @@ impl<'a> Prefilter<'a> {
                 marks
             }
             AttributeScope::Scope => self.by_scope(|scope| passes(&scope.attributes)),
-            AttributeScope::Event if columns_of(self.index, Part::Event, key).next().is_some() => {
-                self.where_events()
-            }
-            AttributeScope::Link if columns_of(self.index, Part::Link, key).next().is_some() => {
-                self.where_links()
-            }
-            AttributeScope::Event | AttributeScope::Link => Marks::none(self.len()),
+            AttributeScope::Event => self.detail_attribute(Part::Event, key, test)?,
+            AttributeScope::Link => self.detail_attribute(Part::Link, key, test)?,
         })
     }
 
@@ -188,18 +184,69 @@ impl<'a> Prefilter<'a> {
         for (row, class) in self.index.row_classes.iter().enumerate() {
             let end = place + takes.get(*class as usize).copied().unwrap_or(0);
             while place < end {
-                match test.passes(place) {
-                    Some(true) => {
-                        marks.may.insert(row);
-                        marks.must.insert(row);
-                    }
-                    Some(false) => {}
-                    // A column that is too short: materialising the row will say so.
-                    None => marks.may.insert(row),
-                }
+                mark(marks, row, test.passes(place));
                 place += 1;
             }
         }
+    }
+
+    /// Rows with an event or link of which an attribute passes.
+    fn detail_attribute(&self, part: Part, key: &Text, test: &ValueTest) -> Result<Marks, Error> {
+        let mut marks = Marks::none(self.len());
+        let mut columns = columns_of(self.index, part, key).peekable();
+        if columns.peek().is_none() {
+            return Ok(marks);
+        }
+        let details = self.reader.details(self.index)?;
+        let shapes: Vec<u32> = match part {
+            Part::Event => details.events().map(|(_, shape)| shape).collect(),
+            _ => details.links().collect(),
+        };
+        let count = |class: &Class| match part {
+            Part::Event => class.event_count as usize,
+            _ => class.link_count as usize,
+        };
+        for (column, value_type) in columns {
+            let values = details.column(self.index, column);
+            let values = values.map_err(|error| self.reader.damaged(error))?;
+            let mut test = ColumnTest::new(values, value_type, test);
+            let takes: Vec<usize> = self
+                .index
+                .shapes
+                .iter()
+                .map(|shape| shape.iter().filter(|own| **own == column).count())
+                .collect();
+            let (mut place, mut next) = (0, 0);
+            for (row, class) in self.index.row_classes.iter().enumerate() {
+                let first = next;
+                next += self.index.classes.get(*class as usize).map_or(0, count);
+                for shape in shapes.get(first..next).unwrap_or_default() {
+                    let end = place + takes.get(*shape as usize).copied().unwrap_or(0);
+                    while place < end {
+                        mark(&mut marks, row, test.passes(place));
+                        place += 1;
+                    }
+                }
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Rows with an event whose name passes.
+    fn event_name(&self, test: &ValueTest) -> Result<Marks, Error> {
+        let details = self.reader.details(self.index)?;
+        let passes: Vec<bool> =
+            self.index.strings.iter().map(|name| test.passes_text(name)).collect();
+        let mut names = details.events().map(|(name, _)| passes.get(name as usize).copied());
+        let mut marks = Marks::none(self.len());
+        for (row, class) in self.index.row_classes.iter().enumerate() {
+            let count =
+                self.index.classes.get(*class as usize).map_or(0, |class| class.event_count);
+            for _ in 0..count {
+                mark(&mut marks, row, names.next().flatten());
+            }
+        }
+        Ok(marks)
     }
 
     fn by_class(&self, test: impl Fn(&Class) -> Truth) -> Marks {
@@ -281,6 +328,19 @@ impl<'a> Prefilter<'a> {
     }
 }
 
+/// Marks a row of which a value passes, does not, or cannot be told: of what is too short
+/// materialising the row will say so.
+fn mark(marks: &mut Marks, row: usize, passes: Option<bool>) {
+    match passes {
+        Some(true) => {
+            marks.may.insert(row);
+            marks.must.insert(row);
+        }
+        Some(false) => {}
+        None => marks.may.insert(row),
+    }
+}
+
 /// By class: how many values each of its rows takes from a column.
 pub(crate) fn takes_by_class(index: &Index, column: u32) -> Vec<usize> {
     let takes = |class: &Class| {
@@ -315,10 +375,10 @@ fn needs_values(predicate: &SpanPredicate) -> bool {
         SpanPredicate::All(parts) | SpanPredicate::Any(parts) => parts.iter().any(needs_values),
         SpanPredicate::Not(inner) => needs_values(inner),
         SpanPredicate::Field(Field::Attribute(scope, _), _) => {
-            matches!(scope, AttributeScope::Span | AttributeScope::SpanOrResource)
+            !matches!(scope, AttributeScope::Resource | AttributeScope::Scope)
         }
+        SpanPredicate::Field(Field::EventName, _) | SpanPredicate::JaegerTag { .. } => true,
         SpanPredicate::True | SpanPredicate::Field(..) => false,
-        SpanPredicate::JaegerTag { .. } => true,
     }
 }
 

@@ -134,7 +134,8 @@ impl Rig {
 fn open(env: &FaultEnv, kv: &Arc<ForgetfulKv>, fixture: &Fixture) -> Shard {
     let env: Arc<dyn Env> = Arc::new(env.clone());
     let kv: Arc<dyn Kv> = Arc::clone(kv) as Arc<dyn Kv>;
-    let store = BlockStore::new(env, kv, Path::new("/blocks")).with_page_rows(8);
+    let store = BlockStore::new(env, kv, Path::new("/blocks"));
+    let store = store.with_page_rows(8).with_rollup_bytes(1_000);
     open_shard(&fixture.log, &Arc::new(DecodedCache::new(1 << 20)), &store)
 }
 

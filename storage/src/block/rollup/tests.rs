@@ -20,7 +20,7 @@ fn section(seed: u64, pages: usize, bytes_per_span: usize) -> (Option<Vec<u8>>, 
         let batch = Batch::open(encode(&builder, BatchId::default()).into()).unwrap();
         let index = batch.index().unwrap();
         let values = batch.values(&index).unwrap();
-        let classes = zones.add(&index, &values).unwrap();
+        let classes = zones.add(&index, &values, &batch.details(&index).unwrap()).unwrap();
         rollup.add(&index, &values, &classes, None).unwrap();
     }
     let class_count = u32::try_from(zones.finish().classes().len()).unwrap();

@@ -33,8 +33,6 @@ pub(crate) struct ZonesBuilder {
 #[derive(Debug, Default)]
 struct KeyValues {
     hashes: Vec<u64>,
-    /// They are not all known.
-    is_open: bool,
 }
 
 /// By place and key.
@@ -43,7 +41,7 @@ type Values = BTreeMap<(AttributeScope, Text), KeyValues>;
 impl KeyValues {
     /// Whether its values are in the filter, which has the keys with at most so many.
     fn is_filtered(&self, most: Option<usize>) -> bool {
-        !self.is_open && most.is_some_and(|most| self.hashes.len() <= most)
+        most.is_some_and(|most| self.hashes.len() <= most)
     }
 }
 
@@ -54,10 +52,11 @@ impl ZonesBuilder {
         &mut self,
         index: &Index,
         columns: &batch::Values,
+        details: &batch::Details,
     ) -> Result<Vec<u32>, BatchError> {
         let (classes, numbers) = self.add_classes(index);
         let mut flags = flags(index);
-        let values = page_values(columns, index)?;
+        let values = page_values(columns, details, index)?;
         let (listed, bits) = filtered(&values, index.row_classes.len());
         let start = narrow(self.zones.page_keys.len());
         let mut keys = Vec::new();
@@ -183,11 +182,7 @@ fn flags(index: &Index) -> u8 {
 /// few values come first: an id in every span takes all the room there is.
 fn filtered(values: &Values, row_count: usize) -> (Option<usize>, usize) {
     let room = (row_count * ZONE_FILTER_BITS_PER_ROW).max(ZONE_FILTER_BITS_MIN);
-    let mut counts: Vec<usize> = values
-        .values()
-        .filter(|values| !values.is_open)
-        .map(|values| values.hashes.len())
-        .collect();
+    let mut counts: Vec<usize> = values.values().map(|values| values.hashes.len()).collect();
     counts.sort_unstable();
     let (mut most, mut sum) = (None, 0);
     for equal in counts.chunk_by(|left, right| left == right) {
@@ -203,7 +198,11 @@ fn filtered(values: &Values, row_count: usize) -> (Option<usize>, usize) {
 }
 
 /// All values of a page, each once.
-fn page_values(columns: &batch::Values, index: &Index) -> Result<Values, BatchError> {
+fn page_values(
+    columns: &batch::Values,
+    details: &batch::Details,
+    index: &Index,
+) -> Result<Values, BatchError> {
     let mut collector = Collector::default();
     for attribute in index.resources.iter().flat_map(|resource| &resource.attributes) {
         collector.add(AttributeScope::Resource, attribute);
@@ -217,10 +216,14 @@ fn page_values(columns: &batch::Values, index: &Index) -> Result<Values, BatchEr
                 let column = columns.column(index, number)?;
                 collector.add_column(AttributeScope::Span, key, value_type, column);
             }
-            // What their values are only whole spans would tell, which take longer to make than all
-            // the rest of a page.
-            Some((Part::Event, _, key)) => collector.add_open(AttributeScope::Event, key),
-            Some((Part::Link, _, key)) => collector.add_open(AttributeScope::Link, key),
+            Some((Part::Event, value_type, key)) => {
+                let column = details.column(index, number)?;
+                collector.add_column(AttributeScope::Event, key, value_type, column);
+            }
+            Some((Part::Link, value_type, key)) => {
+                let column = details.column(index, number)?;
+                collector.add_column(AttributeScope::Link, key, value_type, column);
+            }
             Some(_) | None => {}
         }
     }
@@ -243,10 +246,6 @@ impl Collector {
         let hashes = &mut values.entry((scope, attribute.key.clone())).or_default().hashes;
         let key = key_hash(scope, attribute.key.as_bytes());
         hashes.push(hash_of(key, attribute.value.as_ref(), form));
-    }
-
-    fn add_open(&mut self, scope: AttributeScope, key: &Text) {
-        self.values.entry((scope, key.clone())).or_default().is_open = true;
     }
 
     /// Adds the distinct values of a column.

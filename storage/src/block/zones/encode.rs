@@ -145,7 +145,8 @@ mod tests {
             tell_spans(&generator.trace(), &mut builder);
             let batch = Batch::open(encode(&builder, BatchId::default()).into()).unwrap();
             let index = batch.index().unwrap();
-            zones.add(&index, &batch.values(&index).unwrap()).unwrap();
+            let details = batch.details(&index).unwrap();
+            zones.add(&index, &batch.values(&index).unwrap(), &details).unwrap();
         }
         zones.finish()
     }

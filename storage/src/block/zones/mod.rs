@@ -6,8 +6,7 @@
 //!
 //! Invariant: zones only ever deny. What they do not deny may still not be there: classes and keys
 //! beyond a bound are not listed, durations are rounded outwards, filters let absent values
-//! through. A key with too many values for the filter is *open*, and so are those of events and
-//! links: no value of it is denied.
+//! through. A key with too many values for the filter is *open*: no value of it is denied.
 
 mod build;
 mod durations;
