@@ -55,7 +55,8 @@ process.exitCode = rows.some((row) => row.isOver) ? 1 : 0;
 function note(name, value, unit, { bound, isLeast = false, peer } = {}) {
   const isOver = bound !== undefined && (isLeast ? value < bound : value > bound);
   rows.push({ name, value, unit, bound, peer, isOver });
-  const ratio = peer === undefined ? "" : `  ${(isLeast ? value / peer : peer / value).toFixed(1)}x`;
+  const ratio =
+    peer === undefined ? "" : `  ${(isLeast ? value / peer : peer / value).toFixed(1)}x`;
   const limit = bound === undefined ? "" : `${isLeast ? ">=" : "<="} ${bound}`;
   console.log(
     `${isOver ? "OVER" : "    "} ${name.padEnd(46)} ${String(value).padStart(8)} ${unit.padEnd(4)}` +
@@ -154,12 +155,18 @@ async function measureSearch() {
     await page.keyboard.press("Escape");
     times.push(await firstResult(page));
   }
-  note("search, first row after Run, warm", median(times.slice(1)), "ms", { bound: 200, peer: 1_000 });
+  note("search, first row after Run, warm", median(times.slice(1)), "ms", {
+    bound: 200,
+    peer: 1_000,
+  });
   note("search, longest task", await longestTask(page), "ms", { bound: 100 });
   // Open the page, the errors, the newest of them.
   const began = performance.now();
   await page.goto(`${root}/`);
-  await page.locator(".facets").getByRole("button", { name: /^error/ }).click();
+  await page
+    .locator(".facets")
+    .getByRole("button", { name: /^error/ })
+    .click();
   await page.waitForURL(/status/);
   await page.locator(".results:not([data-stale=true] *) li a .badge.error").first().click();
   await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });

@@ -3,8 +3,8 @@
 //
 //   node bench/recording.mjs --spans 1000000 --trace 1 --out FILE
 
-import { createWriteStream } from "node:fs";
 import { once } from "node:events";
+import { createWriteStream } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { spansOf } from "./synthetic.mjs";

@@ -68,7 +68,8 @@ export async function standIn(sizes) {
   const bodies = new Map();
   for (const size of sizes) {
     const [spans, id] = [SIZES[size], idOf(SIZES[size])];
-    const json = spans > JSON_SPANS_MAX ? "{}" : JSON.stringify({ data: [syntheticJson(spans, id)] });
+    const json =
+      spans > JSON_SPANS_MAX ? "{}" : JSON.stringify({ data: [syntheticJson(spans, id)] });
     bodies.set(`/api/skua/v1/traces/${id}/columns`, [
       "application/vnd.skua.columns",
       gzipSync(syntheticColumns(spans, id), { level: 1 }),

@@ -50,6 +50,9 @@ const SCENES = [
   ["search, wrong field", "/search", {}, wrongField],
   ["search, kept searches", "/search?service=shop", {}, click("Searches")],
   ["search, conditions", "/search?q=-kind%3Dserver+status%3Derror&service=shop"],
+  ["search, live", "/search?lookback=1h&tail=1"],
+  ["search, what differs", "/search?lookback=1h&sel=errors"],
+  ["search, share", "/search", {}, click("Share")],
   ["search, none", "/search?service=shop", { "/api/skua/v1/search": lines(end()) }],
   [
     "search, partial",
@@ -66,6 +69,8 @@ const SCENES = [
   ["trace, span", `/trace/${TRACE_ID}`, {}, press("e")],
   ["trace, find", `/trace/${TRACE_ID}?uiFind=err`],
   ["trace, flame", `/trace/${TRACE_ID}?v=flame`],
+  ["trace, path", `/trace/${TRACE_ID}?v=path`],
+  ["trace, services", `/trace/${TRACE_ID}`, {}, click("Services")],
   ["trace, table", `/trace/${TRACE_ID}?v=table`],
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
@@ -86,6 +91,20 @@ const SCENES = [
   ["map, table", "/dependencies?as=table"],
   ["map, none", "/dependencies", { "/api/dependencies": { data: [] } }],
   ["cluster", "/cluster"],
+  [
+    "cluster, silent nodes",
+    "/cluster",
+    {
+      "/api/skua/v1/cluster": {
+        ...CLUSTER,
+        nodes: CLUSTER.nodes.map((node, index) => ({
+          ...node,
+          ...(index > 0 ? { version: "", state: "starting", address: `10.0.0.${index}:7947` } : {}),
+        })),
+      },
+    },
+  ],
+  ["keys of every page", "/cluster", {}, press("?")],
   ["cluster, failed", "/cluster", { "/api/skua/v1/cluster": failed }],
   ["file", "/file"],
   ["settings", "/settings"],
@@ -129,6 +148,7 @@ for (const [name, path, answers = {}, act] of SCENES) {
     const { page, complaints } = await place.open(path);
     // A worker that was stopped while it loaded counts as busy for ever.
     await page.waitForLoadState("networkidle", { timeout: 4_000 }).catch(() => undefined);
+    await page.locator("h1").first().waitFor({ state: "attached" });
     await act?.(page);
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });

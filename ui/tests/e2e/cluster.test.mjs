@@ -9,6 +9,8 @@ import { standBefore } from "./stand.mjs";
 /** Elections and leases are over by then, also on a machine that is busy with other things. */
 const SLOW = { timeout: 60_000 };
 
+const ANY = { headers: { "content-type": "application/json" }, body: "{}" };
+
 let cluster;
 let places;
 let link;
@@ -76,6 +78,14 @@ test("with one node dead all is there, and the cluster says what it lacks", { sk
   await eventually("leaders among two", async () => {
     const { shards } = await statusOf(cluster.nodes[0].ui);
     return shards.every(({ leader }) => leader !== null) ? true : undefined;
+  });
+  // An election that is just over can still make one answer partial.
+  await eventually("whole answers", async () => {
+    const answer = await fetch(`${cluster.nodes[0].ui}/api/skua/v1/search`, {
+      method: "POST",
+      ...ANY,
+    });
+    return (await answer.text()).includes('"completeness":"complete"') ? true : undefined;
   });
   await see("/cluster", async (page) => {
     await page.getByText("Node node-3 does not answer.").waitFor(SLOW);

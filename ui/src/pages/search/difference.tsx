@@ -11,6 +11,7 @@ import { toggleExcluded, toggleValue } from "../../model/refine";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
 import { useDifference } from "../../state/difference";
 import { useKeys } from "../../state/figures";
+import { KEYS_LIKED } from "./facets";
 import "./difference.css";
 
 /** Keys and values that are shown. */
@@ -31,17 +32,16 @@ export function Difference(props: {
   // The heatmap of a search without conditions is of root spans.
   const where = ofSpan === true && selection.kind === "box" ? ROOT_SPANS : ofSpan;
   const known = useKeys("", true);
-  const keys = useMemo(
-    () => [
-      ...new Set((known.data?.value.items ?? []).map(nameOf).filter((key) => !UNTELLING.test(key))),
-    ],
-    [known.data],
-  );
+  const keys = useMemo(() => {
+    const all = (known.data?.value.items ?? []).map(nameOf).filter((key) => !UNTELLING.test(key));
+    const liked = KEYS_LIKED.filter((key) => all.includes(key));
+    return [...new Set([...liked, ...all])];
+  }, [known.data]);
   const found = useDifference(selection, { window, where }, keys, known.data !== undefined);
   const { data } = found;
   const what = selection.kind === "errors" ? "failed span" : "selected span";
   return (
-    <section className="panel difference" aria-label="What differs" data-stale={found.isPrevious}>
+    <section className="panel difference" aria-label="What differs">
       <div className="plot-head">
         <h2>
           {data === undefined
@@ -49,6 +49,12 @@ export function Difference(props: {
             : `What sets ${plural(data.selected, what)} apart from the other ${plural(data.whole - data.selected, "span")}`}
         </h2>
         <span className="spacer" />
+        {data?.isDone === false && <span className="faint">looking at further attributes …</span>}
+        {data?.isPartial === true && (
+          <span className="badge warn" title="Some counts stopped early or lack shards">
+            over a part of the spans
+          </span>
+        )}
         <span className="faint difference-legend">
           <span className="one" /> these <span className="other" /> the others
         </span>
@@ -62,14 +68,10 @@ export function Difference(props: {
         </button>
       </div>
       {found.error !== undefined && (
-        <Failure
-          title="The comparison failed"
-          error={found.error}
-          onRetry={() => found.refetch()}
-        />
+        <Failure title="The comparison failed" error={found.error} onRetry={found.again} />
       )}
       {data === undefined && found.error === undefined && <Loading what="what differs" />}
-      {data?.keys.length === 0 && (
+      {data?.keys.length === 0 && data.isDone && (
         <p className="faint">
           {data.selected === 0
             ? "No span is in this selection."

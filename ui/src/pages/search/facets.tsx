@@ -19,7 +19,7 @@ const VALUES_MAX = 50;
 /** Facets beside those of every trace. */
 const KEYS_SHOWN_MAX = 5;
 /** Attributes that say most about what a span did, best first. */
-const KEYS_LIKED = [
+export const KEYS_LIKED: readonly string[] = [
   "http.status_code",
   "http.response.status_code",
   "http.method",

@@ -51,16 +51,18 @@ export function Nothing(props: {
         </ul>
       )}
       <div className="row">
-        {WIDER.map((lookback) => (
-          <button
-            key={lookback}
-            type="button"
-            className="button"
-            onClick={() => props.onChange({ ...query, window: { kind: "lookback", lookback } })}
-          >
-            Last {lookback}
-          </button>
-        ))}
+        {WIDER.filter((each) => window.kind !== "lookback" || each !== window.lookback).map(
+          (lookback) => (
+            <button
+              key={lookback}
+              type="button"
+              className="button"
+              onClick={() => props.onChange({ ...query, window: { kind: "lookback", lookback } })}
+            >
+              Last {lookback}
+            </button>
+          ),
+        )}
       </div>
     </Message>
   );
