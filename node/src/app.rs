@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use api::assets::UiFiles;
 use api::sampling::{Sampling, StrategiesHandle};
 use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
@@ -40,7 +41,7 @@ use crate::config::{NodeConfig, Ports};
 use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, output, store, strategies};
+use crate::{banner, config, files, kafka, output, store, strategies, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -75,7 +76,8 @@ async fn run_node(
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
     let strategies = strategies::load(config)?;
-    let doors = bind(config, &strategies).await?;
+    let ui = ui_files::load(config)?;
+    let doors = bind(config, &strategies, &ui).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (coordinator, company) = tokio::select! {
@@ -109,7 +111,10 @@ async fn run_node(
             _ = tidy.tick() => metrics.tidy(),
             signal = signals.next_or_reload() => match signal {
                 Some(signal) => break signal,
-                None => strategies::reload(config, &strategies),
+                None => {
+                    strategies::reload(config, &strategies);
+                    ui_files::reload(config, &ui);
+                }
             },
         }
     };
@@ -147,7 +152,11 @@ enum Company {
 }
 
 /// Takes all ports; nothing is served yet.
-async fn bind(config: &NodeConfig, strategies: &StrategiesHandle) -> anyhow::Result<Bound> {
+async fn bind(
+    config: &NodeConfig,
+    strategies: &StrategiesHandle,
+    ui: &UiFiles,
+) -> anyhow::Result<Bound> {
     let ports = config.ports;
     let config = ApiConfig {
         listen_address: config.listen_address,
@@ -170,6 +179,9 @@ async fn bind(config: &NodeConfig, strategies: &StrategiesHandle) -> anyhow::Res
         tenancy: tenancy(config)?,
         sampling: Sampling::File(strategies.clone()),
         allow_purge: config.allow_purge,
+        base_path: config.base_path.clone(),
+        ui: ui.clone(),
+        kafka: kafka::settings(&config.kafka)?,
         ..ApiConfig::default()
     };
     Ok(api::bind(config).await?)

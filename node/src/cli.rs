@@ -188,6 +188,7 @@ pub struct ImportArguments {
     /// Form of the files; told from their contents unless given.
     #[arg(long, value_enum)]
     pub format: Option<LoadFormat>,
+    /// Which traces of a Jaeger.
     #[command(flatten)]
     pub search: SearchArguments,
     /// File that keeps how far the import has come; continued from if it is there.
@@ -234,6 +235,7 @@ pub struct ExportArguments {
     /// Form of the file.
     #[arg(long, value_enum, default_value = "otlp-json")]
     pub format: LoadFormat,
+    /// Which traces of a Jaeger.
     #[command(flatten)]
     pub search: SearchArguments,
     /// Only this trace; may be given several times.

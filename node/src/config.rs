@@ -27,6 +27,8 @@ pub use self::error::{ConfigError, Problem};
 pub use self::file::FileLayer;
 pub use self::print::to_yaml;
 pub use self::reference::reference;
+use api::kafka::{KafkaEncoding, KafkaStart};
+
 pub(crate) use self::reference::wrap;
 pub use self::resolve::{Loaded, Origin, Sources, resolve};
 use crate::cli::SettingFlags;
@@ -65,12 +67,68 @@ pub struct NodeConfig {
     pub sampling_strategies: Option<PathBuf>,
     /// Whether remote storage may be told to remove everything.
     pub allow_purge: bool,
+    /// What every path of the UI's port begins with; empty for nothing.
+    pub base_path: String,
+    /// Where the files of a stock Jaeger UI are, if one is served.
+    pub ui_dir: Option<PathBuf>,
+    /// Its configuration.
+    pub ui_config: Option<PathBuf>,
+    /// What is consumed from Kafka.
+    pub kafka: KafkaSettings,
     /// How long spans are kept after they were received.
     pub retention: model::Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: String,
+}
+
+/// What a node is told of a Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// Where it is; nothing is consumed if this is empty.
+    pub brokers: Vec<String>,
+    /// What to consume.
+    pub topics: Vec<String>,
+    /// As whom.
+    pub group: String,
+    /// What a message is.
+    pub encoding: KafkaEncoding,
+    /// Where a new group begins.
+    pub start: KafkaStart,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Who is trusted, if not whom the system trusts.
+    pub tls_authorities: Option<PathBuf>,
+    /// This client's certificate.
+    pub tls_certificate: Option<PathBuf>,
+    /// And its key.
+    pub tls_key: Option<PathBuf>,
+    /// How a password is proved.
+    pub sasl_mechanism: String,
+    /// A name, if one is wanted.
+    pub sasl_username: Option<String>,
+    /// Where the password is.
+    pub sasl_password_file: Option<PathBuf>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: Vec::new(),
+            topics: vec!["jaeger-spans".to_owned()],
+            group: "skua".to_owned(),
+            encoding: KafkaEncoding::default(),
+            start: KafkaStart::default(),
+            tls: false,
+            tls_authorities: None,
+            tls_certificate: None,
+            tls_key: None,
+            sasl_mechanism: "PLAIN".to_owned(),
+            sasl_username: None,
+            sasl_password_file: None,
+        }
+    }
 }
 
 /// What a node that is not alone is told.
@@ -210,6 +268,10 @@ impl Default for NodeConfig {
             tenancy: None,
             sampling_strategies: None,
             allow_purge: false,
+            base_path: String::new(),
+            ui_dir: None,
+            ui_config: None,
+            kafka: KafkaSettings::default(),
             ports_file: None,
             drain_delay: Duration::from_secs(5),
             retention: model::Duration::from_secs(7 * 24 * 60 * 60),

@@ -10,7 +10,7 @@ const LENGTH_MIN: u64 = 1_000;
 
 /// Windows that an empty range is walked in at most: the first answer that is not full widens the
 /// next window, up to this part of the range.
-const WINDOWS_OF_RANGE: u64 = 256;
+const WINDOWS_OF_RANGE: u64 = 64;
 
 /// The narrowest that the widest window may be: a day, which every store answers.
 const WIDEST_MIN: u64 = 86_400 * 1_000_000_000;

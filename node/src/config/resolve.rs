@@ -132,6 +132,7 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
         problems.push(Problem::NeedsOpenAccess { origin, address: config.listen_address });
     }
     problems.extend(cluster_problems(config).map(|reason| Problem::Cluster { reason }));
+    problems.extend(together(config).map(|reason| Problem::Cluster { reason }));
     let named = named_ports(config.ports);
     for (index, (second, port)) in named.iter().enumerate() {
         let earlier = named.iter().take(index).find(|(_, other)| other == port && *port != 0);
@@ -140,6 +141,33 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
         }
     }
     problems
+}
+
+/// What does not go together of what is said about other things.
+fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
+    let kafka = &config.kafka;
+    let found = [
+        (
+            config.ui_config.is_some() && config.ui_dir.is_none(),
+            "`ui-config` needs `ui-dir`: it configures a stock Jaeger UI",
+        ),
+        (
+            !kafka.brokers.is_empty() && config.tenancy.is_some(),
+            "`kafka-brokers` and `tenancy` do not go together: a message names no tenant",
+        ),
+        (
+            kafka.sasl_username.is_some() != kafka.sasl_password_file.is_some(),
+            "`kafka-sasl-username` and `kafka-sasl-password-file` need each other",
+        ),
+        (
+            !kafka.tls
+                && (kafka.tls_authorities.is_some()
+                    || kafka.tls_certificate.is_some()
+                    || kafka.tls_key.is_some()),
+            "certificates for Kafka need `kafka-tls`",
+        ),
+    ];
+    found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, reason)| reason)
 }
 
 /// What does not go together of what is said about the cluster.
