@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storage::log::LogIndex;
-use storage::shard::{Applied, BatchOutcome, Shard};
+use storage::shard::{Applied, BatchOutcome, BlockName, MissingBlock, Shard, ShardSnapshot};
 
 use super::machine::{FileName, Machine, MachineError, MachineSnapshot, MissingFile};
 use super::types::Outcome;
@@ -56,25 +56,56 @@ impl Machine for ShardMachine {
     }
 
     fn snapshot(&self) -> Result<MachineSnapshot, MachineError> {
-        // It can be purged behind, not handed on.
-        let index = self.cut().ok_or(MachineError::NotYet)?;
-        Ok(MachineSnapshot { index, manifest: Bytes::new(), pin: Arc::new(()) })
+        let snapshot = self.shard.snapshot_at_cut()?.ok_or(MachineError::NotYet)?;
+        let ShardSnapshot { cut, manifest, pin } = snapshot;
+        Ok(MachineSnapshot { index: cut, manifest, pin: Arc::new(pin) })
     }
 
-    fn read_stretch(&self, _: &FileName, _: u64, _: usize) -> Result<Bytes, MachineError> {
-        Err(MachineError::NoSuchFile)
+    fn read_stretch(
+        &self,
+        file: &FileName,
+        offset: u64,
+        length: usize,
+    ) -> Result<Bytes, MachineError> {
+        let name = BlockName::from_bytes(&file.0).ok_or(MachineError::NoSuchFile)?;
+        let stretch = self.shard.read_snapshot_block(name, offset, length)?;
+        stretch.ok_or(MachineError::NoSuchFile)
     }
 
-    fn missing_files(&self, _: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
-        Err(MachineError::BadSnapshot { reason: "shards have none yet".into() })
+    fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
+        let missing = self.shard.missing_blocks(manifest).map_err(bad_snapshot)?;
+        let file = |block: MissingBlock| MissingFile {
+            file: FileName(Bytes::copy_from_slice(&block.name.to_bytes())),
+            bytes: block.name.bytes,
+            bytes_present: block.bytes_present,
+        };
+        Ok(missing.into_iter().map(file).collect())
     }
 
-    fn put_stretch(&self, _: &Bytes, _: &FileName, _: u64, _: &Bytes) -> Result<(), MachineError> {
-        Err(MachineError::NoSuchFile)
+    fn put_stretch(
+        &self,
+        _: &Bytes,
+        file: &FileName,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<(), MachineError> {
+        let name = BlockName::from_bytes(&file.0).ok_or(MachineError::NoSuchFile)?;
+        self.shard.put_snapshot_block(name, offset, bytes).map_err(bad_snapshot)
     }
 
-    fn install(&self, _: &Bytes) -> Result<(), MachineError> {
-        Err(MachineError::BadSnapshot { reason: "shards have none yet".into() })
+    fn install(&self, manifest: &Bytes) -> Result<(), MachineError> {
+        self.shard.install_snapshot(manifest).map_err(bad_snapshot)
+    }
+}
+
+/// What is wrong with what was received is the sender's; the rest is this storage's.
+fn bad_snapshot(error: storage::Error) -> MachineError {
+    match error {
+        storage::Error::Manifest { .. } => MachineError::BadSnapshot { reason: error.to_string() },
+        storage::Error::Block(block) if block.is_corruption() => {
+            MachineError::BadSnapshot { reason: block.to_string() }
+        }
+        error => MachineError::Storage(error),
     }
 }
 

@@ -21,6 +21,7 @@ pub struct BlockFile {
     file: Arc<dyn ReadFile>,
     directory: Directory,
     size_bytes: u64,
+    checksum: u32,
 }
 
 impl BlockFile {
@@ -68,7 +69,9 @@ impl BlockFile {
             checksum: u32::from_le_bytes([c0, c1, c2, c3]),
         };
         let empty = Directory { info: super::BlockInfo::NONE, runs: Vec::new() };
-        let mut block = Self { path: path.to_path_buf(), file, directory: empty, size_bytes };
+        let checksum = section.checksum;
+        let path = path.to_path_buf();
+        let mut block = Self { path, file, directory: empty, size_bytes, checksum };
         let bytes = block.read_section(&section, DIRECTORY_BYTES_MAX)?;
         let directory = Directory::decode(&bytes);
         block.directory =
@@ -92,6 +95,11 @@ impl BlockFile {
     /// Its length.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// The checksum of its directory, in which the checksums of its sections stand.
+    pub fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// A page, its header read; its sections are verified as they are read.

@@ -20,6 +20,13 @@ const ENDING: &str = ".block";
 /// The ending of the names of blocks that are being written.
 const UNFINISHED: &str = ".unfinished";
 
+/// The ending of the names of blocks that are being received.
+const INCOMING: &str = ".incoming";
+
+/// The ending of the names of blocks that were received, synced and verified, and that no
+/// installation has taken yet.
+const RECEIVED: &str = ".received";
+
 /// The file system and the manifest of a node's blocks.
 #[derive(Debug, Clone)]
 pub struct BlockStore {
@@ -57,10 +64,29 @@ impl BlockStore {
         self.shard_directory(shard).join(format!("{number:016x}{UNFINISHED}"))
     }
 
+    /// The file of a block while it is received.
+    pub(super) fn incoming_path(&self, shard: ShardId, name: &str) -> PathBuf {
+        self.shard_directory(shard).join(format!("{name}{INCOMING}"))
+    }
+
+    /// The file of a block that was received, until it is installed.
+    pub(super) fn received_path(&self, shard: ShardId, name: &str) -> PathBuf {
+        self.shard_directory(shard).join(format!("{name}{RECEIVED}"))
+    }
+
+    /// The files of blocks that are being received, and of those that wait to be installed.
+    pub(super) fn transferred(&self, shard: ShardId) -> Result<Vec<PathBuf>, Error> {
+        let directory = self.shard_directory(shard);
+        let names = self.env.list(&directory)?;
+        let ours = |name: &&String| name.ends_with(INCOMING) || name.ends_with(RECEIVED);
+        Ok(names.iter().filter(ours).map(|name| directory.join(name)).collect())
+    }
+
     /// Removes what a process left in the middle of writing it.
     pub(super) fn remove_unfinished(&self, shard: ShardId) -> Result<(), Error> {
         let directory = self.shard_directory(shard);
-        for name in self.env.list(&directory)?.iter().filter(|name| name.ends_with(UNFINISHED)) {
+        let is_half = |name: &&String| name.ends_with(UNFINISHED) || name.ends_with(INCOMING);
+        for name in self.env.list(&directory)?.iter().filter(is_half) {
             self.env.remove(&directory.join(name))?;
         }
         Ok(())

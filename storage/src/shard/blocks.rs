@@ -16,6 +16,8 @@ use crate::env::Env;
 /// A block of the shard.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// Its number in this replica; in the file stands that of the replica that wrote it.
+    number: u64,
     file: BlockFile,
     /// By run: the number of its first page within the block.
     first_pages: Vec<u32>,
@@ -26,7 +28,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn open(env: &dyn Env, path: &Path) -> Result<Self, BlockError> {
+    pub(super) fn open(env: &dyn Env, path: &Path, number: u64) -> Result<Self, BlockError> {
         let file = BlockFile::open(env, path)?;
         let mut next = 0_u32;
         let mut first_pages = Vec::with_capacity(file.directory().runs.len());
@@ -35,7 +37,7 @@ impl Block {
             next = next.saturating_add(u32::try_from(run.pages.len()).unwrap_or(u32::MAX));
         }
         let cut_pages = first_pages.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { file, first_pages, cut_pages, is_damaged: AtomicBool::new(false) })
+        Ok(Self { number, file, first_pages, cut_pages, is_damaged: AtomicBool::new(false) })
     }
 
     pub(super) fn info(&self) -> &BlockInfo {
@@ -43,7 +45,7 @@ impl Block {
     }
 
     pub(super) fn number(&self) -> u64 {
-        self.info().number
+        self.number
     }
 
     pub(super) fn file(&self) -> &BlockFile {

@@ -20,6 +20,7 @@ use super::contents::{Contents, Generation};
 use super::hash::LookupMap;
 use super::limits::RECOVER_BYTES;
 use super::manifest::TenantState;
+use super::snapshot::Transfers;
 use super::window::{BatchIdWindow, DigestWindow};
 use crate::Error;
 use crate::block::Split;
@@ -75,6 +76,8 @@ pub struct Shard {
     pub(super) pages_ruled_out: AtomicU64,
     /// One at a time seals, merges or installs.
     pub(super) upkeep: Mutex<()>,
+    /// Snapshots that are given out or received.
+    pub(super) transfers: Mutex<Transfers>,
     /// What apply needs to remember; held while an entry is applied.
     state: Mutex<State>,
     /// One more than the applied index, 0 for none; set when the entry can be read.
@@ -216,6 +219,7 @@ impl Shard {
             splits_version: AtomicU64::new(0),
             pages_ruled_out: AtomicU64::new(0),
             upkeep: Mutex::default(),
+            transfers: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),
         }

@@ -20,7 +20,7 @@ use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, TENANTS_MAX, WINDOW_
 use super::window::RequestPart;
 use crate::Error;
 use crate::keys::ShardKey;
-use crate::kv::{Family, WriteBatch};
+use crate::kv::Family;
 use crate::log::LogIndex;
 
 const VERSION: u8 = 1;
@@ -53,6 +53,12 @@ pub(super) struct WindowChunk {
 }
 
 impl StateRow {
+    /// By tenant: the entry that purged it.
+    pub(super) fn purged(&self) -> BTreeMap<Tenant, u64> {
+        let purged = self.tenants.iter().filter(|(_, state)| state.purged_at > 0);
+        purged.map(|(tenant, state)| (tenant.clone(), state.purged_at)).collect()
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         for number in [self.cut, self.stamp.0, self.next_block, self.dropped.len() as u64] {
@@ -195,10 +201,8 @@ impl Shard {
         }
         state.stamp = row.stamp;
         state.next_block = row.next_block.max(last_block);
-        let purged = row.tenants.iter().filter(|(_, state)| state.purged_at > 0);
-        let purged = purged.map(|(tenant, state)| (tenant.clone(), state.purged_at)).collect();
         let mut contents = self.contents_mut();
-        contents.purged = Arc::new(purged);
+        contents.purged = Arc::new(row.purged());
         contents.dropped = row.dropped;
         contents.blocks = Arc::new(blocks.into_iter().flatten().collect());
         state.tenants = row.tenants;
@@ -215,7 +219,7 @@ impl Shard {
     /// serves, and answers say that something is missing.
     fn open_block(&self, store: &BlockStore, number: u64) -> Result<Option<Arc<Block>>, Error> {
         let path = store.path(self.id(), number);
-        match Block::open(store.env.as_ref(), &path) {
+        match Block::open(store.env.as_ref(), &path, number) {
             Ok(block) => Ok(Some(Arc::new(block))),
             Err(error) if error.is_corruption() || !self.exists(store, &path) => {
                 self.report_damage(&error);
@@ -271,22 +275,15 @@ impl Shard {
 impl BlockStore {
     /// Removes all files of a shard's replica, and everything that the manifest says of it.
     pub fn forget(&self, shard: ShardId) -> Result<(), Error> {
-        let mut edit = WriteBatch::default();
-        edit.delete(Family::Shards, &ShardKey::State.of(shard));
-        for (first, last) in [
-            (ShardKey::Block(0), ShardKey::Block(u64::MAX)),
-            (ShardKey::Window(0), ShardKey::Window(u64::MAX)),
-        ] {
-            let (first, last) = (first.of(shard), last.of(shard));
-            for (key, _) in self.kv.scan(Family::Shards, &first..&last, BLOCKS_MAX)? {
-                edit.delete(Family::Shards, &key);
-            }
-        }
+        let edit = self.edit_without(shard)?;
         self.kv.write(edit)?;
         self.kv.flush()?;
         let directory = self.shard_directory(shard);
         self.env.create_directory(&directory)?;
         self.remove_unfinished(shard)?;
+        for path in self.transferred(shard)? {
+            self.env.remove(&path)?;
+        }
         for (_, path) in self.numbers(shard)? {
             self.env.remove(&path)?;
         }

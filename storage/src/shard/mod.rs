@@ -54,6 +54,8 @@ mod manifest;
 mod merge;
 mod retention;
 mod seal;
+mod snapshot;
+mod snapshot_manifest;
 
 mod beginning;
 mod outline;
@@ -76,3 +78,5 @@ pub use merge::Upkeep;
 pub use retention::{CLASS_ORDINARY, bucket_of};
 pub use seal::Sealed;
 pub use search::OnHit;
+pub use snapshot::{MissingBlock, ShardSnapshot, SnapshotPin};
+pub use snapshot_manifest::BlockName;

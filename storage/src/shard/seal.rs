@@ -162,7 +162,7 @@ impl Shard {
         }
         let path = store.path(self.id(), info.number);
         store.env.rename(&unfinished, &path)?;
-        Ok(Arc::new(Block::open(store.env.as_ref(), &path)?))
+        Ok(Arc::new(Block::open(store.env.as_ref(), &path, info.number)?))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the inner half of `build`")]

@@ -4,9 +4,8 @@
 //! The property: whatever was interrupted, the next start finds exactly the spans of the entries
 //! that were applied, no more and no fewer, with a log that was purged as far as it may be.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::query::{Order, TracePredicate, TraceQuery, evaluate};
 use model::store::Detail;
@@ -14,89 +13,14 @@ use model::testing::Generator;
 use model::{Span, TimeRange, Timestamp};
 use storage::entry::encode_drop;
 use storage::env::{Crash, Env, Fault, FaultEnv};
-use storage::kv::{Family, Kv, KvError, MemoryKv, Pair, WriteBatch};
+use storage::kv::Kv;
 use storage::log::{LogEngine, LogIndex};
 use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard};
 
 use crate::fixture::{Fixture, GROUP, no_limit, open_shard, plain_batch, tenant, traces_of};
+use crate::forgetful_kv::ForgetfulKv;
 
 const HOUR: u64 = 3_600_000_000_000;
-
-/// A store that forgets what was not flushed, and fails from one of its changes on.
-#[derive(Debug, Default)]
-struct ForgetfulKv {
-    inner: Mutex<Forgetful>,
-}
-
-#[derive(Debug, Default)]
-struct Forgetful {
-    written: Vec<WriteBatch>,
-    flushed: usize,
-    changes: u64,
-    fail_at: Option<u64>,
-}
-
-impl ForgetfulKv {
-    fn change(&self, change: impl FnOnce(&mut Forgetful)) -> Result<(), KvError> {
-        let mut inner = self.inner.lock().unwrap();
-        let number = inner.changes;
-        inner.changes += 1;
-        if inner.fail_at.is_some_and(|fail_at| number >= fail_at) {
-            return Err(KvError::Io { reason: "injected".into() });
-        }
-        change(&mut inner);
-        Ok(())
-    }
-
-    fn changes(&self) -> u64 {
-        self.inner.lock().unwrap().changes
-    }
-
-    fn fail_at(&self, change: u64) {
-        self.inner.lock().unwrap().fail_at = Some(change);
-    }
-
-    /// What is there after a crash: all that was flushed and, if `keeps`, all that was written.
-    fn restart(&self, keeps: bool) {
-        let mut inner = self.inner.lock().unwrap();
-        if !keeps {
-            let flushed = inner.flushed;
-            inner.written.truncate(flushed);
-        }
-        inner.fail_at = None;
-    }
-
-    fn picture(&self) -> MemoryKv {
-        let kv = MemoryKv::new();
-        for batch in &self.inner.lock().unwrap().written {
-            kv.write(batch.clone()).unwrap();
-        }
-        kv
-    }
-}
-
-impl Kv for ForgetfulKv {
-    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        self.picture().get(family, key)
-    }
-
-    fn scan(
-        &self,
-        family: Family,
-        range: Range<&[u8]>,
-        pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError> {
-        self.picture().scan(family, range, pairs_max)
-    }
-
-    fn write(&self, batch: WriteBatch) -> Result<(), KvError> {
-        self.change(|inner| inner.written.push(batch))
-    }
-
-    fn flush(&self) -> Result<(), KvError> {
-        self.change(|inner| inner.flushed = inner.written.len())
-    }
-}
 
 /// A shard on a disk that fails, over a log that does not.
 struct Rig {

@@ -2,8 +2,10 @@
 #![cfg(test)]
 
 mod fixture;
+mod forgetful_kv;
 
 mod apply;
 mod crash_points;
 mod ruled_out;
 mod search_equals_reference;
+mod snapshots;
