@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::admin::{MetricsText, health_router, metrics_router};
+use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
 use crate::assets::UiFiles;
 use crate::ingest::{Admission, Receiver};
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
@@ -67,6 +67,9 @@ pub struct ApiConfig {
     pub ui: UiFiles,
     /// What to consume from Kafka.
     pub kafka: Option<KafkaConfig>,
+    /// Whether rates, errors and durations of what is traced are among the metrics. Where there
+    /// are tenants they are not: metrics are no tenant's.
+    pub red_metrics: bool,
 }
 
 impl Default for ApiConfig {
@@ -82,6 +85,7 @@ impl Default for ApiConfig {
             base_path: String::new(),
             ui: UiFiles::default(),
             kafka: None,
+            red_metrics: true,
         }
     }
 }
@@ -345,6 +349,8 @@ impl Bound {
         let query_clock = Arc::clone(&clock);
         let context = ReadContext { store, clock, limits: config.read_limits };
         let tenancy = config.tenancy;
+        let shows_red = config.red_metrics && matches!(tenancy, Tenancy::Off);
+        let red = shows_red.then(|| RedMetrics::new(context.clone()));
 
         let grpc = otlp::grpc::router(receiver.clone(), tenancy.clone());
         let mut http = otlp::http::router(receiver.clone(), tenancy.clone());
@@ -414,7 +420,7 @@ impl Bound {
         let _stop = last.clone().drop_guard();
         let mut watchers = Tasks::default();
         watchers.spawn("health", accept(listeners.health, health_router(admin), last.clone()));
-        let metrics = metrics_router(metrics_text);
+        let metrics = metrics_router(metrics_text, red);
         watchers.spawn("metrics", accept(listeners.metrics.into(), metrics, last.clone()));
 
         doors.join().await;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::assets::UiFiles;
-use api::sampling::{Sampling, StrategiesHandle};
+use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling, StrategiesHandle};
 use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
 use cluster::Coordinator;
@@ -177,14 +177,25 @@ async fn bind(
             remote_storage: ports.remote_storage,
         },
         tenancy: tenancy(config)?,
-        sampling: Sampling::File(strategies.clone()),
+        sampling: sampling(config, strategies),
         allow_purge: config.allow_purge,
         base_path: config.base_path.clone(),
         ui: ui.clone(),
         kafka: kafka::settings(&config.kafka)?,
+        red_metrics: config.red_metrics,
         ..ApiConfig::default()
     };
     Ok(api::bind(config).await?)
+}
+
+/// Where sampling strategies come from.
+fn sampling(config: &NodeConfig, strategies: &StrategiesHandle) -> Sampling {
+    if !config.sampling_adaptive {
+        return Sampling::File(strategies.clone());
+    }
+    let target_samples_per_second = f64::from(config.sampling_target);
+    let options = AdaptiveOptions { target_samples_per_second, ..AdaptiveOptions::default() };
+    Sampling::Adaptive(AdaptiveSampling::local(options))
 }
 
 /// How the tenant of a request is told.

@@ -65,6 +65,10 @@ pub struct NodeConfig {
     pub tenancy: Option<String>,
     /// A file of sampling strategies.
     pub sampling_strategies: Option<PathBuf>,
+    /// Whether probabilities are computed from what comes in.
+    pub sampling_adaptive: bool,
+    /// Traces a second that they aim at for each operation.
+    pub sampling_target: u32,
     /// Whether remote storage may be told to remove everything.
     pub allow_purge: bool,
     /// What every path of the UI's port begins with; empty for nothing.
@@ -75,6 +79,8 @@ pub struct NodeConfig {
     pub ui_config: Option<PathBuf>,
     /// What is consumed from Kafka.
     pub kafka: KafkaSettings,
+    /// Whether the metrics tell rates, errors and durations of what is traced.
+    pub red_metrics: bool,
     /// How long spans are kept after they were received.
     pub retention: model::Duration,
     /// Form of the log.
@@ -228,6 +234,44 @@ pub struct Ports {
     pub remote_storage: u16,
 }
 
+impl Default for Ports {
+    /// Those of the doors themselves.
+    fn default() -> Self {
+        let api::Doors {
+            otlp_grpc,
+            otlp_http,
+            ui,
+            health,
+            metrics,
+            jaeger_grpc,
+            jaeger_http,
+            jaeger_compact,
+            jaeger_binary,
+            zipkin,
+            query_grpc,
+            sampling_http,
+            sampling_grpc,
+            remote_storage,
+        } = api::Ports::default();
+        Self {
+            otlp_grpc,
+            otlp_http,
+            ui,
+            health,
+            metrics,
+            jaeger_grpc,
+            jaeger_http,
+            jaeger_compact,
+            jaeger_binary,
+            zipkin,
+            query_grpc,
+            sampling_http,
+            sampling_grpc,
+            remote_storage,
+        }
+    }
+}
+
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -249,29 +293,17 @@ impl Default for NodeConfig {
             node_name: String::new(),
             shards: None,
             cluster: ClusterSettings::default(),
-            ports: Ports {
-                otlp_grpc: 4317,
-                otlp_http: 4318,
-                ui: 16686,
-                health: 13133,
-                metrics: 8888,
-                jaeger_grpc: 14250,
-                jaeger_http: 14268,
-                jaeger_compact: 6831,
-                jaeger_binary: 6832,
-                zipkin: 9411,
-                query_grpc: 16685,
-                sampling_http: 5778,
-                sampling_grpc: 5779,
-                remote_storage: 17271,
-            },
+            ports: Ports::default(),
             tenancy: None,
             sampling_strategies: None,
+            sampling_adaptive: false,
+            sampling_target: 1,
             allow_purge: false,
             base_path: String::new(),
             ui_dir: None,
             ui_config: None,
             kafka: KafkaSettings::default(),
+            red_metrics: true,
             ports_file: None,
             drain_delay: Duration::from_secs(5),
             retention: model::Duration::from_secs(7 * 24 * 60 * 60),

@@ -63,14 +63,14 @@ impl UiConfig {
 /// The line before the one that a script replaces.
 const SCRIPT_MARK: &str = "// JAEGER_CONFIG_JS";
 
-/// What the page says of the store. There is no archive and no assistant here.
+/// What the page says of the store. There is no assistant here.
 const BACKEND: &str = concat!(
-    r#"{"archiveStorage":false,"metricsStorage":true,"#,
+    r#"{"archiveStorage":true,"metricsStorage":true,"#,
     r#""searchWithoutServiceName":true,"aiAssistant":false}"#
 );
 
 /// The same in the words of older pages.
-const STORAGE: &str = r#"{"archiveStorage":false,"metricsStorage":true}"#;
+const STORAGE: &str = r#"{"archiveStorage":true,"metricsStorage":true}"#;
 
 /// The page with everything in its place; `base` is the path before it.
 pub(super) fn inject(page: &str, base: &str, config: &UiConfig) -> String {

@@ -50,4 +50,5 @@ pub use go_time::parse_time;
 pub use json::push_trace;
 pub use otlp_json::push_resource_spans;
 pub use router::router;
+pub(crate) use translate::kind_or_internal;
 pub use translate::{JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue, translate};

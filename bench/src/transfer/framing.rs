@@ -297,6 +297,31 @@ mod tests {
     }
 
     #[test]
+    fn damaged_files_do_no_harm() {
+        let mut varint = Vec::new();
+        for text in [&b"\x1a\x03abc"[..], &[0x1a; 90]] {
+            let message = message(text);
+            put_varint(&mut varint, message.len() as u64);
+            varint.extend_from_slice(&message);
+        }
+        let json =
+            br#"{"data":[{"processes":{"p":{}},"spans":[{"processID":"p","traceID":"1"}]}]}"#;
+        let packed = zstd::encode_all(varint.as_slice(), 3).unwrap();
+        for good in [varint.as_slice(), json, &packed] {
+            for seed in 0..2_000 {
+                let mut random = crate::redraw::Random::new(seed);
+                let mut damaged = good.to_vec();
+                for _ in 0..=random.below(3) {
+                    let at = usize::try_from(random.below(damaged.len() as u64)).unwrap();
+                    damaged[at] = random.draw().to_le_bytes()[0];
+                }
+                // Whatever it says, it says it.
+                drop(read(&damaged));
+            }
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for bytes in
             [&b"{\"spans\":[]}"[..], b"hello", &[0, 0, 0, 9, 1], &[0xff; 40], b"{\"data\":"]

@@ -40,7 +40,7 @@ impl Shared {
             }
             MetaRequest::Report => MetaReply::Report(Box::new(self.report())),
             MetaRequest::Work(work) => self.work(work).await,
-            MetaRequest::Purge { shard, tenant } => match Tenant::new(&tenant) {
+            MetaRequest::Purge { shard, tenant } => match Tenant::stored(&tenant) {
                 Ok(tenant) => self.purge_here(ShardId(shard), &tenant).await,
                 Err(error) => MetaReply::Refused(error.to_string()),
             },

@@ -148,6 +148,15 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
     let kafka = &config.kafka;
     let found = [
         (
+            config.sampling_adaptive && config.sampling_strategies.is_some(),
+            "`sampling-adaptive` and `sampling-strategies` do not go together: one says what the \
+             other computes",
+        ),
+        (
+            config.sampling_adaptive && config.is_clustered(),
+            "`sampling-adaptive` is for a node alone: nodes do not share what they count yet",
+        ),
+        (
             config.ui_config.is_some() && config.ui_dir.is_none(),
             "`ui-config` needs `ui-dir`: it configures a stock Jaeger UI",
         ),
@@ -348,6 +357,26 @@ mod tests {
                 ],
                 false,
             ),
+        ];
+        for (pairs, fine) in cases {
+            let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+            let outcome = resolve(&Sources { flags, ..Sources::default() });
+            assert_eq!(outcome.is_ok(), fine, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        let cases: [(&[(&'static str, &str)], bool); 9] = [
+            (&[("ui-config", "a.json")], false),
+            (&[("ui-config", "a.json"), ("ui-dir", "ui")], true),
+            (&[("kafka-brokers", "one:9092")], true),
+            (&[("kafka-brokers", "one:9092"), ("tenancy", "x-tenant")], false),
+            (&[("kafka-sasl-username", "me")], false),
+            (&[("kafka-tls-ca", "ca.pem")], false),
+            (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),
+            (&[("sampling-adaptive", "true"), ("sampling-strategies", "a.json")], false),
+            (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], false),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

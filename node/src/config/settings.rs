@@ -311,6 +311,29 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "sampling-adaptive",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Compute sampling probabilities from the root spans that come in, by Jaeger's rules, \
+               so that every operation is sampled about equally often. For a node alone, and \
+               without `sampling-strategies`.",
+        apply: |config, text| switch(text).map(|value| config.sampling_adaptive = value),
+        show: |config| Some(config.sampling_adaptive.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-target",
+        value_name: "N",
+        default: Some("1"),
+        help: "Traces a second that adaptive sampling aims at for each operation.",
+        apply: |config, text| {
+            config.sampling_target = number_within(text, 1, 1_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.sampling_target.to_string()),
+        ..ROW
+    },
+    Setting {
         key: "tenancy",
         value_name: "HEADER",
         help: "Header that names the tenant of a request, such as `x-tenant`. Unset, there is one \
@@ -521,6 +544,17 @@ pub const SETTINGS: &[Setting] = &[
         show: |config| {
             config.kafka.sasl_password_file.as_ref().map(|path| path.display().to_string())
         },
+        ..ROW
+    },
+    Setting {
+        key: "red-metrics",
+        value_name: SWITCH,
+        default: Some("true"),
+        help: "Tell rates, errors and durations of what is traced among the metrics: gauges over \
+               the last whole minute for the 500 operations that are called most. Off where \
+               `tenancy` is on.",
+        apply: |config, text| switch(text).map(|value| config.red_metrics = value),
+        show: |config| Some(config.red_metrics.to_string()),
         ..ROW
     },
     Setting {

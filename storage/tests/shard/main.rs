@@ -5,6 +5,7 @@ mod fixture;
 mod forgetful_kv;
 
 mod apply;
+mod archive;
 mod crash_points;
 mod ruled_out;
 mod search_equals_reference;
