@@ -109,13 +109,13 @@ async fn run_node(
         tokio::select! {
             () = &mut serving => bail!("the node stopped serving by itself"),
             _ = tidy.tick() => metrics.tidy(),
-            signal = signals.next_or_reload() => match signal {
-                Some(signal) => break signal,
-                None => {
-                    strategies::reload(config, &strategies);
-                    ui_files::reload(config, &ui);
+            signal = signals.next_or_reload() => {
+                if let Some(signal) = signal {
+                    break signal;
                 }
-            },
+                strategies::reload(config, &strategies);
+                ui_files::reload(config, &ui);
+            }
         }
     };
 

@@ -40,6 +40,7 @@ pub const SHARDS_MAX: u16 = 256;
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that are switches")]
 pub struct NodeConfig {
     /// Directory of all data.
     pub data_dir: PathBuf,

@@ -28,7 +28,8 @@ pub fn router<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router 
 }
 
 async fn post_spans<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    let taken = unary::write(&door.receiver, &door.tenancy, PROTOCOL, request, |call| async {
+    let door = &door;
+    let taken = unary::write(&door.receiver, &door.tenancy, PROTOCOL, request, |call| async move {
         let Unary { tenant, body, encoding, admitted } = call;
         let taken = door.take(Foreign { tenant, body, encoding, admitted }, batch::translate);
         taken.await.map_err(Failure::into_refused)

@@ -56,11 +56,12 @@ fn transform_document(document: &[u8]) -> Result<(Vec<u8>, Vec<EnvelopeError>), 
     Ok((data, errors))
 }
 
+/// Traces, each with its spans.
+pub(crate) type ByTrace = Vec<(TraceId, Vec<Span>)>;
+
 /// The spans of a message by trace, in order of first appearance, and what of them a receiver
 /// would reject.
-pub(crate) fn by_trace_of(
-    message: &[u8],
-) -> Result<(Vec<(TraceId, Vec<Span>)>, Rejected), CheckError> {
+pub(crate) fn by_trace_of(message: &[u8]) -> Result<(ByTrace, Rejected), CheckError> {
     let mut plan = Plan::default();
     let everything = Partitioning { of: |_| 0, count: 1 };
     check(message, &everything, &mut plan)?;
@@ -69,8 +70,8 @@ pub(crate) fn by_trace_of(
     Ok((by_trace(collected.spans), *plan.rejected()))
 }
 
-fn by_trace(spans: Vec<Span>) -> Vec<(TraceId, Vec<Span>)> {
-    let mut traces: Vec<(TraceId, Vec<Span>)> = Vec::new();
+fn by_trace(spans: Vec<Span>) -> ByTrace {
+    let mut traces = ByTrace::new();
     let mut places: HashMap<TraceId, usize> = HashMap::new();
     for span in spans {
         let place = *places.entry(span.trace_id).or_insert_with(|| {

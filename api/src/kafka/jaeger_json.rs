@@ -199,10 +199,12 @@ fn put_nanos(writer: &mut Writer, number: u32, nanos: i128, name: &'static str) 
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use opentelemetry_proto::tonic::trace::v1::TracesData;
     use prost::Message as _;
 
     use super::*;
-    use crate::jaeger_grpc::messages::api_v2::Span;
+    use crate::kafka::KafkaEncoding;
 
     /// As jsonpb prints a span: what is at its default is left out.
     const SPAN: &str = r#"{"traceId":"AAAAAAAAAAAAAAAAAAAACg==","spanId":"AAAAAAAAAAs=",
@@ -218,25 +220,31 @@ mod tests {
 
     #[test]
     fn a_span_becomes_the_protobuf_that_it_stands_for() {
-        let span = Span::decode(to_span(SPAN.as_bytes()).ok().unwrap().as_slice()).unwrap();
-        assert_eq!((span.trace_id[15], span.span_id[7], span.flags), (10, 11, 1));
-        assert_eq!(span.operation_name, "buy");
-        assert_eq!((span.references.len(), span.references[1].ref_type), (2, 1));
-        assert_eq!(span.start_time.unwrap().nanos, 1_500);
-        let duration = span.duration.unwrap();
-        assert_eq!((duration.seconds, duration.nanos), (1, 250_000));
-        assert_eq!(span.tags.len(), 5);
-        assert_eq!((span.tags[0].v_type, span.tags[0].v_int64), (2, -7));
-        assert_eq!(span.tags[4].v_binary, [1, 2]);
-        assert_eq!(span.logs[0].fields[0].v_str, "e");
-        assert_eq!(span.process.unwrap().service_name, "shop");
-        assert_eq!(span.warnings, ["w"]);
+        let otlp = KafkaEncoding::JaegerJson.to_otlp(SPAN.as_bytes()).unwrap();
+        let group = TracesData::decode(&*otlp).unwrap().resource_spans.remove(0);
+        assert_eq!(group.resource.unwrap().attributes.len(), 2);
+        let span = group.scope_spans[0].spans[0].clone();
+        assert_eq!((span.trace_id[15], span.span_id[7]), (10, 11));
+        assert_eq!((span.name.as_str(), span.parent_span_id[7]), ("buy", 12));
+        assert_eq!((span.links.len(), span.links[0].span_id[7]), (1, 13));
+        assert_eq!(span.start_time_unix_nano % 1_000_000_000, 1_500);
+        assert_eq!(span.end_time_unix_nano - span.start_time_unix_nano, 1_000_250_000);
+        let value = |key: &str| {
+            let found = span.attributes.iter().find(|attribute| attribute.key == key).unwrap();
+            found.value.clone().unwrap().value.unwrap()
+        };
+        assert_eq!(value("n"), Any::IntValue(-7));
+        assert_eq!(value("t"), Any::StringValue("x".to_owned()));
+        assert_eq!(value("b"), Any::BoolValue(true));
+        assert_eq!(value("d"), Any::DoubleValue(0.5));
+        assert_eq!(value("y"), Any::BytesValue(vec![1, 2]));
+        assert_eq!(span.events[0].name, "e");
     }
 
     #[test]
     fn wrong_types_are_refused_by_name() {
         for (json, member) in [
-            (r#"[]"#, "span"),
+            ("[]", "span"),
             (r#"{"traceId":7}"#, "traceId"),
             (r#"{"traceId":"%"}"#, "traceId"),
             (r#"{"duration":"1.5"}"#, "duration"),

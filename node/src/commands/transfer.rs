@@ -2,13 +2,15 @@
 //! [`api::written`], which brings the forms of files.
 
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bench::transfer::{
     self, ExportFormat, ExportOptions, Header, ImportOptions, JaegerAddress, Origin, Protocol,
     Search, Ticker, TransferReport,
 };
+use cluster::clock::SystemClock;
+use model::Clock as _;
 
 use super::load::input_format;
 use crate::cli::{ExportArguments, ImportArguments, LoadFormat, SearchArguments};
@@ -94,7 +96,7 @@ fn headers(texts: &[String]) -> anyhow::Result<Vec<Header>> {
 }
 
 fn search(arguments: SearchArguments, since: Option<Duration>) -> anyhow::Result<Search> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Duration::from_nanos(SystemClock::default().wall().0);
     let moment = |text: Option<String>| text.map(|text| moment(&text, now)).transpose();
     let ago = |age: Duration| nanos(now.saturating_sub(age));
     Ok(Search {
