@@ -10,7 +10,9 @@ ENVIRONMENT := ROCKSDB_LIB_DIR="$$(storage/rocksdb/archive.sh)"; export ROCKSDB_
 TARGET_DIR = $$(cargo metadata --no-deps --format-version 1 --offline 2>/dev/null \
 	| sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 # Clippy, tests and the client tests see the same features, or dependencies compile twice.
-WHOLE := --workspace --locked --all-features
+# All of them but api's and node's kafka-tls, which builds OpenSSL from source.
+FEATURES := skua-model/testing,skua-storage/testing,skua-storage/mutants,skua-cluster/simulation,skua-cluster/mutants,skua-api/kafka,skua-node/kafka,skua-chaos-tests/mutants
+WHOLE := --workspace --locked --features $(FEATURES)
 
 # How many inputs each fuzz body of the tests tries under `make fuzz`.
 SKUA_FUZZ_CASES ?= 1000000

@@ -1,14 +1,20 @@
-//! The web UI, as the binary carries it: the built files of `ui/dist`, and one page for every
-//! path that is not the API's.
+//! The UI's files: Skua's own in the binary, or those of a stock Jaeger UI from a directory.
 //!
-//! The files have stable names, so browsers revalidate them by their entity tag. Every page is
-//! `index.html`; its `<base>` leads back to the root, however many levels the path has and
-//! whatever prefix a proxy cut off. The policy allows nothing that does not come from here: text
-//! of spans can be shown, never run.
+//! Skua's page is served on every path that the API does not have, so that an address can be
+//! opened, reloaded and sent to someone. It names everything relative to a base, which is rewritten
+//! for the depth of the path. A stock Jaeger UI gets what Jaeger's query service writes into its
+//! page: the prefix, the version, what the store can do, and the operator's configuration
+//! (`inject`).
+//!
+//! Files are compressed once, at the start, and revalidated by a tag of their content: a browser
+//! asks again and is told that nothing changed, and a new binary is seen at once.
+
+mod inject;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::Request;
@@ -20,12 +26,14 @@ use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rust_embed::RustEmbed;
 use twox_hash::XxHash3_64;
 
-/// What a page may load and do; nothing comes from elsewhere and nothing stands inline. Sent with
-/// the files too, because a worker takes its policy from its own response.
+pub use inject::{UiConfig, UiConfigError};
+
+/// What Skua's page may load and do; nothing comes from elsewhere and nothing stands inline. Sent
+/// with the files too, because a worker takes its policy from its own response.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'self'; \
     form-action 'self'";
@@ -36,6 +44,40 @@ const BASE: &str = "<base href=\"./\"";
 #[derive(RustEmbed)]
 #[folder = "../ui/dist"]
 struct Dist;
+
+/// What is shown to browsers. Cloning shares.
+#[derive(Clone, Default)]
+pub struct UiFiles {
+    /// The files of a stock Jaeger UI by their paths below its directory; Skua's own UI if none.
+    pub files: Option<Arc<BTreeMap<String, Vec<u8>>>>,
+    /// What the operator wants of a stock Jaeger UI.
+    pub config: UiConfigHandle,
+}
+
+impl fmt::Debug for UiFiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = self.files.as_ref().map(|files| files.len());
+        formatter.debug_struct("UiFiles").field("files", &files).finish_non_exhaustive()
+    }
+}
+
+/// A configuration of the UI, which may be replaced while pages are served. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub struct UiConfigHandle {
+    current: Arc<RwLock<UiConfig>>,
+}
+
+impl UiConfigHandle {
+    /// Replaces it for every page from now on.
+    pub fn replace(&self, config: UiConfig) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    fn inject(&self, page: &str, base: &str) -> String {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        inject::inject(page, base, &current)
+    }
+}
 
 /// A file of the UI, ready to be sent.
 struct Asset {
@@ -48,11 +90,17 @@ struct Asset {
 struct Ui {
     page: String,
     assets: BTreeMap<String, Asset>,
+    /// The configuration of a stock Jaeger UI and the path before it; none for Skua's own.
+    stock: Option<(UiConfigHandle, String)>,
 }
 
-/// Every path but those of the API, which belong to other routers.
-pub fn router() -> Router {
-    let ui = Arc::new(Ui::embedded());
+/// Every path but those of the API, which belong to other routers. `base` is the path that was
+/// taken off before.
+pub fn router(files: &UiFiles, base: &str) -> Router {
+    let ui = Arc::new(match &files.files {
+        Some(stock) => Ui::stock(stock, files.config.clone(), base),
+        None => Ui::embedded(),
+    });
     Router::new().fallback(move |request: Request| {
         let ui = Arc::clone(&ui);
         async move { ui.answer(request.method(), request.uri().path(), request.headers()) }
@@ -69,7 +117,19 @@ impl Ui {
                 file(&name).map(|plain| (format!("/{name}"), Asset::of(&name, plain)))
             })
             .collect();
-        Self { page: page.unwrap_or_default(), assets }
+        Self { page: page.unwrap_or_default(), assets, stock: None }
+    }
+
+    fn stock(files: &BTreeMap<String, Vec<u8>>, config: UiConfigHandle, base: &str) -> Self {
+        let page = files.get("index.html").map(|page| String::from_utf8_lossy(page).into_owned());
+        let assets = files.iter().filter(|(name, _)| *name != "index.html");
+        let assets =
+            assets.map(|(name, plain)| (format!("/{name}"), Asset::of(name, plain.clone())));
+        Self {
+            page: page.unwrap_or_default(),
+            assets: assets.collect(),
+            stock: Some((config, base.to_owned())),
+        }
     }
 
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
@@ -79,22 +139,36 @@ impl Ui {
         if method != Method::GET && method != Method::HEAD {
             return StatusCode::METHOD_NOT_ALLOWED.into_response();
         }
-        if path.starts_with("/assets/") {
-            return self.assets.get(path).map_or_else(
-                || StatusCode::NOT_FOUND.into_response(),
-                |asset| asset.answer(headers),
-            );
+        if let Some(asset) = self.assets.get(path) {
+            let mut response = asset.answer(headers);
+            if self.stock.is_none() {
+                insert_policy(&mut response);
+            }
+            return response;
         }
-        let page = self.page.replacen(BASE, &format!("<base href=\"{}\"", base_of(path)), 1);
+        // What looks like a file and is none: a page in its place would be taken for it.
+        if path.starts_with("/assets/") || path.starts_with("/static/") {
+            return StatusCode::NOT_FOUND.into_response();
+        }
         let headers = [
             (CONTENT_TYPE, "text/html; charset=utf-8"),
-            (CONTENT_SECURITY_POLICY, POLICY),
             (CACHE_CONTROL, "no-cache"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (REFERRER_POLICY, "same-origin"),
         ];
-        (headers, page).into_response()
+        if let Some((config, base)) = &self.stock {
+            // Its scripts stand inline: no policy that forbids them.
+            return (headers, config.inject(&self.page, base)).into_response();
+        }
+        let page = self.page.replacen(BASE, &format!("<base href=\"{}\"", base_of(path)), 1);
+        let mut response = (headers, page).into_response();
+        insert_policy(&mut response);
+        response
     }
+}
+
+fn insert_policy(response: &mut Response) {
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
 }
 
 impl Asset {
@@ -118,7 +192,6 @@ impl Asset {
             (VARY, "accept-encoding"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (CONTENT_TYPE, self.content_type),
-            (CONTENT_SECURITY_POLICY, POLICY),
         ];
         if mentions(headers, &IF_NONE_MATCH, &self.tag) {
             return (StatusCode::NOT_MODIFIED, common).into_response();
@@ -140,10 +213,15 @@ fn mentions(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("js") => "text/javascript",
+        Some("js" | "mjs") => "text/javascript",
         Some("css") => "text/css",
+        Some("html") => "text/html; charset=utf-8",
+        Some("json" | "map") => "application/json",
         Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
         Some("woff2") => "font/woff2",
+        Some("woff") => "font/woff",
         _ => "application/octet-stream",
     }
 }
@@ -196,10 +274,27 @@ mod tests {
         let mut headers = HeaderMap::new();
         let plain = get("/assets/app.js", &headers);
         assert!(!plain.headers().contains_key(CONTENT_ENCODING));
+        assert_eq!(plain.headers()[CONTENT_SECURITY_POLICY], POLICY);
         headers.insert(ACCEPT_ENCODING, "br, gzip;q=0.8".parse().unwrap());
         let packed = get("/assets/app.js", &headers);
         assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip");
         headers.insert(IF_NONE_MATCH, packed.headers()[ETAG].clone());
         assert_eq!(get("/assets/app.js", &headers).status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[test]
+    fn a_stock_ui_is_served_as_jaeger_serves_it() {
+        let files = BTreeMap::from([
+            ("index.html".to_owned(), b"<base href=\"/\" id=\"jaeger-ui-root\">".to_vec()),
+            ("static/js/main.js".to_owned(), b"main()".to_vec()),
+        ]);
+        let ui = Ui::stock(&files, UiConfigHandle::default(), "/jaeger");
+        let get = |path: &str| ui.answer(&Method::GET, path, &HeaderMap::new());
+        assert_eq!(get("/static/js/main.js").headers()[CONTENT_TYPE], "text/javascript");
+        assert_eq!(get("/static/none.js").status(), StatusCode::NOT_FOUND);
+        let page = get("/trace/1");
+        assert_eq!(page.status(), StatusCode::OK);
+        assert!(!page.headers().contains_key(CONTENT_SECURITY_POLICY));
+        assert_eq!(get("/api/none").status(), StatusCode::NOT_FOUND);
     }
 }

@@ -7,9 +7,9 @@
 //! Jaeger changes about a span is applied on the way out ([`adjust`]), never on the way in.
 //!
 //! Reading order: [`server`] (which door is where), [`ingest`] and [`otlp`] (writes),
-//! [`jaeger_thrift`], [`jaeger_grpc`] and [`zipkin`] (other formats, rewritten into OTLP bytes),
+//! [`jaeger_thrift`], [`jaeger_grpc`], [`zipkin`] and [`kafka`] (other formats, rewritten into OTLP bytes),
 //! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`sampling`] (what clients are
-//! told), [`skua`] and [`admin`] (our own), [`error`], [`limits`] and [`tenant`] (what holds for
+//! told), [`written`] (files), [`skua`] and [`admin`] (our own), [`error`], [`limits`] and [`tenant`] (what holds for
 //! all of them).
 //!
 //! Absent on purpose: owned spans on the way in; state between requests; any retry (clients
@@ -23,6 +23,7 @@ pub mod ingest;
 pub mod jaeger_grpc;
 pub mod jaeger_http;
 pub mod jaeger_thrift;
+pub mod kafka;
 pub mod limits;
 pub mod otlp;
 pub mod read_context;
@@ -31,6 +32,7 @@ pub mod server;
 pub mod skua;
 pub mod task;
 pub mod tenant;
+pub mod written;
 pub mod zipkin;
 
 pub use server::{ApiConfig, ApiState, BindError, Bound, Doors, Ports, bind};

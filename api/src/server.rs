@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use http::HeaderValue;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -27,11 +27,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::admin::{MetricsText, health_router, metrics_router};
+use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
+use crate::assets::UiFiles;
 use crate::ingest::{Admission, Receiver};
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
+use crate::kafka::KafkaConfig;
 use crate::read_context::{ReadContext, ReadLimits};
 use crate::sampling::{AdaptiveSampling, Sampling};
 use crate::task::Tasks;
@@ -57,6 +60,16 @@ pub struct ApiConfig {
     pub sampling: Sampling,
     /// Whether `POST /purge` on the port of remote storage removes everything.
     pub allow_purge: bool,
+    /// What every path of the UI's port begins with: nothing, or a path without a slash at its
+    /// end.
+    pub base_path: String,
+    /// What the UI's port shows to browsers.
+    pub ui: UiFiles,
+    /// What to consume from Kafka.
+    pub kafka: Option<KafkaConfig>,
+    /// Whether rates, errors and durations of what is traced are among the metrics. Where there
+    /// are tenants they are not: metrics are no tenant's.
+    pub red_metrics: bool,
 }
 
 impl Default for ApiConfig {
@@ -69,6 +82,10 @@ impl Default for ApiConfig {
             read_limits: ReadLimits::default(),
             sampling: Sampling::default(),
             allow_purge: false,
+            base_path: String::new(),
+            ui: UiFiles::default(),
+            kafka: None,
+            red_metrics: true,
         }
     }
 }
@@ -151,17 +168,28 @@ impl Ports {
     };
 }
 
-/// A port could not be had.
+/// A door could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {door}")]
-pub struct BindError {
-    /// What was to be served there.
-    pub door: &'static str,
-    /// Where.
-    pub address: SocketAddr,
-    /// Why not.
-    #[source]
-    pub source: io::Error,
+#[non_exhaustive]
+pub enum BindError {
+    /// A port could not be had.
+    #[error("cannot listen on {address} for {door}")]
+    Port {
+        /// What was to be served there.
+        door: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The settings for Kafka cannot be used.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] crate::kafka::KafkaError),
+    /// There is no consumer in this build.
+    #[error("this build of skua cannot consume from Kafka")]
+    NoKafka,
 }
 
 /// What is served: the store behind the doors and what they need besides.
@@ -189,6 +217,8 @@ pub struct Bound {
     config: ApiConfig,
     listeners: Listeners,
     addresses: Doors<SocketAddr>,
+    #[cfg(feature = "kafka")]
+    kafka: Option<crate::kafka::KafkaSource>,
 }
 
 #[derive(Debug)]
@@ -219,7 +249,7 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
             let address = listener.local_addr()?;
             Ok((listener, address))
         };
-        bound.await.map_err(|source| BindError { door, address, source })
+        bound.await.map_err(|source| BindError::Port { door, address, source })
     };
     let ports = config.ports;
     let otlp_grpc = at("OTLP gRPC", ports.otlp_grpc).await?;
@@ -236,7 +266,7 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
     let remote_storage = at("remote storage", ports.remote_storage).await?;
     let udp_at = |door: &'static str, protocol: UdpProtocol, port: u16| {
         let address = SocketAddr::new(config.listen_address, port);
-        UdpPort::bind(protocol, address).map_err(|source| BindError { door, address, source })
+        UdpPort::bind(protocol, address).map_err(|source| BindError::Port { door, address, source })
     };
     let jaeger_compact = udp_at("Jaeger compact", UdpProtocol::Compact, ports.jaeger_compact)?;
     let jaeger_binary = udp_at("Jaeger binary", UdpProtocol::Binary, ports.jaeger_binary)?;
@@ -272,7 +302,19 @@ pub async fn bind(config: ApiConfig) -> Result<Bound, BindError> {
         sampling_grpc: sampling_grpc.0,
         remote_storage: remote_storage.0,
     };
-    Ok(Bound { config, listeners, addresses })
+    #[cfg(feature = "kafka")]
+    let kafka = config.kafka.as_ref().map(crate::kafka::KafkaSource::open).transpose()?;
+    #[cfg(not(feature = "kafka"))]
+    if config.kafka.is_some() {
+        return Err(BindError::NoKafka);
+    }
+    Ok(Bound {
+        config,
+        listeners,
+        addresses,
+        #[cfg(feature = "kafka")]
+        kafka,
+    })
 }
 
 impl Bound {
@@ -297,6 +339,8 @@ impl Bound {
         state: ApiState<S, A>,
         shutdown: CancellationToken,
     ) {
+        #[cfg(feature = "kafka")]
+        let kafka = self.kafka;
         let Self { config, listeners, .. } = self;
         let ApiState { store, admin, clock, metrics_text } = state;
         let (sampling, admission) = (config.sampling, Admission::default());
@@ -305,6 +349,8 @@ impl Bound {
         let query_clock = Arc::clone(&clock);
         let context = ReadContext { store, clock, limits: config.read_limits };
         let tenancy = config.tenancy;
+        let shows_red = config.red_metrics && matches!(tenancy, Tenancy::Off);
+        let red = shows_red.then(|| RedMetrics::new(context.clone()));
 
         let grpc = otlp::grpc::router(receiver.clone(), tenancy.clone());
         let mut http = otlp::http::router(receiver.clone(), tenancy.clone());
@@ -335,9 +381,11 @@ impl Bound {
         let sampling_http = sampling::http::router(sampling.clone());
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))
-            .merge(assets::router())
+            .merge(assets::router(&config.ui, &config.base_path))
             .layer(counted)
-            .layer(from_fn_with_state(tenancy, determine));
+            .layer(from_fn_with_state(tenancy, determine))
+            .layer(from_fn(trace_response));
+        let ui = based(&config.base_path, ui);
 
         let mut doors = Tasks::default();
         let token = || shutdown.clone();
@@ -357,6 +405,10 @@ impl Bound {
         if let Sampling::Adaptive(adaptive) = sampling {
             doors.spawn("adaptive sampling", adapt(adaptive, query_clock, token()));
         }
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = kafka {
+            doors.spawn("Kafka", kafka.run(receiver.clone(), Tenant::default(), token()));
+        }
         if serves_udp {
             for port in [listeners.jaeger_compact, listeners.jaeger_binary] {
                 doors.spawn("UDP", port.serve(receiver.clone(), Tenant::default(), token()));
@@ -368,7 +420,7 @@ impl Bound {
         let _stop = last.clone().drop_guard();
         let mut watchers = Tasks::default();
         watchers.spawn("health", accept(listeners.health, health_router(admin), last.clone()));
-        let metrics = metrics_router(metrics_text);
+        let metrics = metrics_router(metrics_text, red);
         watchers.spawn("metrics", accept(listeners.metrics.into(), metrics, last.clone()));
 
         doors.join().await;
@@ -409,6 +461,45 @@ async fn count_query(
     metrics::counter!("skua_query_requests_total", "route" => route, "status" => status)
         .increment(1);
     response
+}
+
+/// Jaeger names the span of its own under which it answered; a server that does not trace itself
+/// leaves the header empty, and so does this one.
+async fn trace_response(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert("traceresponse", HeaderValue::from_static(""));
+    response
+}
+
+/// The routes below a path. The path alone leads to the page below it, because what the page names
+/// is relative to where it stands.
+fn based(base: &str, router: Router) -> Router {
+    if base.is_empty() {
+        return router;
+    }
+    let base: Arc<str> = Arc::from(base);
+    Router::new().fallback(move |mut request: Request| {
+        let (base, router) = (Arc::clone(&base), router.clone());
+        async move {
+            match below(&base, request.uri()) {
+                Some(uri) => {
+                    *request.uri_mut() = uri;
+                    router.oneshot(request).await.unwrap_or_else(|never| match never {})
+                }
+                None if request.uri().path() == &*base => {
+                    Redirect::temporary(&format!("{base}/")).into_response()
+                }
+                None => (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+            }
+        }
+    })
+}
+
+/// What an address is below a path, if it is.
+fn below(base: &str, uri: &Uri) -> Option<Uri> {
+    let rest = uri.path().strip_prefix(base).filter(|rest| rest.starts_with('/'))?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{rest}{query}").parse().ok()
 }
 
 fn cors(origins: Vec<HeaderValue>) -> CorsLayer {

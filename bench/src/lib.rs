@@ -1,7 +1,8 @@
 //! The load generator and the whole-system benchmarks.
 //!
 //! [`replay`] sends recorded traces to anything that takes OTLP over gRPC, as often and as fast as
-//! asked (`skua load` is a thin face of it). [`synthetic`] makes traces that look like recorded
+//! asked (`skua load` is a thin face of it). [`transfer`] moves traces between stores and files on
+//! the same wire (`skua import`, `skua export`). [`synthetic`] makes traces that look like recorded
 //! ones, in any number. [`measure`] starts a server, loads it and reads what that cost it; the
 //! binaries under `src/bin` are its faces.
 //!
@@ -21,6 +22,7 @@ pub mod recording;
 pub mod redraw;
 pub mod replay;
 pub mod synthetic;
+pub mod transfer;
 pub mod wire;
 
 pub use recording::{InputFormat, Recording};

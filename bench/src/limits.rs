@@ -42,6 +42,44 @@ pub const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// ones say nothing new.
 pub const CHILDREN_PER_EXEMPLAR_MAX: usize = 64;
 
+/// Bytes of one message of a file that is imported: a thousand times what exporters write.
+pub const FILE_MESSAGE_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes of one message of a Jaeger's answer. Its own limit is 4 MiB unless it was raised.
+pub const ANSWER_MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// How long one search of a Jaeger may take: a store that is slow is still worth leaving.
+pub const READ_DEADLINE: Duration = Duration::from_mins(2);
+
+/// How long something that fails in passing is tried again.
+pub const RETRY_FOR: Duration = Duration::from_mins(1);
+
+/// Spans that are gathered before they are sent: several requests' worth, so that they can be on
+/// their way at once.
+pub const GATHERED_SPANS: usize = 16_384;
+
+/// Bytes of messages that are gathered before they are sent.
+pub const GATHERED_BYTES: usize = 16 << 20;
+
+/// Spans of one request of an import: what makes a full batch in a store of few shards.
+pub const IMPORT_REQUEST_SPANS: usize = 2_000;
+
+/// Requests of an import on their way at once.
+pub const IMPORT_IN_FLIGHT: usize = 8;
+
+/// Traces that a Jaeger is asked for in one search for whole traces.
+pub const SEARCH_TRACES: u32 = 200;
+
+/// Ids that a Jaeger is asked for in one search for ids.
+pub const SEARCH_IDS: u32 = 1_000;
+
+/// The most that is asked for where a window cannot be narrower: several of Jaeger's stores refuse
+/// more.
+pub const SEARCH_MAX: u32 = 10_000;
+
+/// Bytes of one document of Jaeger's JSON in an exported file; the UI reads it whole.
+pub const JAEGER_DOCUMENT_BYTES: usize = 64 << 20;
+
 /// Spans of one synthetic trace: they are in memory until they are in messages.
 pub const SYNTHETIC_TRACE_SPANS_MAX: u64 = 1 << 22;
 

@@ -41,6 +41,42 @@ pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
+/// Opens a file for reading.
+pub(crate) fn open_file(path: &Path) -> anyhow::Result<fs::File> {
+    fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Makes a file that must not be there yet.
+pub(crate) fn create_file(path: &Path) -> anyhow::Result<fs::File> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    file.with_context(|| format!("cannot make {}", path.display()))
+}
+
+/// Whether something is there.
+pub(crate) fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
+/// Writes a file so that a reader sees either what it held or all of `bytes`.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Gives a file another name.
+pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let renamed = fs::rename(from, to);
+    renamed.with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
+}
+
 /// Appends one line to a file, which is made if it is not there.
 pub(crate) fn append_line(path: &Path, line: &str) -> anyhow::Result<()> {
     let file = fs::OpenOptions::new().create(true).append(true).open(path);

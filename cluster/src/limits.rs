@@ -51,6 +51,12 @@ pub const APPLY_QUEUE_ENTRIES_MAX: usize = 4_096;
 /// Jobs that may wait for a thread of a pool.
 pub const POOL_QUEUE_JOBS_MAX: usize = 4_096;
 
+/// Most spans of a trace that can be archived: they are in memory while they are copied.
+pub const ARCHIVED_SPANS_MAX: usize = 100_000;
+
+/// How long reading the trace may take that is archived.
+pub const ARCHIVE_READ_SECONDS: u64 = 15;
+
 const _: () = assert!(BATCH_SPANS_CLOSE < BATCH_SPANS_MAX);
 const _: () = assert!(BATCH_PAYLOAD_BYTES_CLOSE < BATCH_PAYLOAD_BYTES_MAX);
 

@@ -48,11 +48,7 @@ fn coordinator(log: &Arc<dyn LogEngine>, directory: &Path, start: u8) -> Coordin
 }
 
 fn options(seed: u64) -> Options {
-    Options {
-        clock: Arc::new(SystemClock::default()),
-        unsupported: ["archive"].into(),
-        ..Options::new(seed)
-    }
+    Options { clock: Arc::new(SystemClock::default()), ..Options::new(seed) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

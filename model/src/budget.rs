@@ -66,16 +66,25 @@ impl Budget {
 
     /// A guard that cancels the read when it is dropped: held by whoever waits for the answer.
     pub fn cancel_on_drop(&self) -> CancelOnDrop {
-        CancelOnDrop(Arc::clone(&self.cancelled))
+        CancelOnDrop(Some(Arc::clone(&self.cancelled)))
     }
 }
 
 /// Cancels a [`Budget`] when dropped.
 #[derive(Debug)]
-pub struct CancelOnDrop(Arc<AtomicBool>);
+pub struct CancelOnDrop(Option<Arc<AtomicBool>>);
+
+impl CancelOnDrop {
+    /// The read ended by itself: what remains of the budget is for the next one.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        if let Some(cancelled) = &self.0 {
+            cancelled.store(true, Ordering::Relaxed);
+        }
     }
 }

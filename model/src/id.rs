@@ -150,6 +150,9 @@ pub struct Tenant(Arc<str>);
 /// Longest tenant name: Jaeger and Tempo send it in a header, and it stands in every batch.
 pub const TENANT_BYTES_MAX: usize = 150;
 
+/// What the name of an archive ends with. No name from outside holds a slash.
+const ARCHIVE: &str = "/archive";
+
 impl Tenant {
     /// A tenant of the given name: 1 to [`TENANT_BYTES_MAX`] bytes of printable ASCII, no `/`.
     pub fn new(name: &str) -> Result<Self, IdError> {
@@ -158,6 +161,24 @@ impl Tenant {
             return Err(IdError::Tenant { bytes_max: TENANT_BYTES_MAX });
         }
         Ok(Self(name.into()))
+    }
+
+    /// A tenant of a name that was written by us: one from outside, or that of an archive.
+    pub fn stored(name: &str) -> Result<Self, IdError> {
+        Self::new(name.strip_suffix(ARCHIVE).unwrap_or(name))?;
+        Ok(Self(name.into()))
+    }
+
+    /// Where the traces lie that this tenant keeps beyond their retention. Data of its own, which
+    /// no search of the tenant meets.
+    #[must_use]
+    pub fn archive(&self) -> Self {
+        if self.is_archive() { self.clone() } else { Self(format!("{}{ARCHIVE}", self.0).into()) }
+    }
+
+    /// Whether it is an archive.
+    pub fn is_archive(&self) -> bool {
+        self.0.ends_with(ARCHIVE)
     }
 
     /// The tenant's name.
@@ -193,6 +214,18 @@ mod tests {
         assert!(Tenant::new("acme").is_ok());
         for bad in ["", "a/b", "a b", "a\n", &"x".repeat(TENANT_BYTES_MAX + 1)] {
             assert!(Tenant::new(bad).is_err(), "{bad:?}");
+            assert!(Tenant::stored(bad).is_err(), "{bad:?}");
         }
+        let longest = Tenant::new(&"x".repeat(TENANT_BYTES_MAX)).unwrap();
+        for tenant in [Tenant::default(), longest] {
+            let archive = tenant.archive();
+            assert!(archive.is_archive() && !tenant.is_archive());
+            assert_eq!(archive.archive(), archive);
+            assert_eq!(Tenant::stored(archive.as_str()), Ok(archive.clone()));
+            assert!(Tenant::new(archive.as_str()).is_err(), "from outside it has no name");
+            assert_eq!(Tenant::stored(tenant.as_str()), Ok(tenant));
+        }
+        assert!(Tenant::stored("/archive").is_err());
+        assert!(Tenant::stored("a/archive/archive").is_err());
     }
 }

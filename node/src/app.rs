@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use api::sampling::{Sampling, StrategiesHandle};
+use api::assets::UiFiles;
+use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling, StrategiesHandle};
 use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
 use cluster::Coordinator;
@@ -43,7 +44,7 @@ use crate::config::{NodeConfig, Ports};
 use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, output, store, strategies};
+use crate::{banner, config, files, kafka, output, store, strategies, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -78,7 +79,8 @@ async fn run_node(
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
     let strategies = strategies::load(config)?;
-    let doors = bind(config, &strategies).await?;
+    let ui = ui_files::load(config)?;
+    let doors = bind(config, &strategies, &ui).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (coordinator, company) = tokio::select! {
@@ -112,10 +114,13 @@ async fn run_node(
         tokio::select! {
             () = &mut serving => bail!("the node stopped serving by itself"),
             _ = tidy.tick() => metrics.tidy(),
-            signal = signals.next_or_reload() => match signal {
-                Some(signal) => break signal,
-                None => strategies::reload(config, &strategies),
-            },
+            signal = signals.next_or_reload() => {
+                if let Some(signal) = signal {
+                    break signal;
+                }
+                strategies::reload(config, &strategies);
+                ui_files::reload(config, &ui);
+            }
         }
     };
 
@@ -162,7 +167,11 @@ impl Company {
 }
 
 /// Takes all ports; nothing is served yet.
-async fn bind(config: &NodeConfig, strategies: &StrategiesHandle) -> anyhow::Result<Bound> {
+async fn bind(
+    config: &NodeConfig,
+    strategies: &StrategiesHandle,
+    ui: &UiFiles,
+) -> anyhow::Result<Bound> {
     let ports = config.ports;
     let config = ApiConfig {
         listen_address: config.listen_address,
@@ -183,11 +192,25 @@ async fn bind(config: &NodeConfig, strategies: &StrategiesHandle) -> anyhow::Res
             remote_storage: ports.remote_storage,
         },
         tenancy: tenancy(config)?,
-        sampling: Sampling::File(strategies.clone()),
+        sampling: sampling(config, strategies),
         allow_purge: config.allow_purge,
+        base_path: config.base_path.clone(),
+        ui: ui.clone(),
+        kafka: kafka::settings(&config.kafka)?,
+        red_metrics: config.red_metrics,
         ..ApiConfig::default()
     };
     Ok(api::bind(config).await?)
+}
+
+/// Where sampling strategies come from.
+fn sampling(config: &NodeConfig, strategies: &StrategiesHandle) -> Sampling {
+    if !config.sampling_adaptive {
+        return Sampling::File(strategies.clone());
+    }
+    let target_samples_per_second = f64::from(config.sampling_target);
+    let options = AdaptiveOptions { target_samples_per_second, ..AdaptiveOptions::default() };
+    Sampling::Adaptive(AdaptiveSampling::local(options))
 }
 
 /// How the tenant of a request is told.

@@ -57,6 +57,20 @@ pub enum Command {
     /// Zstandard, and sends them over OTLP as a collector would.
     #[command(verbatim_doc_comment)]
     Load(LoadArguments),
+    /// Bring traces in: from a running Jaeger, or from files
+    ///
+    /// Files hold OTLP (protobuf or JSON) or what Jaeger's UI saves, plain or compressed with
+    /// Zstandard or gzip. A running Jaeger is asked over gRPC, window by window, until it has told
+    /// all its traces of a range of time. Spans keep their ids and times; what comes twice is stored
+    /// once. With --position, an import that was cut off goes on where it was.
+    #[command(verbatim_doc_comment)]
+    Import(ImportArguments),
+    /// Write traces to a file: OTLP, or what Jaeger's UI opens
+    ///
+    /// Asks a node, or a running Jaeger, over gRPC. What could not be read whole is reported and
+    /// makes the exit code 1.
+    #[command(verbatim_doc_comment)]
+    Export(ExportArguments),
     /// Show the nodes and shards of a cluster as one of its nodes sees them.
     Status(StatusArguments),
     /// Show or check the configuration that a node would run with here.
@@ -170,6 +184,86 @@ pub enum LoadFormat {
     OtlpJson,
     /// What Jaeger's UI downloads.
     JaegerJson,
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// Files to import, one after another.
+    #[arg(value_name = "FILE", required_unless_present_any = ["from", "from_storage"])]
+    #[arg(conflicts_with_all = ["from", "from_storage"])]
+    pub files: Vec<PathBuf>,
+    /// A running Jaeger: the address of its query service, usually port 16685.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "from_storage")]
+    pub from: Option<String>,
+    /// A running remote storage of Jaeger's, or a node of skua: usually port 17271.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from_storage: Option<String>,
+    /// OTLP gRPC address of the node that takes the traces.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4317")]
+    pub to: String,
+    /// Form of the files; told from their contents unless given.
+    #[arg(long, value_enum)]
+    pub format: Option<LoadFormat>,
+    /// Which traces of a Jaeger.
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// File that keeps how far the import has come; continued from if it is there.
+    #[arg(long, value_name = "FILE")]
+    pub position: Option<PathBuf>,
+    /// Header for the Jaeger that is asked, such as a token; may be given several times.
+    #[arg(long = "from-header", value_name = "NAME: VALUE")]
+    pub from_headers: Vec<String>,
+    /// Header for the node, such as its tenant; may be given several times.
+    #[arg(long = "to-header", value_name = "NAME: VALUE")]
+    pub to_headers: Vec<String>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which traces of a Jaeger.
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// Only traces since then: a time such as 2026-01-31T00:00:00Z, or an age such as 12h
+    /// [default: 30d for an import, everything for an export]
+    #[arg(long, value_name = "TIME", verbatim_doc_comment)]
+    pub since: Option<String>,
+    /// Only traces up to then, likewise [default: now]
+    #[arg(long, value_name = "TIME", verbatim_doc_comment)]
+    pub until: Option<String>,
+    /// Only traces of this service; may be given several times.
+    #[arg(long = "service", value_name = "NAME")]
+    pub services: Vec<String>,
+}
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// File to write; compressed if its name ends with .zst or .gz. It must not be there yet.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Remote storage address of the node.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:17271")]
+    pub from_storage: String,
+    /// A running Jaeger instead: the address of its query service, usually port 16685.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "from_storage")]
+    pub from: Option<String>,
+    /// Form of the file.
+    #[arg(long, value_enum, default_value = "otlp-json")]
+    pub format: LoadFormat,
+    /// Which traces of a Jaeger.
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// Only this trace; may be given several times.
+    #[arg(long = "trace", value_name = "ID")]
+    pub trace_ids: Vec<String>,
+    /// Header for whoever is asked, such as a tenant; may be given several times.
+    #[arg(long = "from-header", value_name = "NAME: VALUE")]
+    pub from_headers: Vec<String>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Whom to ask for the state of a cluster.

@@ -11,6 +11,7 @@ mod config;
 mod health;
 mod load;
 mod status;
+mod transfer;
 mod version;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         None => app::run(&cli.serve),
         Some(Command::Serve(flags)) => app::run(&flags),
         Some(Command::Load(arguments)) => load::run(arguments),
+        Some(Command::Import(arguments)) => transfer::import(arguments),
+        Some(Command::Export(arguments)) => transfer::export(arguments),
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Config(command)) => config::run(&command),
         Some(Command::Health(arguments)) => health::run(&arguments),

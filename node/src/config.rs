@@ -29,6 +29,8 @@ pub use self::error::{ConfigError, Problem};
 pub use self::file::FileLayer;
 pub use self::print::to_yaml;
 pub use self::reference::reference;
+use api::kafka::{KafkaEncoding, KafkaStart};
+
 pub(crate) use self::reference::wrap;
 pub use self::resolve::{Loaded, Origin, Sources, resolve};
 use crate::cli::SettingFlags;
@@ -40,6 +42,7 @@ pub const SHARDS_MAX: u16 = 256;
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that are switches")]
 pub struct NodeConfig {
     /// Directory of all data.
     pub data_dir: PathBuf,
@@ -65,8 +68,22 @@ pub struct NodeConfig {
     pub tenancy: Option<String>,
     /// A file of sampling strategies.
     pub sampling_strategies: Option<PathBuf>,
+    /// Whether probabilities are computed from what comes in.
+    pub sampling_adaptive: bool,
+    /// Traces a second that they aim at for each operation.
+    pub sampling_target: u32,
     /// Whether remote storage may be told to remove everything.
     pub allow_purge: bool,
+    /// What every path of the UI's port begins with; empty for nothing.
+    pub base_path: String,
+    /// Where the files of a stock Jaeger UI are, if one is served.
+    pub ui_dir: Option<PathBuf>,
+    /// Its configuration.
+    pub ui_config: Option<PathBuf>,
+    /// What is consumed from Kafka.
+    pub kafka: KafkaSettings,
+    /// Whether the metrics tell rates, errors and durations of what is traced.
+    pub red_metrics: bool,
     /// How long spans are kept after they were received.
     pub retention: model::Duration,
     /// How much of the disk data may take before the oldest go early.
@@ -75,6 +92,54 @@ pub struct NodeConfig {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: String,
+}
+
+/// What a node is told of a Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// Where it is; nothing is consumed if this is empty.
+    pub brokers: Vec<String>,
+    /// What to consume.
+    pub topics: Vec<String>,
+    /// As whom.
+    pub group: String,
+    /// What a message is.
+    pub encoding: KafkaEncoding,
+    /// Where a new group begins.
+    pub start: KafkaStart,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Who is trusted, if not whom the system trusts.
+    pub tls_authorities: Option<PathBuf>,
+    /// This client's certificate.
+    pub tls_certificate: Option<PathBuf>,
+    /// And its key.
+    pub tls_key: Option<PathBuf>,
+    /// How a password is proved.
+    pub sasl_mechanism: String,
+    /// A name, if one is wanted.
+    pub sasl_username: Option<String>,
+    /// Where the password is.
+    pub sasl_password_file: Option<PathBuf>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: Vec::new(),
+            topics: vec!["jaeger-spans".to_owned()],
+            group: "skua".to_owned(),
+            encoding: KafkaEncoding::default(),
+            start: KafkaStart::default(),
+            tls: false,
+            tls_authorities: None,
+            tls_certificate: None,
+            tls_key: None,
+            sasl_mechanism: "PLAIN".to_owned(),
+            sasl_username: None,
+            sasl_password_file: None,
+        }
+    }
 }
 
 /// What a node that is not alone is told.
@@ -177,6 +242,44 @@ pub struct Ports {
     pub remote_storage: u16,
 }
 
+impl Default for Ports {
+    /// Those of the doors themselves.
+    fn default() -> Self {
+        let api::Doors {
+            otlp_grpc,
+            otlp_http,
+            ui,
+            health,
+            metrics,
+            jaeger_grpc,
+            jaeger_http,
+            jaeger_compact,
+            jaeger_binary,
+            zipkin,
+            query_grpc,
+            sampling_http,
+            sampling_grpc,
+            remote_storage,
+        } = api::Ports::default();
+        Self {
+            otlp_grpc,
+            otlp_http,
+            ui,
+            health,
+            metrics,
+            jaeger_grpc,
+            jaeger_http,
+            jaeger_compact,
+            jaeger_binary,
+            zipkin,
+            query_grpc,
+            sampling_http,
+            sampling_grpc,
+            remote_storage,
+        }
+    }
+}
+
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -198,25 +301,17 @@ impl Default for NodeConfig {
             node_name: String::new(),
             shards: None,
             cluster: ClusterSettings::default(),
-            ports: Ports {
-                otlp_grpc: 4317,
-                otlp_http: 4318,
-                ui: 16686,
-                health: 13133,
-                metrics: 8888,
-                jaeger_grpc: 14250,
-                jaeger_http: 14268,
-                jaeger_compact: 6831,
-                jaeger_binary: 6832,
-                zipkin: 9411,
-                query_grpc: 16685,
-                sampling_http: 5778,
-                sampling_grpc: 5779,
-                remote_storage: 17271,
-            },
+            ports: Ports::default(),
             tenancy: None,
             sampling_strategies: None,
+            sampling_adaptive: false,
+            sampling_target: 1,
             allow_purge: false,
+            base_path: String::new(),
+            ui_dir: None,
+            ui_config: None,
+            kafka: KafkaSettings::default(),
+            red_metrics: true,
             ports_file: None,
             drain_delay: Duration::from_secs(5),
             retention: model::Duration::from_secs(7 * 24 * 60 * 60),

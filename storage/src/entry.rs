@@ -253,7 +253,7 @@ fn decode_batches(entry: &Bytes, body: &[u8]) -> Result<Vec<BatchSlice>, EntryEr
 
 fn decode_tenant(body: &[u8]) -> Result<Tenant, EntryError> {
     let name = std::str::from_utf8(body).ok();
-    let tenant = name.and_then(|name| Tenant::new(name).ok());
+    let tenant = name.and_then(|name| Tenant::stored(name).ok());
     tenant.ok_or(EntryError::Malformed { reason: "not a tenant's name" })
 }
 

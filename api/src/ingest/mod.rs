@@ -10,6 +10,7 @@ pub mod body;
 pub mod framing;
 mod metrics;
 mod receiver;
+pub(crate) mod unary;
 
 pub use admission::{Admission, Admitted, Overload, overload_retry};
 pub use body::{BodyError, Encoding};

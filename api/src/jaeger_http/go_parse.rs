@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Why a text was refused, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum GoParseError {
+pub enum GoParseError {
     /// Not what the function reads.
     #[error("strconv.{function}: parsing {}: invalid syntax", quote(text))]
     Syntax {

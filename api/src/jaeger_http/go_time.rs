@@ -4,7 +4,7 @@ use super::go_parse::GoParseError;
 
 /// `time.Parse(time.RFC3339Nano, text)`, in nanoseconds since the epoch. One leniency: a zone
 /// such as `+02:00` whose plus sign was sent unescaped arrives with a space, and is taken.
-pub(crate) fn parse_time(text: &str) -> Result<i128, GoParseError> {
+pub fn parse_time(text: &str) -> Result<i128, GoParseError> {
     let restored = restore_plus(text);
     let text = restored.as_deref().unwrap_or(text);
     let mut reader = TimeReader { text, rest: text };

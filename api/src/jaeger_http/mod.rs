@@ -40,12 +40,15 @@ mod string_map;
 mod summaries;
 pub(crate) mod trace_id;
 mod traces;
-mod transform;
+pub(crate) mod transform;
 mod translate;
 mod v3;
 
 pub use answer::COMPLETENESS_HEADER;
+pub use go_parse::GoParseError;
+pub use go_time::parse_time;
 pub use json::push_trace;
 pub use otlp_json::push_resource_spans;
 pub use router::router;
+pub(crate) use translate::kind_or_internal;
 pub use translate::{JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue, translate};

@@ -19,7 +19,7 @@ use super::translate::translate;
 use crate::adjust::EditableTrace;
 use crate::limits::DECOMPRESSED_BYTES_MAX;
 use crate::otlp::json::to_protobuf;
-use crate::otlp::walk::{Partitioning, Plan, check, tell};
+use crate::otlp::walk::{CheckError, Partitioning, Plan, Rejected, check, tell};
 
 /// `POST /api/transform`
 pub(super) async fn transform(request: Request) -> Response {
@@ -41,27 +41,37 @@ pub(super) async fn transform(request: Request) -> Response {
 fn transform_document(document: &[u8]) -> Result<(Vec<u8>, Vec<EnvelopeError>), QueryError> {
     let unreadable = |reason: String| QueryError::Transform { reason };
     let message = to_protobuf(document).map_err(|error| unreadable(error.to_string()))?;
-    let mut plan = Plan::default();
-    let everything = Partitioning { of: |_| 0, count: 1 };
-    check(&message, &everything, &mut plan).map_err(|error| unreadable(error.to_string()))?;
-    let mut collected = Collected::default();
-    tell(&message, &plan, 0, &mut collected);
-
+    let traces = by_trace_of(&message).map_err(|error| unreadable(error.to_string()))?;
+    let (traces, rejected) = traces;
     let mut data = b"[".to_vec();
-    for (trace_id, spans) in by_trace(collected.spans) {
+    for (trace_id, spans) in traces {
         push_comma(&mut data);
         push_trace(&mut data, &translate(EditableTrace::from_spans(trace_id, spans)));
     }
     data.push(b']');
     let mut errors = Vec::new();
-    if plan.rejected().count() > 0 {
-        errors.push(EnvelopeError { message: plan.rejected().to_string(), trace_id: None });
+    if rejected.count() > 0 {
+        errors.push(EnvelopeError { message: rejected.to_string(), trace_id: None });
     }
     Ok((data, errors))
 }
 
-fn by_trace(spans: Vec<Span>) -> Vec<(TraceId, Vec<Span>)> {
-    let mut traces: Vec<(TraceId, Vec<Span>)> = Vec::new();
+/// Traces, each with its spans.
+pub(crate) type ByTrace = Vec<(TraceId, Vec<Span>)>;
+
+/// The spans of a message by trace, in order of first appearance, and what of them a receiver
+/// would reject.
+pub(crate) fn by_trace_of(message: &[u8]) -> Result<(ByTrace, Rejected), CheckError> {
+    let mut plan = Plan::default();
+    let everything = Partitioning { of: |_| 0, count: 1 };
+    check(message, &everything, &mut plan)?;
+    let mut collected = Collected::default();
+    tell(message, &plan, 0, &mut collected);
+    Ok((by_trace(collected.spans), *plan.rejected()))
+}
+
+fn by_trace(spans: Vec<Span>) -> ByTrace {
+    let mut traces = ByTrace::new();
     let mut places: HashMap<TraceId, usize> = HashMap::new();
     for span in spans {
         let place = *places.entry(span.trace_id).or_insert_with(|| {

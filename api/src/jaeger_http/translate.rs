@@ -316,7 +316,7 @@ fn content(process: &Process) -> Vec<u8> {
 }
 
 /// The kind that api/v3 over HTTP shows where none was said.
-pub(super) fn kind_or_internal(kind: SpanKind) -> &'static str {
+pub(crate) fn kind_or_internal(kind: SpanKind) -> &'static str {
     match kind.name() {
         "" => SpanKind::INTERNAL.name(),
         name => name,

@@ -4,7 +4,8 @@
 //! prefix of five bytes, status in the trailers) is spoken here directly, on the same HTTP/2
 //! server as everything else. That keeps every byte of a request under
 //! [`Admission`](crate::ingest::Admission) from the first frame on, before and after
-//! decompression, which a codec behind a generic server would see only afterwards.
+//! decompression, which a codec behind a generic server would see only afterwards
+//! (`ingest::unary`).
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,11 +14,8 @@ use axum::routing::any;
 use model::TraceStore;
 
 use super::response;
-use crate::error::ApiError;
-use crate::ingest::{
-    Accepted, Format, Protocol, Receiver, Refused, WriteRequest, body, framing, record,
-};
-use crate::limits;
+use crate::ingest::unary::{self, Unary};
+use crate::ingest::{Format, Protocol, Receiver, WriteRequest, framing};
 use crate::tenant::Tenancy;
 
 /// The path of the one method.
@@ -48,34 +46,14 @@ pub fn method<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router 
 }
 
 async fn export<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    if let Some(answer) = framing::not_grpc(request.headers()) {
-        return answer;
-    }
-    let started = door.receiver.clock().monotonic();
-    let mut body_bytes = 0;
-    let deadline = framing::deadline_of(request.headers(), limits::WRITE_DEADLINE);
-    let taken = tokio::time::timeout(deadline, take(&door, request, &mut body_bytes)).await;
-    let result = taken.unwrap_or(Err(ApiError::Deadline.into()));
-    let took = door.receiver.clock().monotonic().since(started);
-    record(Protocol::OTLP_GRPC, &result, body_bytes, took);
-    match result {
+    let Door { receiver, tenancy } = &door;
+    let taken = unary::write(receiver, tenancy, Protocol::OTLP_GRPC, request, |call| {
+        let Unary { tenant, body, encoding, admitted } = call;
+        let format = Format::Protobuf;
+        receiver.receive(WriteRequest { tenant, body, encoding, format, admitted })
+    });
+    match taken.await {
         Ok(accepted) => framing::answer(&response::export_response(&accepted)),
-        Err(refused) => framing::refusal(&refused.error.to_status()),
+        Err(answer) => answer,
     }
-}
-
-async fn take<S: TraceStore>(
-    door: &Door<S>,
-    request: Request,
-    body_bytes: &mut usize,
-) -> Result<Accepted, Refused> {
-    let (head, body) = request.into_parts();
-    let tenant = door.tenancy.tenant(&head.headers)?;
-    let mut admitted = door.receiver.admission().enter()?;
-    let bytes_max = limits::REQUEST_BYTES_MAX + framing::PREFIX_BYTES;
-    let framed = body::read(body, bytes_max, framing::frame_bytes, &mut admitted).await?;
-    *body_bytes = framed.len();
-    let (body, encoding) = framing::unframe(&head.headers, &framed)?;
-    let request = WriteRequest { tenant, body, encoding, format: Format::Protobuf, admitted };
-    door.receiver.receive(request).await
 }

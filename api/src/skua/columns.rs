@@ -4,6 +4,7 @@
 //! The columns are written while they are sent, piece by piece, so that a trace of a million
 //! spans stands in memory once.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -14,8 +15,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use model::store::{Revision, TraceColumns, TraceRequest};
+use model::store::{TraceColumns, TraceRequest};
 use model::{Text, Timestamp, TraceId, TraceStore};
+use twox_hash::XxHash3_64;
 
 use super::limits::{COLUMNS_SPANS_MAX, PIECE_BYTES};
 use super::parameters::{flag, query_of};
@@ -55,7 +57,7 @@ async fn read<S: TraceStore>(
     if columns.span_ids.len() > COLUMNS_SPANS_MAX {
         return Err(Problem::TooManySpans { spans_max: COLUMNS_SPANS_MAX });
     }
-    let revision = revision_text(&columns.revision);
+    let revision = revision_text(&columns);
     let wanted = query.get("revision");
     if !wanted.is_empty() && wanted != revision {
         return Err(Problem::Moved { revision });
@@ -77,8 +79,43 @@ fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
     }
 }
 
-fn revision_text(revision: &Revision) -> String {
-    format!("{}-{}-{}", revision.shard, revision.applied, revision.parts)
+/// The revision's text: which shard, and a fingerprint of what the columns say. A trace is a set of
+/// spans, so it changed only if its rows did; writes to other traces, seals and merges leave the
+/// text as it is, and every replica finds the same one.
+fn revision_text(columns: &TraceColumns) -> String {
+    let rows = columns.span_ids.len();
+    let mut fingerprint = 0;
+    let mut add = |bytes: &[u8]| {
+        fingerprint = XxHash3_64::oneshot_with_seed(fingerprint, bytes);
+    };
+    for column in [Column::SpanId, Column::Start, Column::Duration, Column::Parent, Column::Flags] {
+        for row in (0..rows).step_by(FINGERPRINT_ROWS) {
+            let mut bytes = Vec::with_capacity(FINGERPRINT_ROWS * column.width());
+            let end = rows.min(row + FINGERPRINT_ROWS);
+            column.push(columns, Timestamp::default(), row..end, &mut bytes);
+            add(&bytes);
+        }
+    }
+    for (rows, names) in
+        [(&columns.service, &columns.services), (&columns.operation, &columns.operations)]
+    {
+        // By first appearance in the rows: the order of a dictionary is the store's affair.
+        let mut numbers: BTreeMap<u32, u64> = BTreeMap::new();
+        for rows in rows.chunks(FINGERPRINT_ROWS) {
+            let mut bytes = Vec::with_capacity(FINGERPRINT_ROWS * 8);
+            for id in rows {
+                let next = numbers.len() as u64;
+                let number = *numbers.entry(*id).or_insert_with(|| {
+                    let name = usize::try_from(*id).ok().and_then(|id| names.get(id));
+                    add(name.map(Text::as_bytes).unwrap_or_default());
+                    next
+                });
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            add(&bytes);
+        }
+    }
+    format!("{}-{fingerprint:016x}", columns.revision.shard)
 }
 
 /// Whether the client says that it has this revision.
@@ -199,6 +236,9 @@ fn column_bytes(rows: usize) -> usize {
 fn earliest(columns: &TraceColumns) -> Timestamp {
     columns.starts.iter().min().copied().unwrap_or_default()
 }
+
+/// Rows that are hashed at once.
+const FINGERPRINT_ROWS: usize = 4_096;
 
 /// Multiple that the line's length is filled up to.
 const ALIGNMENT: usize = 8;

@@ -8,6 +8,7 @@ use api::jaeger_thrift::binary::Binary;
 use api::jaeger_thrift::compact::Compact;
 use api::jaeger_thrift::limits::ARENA_BYTES_MAX;
 use api::jaeger_thrift::{batch, limits};
+use api::kafka::KafkaEncoding;
 use api::{jaeger_grpc, zipkin};
 use model::testing::Random;
 
@@ -102,6 +103,30 @@ fn damaged_bodies_do_no_harm() {
             assert!(arena.len() <= 64 * body.len() + 64, "{name}, seed {seed}");
             if translated.is_ok() {
                 drop(walked(translate, &body));
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_messages_of_kafka_do_no_harm() {
+    let span = br#"{"traceId":"AAAAAAAAAAAAAAAAAAAACg==","spanId":"AAAAAAAAAAs=",
+        "operationName":"buy","references":[{"spanId":"AAAAAAAAAA0=","refType":"FOLLOWS_FROM"}],
+        "startTime":"2026-01-31T12:00:00.000001500Z","duration":"1.000250s",
+        "tags":[{"key":"n","vType":"INT64","vInt64":"-7"},{"key":"y","vType":"BINARY","vBinary":
+        "AQI="}],"logs":[{"timestamp":"2026-01-31T12:00:01Z","fields":[{"key":"event"}]}],
+        "process":{"serviceName":"shop"},"warnings":["w"]}"#;
+    let otlp = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"0000000000000001",
+        "traceId":"0000000000000000000000000000000a","name":"n","attributes":[{"key":"k",
+        "value":{"arrayValue":{"values":[{"intValue":"1"}]}}}]}]}]}]}"#;
+    let decoders = [(KafkaEncoding::JaegerJson, &span[..]), (KafkaEncoding::OtlpJson, otlp)];
+    for (encoding, good) in decoders {
+        assert!(encoding.to_otlp(good).is_ok(), "{encoding:?}");
+        for seed in 0..cases(2_000) {
+            let mut random = Random::new(seed);
+            let body = damaged(&mut random, good);
+            if let Ok(otlp) = encoding.to_otlp(&body) {
+                assert!(otlp.len() <= 64 * body.len() + 64, "{encoding:?}, seed {seed}");
             }
         }
     }

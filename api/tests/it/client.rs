@@ -68,11 +68,14 @@ pub(crate) async fn start() -> Node {
 }
 
 pub(crate) async fn start_with(tenancy: Tenancy, readiness: Readiness) -> Node {
+    start_as(ApiConfig { tenancy, ..ApiConfig::default() }, readiness).await
+}
+
+pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
     let config = ApiConfig {
         ports: Ports::FREE,
-        tenancy,
         otlp_cors_origins: vec!["https://shop.example".parse().unwrap()],
-        ..ApiConfig::default()
+        ..config
     };
     let bound = bind(config).await.unwrap();
     let (store, shutdown) = (MemoryStore::new(), CancellationToken::new());

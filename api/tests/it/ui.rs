@@ -5,9 +5,10 @@ use http::Request;
 use model::admin::Readiness;
 use model::{ShardId, TraceId};
 
-use crate::client::{get, good_request, send, start, start_with};
+use crate::client::{get, good_request, send, start, start_as, start_with};
 use crate::recorded;
 use crate::reference::walk;
+use api::ApiConfig;
 use api::tenant::Tenancy;
 
 #[tokio::test]
@@ -74,6 +75,31 @@ async fn other_paths_show_the_page_and_unknown_api_paths_do_not() {
 }
 
 #[tokio::test]
+async fn everything_of_the_port_lies_below_the_base_path() {
+    let config = ApiConfig { base_path: "/jaeger".to_owned(), ..ApiConfig::default() };
+    let node = start_as(config, Readiness::Ready).await;
+    for (path, status) in [
+        ("/jaeger/api/services", 200),
+        ("/jaeger/api/operations?service=a", 200),
+        ("/jaeger/search", 200),
+        ("/jaeger/", 200),
+        ("/jaeger", 307),
+        ("/jaeger/api/nothing", 404),
+        ("/", 404),
+        ("/api/services", 404),
+        ("/jaegerish/api/services", 404),
+    ] {
+        let answer = get(node.addresses.ui, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        if status == 200 {
+            assert_eq!(answer.headers["traceresponse"], "", "{path}");
+        }
+    }
+    let answer = get(node.addresses.ui, "/jaeger/trace/abc").await;
+    assert!(answer.text().contains("<base href=\"../\""), "the page leads back to its root");
+}
+
+#[tokio::test]
 async fn health_says_whether_to_send_traffic() {
     let ready = start().await;
     for (path, text) in [("/livez", "ok\n"), ("/readyz", "ok\n")] {
@@ -82,7 +108,13 @@ async fn health_says_whether_to_send_traffic() {
     }
     let status = get(ready.addresses.health, "/status").await;
     assert_eq!(status.text(), r#"{"healthy":true,"status":"StatusOK"}"#);
-    assert_eq!(get(ready.addresses.metrics, "/metrics").await.text(), "skua_up 1\n");
+    let metrics = get(ready.addresses.metrics, "/metrics").await.text();
+    assert!(metrics.starts_with("skua_up 1\n"), "{metrics}");
+    assert!(metrics.ends_with("skua_red_groups_left_out 0\n"), "{metrics}");
+    // Metrics are no tenant's.
+    let tenancy = Tenancy::Header { name: "x-tenant".parse().unwrap(), allowed: None };
+    let with_tenants = start_with(tenancy, Readiness::Ready).await;
+    assert_eq!(get(with_tenants.addresses.metrics, "/metrics").await.text(), "skua_up 1\n");
 
     let starting = start_with(Tenancy::Off, Readiness::NotReady("replaying".to_owned())).await;
     assert_eq!(get(starting.addresses.health, "/livez").await.status, 200);

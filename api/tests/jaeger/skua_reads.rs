@@ -192,6 +192,11 @@ async fn a_revision_holds_until_the_trace_changes() {
     assert_eq!(known("\"x\"").await, 200);
     let at = format!("{path}?revision={revision}");
     assert_eq!(get(&router, &at).await.status, 200);
+    // What happens to other traces is nothing to this one.
+    let other = Span { trace_id: TraceId([0x77; 16]), ..spans[0].clone() };
+    write_spans(&store, &Tenant::default(), &[other]).await.unwrap();
+    write_spans(&store, &Tenant::default(), &spans[..1]).await.unwrap();
+    assert_eq!(known(&tag).await, 304);
     write_spans(&store, &Tenant::default(), &[Span { name: "new".into(), ..spans[0].clone() }])
         .await
         .unwrap();

@@ -118,7 +118,7 @@ fn tile(bytes: &[u8], length_of: fn(&[u8], &mut usize) -> Option<usize>) -> Opti
         let mut head = 0;
         let length = length_of(rest, &mut head)?;
         let message = rest.get(head..head.checked_add(length)?)?;
-        if !fields(message).all(|field| field.is_ok_and(|(field, _)| field.is_bytes(1))) {
+        if !is_otlp(message) {
             return None;
         }
         messages.push(message);
@@ -131,20 +131,30 @@ fn split_json(bytes: &[u8], format: Option<InputFormat>) -> anyhow::Result<Vec<V
     let mut messages = Vec::new();
     for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
         let value = value.context("neither OTLP protobuf in a known framing nor JSON")?;
-        let found = if value.get("resourceSpans").or(value.get("resource_spans")).is_some() {
-            InputFormat::OtlpJson
-        } else if value.get("data").is_some() {
-            InputFormat::JaegerJson
-        } else {
-            bail!("a JSON value with neither `resourceSpans` nor `data`");
-        };
-        ensure!(format.is_none_or(|format| format == found), "the file is {found}");
-        messages.push(match found {
-            InputFormat::JaegerJson => convert::jaeger_json(&value)?,
-            _ => convert::otlp_json(&value)?,
-        });
+        messages.push(json_message(&value, format)?);
     }
     Ok(messages)
+}
+
+/// A JSON value of a file as OTLP protobuf. A `format` given is insisted on.
+pub(crate) fn json_message(value: &Value, format: Option<InputFormat>) -> anyhow::Result<Vec<u8>> {
+    let found = if value.get("resourceSpans").or(value.get("resource_spans")).is_some() {
+        InputFormat::OtlpJson
+    } else if value.get("data").is_some() {
+        InputFormat::JaegerJson
+    } else {
+        bail!("a JSON value with neither `resourceSpans` nor `data`");
+    };
+    ensure!(format.is_none_or(|format| format == found), "the file is {found}");
+    match found {
+        InputFormat::JaegerJson => convert::jaeger_json(value),
+        _ => convert::otlp_json(value),
+    }
+}
+
+/// Whether a message consists of `resource_spans` fields.
+pub(crate) fn is_otlp(message: &[u8]) -> bool {
+    fields(message).all(|field| field.is_ok_and(|(field, _)| field.is_bytes(1)))
 }
 
 #[cfg(test)]

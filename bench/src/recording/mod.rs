@@ -9,6 +9,7 @@ mod index;
 mod request;
 
 pub use framing::{InputFormat, read_messages};
+pub(crate) use framing::{is_otlp, json_message};
 pub(crate) use index::granularity;
 pub use index::{Recording, SpanRecord, TraceFacts};
 pub(crate) use request::{RequestSpan, assemble};

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
@@ -18,22 +19,26 @@ const RETRY_INFO: &[u8] = b"google.rpc.RetryInfo";
 
 /// One connection to an OTLP/gRPC receiver. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Client(tonic::client::Grpc<Channel>);
+pub(crate) struct Client {
+    grpc: tonic::client::Grpc<Channel>,
+    /// Sent with every call.
+    headers: Vec<(AsciiMetadataKey, AsciiMetadataValue)>,
+}
 
 /// Why a request was not acknowledged.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// Whether the same request may be sent again.
-    pub(super) retryable: bool,
+    pub(crate) retryable: bool,
     /// When, if the server said.
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// For people.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 impl Client {
     /// Connects to `HOST:PORT` or `http://HOST:PORT`.
-    pub(super) async fn connect(to: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(to: &str) -> anyhow::Result<Self> {
         let address = match to.split_once("://") {
             None => format!("http://{to}"),
             Some(("http", _)) => to.to_owned(),
@@ -43,20 +48,32 @@ impl Client {
             Endpoint::from_shared(address).with_context(|| format!("bad address {to}"))?;
         let endpoint = endpoint.connect_timeout(REQUEST_DEADLINE).tcp_nodelay(true);
         let channel = endpoint.connect().await.with_context(|| format!("cannot reach {to}"))?;
-        Ok(Self(tonic::client::Grpc::new(channel)))
+        Ok(Self { grpc: tonic::client::Grpc::new(channel), headers: Vec::new() })
+    }
+
+    /// Sends these with every call from now on.
+    pub(crate) fn with_headers(
+        mut self,
+        headers: Vec<(AsciiMetadataKey, AsciiMetadataValue)>,
+    ) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// Sends one request. The answer is how many of its spans the server rejected for good.
-    pub(super) async fn export(&mut self, body: Bytes) -> Result<u64, Refusal> {
-        self.0.ready().await.map_err(|error| Refusal {
+    pub(crate) async fn export(&mut self, body: Bytes) -> Result<u64, Refusal> {
+        self.grpc.ready().await.map_err(|error| Refusal {
             retryable: true,
             retry_after: None,
             message: format!("connection lost: {error}"),
         })?;
         let mut request = Request::new(body);
         request.set_timeout(REQUEST_DEADLINE);
+        for (name, value) in &self.headers {
+            request.metadata_mut().insert(name.clone(), value.clone());
+        }
         let path = PathAndQuery::from_static(EXPORT);
-        let call = self.0.unary(request, path, RawCodec);
+        let call = self.grpc.unary(request, path, RawCodec);
         match tokio::time::timeout(REQUEST_DEADLINE, call).await {
             Ok(Ok(response)) => Ok(rejected_spans(&response.into_inner())),
             Ok(Err(status)) => Err(refusal(&status)),
@@ -114,7 +131,7 @@ fn integer_field(message: &[u8], number: u32) -> u64 {
 
 /// Messages are bytes; nothing is encoded or decoded.
 #[derive(Debug, Clone, Copy)]
-struct RawCodec;
+pub(crate) struct RawCodec;
 
 impl Codec for RawCodec {
     type Encode = Bytes;

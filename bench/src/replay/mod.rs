@@ -18,9 +18,11 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use client::{Client, RawCodec, Refusal};
 pub use histogram::Histogram;
 pub use load::{Load, load};
 pub use options::LoadOptions;
+pub(crate) use plan::cut;
 pub use plan::{PlanOptions, ReplayPlan};
 pub use report::{LoadProgress, LoadReport, Progress};
 pub(crate) use rewrite::change_event_times;

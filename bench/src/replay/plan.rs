@@ -145,7 +145,7 @@ impl ReplayPlan {
 }
 
 /// Cuts a run of spans into requests of at most `spans_max` spans and what gRPC takes.
-fn cut(recording: &Recording, run: Range<usize>, spans_max: usize) -> Vec<Range<usize>> {
+pub(crate) fn cut(recording: &Recording, run: Range<usize>, spans_max: usize) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (run.start, 0);
     for (at, span) in recording.spans().iter().enumerate().take(run.end).skip(run.start) {

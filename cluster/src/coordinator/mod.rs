@@ -4,6 +4,7 @@
 //! open batches, `read.rs` fans a question out to every shard and merges the answers, and
 //! `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
 
+mod archive;
 mod batch_ids;
 mod linger;
 mod merge;
@@ -88,6 +89,7 @@ struct Core {
     log: Arc<dyn LogEngine>,
     disk: (Arc<dyn Env>, PathBuf),
     node_id: NodeId,
+    clock: Arc<dyn Clock>,
     draining: AtomicBool,
     /// The flushers and the load watch; they end with the coordinator.
     _tasks: Vec<Task>,
@@ -186,6 +188,7 @@ impl Coordinator {
                 log: parts.log,
                 disk: parts.disk,
                 node_id: parts.node_id,
+                clock: parts.clock,
                 draining: AtomicBool::new(false),
                 _tasks: tasks,
             }),

@@ -48,9 +48,12 @@ impl Coordinator {
         operation: ReadOperation,
         shards: Vec<ShardId>,
     ) -> Result<Gathered, StoreError> {
-        let _guard = scope.budget.cancel_on_drop();
+        // Whoever leaves cancels what the shards do; whoever stays may have more to ask.
+        let guard = scope.budget.cancel_on_drop();
         let question = Question { scope, operation };
-        gather(self.core.shards.ask(question, shards).await)
+        let answered = self.core.shards.ask(question, shards).await;
+        guard.disarm();
+        gather(answered)
     }
 
     /// Asks every shard for something that merges.

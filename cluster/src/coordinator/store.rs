@@ -26,34 +26,22 @@ impl TraceStore for Coordinator {
     }
 
     async fn trace(&self, request: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
-        let TraceRequest { scope, trace_id, spans_max } = request;
-        let operation = ReadOperation::Trace { trace_id, spans_max };
-        let gathered = self.ask_about(scope, trace_id, operation).await?;
-        let completeness = gathered.completeness();
-        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
-        let traces = items.filter_map(|item| match item {
-            ReadItem::Trace(trace) => trace,
-            _ => None,
-        });
-        Ok(Answer { value: union(trace_id, traces.collect(), spans_max), completeness })
+        let found = self.live_trace(request.clone()).await?;
+        if found.value.is_some() || !found.completeness.is_complete() {
+            return Ok(found);
+        }
+        self.live_trace(in_archive(request)).await
     }
 
     async fn trace_columns(
         &self,
         request: TraceRequest,
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
-        let TraceRequest { scope, trace_id, spans_max: _ } = request;
-        let operation = ReadOperation::TraceColumns { trace_id };
-        let gathered = self.ask_about(scope, trace_id, operation).await?;
-        let completeness = gathered.completeness();
-        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
-        let mut columns = items.filter_map(|item| match item {
-            ReadItem::Columns(columns) => columns,
-            _ => None,
-        });
-        // Columns do not merge: of a trace that lies in several shards the largest part is shown.
-        let value = columns.by_ref().max_by_key(|columns| columns.span_ids.len());
-        Ok(Answer { value: value.map(|columns| *columns), completeness })
+        let found = self.live_columns(request.clone()).await?;
+        if found.value.is_some() || !found.completeness.is_complete() {
+            return Ok(found);
+        }
+        self.live_columns(in_archive(request)).await
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
@@ -169,18 +157,63 @@ impl TraceStore for Coordinator {
         Ok(merged.map(add_edges))
     }
 
-    async fn archive(&self, _tenant: Tenant, _trace_id: TraceId) -> Result<bool, StoreError> {
-        Err(StoreError::Unsupported { what: "archiving traces" })
+    async fn archive(&self, tenant: Tenant, trace_id: TraceId) -> Result<bool, StoreError> {
+        self.archive_trace(&tenant, trace_id).await
     }
 
     async fn purge(&self, tenant: Tenant) -> Result<(), StoreError> {
         let shards = self.core.shards.routes().shards();
-        let purges = shards.into_iter().map(|shard| self.core.shards.purge(shard, tenant.clone()));
+        let both = [tenant.archive(), tenant];
+        let each = shards.into_iter().flat_map(|shard| both.each_ref().map(|it| (shard, it)));
+        let purges = each.map(|(shard, tenant)| self.core.shards.purge(shard, tenant.clone()));
         for result in futures_util::future::join_all(purges).await {
             result?;
         }
         Ok(())
     }
+}
+
+impl Coordinator {
+    /// A trace of the request's own tenant.
+    pub(super) async fn live_trace(
+        &self,
+        request: TraceRequest,
+    ) -> Result<Answer<Option<Trace>>, StoreError> {
+        let TraceRequest { scope, trace_id, spans_max } = request;
+        let operation = ReadOperation::Trace { trace_id, spans_max };
+        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let completeness = gathered.completeness();
+        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
+        let traces = items.filter_map(|item| match item {
+            ReadItem::Trace(trace) => trace,
+            _ => None,
+        });
+        Ok(Answer { value: union(trace_id, traces.collect(), spans_max), completeness })
+    }
+
+    async fn live_columns(
+        &self,
+        request: TraceRequest,
+    ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
+        let TraceRequest { scope, trace_id, spans_max: _ } = request;
+        let operation = ReadOperation::TraceColumns { trace_id };
+        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let completeness = gathered.completeness();
+        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
+        let mut columns = items.filter_map(|item| match item {
+            ReadItem::Columns(columns) => columns,
+            _ => None,
+        });
+        // Columns do not merge: of a trace that lies in several shards the largest part is shown.
+        let value = columns.by_ref().max_by_key(|columns| columns.span_ids.len());
+        Ok(Answer { value: value.map(|columns| *columns), completeness })
+    }
+}
+
+/// The same question to the tenant's archive: what is not found is looked for there.
+fn in_archive(mut request: TraceRequest) -> TraceRequest {
+    request.scope.tenant = request.scope.tenant.archive();
+    request
 }
 
 /// The trace out of its parts in several shards.

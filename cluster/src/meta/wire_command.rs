@@ -267,7 +267,7 @@ pub(super) fn cluster(bytes: &[u8]) -> Result<ClusterId, CodecError> {
 }
 
 pub(super) fn tenant(name: &str) -> Result<Tenant, CodecError> {
-    Tenant::new(name).map_err(|_| CodecError::Malformed { what: "not a tenant" })
+    Tenant::stored(name).map_err(|_| CodecError::Malformed { what: "not a tenant" })
 }
 
 pub(super) fn role_number(role: Role) -> u32 {

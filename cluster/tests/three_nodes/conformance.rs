@@ -11,7 +11,6 @@ async fn conforms(seed: u64, shape: Shape) {
     for number in 0..shape.nodes {
         let options = Options {
             clock: Arc::clone(&world.clock) as _,
-            unsupported: ["archive"].into(),
             traces: 20,
             queries: 30,
             ..Options::new(seed + number as u64)

@@ -169,7 +169,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Header, [Section; SECTION_COUNT]), B
 
 fn read_fields(bytes: &[u8], mut cursor: Cursor<'_>) -> Option<(Header, [Section; SECTION_COUNT])> {
     let id = BatchId(cursor.array().ok()?);
-    let tenant = Tenant::new(std::str::from_utf8(cursor.bytes().ok()?).ok()?).ok()?;
+    let tenant = Tenant::stored(std::str::from_utf8(cursor.bytes().ok()?).ok()?).ok()?;
     let span_count = cursor.varint_u32().ok()?;
     let trace_count = cursor.varint_u32().ok()?;
     let start_min = Timestamp(cursor.varint().ok()?);

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn input_format(format: LoadFormat) -> InputFormat {
+pub(super) fn input_format(format: LoadFormat) -> InputFormat {
     match format {
         LoadFormat::OtlpPb => InputFormat::OtlpProtobuf,
         LoadFormat::OtlpJson => InputFormat::OtlpJson,

@@ -54,7 +54,7 @@ pub enum Problem {
         /// Why not.
         reason: String,
     },
-    /// What is said about the cluster does not go together.
+    /// What is said does not go together.
     #[error("{reason}")]
     Cluster {
         /// What does not, and what to say instead.

@@ -132,6 +132,7 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
         problems.push(Problem::NeedsOpenAccess { origin, address: config.listen_address });
     }
     problems.extend(cluster_problems(config).map(|reason| Problem::Cluster { reason }));
+    problems.extend(together(config).map(|reason| Problem::Cluster { reason }));
     let named = named_ports(config.ports);
     for (index, (second, port)) in named.iter().enumerate() {
         let earlier = named.iter().take(index).find(|(_, other)| other == port && *port != 0);
@@ -140,6 +141,42 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
         }
     }
     problems
+}
+
+/// What does not go together of what is said about other things.
+fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
+    let kafka = &config.kafka;
+    let found = [
+        (
+            config.sampling_adaptive && config.sampling_strategies.is_some(),
+            "`sampling-adaptive` and `sampling-strategies` do not go together: one says what the \
+             other computes",
+        ),
+        (
+            config.sampling_adaptive && config.is_clustered(),
+            "`sampling-adaptive` is for a node alone: nodes do not share what they count yet",
+        ),
+        (
+            config.ui_config.is_some() && config.ui_dir.is_none(),
+            "`ui-config` needs `ui-dir`: it configures a stock Jaeger UI",
+        ),
+        (
+            !kafka.brokers.is_empty() && config.tenancy.is_some(),
+            "`kafka-brokers` and `tenancy` do not go together: a message names no tenant",
+        ),
+        (
+            kafka.sasl_username.is_some() != kafka.sasl_password_file.is_some(),
+            "`kafka-sasl-username` and `kafka-sasl-password-file` need each other",
+        ),
+        (
+            !kafka.tls
+                && (kafka.tls_authorities.is_some()
+                    || kafka.tls_certificate.is_some()
+                    || kafka.tls_key.is_some()),
+            "certificates for Kafka need `kafka-tls`",
+        ),
+    ];
+    found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, reason)| reason)
 }
 
 /// What does not go together of what is said about the cluster.
@@ -320,6 +357,26 @@ mod tests {
                 ],
                 false,
             ),
+        ];
+        for (pairs, fine) in cases {
+            let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+            let outcome = resolve(&Sources { flags, ..Sources::default() });
+            assert_eq!(outcome.is_ok(), fine, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        let cases: [(&[(&'static str, &str)], bool); 9] = [
+            (&[("ui-config", "a.json")], false),
+            (&[("ui-config", "a.json"), ("ui-dir", "ui")], true),
+            (&[("kafka-brokers", "one:9092")], true),
+            (&[("kafka-brokers", "one:9092"), ("tenancy", "x-tenant")], false),
+            (&[("kafka-sasl-username", "me")], false),
+            (&[("kafka-tls-ca", "ca.pem")], false),
+            (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),
+            (&[("sampling-adaptive", "true"), ("sampling-strategies", "a.json")], false),
+            (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], false),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

@@ -5,6 +5,7 @@
 //! `SKUA_UI_PORT` in the environment and `ui-port` in the file. A setting that has no effect yet
 //! has no row; the few rows marked hidden exist to refuse what other rows will one day allow.
 
+use api::kafka::KafkaStart;
 use cluster::upkeep::DiskCap;
 
 use super::{LogFormat, NodeConfig, units};
@@ -347,6 +348,29 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "sampling-adaptive",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Compute sampling probabilities from the root spans that come in, by Jaeger's rules, \
+               so that every operation is sampled about equally often. For a node alone, and \
+               without `sampling-strategies`.",
+        apply: |config, text| switch(text).map(|value| config.sampling_adaptive = value),
+        show: |config| Some(config.sampling_adaptive.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-target",
+        value_name: "N",
+        default: Some("1"),
+        help: "Traces a second that adaptive sampling aims at for each operation.",
+        apply: |config, text| {
+            config.sampling_target = number_within(text, 1, 1_000_000)?;
+            Ok(())
+        },
+        show: |config| Some(config.sampling_target.to_string()),
+        ..ROW
+    },
+    Setting {
         key: "tenancy",
         value_name: "HEADER",
         help: "Header that names the tenant of a request, such as `x-tenant`. Unset, there is one \
@@ -361,6 +385,213 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| config.tenancy.clone(),
+        ..ROW
+    },
+    Setting {
+        key: "base-path",
+        value_name: "PATH",
+        default: Some("/"),
+        help: "What every path of the UI's port begins with, such as `/jaeger`, for a proxy that \
+               passes paths on as they are.",
+        apply: |config, text| base_path(text).map(|path| config.base_path = path),
+        show: |config| {
+            let path = &config.base_path;
+            Some(if path.is_empty() { "/".to_owned() } else { path.clone() })
+        },
+        ..ROW
+    },
+    Setting {
+        key: "ui-dir",
+        value_name: "DIR",
+        help: "Directory with the built files of a stock Jaeger UI, which is served in the place \
+               of Skua's own. It is read at the start.",
+        apply: |config, text| {
+            config.ui_dir = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.ui_dir.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "ui-config",
+        value_name: "FILE",
+        help: "Configuration of a stock Jaeger UI, as Jaeger takes it: a `.json` file, or a `.js` \
+               file with the function `UIConfig`. It is read at the start and at every SIGHUP. \
+               Needs `ui-dir`.",
+        apply: |config, text| {
+            config.ui_config = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.ui_config.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-brokers",
+        value_name: "HOST:PORT,...",
+        help: "Brokers of a Kafka cluster whose topics hold spans. All nodes consume as members of \
+               one group. Unset, nothing is consumed.",
+        apply: |config, text| {
+            config.kafka.brokers = list(text);
+            Ok(())
+        },
+        show: |config| {
+            let brokers = &config.kafka.brokers;
+            (!brokers.is_empty()).then(|| brokers.join(","))
+        },
+        ..ROW
+    },
+    Setting {
+        key: "kafka-topics",
+        value_name: "NAME,...",
+        default: Some("jaeger-spans"),
+        help: "Topics to consume.",
+        apply: |config, text| {
+            non_empty(text)?;
+            config.kafka.topics = list(text);
+            Ok(())
+        },
+        show: |config| Some(config.kafka.topics.join(",")),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-group",
+        value_name: "NAME",
+        default: Some("skua"),
+        help: "Consumer group. An offset is committed only when its spans are durable.",
+        apply: |config, text| {
+            non_empty(text)?.clone_into(&mut config.kafka.group);
+            Ok(())
+        },
+        show: |config| Some(config.kafka.group.clone()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-encoding",
+        value_name: "NAME",
+        default: Some("otlp_proto"),
+        help: "What a message is: `otlp_proto`, `otlp_json`, `jaeger_proto`, `jaeger_json`, \
+               `zipkin_proto`, `zipkin_json` or `zipkin_thrift`.",
+        apply: |config, text| {
+            let encoding: Result<_, api::kafka::UnknownEncoding> = text.parse();
+            config.kafka.encoding = encoding.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        show: |config| Some(config.kafka.encoding.name().to_owned()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-start",
+        value_name: "WHERE",
+        default: Some("earliest"),
+        help: "Where a group begins that has committed nothing: `earliest` or `latest`.",
+        apply: |config, text| {
+            config.kafka.start = match text {
+                "earliest" => KafkaStart::Earliest,
+                "latest" => KafkaStart::Latest,
+                _ => return Err("one of earliest, latest is expected".to_owned()),
+            };
+            Ok(())
+        },
+        show: |config| {
+            let name = match config.kafka.start {
+                KafkaStart::Earliest => "earliest",
+                KafkaStart::Latest => "latest",
+            };
+            Some(name.to_owned())
+        },
+        ..ROW
+    },
+    Setting {
+        key: "kafka-tls",
+        value_name: SWITCH,
+        default: Some("false"),
+        help: "Speak to the brokers over TLS.",
+        apply: |config, text| switch(text).map(|value| config.kafka.tls = value),
+        show: |config| Some(config.kafka.tls.to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-tls-ca",
+        value_name: "FILE",
+        help: "Certificates of the authorities that the brokers are trusted by, as PEM; the \
+               system's unless said.",
+        apply: |config, text| {
+            config.kafka.tls_authorities = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.kafka.tls_authorities.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-tls-certificate",
+        value_name: "FILE",
+        help: "Certificate of this client, as PEM.",
+        apply: |config, text| {
+            config.kafka.tls_certificate = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.kafka.tls_certificate.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-tls-key",
+        value_name: "FILE",
+        help: "Key of that certificate, as PEM.",
+        apply: |config, text| {
+            config.kafka.tls_key = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| config.kafka.tls_key.as_ref().map(|path| path.display().to_string()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-sasl-mechanism",
+        value_name: "NAME",
+        default: Some("PLAIN"),
+        help: "How a name and password are proved: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.",
+        apply: |config, text| {
+            if !["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&text) {
+                return Err("one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 is expected".to_owned());
+            }
+            text.clone_into(&mut config.kafka.sasl_mechanism);
+            Ok(())
+        },
+        show: |config| Some(config.kafka.sasl_mechanism.clone()),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-sasl-username",
+        value_name: "NAME",
+        help: "Name for the brokers. Needs `kafka-sasl-password-file`.",
+        apply: |config, text| {
+            config.kafka.sasl_username = Some(non_empty(text)?.to_owned());
+            Ok(())
+        },
+        show: |config| config.kafka.sasl_username.clone(),
+        ..ROW
+    },
+    Setting {
+        key: "kafka-sasl-password-file",
+        value_name: "FILE",
+        help: "File that holds the password, so that it stands on no command line.",
+        apply: |config, text| {
+            config.kafka.sasl_password_file = Some(non_empty(text)?.into());
+            Ok(())
+        },
+        show: |config| {
+            config.kafka.sasl_password_file.as_ref().map(|path| path.display().to_string())
+        },
+        ..ROW
+    },
+    Setting {
+        key: "red-metrics",
+        value_name: SWITCH,
+        default: Some("true"),
+        help: "Tell rates, errors and durations of what is traced among the metrics: gauges over \
+               the last whole minute for the 500 operations that are called most. Off where \
+               `tenancy` is on.",
+        apply: |config, text| switch(text).map(|value| config.red_metrics = value),
+        show: |config| Some(config.red_metrics.to_string()),
         ..ROW
     },
     Setting {
@@ -552,6 +783,26 @@ fn non_empty(text: &str) -> Result<&str, String> {
     if text.is_empty() { Err("a value is expected".to_owned()) } else { Ok(text) }
 }
 
+/// The parts of a list with commas between them.
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
+}
+
+/// A path that begins with a slash, without the one at its end.
+fn base_path(text: &str) -> Result<String, String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if text.is_empty() || !(path.is_empty() || path.starts_with('/')) {
+        return Err("a path that begins with a slash is expected".to_owned());
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    for segment in path.split('/').skip(1) {
+        if segment.is_empty() || [".", ".."].contains(&segment) || !segment.bytes().all(is_plain) {
+            return Err(format!("`{segment}` cannot stand between the slashes of a path"));
+        }
+    }
+    Ok(path.to_owned())
+}
+
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -605,6 +856,16 @@ mod tests {
             assert_eq!((setting.apply)(&mut config, default), Ok(()), "{}", setting.key);
         }
         assert_eq!(config, NodeConfig::default());
+    }
+
+    #[test]
+    fn base_paths_are_plain() {
+        for (text, path) in [("/", ""), ("/jaeger", "/jaeger"), ("/a/b-c/", "/a/b-c")] {
+            assert_eq!(base_path(text).unwrap(), path);
+        }
+        for wrong in ["", "jaeger", "//", "/a//b", "/a/../b", "/a b", "/./"] {
+            assert!(base_path(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ const TABLE: &[Row] = &[
             "hyper",
             "hyper-util",
             "prost",
+            "rdkafka",
             "serde",
             "serde_json",
             "tokio",

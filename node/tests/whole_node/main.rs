@@ -5,6 +5,7 @@
 //! - `jaeger_answers`: what Jaeger's API shows is what Jaeger's repairs make of the originals, and
 //!   searches find what the reference evaluator finds in them.
 //! - `bad_input`: what is refused is refused clearly, counted, and leaves nothing behind.
+//! - `transfer`: import and export carry everything that the form in between can carry.
 //! - `lifecycle`: starting, stopping, a directory in use, a log that is torn or damaged.
 //!
 //! The rest is what they stand on: `server` runs the process, `client` speaks to it, and
@@ -19,3 +20,4 @@ mod bad_input;
 mod durability;
 mod jaeger_answers;
 mod lifecycle;
+mod transfer;

@@ -35,6 +35,8 @@ pub(crate) struct Ports {
     pub(crate) ui: u16,
     pub(crate) health: u16,
     pub(crate) metrics: u16,
+    pub(crate) query_grpc: u16,
+    pub(crate) remote_storage: u16,
 }
 
 impl Server {
@@ -51,6 +53,8 @@ impl Server {
             ui: port("ui"),
             health: port("health"),
             metrics: port("metrics"),
+            query_grpc: port("query_grpc"),
+            remote_storage: port("remote_storage"),
         };
         server
     }

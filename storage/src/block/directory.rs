@@ -223,7 +223,7 @@ impl Directory {
         let mut runs = Vec::with_capacity(run_count);
         for _ in 0..run_count {
             let name = std::str::from_utf8(cursor.bytes()?).map_err(|_| NO_TENANT)?;
-            let tenant = Tenant::new(name).map_err(|_| NO_TENANT)?;
+            let tenant = Tenant::stored(name).map_err(|_| NO_TENANT)?;
             let trace_count = cursor.varint()?;
             let page_count = cursor.count(RUN_PAGES_MAX)?;
             let mut pages = Vec::with_capacity(page_count);

@@ -91,7 +91,7 @@ impl StateRow {
         }
         for _ in 0..cursor.count(bytes.len())? {
             let name = std::str::from_utf8(cursor.bytes()?).ok();
-            let tenant = name.and_then(|name| Tenant::new(name).ok());
+            let tenant = name.and_then(|name| Tenant::stored(name).ok());
             let tenant = tenant.ok_or(ColumnError::new("not a tenant's name"))?;
             let packed = cursor.varint()?;
             let state = TenantState { has_data: packed & 1 != 0, purged_at: packed >> 1 };

@@ -80,7 +80,7 @@ pub use block_store::BlockStore;
 pub use cache::{CacheStats, DecodedCache};
 pub use handle::{Shard, ShardParts, ShardStats, Unwrap};
 pub use merge::Upkeep;
-pub use retention::{CLASS_ORDINARY, bucket_of};
+pub use retention::{CLASS_ARCHIVE, CLASS_ORDINARY, bucket_of, class_of};
 pub use seal::Sealed;
 pub use search::OnHit;
 pub use snapshot::{MissingBlock, ShardSnapshot, SnapshotPin};

@@ -14,7 +14,7 @@ use super::handle::{Shard, SplitMap};
 use super::head::{PartCount, TenantHead};
 use super::outline::{Outline, OutlineRow};
 use super::piece::Piece;
-use super::retention::{CLASS_ORDINARY, bucket_of};
+use super::retention::{bucket_of, class_of};
 use crate::Error;
 use crate::block::BlockError;
 
@@ -160,7 +160,7 @@ impl Shard {
             let batches = head.batches();
             let is_dropped = |piece: &Arc<Piece>| {
                 let bucket = bucket_of(piece.log_stamp().unwrap_or_default());
-                contents.is_bucket_dropped(CLASS_ORDINARY, bucket)
+                contents.is_bucket_dropped(class_of(tenant), bucket)
             };
             // Stamps ascend, so that what is dropped is a beginning.
             let first_live = batches.partition_point(is_dropped);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::Timestamp;
+use model::{Tenant, Timestamp};
 
 use super::handle::Shard;
 use super::limits::BUCKET_NANOSECONDS;
@@ -16,6 +16,14 @@ use crate::kv::{Family, WriteBatch};
 
 /// The retention class of everything that was not set apart.
 pub const CLASS_ORDINARY: u8 = 0;
+
+/// The retention class of archives: nothing drops it, so it stays until its tenant is purged.
+pub const CLASS_ARCHIVE: u8 = 1;
+
+/// The retention class of a tenant's spans.
+pub fn class_of(tenant: &Tenant) -> u8 {
+    if tenant.is_archive() { CLASS_ARCHIVE } else { CLASS_ORDINARY }
+}
 
 /// The bucket of a stamp.
 pub fn bucket_of(stamp: Timestamp) -> u64 {

@@ -1,4 +1,4 @@
-//! Sealing: a generation of the head becomes blocks, one for each bucket.
+//! Sealing: a generation of the head becomes blocks, one for each class and bucket.
 //!
 //! A seal takes a whole prefix of the log: everything up to the index at which the generation was
 //! closed. When its blocks are durable and named, that index is the seal cut, from which a start
@@ -20,7 +20,7 @@ use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
 use super::manifest::{StateRow, TenantState, WindowChunk};
 use super::piece::Piece;
 use super::reader::PieceReader;
-use super::retention::{CLASS_ORDINARY, bucket_of};
+use super::retention::{bucket_of, class_of};
 use super::tally::Tally;
 use crate::Error;
 use crate::block::{BlockInfo, BlockWriter, Source, SourceTrace, Split, Splits, build_run};
@@ -66,14 +66,14 @@ impl Shard {
         let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
         let contents = self.contents().clone();
         let mut blocks: Vec<Arc<Block>> = Vec::new();
-        for (bucket, batches) in by_bucket(&contents, &generation) {
+        for ((class, bucket), batches) in by_bucket(&contents, &generation) {
             let known = || contents.blocks.iter().chain(&blocks);
             let known: Vec<Arc<Block>> = known().cloned().collect();
             let info = BlockInfo {
                 number: self.next_block(),
                 shard: self.id(),
                 bucket,
-                class: CLASS_ORDINARY,
+                class,
                 last_index: closed.upto.0,
                 stamp_min: batches.stamp_min,
                 stamp_max: batches.stamp_max,
@@ -392,22 +392,23 @@ fn cover(known: &mut Arc<SplitMap>, splits: Splits) {
     }
 }
 
-/// The batches of a generation that go into one block.
+/// The batches of a generation that go into one block: those of a class and bucket.
 struct Bucket {
     stamp_min: Timestamp,
     stamp_max: Timestamp,
     tenants: BTreeMap<Tenant, Vec<Arc<Piece>>>,
 }
 
-fn by_bucket(contents: &Contents, generation: &Generation) -> BTreeMap<u64, Bucket> {
-    let mut buckets: BTreeMap<u64, Bucket> = BTreeMap::new();
+fn by_bucket(contents: &Contents, generation: &Generation) -> BTreeMap<(u8, u64), Bucket> {
+    let mut buckets: BTreeMap<(u8, u64), Bucket> = BTreeMap::new();
     for (tenant, head) in generation.tenants().iter() {
+        let class = class_of(tenant);
         for piece in head.batches() {
             let stamp = piece.log_stamp().unwrap_or_default();
-            if contents.is_bucket_dropped(CLASS_ORDINARY, bucket_of(stamp)) {
+            if contents.is_bucket_dropped(class, bucket_of(stamp)) {
                 continue;
             }
-            let bucket = buckets.entry(bucket_of(stamp)).or_insert_with(|| Bucket {
+            let bucket = buckets.entry((class, bucket_of(stamp))).or_insert_with(|| Bucket {
                 stamp_min: stamp,
                 stamp_max: stamp,
                 tenants: BTreeMap::new(),

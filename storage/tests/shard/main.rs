@@ -5,6 +5,7 @@ mod fixture;
 mod forgetful_kv;
 
 mod apply;
+mod archive;
 mod crash_points;
 mod golden;
 mod rollups;

@@ -94,7 +94,7 @@ pub(crate) fn from_tenant(tenant: &Tenant) -> Bytes {
 pub(crate) fn to_tenant(bytes: &[u8]) -> Result<Tenant, WireError> {
     let name =
         std::str::from_utf8(bytes).map_err(|_| WireError::invalid("a tenant", "not UTF-8"))?;
-    Tenant::new(name).map_err(|error| WireError::invalid("a tenant", error.to_string()))
+    Tenant::stored(name).map_err(|error| WireError::invalid("a tenant", error.to_string()))
 }
 
 pub(crate) fn to_usize(number: u64) -> usize {

@@ -24,6 +24,19 @@ pub(super) async fn spent_budgets_end_reads<S: TraceStore>(run: &Run<'_, S>) -> 
     Ok(())
 }
 
+pub(super) async fn one_budget_serves_several_reads<S: TraceStore>(
+    run: &Run<'_, S>,
+) -> Result<(), Wrong> {
+    let written = run.written("several", 52).await?;
+    let scope = run.options.scope(&written.tenant);
+    for trace_id in written.traces.keys().chain(written.traces.keys()) {
+        let request = TraceRequest { scope: scope.clone(), trace_id: *trace_id, spans_max: 1_000 };
+        let answer = checked("trace", run.store.trace(request).await)?;
+        same("trace of a second read", &true, &answer.value.is_some())?;
+    }
+    Ok(())
+}
+
 pub(super) async fn cancelled_reads_end<S: TraceStore>(run: &Run<'_, S>) -> Result<(), Wrong> {
     let written = run.written("cancelled", 51).await?;
     let cancelled = || {

@@ -139,6 +139,7 @@ pub async fn run<S: TraceStore>(store: &S, options: &Options) -> Result<Report, 
         catalog::services_and_operations_are_listed,
         catalog::keys_and_values_are_suggested,
         limits::spent_budgets_end_reads,
+        limits::one_budget_serves_several_reads,
         limits::cancelled_reads_end,
         limits::streams_may_be_dropped,
     );

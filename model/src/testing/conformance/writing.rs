@@ -225,7 +225,12 @@ pub(super) async fn archived_traces_are_found<S: TraceStore>(
     same("archiving a trace that nobody wrote", &unknown, &false)?;
     require_trace(run, &tenant, &spans).await?;
     let (hits, _) = run.search(&tenant, &everything(), Detail::Summary).await?;
-    same("an archived trace counts once", &hits.len(), &1)
+    same("an archived trace counts once", &hits.len(), &1)?;
+    same("archiving again", &checked("archive", archive(first.trace_id).await)?, &true)?;
+    checked("purge", run.store.purge(tenant.clone()).await)?;
+    let found = run.trace(&tenant, first.trace_id, ALL_SPANS).await?;
+    same("an archived trace of a purged tenant", &found, &None)?;
+    same("archiving it", &checked("archive", archive(first.trace_id).await)?, &false)
 }
 
 pub(super) async fn purged_tenants_are_empty<S: TraceStore>(run: &Run<'_, S>) -> Result<(), Wrong> {
