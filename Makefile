@@ -162,7 +162,7 @@ chaos: prepare ## real nodes under faults, judged by what clients were told; 10 
 	@.ci/prepare chaos
 	@$(ENVIRONMENT); cargo build $(WHOLE) --bins
 	@"$(TARGET_DIR)/debug/chaos-processes" --binary "$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" \
-	  --duration 400s --rate 6000 --spans-min 1000000 --known 1 --report "$(TARGET_DIR)/chaos" $(ARGS)
+	  --duration 330s --rate 7000 --spans-min 1000000 --known 1 --report "$(TARGET_DIR)/chaos" $(ARGS)
 
 .PHONY: chaos-soak
 chaos-soak: prepare ## the same with a release build, for as long as DURATION=12h says
