@@ -200,7 +200,11 @@ fn main() -> ExitCode {
         let outcome = run(seed, &arguments.options);
         drop(listening);
         Journal::taken().iter().for_each(|line| say(line));
-        outcome.counters.rows().iter().for_each(|(name, value)| say(&format!("{value:>10} {name}")));
+        outcome
+            .counters
+            .rows()
+            .iter()
+            .for_each(|(name, value)| say(&format!("{value:>10} {name}")));
         say(&format!("history {:016x}", outcome.history));
         tell_failure(&outcome, 0);
         return if outcome.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };

@@ -58,8 +58,8 @@ impl Clients {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, through: usize, result: Result<(), String>) -> bool {
-        if let Err(what) = &result {
+    fn check(&self, through: usize, result: &Result<(), String>) -> bool {
+        if let Err(what) = result {
             self.world.violation(&format!("through node {through}: {what}"));
         }
         result.is_ok()
@@ -176,9 +176,8 @@ impl Clients {
         };
         let is_complete = self.note_completeness(through, &answer.completeness);
         let trace = answer.value.as_ref();
-        let checked =
-            self.history().check_trace(tenant, trace_id, trace, promise, is_complete);
-        self.check(through.number, checked) && is_complete
+        let checked = self.history().check_trace(tenant, trace_id, trace, promise, is_complete);
+        self.check(through.number, &checked) && is_complete
     }
 
     async fn search(&self, through: &Handle, random: &mut Random) -> Option<()> {
@@ -191,9 +190,8 @@ impl Clients {
             return Some(());
         }
         let ids: Vec<TraceId> = shown.into_iter().map(|(id, _)| id).collect();
-        let checked =
-            self.history().check_newest(&tenant, &ids, SEARCH_LIMIT as usize, &promise);
-        self.check(through.number, checked);
+        let checked = self.history().check_newest(&tenant, &ids, SEARCH_LIMIT as usize, &promise);
+        self.check(through.number, &checked);
         Some(())
     }
 
@@ -205,25 +203,18 @@ impl Clients {
         for tenant in tenants {
             let promise = self.history().promise_all(&tenant);
             let detail = Detail::Trace { spans_max: 1_000_000 };
-            let (shown, completeness) =
-                self.newest(through, &tenant, ALL_TRACES, detail).await?;
+            let (shown, completeness) = self.newest(through, &tenant, ALL_TRACES, detail).await?;
             if !self.note_completeness(through, &completeness) {
                 return None;
             }
             count += shown.len();
             let ids: Vec<TraceId> = shown.iter().map(|(id, _)| *id).collect();
-            let checked =
-                self.history().check_newest(&tenant, &ids, ALL_TRACES as usize, &promise);
-            self.check(through.number, checked);
+            let checked = self.history().check_newest(&tenant, &ids, ALL_TRACES as usize, &promise);
+            self.check(through.number, &checked);
             for (trace_id, trace) in shown {
-                let checked = self.history().check_trace(
-                    &tenant,
-                    trace_id,
-                    trace.as_ref(),
-                    &promise,
-                    true,
-                );
-                self.check(through.number, checked);
+                let checked =
+                    self.history().check_trace(&tenant, trace_id, trace.as_ref(), &promise, true);
+                self.check(through.number, &checked);
             }
         }
         Some(count)

@@ -139,8 +139,7 @@ impl Plan {
             faults.push((at, fault));
             at += 800 + random.below(4_200);
         }
-        let loses_a_disk =
-            weather.lost_disk_one_in > 0 && random.one_in(weather.lost_disk_one_in);
+        let loses_a_disk = weather.lost_disk_one_in > 0 && random.one_in(weather.lost_disk_one_in);
         if loses_a_disk {
             let at = 8_000 + random.below(millis / 2);
             let place = faults.partition_point(|(other, _)| *other < at);

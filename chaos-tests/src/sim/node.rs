@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
 use cluster::host::{Host, HostDoor, HostError, HostParts, NodeAddresses, OpenShard, begin_life};
 use cluster::meta::{CLUSTER_VERSION, NodeRecord};
@@ -14,7 +15,6 @@ use cluster::raft::{Blocking, FatalHook, unwrap};
 use cluster::task::Task;
 use cluster::transport::MemoryNetwork;
 use cluster::upkeep::{self, UpkeepParts};
-use cluster::Coordinator;
 use futures_util::FutureExt as _;
 use model::budget::Budget;
 use model::testing::Random;
@@ -309,11 +309,7 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
     Ok(Running { node, host, store, log, upkeep, tasks })
 }
 
-fn open_log(
-    parts: &NodeParts,
-    env: &Arc<dyn Env>,
-    life: &Life,
-) -> Result<Arc<SimLog>, StartError> {
+fn open_log(parts: &NodeParts, env: &Arc<dyn Env>, life: &Life) -> Result<Arc<SimLog>, StartError> {
     let (clock, fatal) = (Arc::clone(&parts.clock), life.clone());
     let options = LogOptions::new(move || clock.monotonic().0, move |error| fatal.fail(error));
     let options = options.with_segment_bytes(SEGMENT_BYTES);

@@ -91,9 +91,9 @@ impl Report {
     /// For programs.
     pub fn json(&self) -> String {
         let list = |listed: &[(u64, String)]| {
-            let items = listed.iter().map(|(seed, why)| {
-                format!("{{\"seed\":{seed},\"why\":\"{}\"}}", escaped(why))
-            });
+            let items = listed
+                .iter()
+                .map(|(seed, why)| format!("{{\"seed\":{seed},\"why\":\"{}\"}}", escaped(why)));
             items.collect::<Vec<_>>().join(",")
         };
         let rows = self.counters.rows();

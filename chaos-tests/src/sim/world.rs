@@ -274,13 +274,7 @@ impl World {
         self.note(&format!("node {number} starts, life {lives}"));
     }
 
-    fn started(
-        &self,
-        number: usize,
-        lives: u64,
-        life: Life,
-        started: Result<Running, StartError>,
-    ) {
+    fn started(&self, number: usize, lives: u64, life: Life, started: Result<Running, StartError>) {
         match started {
             Ok(running) => {
                 let mut members = self.members();
@@ -295,7 +289,9 @@ impl World {
                     State::Up { life, running: Box::new(running) },
                 );
                 drop(members);
-                self.note(&format!("node {number} is in the cluster as {id} with groups {groups:?}"));
+                self.note(&format!(
+                    "node {number} is in the cluster as {id} with groups {groups:?}"
+                ));
                 drop(before);
             }
             Err(error) => {

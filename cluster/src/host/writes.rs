@@ -214,7 +214,8 @@ impl Shared {
 /// Proposes an entry, in bounded time.
 async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
     let proposing = hosted.replica.propose(entry);
-    let within = if mutant::is(Mutant::AckBeforeCommit) { Duration::from_millis(2) } else { WRITE_ATTEMPT };
+    let within =
+        if mutant::is(Mutant::AckBeforeCommit) { Duration::from_millis(2) } else { WRITE_ATTEMPT };
     let proposed = tokio::time::timeout(std(within), proposing).await;
     match proposed {
         Ok(Ok(Outcome::Applied(_) | Outcome::Passed)) => WriteOutcome::Done,

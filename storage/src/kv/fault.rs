@@ -152,12 +152,9 @@ mod tests {
 
     #[test]
     fn what_was_flushed_survives_and_of_the_rest_a_prefix() {
-        for (crash, least, most) in [
-            (Crash::Lost, 1, 1),
-            (Crash::Torn, 1, 3),
-            (Crash::Kept, 3, 3),
-            (Crash::Process, 3, 3),
-        ] {
+        for (crash, least, most) in
+            [(Crash::Lost, 1, 1), (Crash::Torn, 1, 3), (Crash::Kept, 3, 3), (Crash::Process, 3, 3)]
+        {
             let env = FaultEnv::new(4);
             let store = FaultKv::new(&env);
             let kv = store.open();
