@@ -59,6 +59,7 @@ fn arguments() -> Result<Arguments, String> {
             "--threads" => found.threads = usize::try_from(number()?).unwrap_or(1).max(1),
             "--seconds" => found.seconds_max = Some(number()? as f64),
             "--millis" => found.options.millis = number()?,
+            "--lost-disk-one-in" => found.options.weather.lost_disk_one_in = number()?,
             "--nodes" => found.options.shape.nodes = usize::try_from(number()?).unwrap_or(3),
             "--shards" => found.options.shape.shards = u32::try_from(number()?).unwrap_or(2),
             "--log" => {

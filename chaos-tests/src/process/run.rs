@@ -29,6 +29,18 @@ const RECOVER_MAX: Duration = Duration::from_secs(40);
 /// How long replicas may take to become alike, and a last reading to be answered whole.
 const SETTLE_MAX: Duration = Duration::from_mins(1);
 
+/// How long it may take until what a fault cost is made good, how long that has to last, and how
+/// many entries a replica may lag meanwhile.
+const MEND_MAX: Duration = Duration::from_mins(2);
+const MENDED_FOR: Duration = Duration::from_secs(4);
+const LAG_MAX: u64 = 64;
+
+/// Before one fault in so many all nodes seal and merge, as they do by themselves after minutes.
+const COMPACT_ONE_IN: usize = 3;
+
+/// Replicas of each shard.
+const FACTOR: usize = 3;
+
 /// Between two faults.
 const CALM: Duration = Duration::from_millis(700);
 
@@ -288,6 +300,10 @@ impl Stage<'_> {
         let mut fault = (kind.make)(&scene, chance);
         let terms = fault.terms();
         self.lateness.take_ns();
+        if chance.index(COMPACT_ONE_IN) == 0 || kind.costs_data {
+            world.nodes.iter().for_each(World::compact);
+            world.bell.wait(CALM);
+        }
         let begun_ns = world.bell.now_ns();
         fault.inject(&scene).with_context(|| format!("{} could not be made", kind.name))?;
         world.bell.wait(terms.hold);
@@ -323,7 +339,39 @@ impl Stage<'_> {
             bites: evidence.bites,
             note: evidence.note,
         }))?;
-        if recovered || world.settings.alone { Ok(()) } else { self.intervene(number, kind) }
+        if !recovered && !world.settings.alone {
+            self.intervene(number, kind)?;
+        }
+        if kind.costs_data && !world.settings.alone { self.mend(number, kind) } else { Ok(()) }
+    }
+
+    /// Waits until every shard has as many replicas as before that lag little, for a while: what
+    /// was lost has been made good, and new replicas vote.
+    fn mend(&self, number: u32, kind: &Kind) -> Result<()> {
+        let world = self.clients.world;
+        let begun_ns = world.bell.now_ns();
+        let mut whole_since = None;
+        let mended = world.bell.until(MEND_MAX, || {
+            let told = world.nodes.iter().find_map(World::cluster);
+            let is_whole = told.is_some_and(|cluster| {
+                cluster.shards.iter().all(|shard| {
+                    let near = shard.replicas.iter().filter(|replica| replica.lag <= LAG_MAX);
+                    near.count() >= FACTOR
+                })
+            });
+            let now_ns = world.bell.now_ns();
+            let since = *whole_since.get_or_insert(now_ns);
+            if !is_whole {
+                whole_since = None;
+            }
+            is_whole && now_ns - since >= nanos(MENDED_FOR)
+        });
+        let took_ns = world.bell.now_ns() - begun_ns;
+        if !mended {
+            bail!("after fault {number} ({}) what was lost was not made good", kind.name);
+        }
+        eprintln!("{:18}  {} made good in {:.1} s", "", kind.name, seconds(took_ns));
+        Ok(())
     }
 
     /// What an operator would have to do where the cluster does not recover by itself, which is a
@@ -356,7 +404,8 @@ impl Stage<'_> {
                         && shard.replicas.iter().all(|replica| Some(replica.applied) == first)
                 })
         });
-        let told = told.context("no node tells how the cluster is")?;
+        let digests = world.nodes.iter().find_map(World::cluster_with_digests);
+        let told = digests.or(told).context("no node tells how the cluster is")?;
         let mut replicas = Vec::new();
         for shard in &told.shards {
             for replica in &shard.replicas {

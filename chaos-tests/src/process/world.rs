@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 use super::bell::Bell;
 use super::dns::Names;
-use super::http::{Connection, get};
+use super::http::{Connection, Request, get};
 use super::node::{HEALTH_PORT, Node, SERVICE, UI_PORT};
 use super::settings::Settings;
 use super::tool;
@@ -49,6 +49,9 @@ table bridge chaos {
   }
 }
 ";
+
+/// How long the digests of all replicas may take: every span is read.
+const DIGESTS_MAX: Duration = Duration::from_mins(2);
 
 /// Size of a node's disk.
 const DISK_BYTES: u64 = 3 << 30;
@@ -89,6 +92,7 @@ pub(crate) struct Shard {
 pub(crate) struct ShardReplica {
     pub(crate) node: String,
     pub(crate) applied: u64,
+    pub(crate) lag: u64,
     #[serde(default)]
     pub(crate) spans: u64,
     #[serde(default)]
@@ -152,9 +156,28 @@ impl World {
 
     /// The cluster as a node sees it.
     pub(crate) fn cluster(node: &Node) -> Option<Cluster> {
+        Self::told(node, "/api/skua/v1/cluster", Duration::from_secs(5))
+    }
+
+    /// The same with digests, for which every replica is read whole.
+    pub(crate) fn cluster_with_digests(node: &Node) -> Option<Cluster> {
+        Self::told(node, "/api/skua/v1/cluster?digest=true", DIGESTS_MAX)
+    }
+
+    /// Has a node seal and merge now, in the middle of whatever happens to it next.
+    pub(crate) fn compact(node: &Node) {
+        let Ok(to) = node.socket(UI_PORT) else { return };
+        let request = Request {
+            method: "POST",
+            ..get("/api/skua/v1/admin/compact", "tenant-0", Duration::from_secs(2))
+        };
+        // A node that does not answer seals when it is due.
+        let _ = Connection::default().send(to, &request);
+    }
+
+    fn told(node: &Node, path: &str, most: Duration) -> Option<Cluster> {
         let to = node.socket(UI_PORT).ok()?;
-        let path = "/api/skua/v1/cluster?digest=true";
-        let request = get(path, "tenant-0", Duration::from_secs(5));
+        let request = get(path, "tenant-0", most);
         let response = Connection::default().send(to, &request).ok()?;
         serde_json::from_slice(&response.body).ok().filter(|_| response.status == 200)
     }

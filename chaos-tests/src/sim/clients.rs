@@ -58,8 +58,8 @@ impl Clients {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, through: usize, result: Result<(), String>) -> bool {
-        if let Err(what) = &result {
+    fn check(&self, through: usize, result: &Result<(), String>) -> bool {
+        if let Err(what) = result {
             self.world.violation(&format!("through node {through}: {what}"));
         }
         result.is_ok()
@@ -177,7 +177,7 @@ impl Clients {
         let is_complete = self.note_completeness(through, &answer.completeness);
         let trace = answer.value.as_ref();
         let checked = self.history().check_trace(tenant, trace_id, trace, promise, is_complete);
-        self.check(through.number, checked) && is_complete
+        self.check(through.number, &checked) && is_complete
     }
 
     async fn search(&self, through: &Handle, random: &mut Random) -> Option<()> {
@@ -191,7 +191,7 @@ impl Clients {
         }
         let ids: Vec<TraceId> = shown.into_iter().map(|(id, _)| id).collect();
         let checked = self.history().check_newest(&tenant, &ids, SEARCH_LIMIT as usize, &promise);
-        self.check(through.number, checked);
+        self.check(through.number, &checked);
         Some(())
     }
 
@@ -210,11 +210,11 @@ impl Clients {
             count += shown.len();
             let ids: Vec<TraceId> = shown.iter().map(|(id, _)| *id).collect();
             let checked = self.history().check_newest(&tenant, &ids, ALL_TRACES as usize, &promise);
-            self.check(through.number, checked);
+            self.check(through.number, &checked);
             for (trace_id, trace) in shown {
                 let checked =
                     self.history().check_trace(&tenant, trace_id, trace.as_ref(), &promise, true);
-                self.check(through.number, checked);
+                self.check(through.number, &checked);
             }
         }
         Some(count)

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A run has two phases. While faults happen, every answer is checked when it comes, and the
-//! replicas ten times a second. Then all faults end: the cluster must heal within a bound of simulated
-//! time, serve, and show everything that was acknowledged through every node (LIV-1).
+//! replicas ten times a second. Then all faults end: the cluster must heal within a bound of
+//! simulated time, serve, and show everything that was acknowledged through every node (LIV-1).
 //!
 //! The same seed gives the same run: [`run::Outcome::history`] is a hash over every message (when,
 //! from whom, to whom, what), every change of every disk (with its bytes) and the whole record, and

@@ -18,12 +18,10 @@ pub fn conditions(mutant: Mutant) -> Option<Options> {
     let weather =
         |network, crashes, other| Weather { network, crashes, other, lost_disk_one_in: 0 };
     match mutant {
-        // Nobody purges the logs of shards yet.
-        Mutant::PurgePastSealCut => None,
-        // What is applied twice is the same span: sets hide it. It takes a count that sees it.
-        Mutant::BatchIdIgnored => None,
-        // Without an election, and with a state that is what it was: no harm in it is known.
-        Mutant::LeaderRestored => None,
+        // Nobody purges the logs of shards yet. What is applied twice is the same span, and sets
+        // hide it. A leader that leads on without an election does no harm that is known, as long
+        // as its state is what it was.
+        Mutant::PurgePastSealCut | Mutant::BatchIdIgnored | Mutant::LeaderRestored => None,
         // A shard is out of reach only where it has one replica.
         Mutant::PartialNotSaid => {
             let shape = Shape { nodes: 3, replication_factor: 1, shards: 3 };

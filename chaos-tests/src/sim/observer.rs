@@ -97,7 +97,7 @@ impl Observer {
             }
             if is_usual && lacking.len() > minority {
                 world.violation(&format!(
-                    "DUR-1: nodes {lacking:?} lack entry {index} of group {group}, which was applied"
+                    "DUR-1: nodes {lacking:?} lack entry {index} of group {group}, applied by some"
                 ));
             }
         }

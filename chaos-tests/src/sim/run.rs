@@ -1,7 +1,8 @@
 //! One seed, from beginning to end: a cluster forms, clients write and read while a plan of faults
 //! happens; then all faults end, and the cluster must heal, serve and be equal everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const HEAL_WITHIN: Duration = Duration::from_secs(20);
 
 /// The same where a disk was lost for good: its node is given up after half a minute, and the new
 /// one has everything to learn.
-const REPLACE_WITHIN: Duration = Duration::from_secs(120);
+const REPLACE_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long a healed cluster may take for a write.
 const SERVE_WITHIN: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ const SERVE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// How often nodes are asked to seal and merge.
-const COMPACT_PERIOD: Duration = Duration::from_millis(12_000);
+const COMPACT_PERIOD: Duration = Duration::from_secs(12);
 
 /// Traces that are read by id through every node at the end, beside all of them by search.
 const SAMPLE: usize = 25;
@@ -193,18 +194,16 @@ async fn serve(world: &World, clients: &Clients) {
     let mut counts = BTreeMap::new();
     for handle in world.up() {
         let number = handle.number;
-        match clients.read_all(&handle).await {
-            Some(count) => counts.insert(number, count),
-            None => {
-                let what = format!("LIV-1: an answer of node {number} lacks something for ever");
-                return world.violation(&what);
-            }
+        let Some(count) = clients.read_all(&handle).await else {
+            let what = format!("LIV-1: an answer of node {number} lacks something for ever");
+            return world.violation(&what);
         };
+        counts.insert(number, count);
         if !clients.read_sample(&handle, SAMPLE).await {
             return world.violation(&format!("LIV-1: a trace cannot be read through {number}"));
         }
     }
-    let different: std::collections::BTreeSet<usize> = counts.values().copied().collect();
+    let different: BTreeSet<usize> = counts.values().copied().collect();
     if different.len() > 1 {
         world.violation(&format!("REP-2: nodes show different counts of traces: {counts:?}"));
     }
@@ -236,16 +235,23 @@ fn is_ready(world: &World, nodes: usize) -> bool {
     up.len() == nodes && up.iter().all(|handle| handle.store.readiness() == Readiness::Ready)
 }
 
+/// How far a replica is.
+#[derive(PartialEq, Eq)]
+struct Progress {
+    applied: Option<LogIndex>,
+    last: Option<LogIndex>,
+    voters: usize,
+}
+
 /// Whether every group has all its replicas, and all of them have applied the same, up to the last
 /// entry of their logs.
 fn is_equal(world: &World, replication_factor: u32) -> bool {
-    let mut groups: BTreeMap<GroupId, Vec<(Option<LogIndex>, Option<LogIndex>, usize)>> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<GroupId, Vec<Progress>> = BTreeMap::new();
     for handle in world.up() {
         for (group, status) in handle.host.replicas() {
             let applied = status.applied.map(|position| position.index);
-            let voters = status.configuration.voters.first().map_or(0, |set| set.len());
-            groups.entry(group).or_default().push((applied, status.last, voters));
+            let voters = status.configuration.voters.first().map_or(0, BTreeSet::len);
+            groups.entry(group).or_default().push(Progress { applied, last: status.last, voters });
         }
     }
     let wanted = usize::try_from(replication_factor).unwrap_or(usize::MAX).min(world.places());
@@ -254,24 +260,25 @@ fn is_equal(world: &World, replication_factor: u32) -> bool {
             let first = replicas.first();
             replicas.len() >= wanted
                 && replicas.iter().all(|replica| Some(replica) == first)
-                && replicas.iter().all(|(applied, last, _)| applied == last)
+                && replicas.iter().all(|replica| replica.applied == replica.last)
         })
 }
 
 /// What stands in the way of being whole, for people.
 fn state(world: &World) -> String {
+    // Writing into a string does not fail.
     let mut text = String::new();
     for number in 0..world.places() {
         let Some(handle) = world.handle(number) else {
-            text.push_str(&format!("[node {number} does not run]"));
+            let _ = write!(text, "[node {number} does not run]");
             continue;
         };
-        text.push_str(&format!("[node {number} {:?}", handle.store.readiness()));
+        let _ = write!(text, "[node {number} {:?}", handle.store.readiness());
         for (group, status) in handle.host.replicas() {
             let applied = status.applied.map(|position| position.index.0);
             let (term, role) = (status.leadership.term, status.leadership.role);
             let last = status.last.map(|last| last.0);
-            text.push_str(&format!(", {group}: {role:?} {term} {applied:?}/{last:?}"));
+            let _ = write!(text, ", {group}: {role:?} {term} {applied:?}/{last:?}");
         }
         text.push(']');
     }

@@ -127,6 +127,9 @@ pub(crate) struct Kind {
     /// Why the product is known not to survive it yet. Such a kind runs in a cluster of its own and
     /// is expected to fail; when it does not, the run says so, and the line is to go.
     pub(crate) known: Option<&'static str>,
+    /// It costs a replica its data. The next fault waits until others have made that good: two at
+    /// a time could take a majority's disks, which nothing survives.
+    pub(crate) costs_data: bool,
 }
 
 impl Kind {
@@ -137,11 +140,15 @@ impl Kind {
 }
 
 const fn kind(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
-    Kind { name, needs, make, known: None }
+    Kind { name, needs, make, known: None, costs_data: false }
+}
+
+const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
+    Kind { name, needs, make, known: None, costs_data: true }
 }
 
 const fn known(name: &'static str, needs: &'static [Need], make: Make, why: &'static str) -> Kind {
-    Kind { name, needs, make, known: Some(why) }
+    Kind { name, needs, make, known: Some(why), costs_data: true }
 }
 
 use Need::{Bridge, Netem, Power, Preload, Shaping};
@@ -192,34 +199,16 @@ pub(crate) const KINDS: &[Kind] = &[
         |scene, _| disk::Empty::boxed(scene),
         "the new node takes the place of the old one only after 30 s, and shards are copied whole",
     ),
-    known(
-        "flip-log",
-        &[],
-        |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log),
-        "a replica with a damaged log is not replaced: the node refuses to start",
-    ),
-    known(
-        "flip-block",
-        &[],
-        |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Block),
-        "a damaged block is set aside, and not fetched from another replica",
-    ),
+    costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
+    costly("flip-block", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Block)),
     known(
         "flip-manifest",
         &[],
         |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Manifest),
         "a node with a damaged manifest refuses to start",
     ),
-    known(
-        "truncate-log",
-        &[],
-        |scene, chance| disk::Damage::truncate(scene, chance, disk::Part::Log),
-        "a log that lacks what was acknowledged is damage, and its replica is not replaced",
-    ),
-    known(
-        "read-fails",
-        &[Preload],
-        |scene, _| preload::ReadsFail::boxed(scene),
-        "a block that cannot be read once is set aside until the next start",
-    ),
+    costly("truncate-log", &[], |scene, chance| {
+        disk::Damage::truncate(scene, chance, disk::Part::Log)
+    }),
+    costly("read-fails", &[Preload], |scene, _| preload::ReadsFail::boxed(scene)),
 ];
