@@ -5,7 +5,7 @@
 
 use crate::adjust::{EditableTrace, sanitize};
 use crate::jaeger_http::transform::by_trace_of;
-use crate::jaeger_http::{push_resource_spans, push_trace, translate};
+use crate::jaeger_http::{push_exact_resource_spans, push_trace, translate};
 use crate::otlp::walk::CheckError;
 
 /// One document of OTLP/JSON, on one line.
@@ -13,7 +13,7 @@ pub fn otlp_json(message: &[u8]) -> Result<Vec<u8>, CheckError> {
     let (traces, _) = by_trace_of(message)?;
     let mut out = b"{\"resourceSpans\":[".to_vec();
     for (trace_id, spans) in traces {
-        push_resource_spans(&mut out, &EditableTrace::from_spans(trace_id, spans));
+        push_exact_resource_spans(&mut out, &EditableTrace::from_spans(trace_id, spans));
     }
     out.extend_from_slice(b"]}");
     Ok(out)

@@ -33,7 +33,7 @@ const QUANTILES: [(f64, &str); 3] = [(0.5, "0.5"), (0.95, "0.95"), (0.99, "0.99"
 pub(crate) struct RedMetrics<S: TraceStore> {
     context: ReadContext<S>,
     /// The minute that was computed last, and its text.
-    last: Arc<Mutex<(u64, String)>>,
+    last: Arc<Mutex<Option<(u64, String)>>>,
 }
 
 impl<S: TraceStore> RedMetrics<S> {
@@ -48,13 +48,13 @@ impl<S: TraceStore> RedMetrics<S> {
         let minute = (self.context.clock.wall().0 / MINUTE).saturating_sub(1);
         {
             let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.0 == minute {
-                return last.1.clone();
+            if let Some((_, text)) = last.as_ref().filter(|(of, _)| *of == minute) {
+                return text.clone();
             }
         }
         let Some(text) = self.compute(minute).await else { return String::new() };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (minute, text.clone());
+        *last = Some((minute, text.clone()));
         text
     }
 

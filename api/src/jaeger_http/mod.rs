@@ -48,6 +48,7 @@ pub use answer::COMPLETENESS_HEADER;
 pub use go_parse::GoParseError;
 pub use go_time::parse_time;
 pub use json::push_trace;
+pub(crate) use otlp_json::push_exact_resource_spans;
 pub use otlp_json::push_resource_spans;
 pub use router::router;
 pub(crate) use translate::kind_or_internal;

@@ -15,23 +15,52 @@ use super::json_text::{
 };
 use crate::adjust::EditableTrace;
 
-/// Appends the `ResourceSpans` of a trace to a list under construction.
+/// What is written of what is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// Empty objects, as Jaeger writes them.
+    Empty,
+    /// Nothing, so that reading it back gives what was.
+    Nothing,
+}
+
+/// Appends the `ResourceSpans` of a trace to a list under construction, as Jaeger writes them.
 pub fn push_resource_spans(out: &mut Vec<u8>, trace: &EditableTrace) {
+    push_groups(out, trace, Absent::Empty);
+}
+
+/// The same for whoever reads it back: what was absent is absent again.
+pub(crate) fn push_exact_resource_spans(out: &mut Vec<u8>, trace: &EditableTrace) {
+    push_groups(out, trace, Absent::Nothing);
+}
+
+fn push_groups(out: &mut Vec<u8>, trace: &EditableTrace, absent: Absent) {
+    let shows = |is_present: bool| is_present || absent == Absent::Empty;
     for group in groups(trace) {
         let Some(resource) = trace.resources.get(group.resource) else { continue };
         push_comma(out);
-        out.extend_from_slice(b"{\"resource\":{");
-        push_resource(out, resource);
-        out.extend_from_slice(b"},\"scopeSpans\":[");
+        out.push(b'{');
+        if shows(resource.present) {
+            out.extend_from_slice(b"\"resource\":{");
+            push_resource(out, resource);
+            out.push(b'}');
+        }
+        push_name(out, "scopeSpans");
+        out.push(b'[');
         for (scope, rows) in &group.scopes {
             let Some(scope) = trace.scopes.get(*scope) else { continue };
             push_comma(out);
-            out.extend_from_slice(b"{\"scope\":{");
-            push_scope(out, scope);
-            out.extend_from_slice(b"},\"spans\":[");
+            out.push(b'{');
+            if shows(scope.present) {
+                out.extend_from_slice(b"\"scope\":{");
+                push_scope(out, scope);
+                out.push(b'}');
+            }
+            push_name(out, "spans");
+            out.push(b'[');
             for editable in rows.iter().filter_map(|row| trace.spans.get(*row)) {
                 push_comma(out);
-                push_span(out, &editable.span);
+                push_span(out, &editable.span, absent);
             }
             out.push(b']');
             push_text(out, "schemaUrl", &scope.schema_url);
@@ -82,7 +111,7 @@ fn push_scope(out: &mut Vec<u8>, scope: &Scope) {
     push_count(out, "droppedAttributesCount", scope.dropped_attributes_count);
 }
 
-fn push_span(out: &mut Vec<u8>, span: &Span) {
+fn push_span(out: &mut Vec<u8>, span: &Span, absent: Absent) {
     out.extend_from_slice(b"{\"traceId\":\"");
     push_hex(out, span.trace_id.as_bytes());
     out.extend_from_slice(b"\",\"spanId\":\"");
@@ -109,6 +138,10 @@ fn push_span(out: &mut Vec<u8>, span: &Span) {
     push_count(out, "droppedEventsCount", span.dropped_events_count);
     push_list(out, "links", &span.links, push_link);
     push_count(out, "droppedLinksCount", span.dropped_links_count);
+    if span.status.is_none() && absent == Absent::Nothing {
+        out.push(b'}');
+        return;
+    }
     push_name(out, "status");
     out.push(b'{');
     if let Some(status) = &span.status {

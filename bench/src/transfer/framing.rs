@@ -22,6 +22,9 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// Bytes read ahead to tell what a file is.
 const HEAD_BYTES: usize = 16;
 
+/// Bytes of the longest length before a message.
+const LENGTH_BYTES_MAX: usize = 5;
+
 /// Bytes that are read from a file at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -147,25 +150,50 @@ fn is_json(head: &[u8]) -> bool {
     begins && visible.next().is_none_or(|next| matches!(next, b'"' | b'}'))
 }
 
-/// The framing of the first message.
+/// The framing in which the beginning of the file holds most messages.
 fn framing_of(input: &mut Input) -> anyhow::Result<Framing> {
     let buffered = input.fill_buf()?;
-    for framing in [Framing::BigEndian, Framing::Varint] {
-        let Some((head, length)) = frame_length(buffered, framing) else { continue };
-        let Some(end) = head.checked_add(length) else { continue };
-        let first = buffered.get(head..end.min(buffered.len())).unwrap_or_default();
-        // Of a message longer than the buffer, its first field must do.
-        let fits =
-            if end <= buffered.len() { is_otlp(first) } else { first.first() == Some(&0x0a) };
-        if fits && length as u64 <= FILE_MESSAGE_BYTES_MAX {
-            return Ok(framing);
+    let [big_endian, varint] = [Framing::BigEndian, Framing::Varint].map(|framing| {
+        // Of equal counts, the four bytes are the rarer accident.
+        (messages_within(buffered, framing), framing)
+    });
+    let best = if varint.0 > big_endian.0 { varint } else { big_endian };
+    if let (Some(_), framing) = best {
+        return Ok(framing);
+    }
+    ensure!(buffered.first() == Some(&0x0a), "neither OTLP protobuf in a known framing nor JSON");
+    Ok(Framing::Whole)
+}
+
+/// How many messages that are not empty lie whole in the bytes; none if the bytes cannot be read
+/// so. Of a last one that is cut off, its first field must do.
+fn messages_within(bytes: &[u8], framing: Framing) -> Option<usize> {
+    let (mut rest, mut count) = (bytes, 0);
+    while !rest.is_empty() {
+        let Some((head, length)) = frame_length(rest, framing) else {
+            // The head itself may be cut off where the bytes end.
+            if rest.len() < LENGTH_BYTES_MAX {
+                break;
+            }
+            return None;
+        };
+        if length as u64 > FILE_MESSAGE_BYTES_MAX {
+            return None;
+        }
+        let message = rest.get(head..)?;
+        match message.split_at_checked(length) {
+            Some((whole, after)) => {
+                if !is_otlp(whole) {
+                    return None;
+                }
+                count += usize::from(!whole.is_empty());
+                rest = after;
+            }
+            None if message.first().is_none_or(|first| *first == 0x0a) => break,
+            None => return None,
         }
     }
-    ensure!(
-        buffered.is_empty() || buffered.first() == Some(&0x0a),
-        "neither OTLP protobuf in a known framing nor JSON"
-    );
-    Ok(Framing::Whole)
+    Some(count)
 }
 
 /// The bytes of a frame's head, and how long what follows is.

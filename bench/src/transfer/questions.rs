@@ -186,7 +186,7 @@ mod tests {
     fn a_search_is_written_as_the_contracts_say() {
         let window = Window { from: 1_000_000_001, to: 2_000_000_000, limit: 300 };
         let expected =
-            b"\x0a\x14\x0a\x01s\x22\x04\x08\x01\x10\x01\x2a\x04\x08\x02\x10\x00\x40\xac\x02";
+            b"\x0a\x12\x0a\x01s\x22\x04\x08\x01\x10\x01\x2a\x04\x08\x02\x10\x00\x40\xac\x02";
         assert_eq!(find(Protocol::Storage, "s", window), expected);
         let query = find(Protocol::Query, "", window);
         assert!(query.ends_with(b"\x40\xac\x02\x48\x01"));
