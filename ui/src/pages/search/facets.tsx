@@ -71,7 +71,7 @@ export function Facets(
         {groups === undefined ? "…" : `${isPartial ? "at least " : ""}${count(groups.spans)} spans`}
         {isExactOnSpans(query) ? "" : ", before conditions on whole traces"}
       </p>
-      {groups !== undefined && <OwnFacets {...props} groups={groups} />}
+      {groups !== undefined && <OwnFacets {...props} groups={groups} isPartial={isPartial} />}
       {shown.map((key) => (
         <KeyFacet
           key={key}
@@ -94,7 +94,11 @@ export function Facets(
 
 /** What every span has: service, operation, kind and status. */
 function OwnFacets(
-  props: FacetProps & { readonly colors: ServiceColors; readonly groups: RedSeries },
+  props: FacetProps & {
+    readonly colors: ServiceColors;
+    readonly groups: RedSeries;
+    readonly isPartial: boolean;
+  },
 ) {
   const { groups } = props.groups;
   const sums = useMemo(() => {
@@ -140,8 +144,9 @@ function KeyFacet(
   const where = useMemo(() => spanPredicate(query), [query]);
   const top = useTopValues({ window, where, isEnabled }, name, VALUES_MAX);
   const values = top.data?.value.values ?? [];
+  const isPartial = top.data?.completeness.isComplete === false;
   if (values.length === 0 && props.onRemove === undefined) return null;
-  return <ValueList {...props} title={name} values={values} isMono />;
+  return <ValueList {...props} title={name} values={values} isPartial={isPartial} isMono />;
 }
 
 function ValueList(
@@ -151,6 +156,8 @@ function ValueList(
     readonly values: readonly ValueCount[];
     readonly colors?: ServiceColors;
     readonly isMono?: boolean;
+    /** Not all spans were counted. */
+    readonly isPartial: boolean;
     readonly onRemove?: (() => void) | undefined;
   },
 ) {
@@ -200,7 +207,10 @@ function ValueList(
                 </span>
               )}
               <span className="facet-name">{each.value === "" ? "(empty)" : each.value}</span>
-              <span className="facet-count">{shortCount(each.spans)}</span>
+              <span className="facet-count">
+                {props.isPartial ? "≥ " : ""}
+                {shortCount(each.spans)}
+              </span>
               <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
             </button>
             <button
