@@ -16,7 +16,7 @@ use cluster::coordinator::BatchIds;
 use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
 use cluster::host::{
     Host, HostDoor, HostParts, IncarnationGate, NodeAddresses, OpenShard, RandomBytes,
-    ResolveSeeds, begin_life, give_up_replicas,
+    ResolveSeeds, begin_life, give_up_replicas, log_is_short,
 };
 use cluster::meta::{CLUSTER_VERSION, NodeRecord};
 use cluster::plan::BootstrapConfig;
@@ -222,12 +222,7 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let kv = RocksKv::open(&directory.join("db"))
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
-    let log = match open_log(&env, directory, clock) {
-        Err(error) if is_damage(&error) && set_aside_log(&env, &kv, directory, &error)? => {
-            open_log(&env, directory, clock)?
-        }
-        opened => opened?,
-    };
+    let log = open_sound_log(&env, &kv, directory, clock)?;
     ensure!(
         NodeMeta::load(kv.as_ref())?.is_some() || log.groups().is_empty(),
         "{} holds a log, but db/ beside it does not know whose it is",
@@ -250,6 +245,32 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let nonce = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
     let incarnation = begin_life(kv.as_ref(), nonce)?;
     Ok(Opened { env, kv, log, space, node: NodeId(meta.node_id), incarnation })
+}
+
+/// Opens the log; one that is damaged, or that has lost its end, makes room for an empty one if
+/// others have what it held.
+fn open_sound_log(
+    env: &Arc<dyn Env>,
+    kv: &Arc<dyn Kv>,
+    directory: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn LogEngine>> {
+    let damage = match open_log(env, directory, clock) {
+        Ok(log) => {
+            let blocks =
+                BlockStore::new(Arc::clone(env), Arc::clone(kv), &directory.join("blocks"));
+            if !log_is_short(kv, &blocks, &log)? {
+                return Ok(log);
+            }
+            anyhow::anyhow!("the log has lost its end: blocks know of more")
+        }
+        Err(error) if is_damage(&error) => error,
+        Err(error) => return Err(error),
+    };
+    if set_aside_log(env, kv, directory, &damage)? {
+        return open_log(env, directory, clock);
+    }
+    Err(damage.context("others do not have what this node's replicas held, so it does not start"))
 }
 
 /// Whether the log is not what was written.

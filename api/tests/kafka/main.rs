@@ -86,6 +86,7 @@ struct Running {
 }
 
 impl Running {
+    #[expect(clippy::disallowed_methods, reason = "the test ends its own task")]
     fn start<S: TraceStore>(broker: &Broker, encoding: KafkaEncoding, store: S) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
         let receiver = Receiver::new(store, clock, Admission::default());

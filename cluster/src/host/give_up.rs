@@ -12,12 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use storage::kv::Kv;
+use storage::log::LogEngine;
 use storage::shard::BlockStore;
 
 use super::durable::Durable;
 use super::error::HostError;
 use crate::identity::shard_of_group;
 use crate::plan::DataState;
+use crate::raft;
 
 /// Voters that a group needs for one of them to be given up: the others are a majority.
 const VOTERS_MIN: usize = 3;
@@ -44,6 +46,31 @@ pub fn give_up_replicas(kv: &Arc<dyn Kv>, blocks: &BlockStore) -> Result<bool, H
         blocks.forget(shard)?;
     }
     Ok(true)
+}
+
+/// Whether the log has lost its end: some replica has more in its blocks, or in its copy of the
+/// cluster's state, than the log knows of. A log that was cut off where nothing of it was in blocks
+/// looks like one that never went further.
+pub fn log_is_short(
+    kv: &Arc<dyn Kv>,
+    blocks: &BlockStore,
+    log: &Arc<dyn LogEngine>,
+) -> Result<bool, HostError> {
+    let durable = Durable::new(Arc::clone(kv));
+    for group in durable.replicas()?.into_keys() {
+        let cut = match shard_of_group(group) {
+            Some(shard) => blocks.seal_cut(shard)?,
+            None => durable.meta()?.map(|state| state.applied()),
+        };
+        let fits = match cut {
+            Some(cut) => raft::reaches(log, group, cut),
+            None => log.bounds(group).purged.is_none(),
+        };
+        if !fits {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

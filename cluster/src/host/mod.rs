@@ -64,6 +64,6 @@ pub use door::HostDoor;
 pub use durable::begin_life;
 pub use error::HostError;
 pub use gate::IncarnationGate;
-pub use give_up::give_up_replicas;
+pub use give_up::{give_up_replicas, log_is_short};
 pub use handle::Host;
 pub use parts::{ForgetShard, HostParts, NodeAddresses, OpenShard, RandomBytes, ResolveSeeds};

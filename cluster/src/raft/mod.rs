@@ -104,5 +104,6 @@ pub use router::{GroupRouter, GroupRouterHandle, Intake};
 pub use shard_machine::ShardMachine;
 #[cfg(feature = "simulation")]
 pub use simulated::seed_chance;
+pub use standing::reaches;
 pub use status::{Configuration, FollowerStatus, Leadership, ReplicaStatus, Role};
 pub use types::{LogPosition, Outcome, Place};

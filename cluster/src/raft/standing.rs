@@ -13,8 +13,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::EntryPayload;
-use storage::log::{LogIndex, Operation};
+use storage::log::{GroupId, LogEngine, LogIndex, Operation};
 
+use super::blocking::Blocking;
 use super::fence::Pass;
 use super::limits::{APPEND_BYTES_MAX, MEMBERSHIPS_REMEMBERED_MAX};
 use super::log_handle::{LogHandle, damaged, failed};
@@ -215,6 +216,14 @@ fn position_after_start(handle: &LogHandle, cut: LogIndex) -> io::Result<Positio
     Ok(Position { log_id, membership })
 }
 
+/// Whether the log of a group reaches up to a machine's cut, or says how the machine came there.
+/// If it does neither, its end was lost.
+pub fn reaches(log: &Arc<dyn LogEngine>, group: GroupId, cut: LogIndex) -> bool {
+    let handle = LogHandle::new(group, Arc::clone(log), Blocking::Inline);
+    let lacks = |error: io::Error| error.kind() == io::ErrorKind::InvalidData;
+    !position_after_start(&handle, cut).is_err_and(lacks)
+}
+
 fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -224,10 +233,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use openraft::vote::RaftLeaderId as _;
-    use storage::log::{GroupId, LogEngine, MemoryLog, StateSlot};
+    use storage::log::{MemoryLog, StateSlot};
 
     use super::*;
-    use crate::raft::blocking::Blocking;
     use crate::raft::suite::Counter;
     use crate::raft::types::{Host, LeaderId, Membership};
 
@@ -299,6 +307,16 @@ mod tests {
         assert_eq!((log_id, membership), (Some(id(40)), position(40, 9, 30).membership));
         let (log_id, _) = applied(log(&slots, Some(6)), 6).unwrap();
         assert_eq!(log_id, Some(id(6)), "it was announced, and did not happen");
+    }
+
+    #[test]
+    fn a_log_whose_end_was_lost_is_told_from_one_that_was_jumped_over() {
+        let reaches = |handle: LogHandle, cut| super::reaches(&handle.log, GROUP, LogIndex(cut));
+        assert!(reaches(log(&[], None), 9));
+        assert!(!reaches(log(&[], None), 10));
+        let slots = [(POSITION, position(6, 77, 5)), (INSTALLING, position(40, 9, 30))];
+        assert!(reaches(log(&slots, Some(6)), 40));
+        assert!(!reaches(log(&slots, Some(6)), 41));
     }
 
     #[test]

@@ -275,6 +275,14 @@ impl Shard {
 }
 
 impl BlockStore {
+    /// Up to where a shard's log is in blocks, as the manifest says; nothing if it was never sealed.
+    pub fn seal_cut(&self, shard: ShardId) -> Result<Option<LogIndex>, Error> {
+        let row = self.kv.get(Family::Shards, &ShardKey::State.of(shard))?;
+        let row = row.map(|bytes| StateRow::decode(&bytes)).transpose();
+        let row = row.map_err(|reason| Error::Manifest { shard, reason })?;
+        Ok(row.filter(|row| row.cut > 0).map(|row| LogIndex(row.cut)))
+    }
+
     /// Removes all files of a shard's replica, and everything that the manifest says of it.
     pub fn forget(&self, shard: ShardId) -> Result<(), Error> {
         let edit = self.edit_without(shard)?;
