@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A Jaeger's API has no way to list everything: a search returns at most so many traces of one
-//! window of time. [`windows`] therefore walks a range of time, halves what comes back full and
-//! widens what comes back nearly empty; it is pure. [`source`] asks, [`position`] keeps how far an
+//! window of time. `windows` therefore walks a range of time, halves what comes back full and
+//! widens what comes back nearly empty; it is pure. `source` asks, `position` keeps how far an
 //! import has come, so that one that was cut off goes on where it was. What is read twice is
 //! harmless: contents of Skua are a set.
 //!
