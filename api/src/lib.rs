@@ -7,10 +7,10 @@
 //! Jaeger changes about a span is applied on the way out ([`adjust`]), never on the way in.
 //!
 //! Reading order: [`server`] (which door is where), [`ingest`] and [`otlp`] (writes),
-//! [`jaeger_thrift`], [`jaeger_grpc`], [`zipkin`] and [`kafka`] (other formats, rewritten into OTLP bytes),
-//! [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`sampling`] (what clients are
-//! told), [`written`] (files), [`skua`] and [`admin`] (our own), [`error`], [`limits`] and [`tenant`] (what holds for
-//! all of them).
+//! [`jaeger_thrift`], [`jaeger_grpc`], [`zipkin`] and [`kafka`] (other formats, rewritten into
+//! OTLP bytes), [`jaeger_http`] with [`read_context`] and [`adjust`] (reads), [`sampling`] (what
+//! clients are told), [`written`] (files), [`skua`] and [`admin`] (our own), [`error`],
+//! [`limits`] and [`tenant`] (what holds for all of them).
 //!
 //! Absent on purpose: owned spans on the way in; state between requests; any retry (clients
 //! retry, and are told when).

@@ -61,8 +61,8 @@ pub enum Command {
     ///
     /// Files hold OTLP (protobuf or JSON) or what Jaeger's UI saves, plain or compressed with
     /// Zstandard or gzip. A running Jaeger is asked over gRPC, window by window, until it has told
-    /// all its traces of a range of time. Spans keep their ids and times; what comes twice is stored
-    /// once. With --position, an import that was cut off goes on where it was.
+    /// all its traces of a range of time. Spans keep their ids and times; what comes twice is
+    /// stored once. With --position, an import that was cut off goes on where it was.
     #[command(verbatim_doc_comment)]
     Import(ImportArguments),
     /// Write traces to a file: OTLP, or what Jaeger's UI opens

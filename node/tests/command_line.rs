@@ -151,7 +151,25 @@ sampling-grpc-port: 5779                # default
 remote-storage-port: 17271              # default
 allow-purge: false                      # default
 # sampling-strategies: (unset)          # default
+sampling-adaptive: false                # default
+sampling-target: 1                      # default
 # tenancy: (unset)                      # default
+base-path: /                            # default
+# ui-dir: (unset)                       # default
+# ui-config: (unset)                    # default
+# kafka-brokers: (unset)                # default
+kafka-topics: jaeger-spans              # default
+kafka-group: skua                       # default
+kafka-encoding: otlp_proto              # default
+kafka-start: earliest                   # default
+kafka-tls: false                        # default
+# kafka-tls-ca: (unset)                 # default
+# kafka-tls-certificate: (unset)        # default
+# kafka-tls-key: (unset)                # default
+kafka-sasl-mechanism: PLAIN             # default
+# kafka-sasl-username: (unset)          # default
+# kafka-sasl-password-file: (unset)     # default
+red-metrics: true                       # default
 # ports-file: (unset)                   # default
 drain-delay: 0s                         # default
 log-format: auto                        # default

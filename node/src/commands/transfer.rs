@@ -1,5 +1,5 @@
-//! `skua import` and `skua export`: thin faces of [`bench::transfer`], which brings the wire, and of
-//! [`api::written`], which brings the forms of files.
+//! `skua import` and `skua export`: thin faces of [`bench::transfer`], which brings the wire, and
+//! of [`api::written`], which brings the forms of files.
 
 use std::io::IsTerminal;
 use std::time::Duration;
