@@ -134,6 +134,7 @@ open-access: false                      # default
 node-name: \"a node\"                     # --node-name
 # shards: (unset)                       # default
 retention: \"7d\"                         # default
+log-kept: \"256 MiB\"                     # default
 # retention-disk: (unset)               # default
 otlp-grpc-port: 21                      # --otlp-grpc-port
 otlp-http-port: 12                      # SKUA_OTLP_HTTP_PORT
