@@ -160,7 +160,9 @@ chaos-mutants: prepare ## which deliberate defects the simulator finds, and by w
 .PHONY: chaos
 chaos: prepare ## real nodes under faults, judged by what clients were told; 10 minutes, as root
 	@.ci/prepare chaos
-	@$(ENVIRONMENT); cargo build $(WHOLE) --bins
+	@# What is shipped: without what tests switch on in consensus.
+	@$(ENVIRONMENT); cargo build --locked --package skua-node
+	@$(ENVIRONMENT); cargo build --locked --package skua-chaos-tests --bin chaos-processes
 	@"$(TARGET_DIR)/debug/chaos-processes" --binary "$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" \
 	  --duration 330s --rate 7000 --spans-min 1000000 --known 1 --report "$(TARGET_DIR)/chaos" $(ARGS)
 

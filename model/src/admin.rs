@@ -163,7 +163,7 @@ pub struct ReplicaStatus {
     pub spans: u64,
     /// Bytes it holds.
     pub bytes: u64,
-    /// The sum of the hashes of all distinct spans at a mark, modulo 2^128; the same on all replicas
-    /// of a shard at the same mark. None unless asked for.
+    /// The sum of the hashes of all distinct spans at a mark, modulo 2^128; the same on all
+    /// replicas of a shard at the same mark. None unless asked for.
     pub digest: Option<u128>,
 }

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | | [`SpaceMark::Enough`] | everything |
 //! | below 5 %, at least 1 GiB | [`SpaceMark::Low`] | clients' batches are refused, retryably |
-//! | below half of that | [`SpaceMark::Short`] | a follower takes no data either; seals go on, merges wait |
-//! | below an eighth of it | [`SpaceMark::Full`] | the ballast is given up: votes, drops, purges and deletion |
+//! | below half of that | [`SpaceMark::Short`] | nor are data entries of leaders; merges wait |
+//! | below an eighth of it | [`SpaceMark::Full`] | the ballast is given up; seals wait |
 //!
 //! A disk of less than 4 GiB has a quarter of it for the first mark. Whoever holds a [`Space`] asks
 //! it as often as it likes; what it says changes with [`Space::refresh`], by itself in both

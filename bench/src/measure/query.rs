@@ -5,13 +5,13 @@
 //! answer.
 //!
 //! With `--compact` the server seals and merges everything before the first question: answers of a
-//! node at rest. Figures (a heatmap, the most frequent values of eight keys, calls between services)
-//! are asked over all that was sent, in whole minutes.
+//! node at rest. Figures (a heatmap, the most frequent values of eight keys, calls between
+//! services) are asked over all that was sent, in whole minutes.
 //!
 //! Options: `--skua BINARY` (wanted), `--file FILE` (the astronomy recording), `--spans N` (100,000
-//! at least), `--lookups N` (1,000), `--searches N` (50 of each kind), `--compact`, `--idle-seconds N` (between
-//! the last span and the first question), `--data-below DIR`, `--record [FILE]`, and `-- FLAGS` for
-//! the server.
+//! at least), `--lookups N` (1,000), `--searches N` (50 of each kind), `--compact`,
+//! `--idle-seconds N` (between the last span and the first question), `--data-below DIR`,
+//! `--record [FILE]`, and `-- FLAGS` for the server.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -13,7 +13,7 @@
 //! The namespaces are why nothing is left behind: when the first process in them ends, however it
 //! ends, the kernel ends the others, unmounts the disks and takes the networks away.
 //!
-//! Reading order: [`settings`], [`run`], [`world`], [`node`], [`workload`], [`faults`], [`report`].
+//! Reading order: `settings`, `run`, `world`, `node`, `workload`, `faults`, `report`.
 //!
 //! What is absent on purpose: sleeping for luck (everything waits for something, for at most so
 //! long), and any crate of the product.

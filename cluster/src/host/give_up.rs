@@ -2,8 +2,8 @@
 //!
 //! What a replica acknowledged stands in the log; one whose log is damaged must not vote again
 //! under its id (DUR-3, REP-3). The ids are remembered as *burned* for ever and the list is
-//! emptied, in one flushed write. The node stays a member; the plan finds that it holds nothing, and
-//! gives it new replicas that fetch what the others have.
+//! emptied, in one flushed write. The node stays a member; the plan finds that it holds nothing,
+//! and gives it new replicas that fetch what the others have.
 //!
 //! Only where others have the data: every group on the list has three voters at least. Else the
 //! damage is for people to decide on.

@@ -151,8 +151,8 @@ impl Host {
         self.shared.map.subscribe()
     }
 
-    /// Has buckets of a class dropped from a shard up to and including one, wherever it is led: this
-    /// node's disk is full. Does not wait for it.
+    /// Has buckets of a class dropped from a shard up to and including one, wherever it is led:
+    /// this node's disk is full. Does not wait for it.
     pub fn drop_for_room(&self, shard: ShardId, class: u8, bucket: u64) {
         let dropping = Arc::clone(&self.shared).drop_for_room(shard, class, bucket);
         if !self.shared.writes.take(dropping) {

@@ -87,8 +87,8 @@ pub const META_LOG_KEPT: u64 = 1_024;
 /// How often logs are looked at for what may go.
 pub const UPKEEP_PERIOD: Duration = Duration::from_secs(10);
 
-/// Default of how many bytes of the node's log, the last written ones, are kept for replicas that lag: what is
-/// older is in blocks, and a replica that needs it gets these.
+/// Default of how many bytes of the node's log, the last written ones, are kept for replicas that
+/// lag: what is older is in blocks, and a replica that needs it gets these.
 pub const LOG_KEPT_BYTES: u64 = 256 << 20;
 
 /// Places in the log that are remembered to find the end of what is kept: the resolution of it.

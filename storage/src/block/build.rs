@@ -19,7 +19,9 @@ use model::store::Operation;
 use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
 
 use super::directory::{PageInfo, SectionKind};
-use super::limits::{BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX};
+use super::limits::{
+    BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
+};
 use super::rollup::RollupBuilder;
 use super::zones::ZonesBuilder;
 use super::{BlockError, BlockWriter, Names, Split, Splits, TraceTable};
@@ -176,6 +178,10 @@ impl RunBuilder<'_, '_> {
         self.leave_out_repeats(&mut rows)?;
         if rows.is_empty() {
             return Ok(());
+        }
+        if rows.len() > START_ORDER_ROWS_MAX {
+            // By their places, so that each source is unpacked once and not once for each page.
+            rows.sort_unstable_by_key(|row| (row.source, row.row));
         }
         if self.builder.span_count() + rows.len() > 2 * self.sizes.rows
             && self.builder.span_count() > 0

@@ -90,3 +90,7 @@ pub const BUILD_ROWS_BYTES_MAX: usize = 24 << 20;
 
 // A trace is not cut while a page has at most twice the rows.
 const _: () = assert!(2 * PAGE_ROWS < model::batch::SPANS_MAX);
+
+/// Rows of a trace that are put in the order of their start. What a merge has unpacked at a time
+/// holds about as many; of a larger trace, every page would need every source again.
+pub const START_ORDER_ROWS_MAX: usize = 64 * 1024;

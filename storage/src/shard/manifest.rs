@@ -275,7 +275,8 @@ impl Shard {
 }
 
 impl BlockStore {
-    /// Up to where a shard's log is in blocks, as the manifest says; nothing if it was never sealed.
+    /// Up to where a shard's log is in blocks, as the manifest says; nothing if it was never
+    /// sealed.
     pub fn seal_cut(&self, shard: ShardId) -> Result<Option<LogIndex>, Error> {
         let row = self.kv.get(Family::Shards, &ShardKey::State.of(shard))?;
         let row = row.map(|bytes| StateRow::decode(&bytes)).transpose();
