@@ -11,7 +11,7 @@
 //! good; both are counted and logged). What was consumed and not committed when a node goes away
 //! is consumed again by another member of the group; spans that were stored twice count once.
 //!
-//! [`ledger`], [`gathered`] and [`encoding`] are pure; [`source`] alone talks to Kafka.
+//! `ledger`, `gathered` and `encoding` are pure; `source` alone talks to Kafka.
 //!
 //! Absent on purpose: a position of our own (the group's is Kafka's affair); a dead-letter topic
 //! (this door only reads).

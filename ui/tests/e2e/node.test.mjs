@@ -26,7 +26,7 @@ test("the slowest failed trace is found, opened and its cause seen", { skip }, a
   const facets = page.getByRole("complementary", { name: "Narrow down" });
   await facets.getByRole("button", { name: /^error/ }).click();
   await page.waitForURL(/status/);
-  await page.getByLabel("Order").selectOption("longest");
+  await page.getByLabel("Order", { exact: true }).selectOption("longest");
   await page.waitForURL(/sort=longest/);
   await page.locator(".results li a").first().click();
   await page.waitForURL(/\/trace\//);
