@@ -29,7 +29,7 @@ cluster: build ## build a release binary and start three nodes on 127.0.0.1, .2 
 
 .PHONY: test
 test: ## everything: make check, the UI and it in a browser, then real clients against a real node
-	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 deny=10 ui=15 ui-core=10 clients=20
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 chaos-core=10 deny=10 ui=15 ui-core=10 clients=20
 
 ##@ Parts of them
 
@@ -150,6 +150,10 @@ chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n 
 	  "$(TARGET_DIR)/debug/chaos-sim" --seeds "$(SEEDS)" --first "$(FIRST)" --seconds "$(SIM_SECONDS)" \
 	    --markdown "$(TARGET_DIR)/chaos/simulation.md" --json "$(TARGET_DIR)/chaos/simulation.json" $(ARGS); \
 	fi
+
+.PHONY: chaos-core
+chaos-core: ## 100 simulated clusters, what `make test` takes of them: a minute or two
+	@$(MAKE) --no-print-directory chaos-sim SEEDS=100 SIM_SECONDS=240
 
 .PHONY: chaos-mutants
 chaos-mutants: prepare ## which deliberate defects the simulator finds, and by which seed
