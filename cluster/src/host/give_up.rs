@@ -63,7 +63,11 @@ pub fn log_is_short(
             None => durable.meta()?.map(|state| state.applied()),
         };
         let fits = match cut {
-            Some(cut) => raft::reaches(log, group, cut),
+            // What follows the cut must be there from its first entry on.
+            Some(cut) => {
+                let first = log.bounds(group).first;
+                raft::reaches(log, group, cut) && first.is_none_or(|first| first <= cut.next())
+            }
             None => log.bounds(group).purged.is_none(),
         };
         if !fits {

@@ -24,6 +24,12 @@ impl ShardMachine {
         Self { shard }
     }
 
+    /// Whether entries before this one never came. A leader whose log is purged while it sends may
+    /// leave some out; a replica that went on would lack acknowledged spans and not know it.
+    fn leaves_gap(&self, index: LogIndex) -> bool {
+        self.shard.applied().is_some_and(|applied| applied.next() < index)
+    }
+
     /// The shard.
     pub fn shard(&self) -> &Arc<Shard> {
         &self.shard
@@ -32,6 +38,10 @@ impl ShardMachine {
 
 impl Machine for ShardMachine {
     fn apply(&self, index: LogIndex, entry: &Bytes) -> Result<Outcome, MachineError> {
+        if self.leaves_gap(index) {
+            let reason = format!("entries are missing before entry {index}");
+            return Err(MachineError::Failed { reason });
+        }
         let applied = self.shard.apply(index, entry)?;
         if let Some(reason) = refusal(&applied) {
             return Ok(Outcome::Refused { reason: reason.into() });
@@ -41,7 +51,10 @@ impl Machine for ShardMachine {
     }
 
     fn pass(&self, index: LogIndex) {
-        self.shard.pass(index);
+        // Behind a gap nothing is passed over: the next entry of the shard's then tells of it.
+        if !self.leaves_gap(index) {
+            self.shard.pass(index);
+        }
     }
 
     fn cut(&self) -> Option<LogIndex> {
