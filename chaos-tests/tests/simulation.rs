@@ -51,6 +51,13 @@ fn a_node_that_starts_slowly_has_lost_nothing() {
     assert_eq!(outcome.counters.membership_changes, 0, "nobody had left");
 }
 
+/// A replica had sealed entries that a majority had and its own disk had not: after a power cut its
+/// blocks were ahead of its log, and the node did not start again.
+#[test]
+fn blocks_are_not_ahead_of_the_log() {
+    require(&run(43, &Options::default()));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 10..12 {

@@ -38,6 +38,8 @@ pub enum Mutant {
     LeaderRestored,
     /// An answer from a replica that may be behind does not say so.
     StaleNotSaid,
+    /// Blocks are named before the log is durable up to where they go.
+    SealBeforeLog,
 }
 
 impl Mutant {
@@ -58,6 +60,7 @@ impl Mutant {
         Self::DirectoryNotSynced,
         Self::LeaderRestored,
         Self::StaleNotSaid,
+        Self::SealBeforeLog,
     ];
 
     /// Its name, as it is chosen by.

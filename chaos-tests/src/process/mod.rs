@@ -225,7 +225,8 @@ fn read_outcome(folder: &Path) -> Result<Outcome> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Copies history and logs of a run that failed to the report.
+/// Copies history, logs and disks of a run that failed to the report. What cannot be copied is not
+/// worth hiding the failure for.
 fn keep_evidence(settings: &Settings, folder: &Path) {
     let name = folder
         .extension()
@@ -234,7 +235,9 @@ fn keep_evidence(settings: &Settings, folder: &Path) {
     let _ = fs::create_dir_all(&to);
     let _ = fs::copy(folder.join(HISTORY), to.join(HISTORY));
     for node in 0..settings.nodes {
-        let from = folder.join(format!("node-{node}")).join("log");
-        let _ = fs::copy(from, to.join(format!("node-{node}.log")));
+        let from = folder.join(format!("node-{node}"));
+        let _ = fs::copy(from.join("log"), to.join(format!("node-{node}.log")));
+        let (image, kept) = (from.join("disk.image"), to.join(format!("node-{node}.image")));
+        let _ = tool::run(&format!("cp --sparse=always {} {}", image.display(), kept.display()));
     }
 }

@@ -34,6 +34,7 @@ pub fn conditions(mutant: Mutant) -> Option<Options> {
         | Mutant::VoteNotSynced
         | Mutant::BlockNotSynced
         | Mutant::DirectoryNotSynced
+        | Mutant::SealBeforeLog
         | Mutant::SealCutTooHigh => Some(Options { weather: weather(1, 3, 0), ..usual }),
         Mutant::ConflictKeepsTail | Mutant::AckBeforeCommit => {
             Some(Options { weather: weather(3, 2, 0), writers: 6, ..usual })

@@ -5,8 +5,9 @@
 //! emptied, in one flushed write. The node stays a member; the plan finds that it holds nothing,
 //! and gives it new replicas that fetch what the others have.
 //!
-//! Only where others have the data: every group on the list has three voters at least. Else the
-//! damage is for people to decide on.
+//! Only where others have the data: every group on the list has three voters at least, or is to
+//! have them; a group that was not formed yet acknowledged nothing. Else the damage is for people
+//! to decide on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub fn give_up_replicas(kv: &Arc<dyn Kv>, blocks: &BlockStore) -> Result<bool, H
     let list = durable.replicas()?;
     let others_have_it = |group| {
         let intent = map.groups().get(group);
-        intent.is_some_and(|intent| intent.is_formed && intent.voters().count() >= VOTERS_MIN)
+        intent.is_some_and(|intent| intent.voters().count() >= VOTERS_MIN)
     };
     if !list.keys().all(others_have_it) {
         return Ok(false);

@@ -96,9 +96,9 @@ impl Host {
     pub async fn start(parts: HostParts) -> Result<Arc<Self>, HostError> {
         let door = Arc::clone(&parts.door);
         let durable = Durable::new(Arc::clone(&parts.kv));
-        let (blocking, opened) = (parts.blocking, durable.clone());
+        let (blocking, opened, log) = (parts.blocking, durable.clone(), Arc::clone(&parts.log));
         let loaded = blocking.run(move || {
-            let meta = MetaMachine::open(opened.clone())?;
+            let meta = MetaMachine::open(opened.clone(), log)?;
             Ok::<_, HostError>((opened.membership()?, opened.replicas()?, opened.map()?, meta))
         });
         let (membership, list, map, meta) = loaded.await??;

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use storage::log::LogIndex;
+use storage::log::{LogEngine, LogIndex};
 
 use super::durable::Durable;
 use super::limits::META_CHECKPOINT_ENTRIES;
@@ -20,6 +20,7 @@ use crate::watch;
 #[derive(Debug)]
 pub(crate) struct MetaMachine {
     durable: Durable,
+    log: Arc<dyn LogEngine>,
     standing: Mutex<Standing>,
     published: watch::Sender<Arc<MetaState>>,
 }
@@ -32,13 +33,16 @@ struct Standing {
 }
 
 impl MetaMachine {
-    /// From what the node's store holds. Blocks.
-    pub(crate) fn open(durable: Durable) -> Result<Self, super::error::HostError> {
+    /// From what the node's store holds; entries come from this log. Blocks.
+    pub(crate) fn open(
+        durable: Durable,
+        log: Arc<dyn LogEngine>,
+    ) -> Result<Self, super::error::HostError> {
         let stored = durable.meta()?;
         let cut = stored.as_ref().map(|state| (state.applied(), Bytes::from(state.encode())));
         let state = stored.unwrap_or_default();
         let published = watch::Sender::new(Arc::new(state.clone()));
-        Ok(Self { durable, standing: Mutex::new(Standing { state, cut }), published })
+        Ok(Self { durable, log, standing: Mutex::new(Standing { state, cut }), published })
     }
 
     /// The state as it is applied here.
@@ -68,10 +72,23 @@ impl MetaMachine {
         self.published.send_replace(state);
     }
 
-    fn write_down(&self, standing: &mut Standing) -> Result<(), MachineError> {
-        let bytes = Bytes::from(standing.state.encode());
-        self.durable.set_meta(&bytes).map_err(|error| failed(&error))?;
-        standing.cut = Some((standing.state.applied(), bytes));
+    /// Writes the state as it is now into the node's store. Nobody waits for the lock meanwhile.
+    ///
+    /// Invariant (DUR-3): the log is durable up to the cut before there is a cut; see the shards'
+    /// seals for why.
+    fn write_down(&self) -> Result<(), MachineError> {
+        let (applied, bytes) = {
+            let standing = self.lock();
+            (standing.state.applied(), Bytes::from(standing.state.encode()))
+        };
+        self.log.barrier().map_err(|error| failed(&error))?;
+        let mut standing = self.lock();
+        let is_newest = standing.cut.as_ref().is_none_or(|(cut, _)| *cut < applied);
+        // Behind what was written down, if all of it was forgotten in between.
+        if is_newest && standing.state.applied() >= applied {
+            self.durable.set_meta(&bytes).map_err(|error| failed(&error))?;
+            standing.cut = Some((applied, bytes));
+        }
         Ok(())
     }
 }
@@ -98,10 +115,11 @@ impl Machine for MetaMachine {
             }
         };
         let cut = standing.cut.as_ref().map_or(0, |(cut, _)| cut.0);
-        if index.0.saturating_sub(cut) >= META_CHECKPOINT_ENTRIES {
-            self.write_down(&mut standing)?;
-        }
         self.publish(&standing.state);
+        drop(standing);
+        if index.0.saturating_sub(cut) >= META_CHECKPOINT_ENTRIES {
+            self.write_down()?;
+        }
         Ok(outcome)
     }
 
@@ -114,11 +132,13 @@ impl Machine for MetaMachine {
     }
 
     fn checkpoint(&self) -> Result<(), MachineError> {
-        let mut standing = self.lock();
         // Before the first entry there is no place in the log that a cut could name.
-        let applied = standing.state.applied();
-        let is_new = standing.cut.as_ref().is_none_or(|(cut, _)| *cut < applied);
-        if is_new && applied > LogIndex(0) { self.write_down(&mut standing) } else { Ok(()) }
+        let is_due = {
+            let standing = self.lock();
+            let cut = standing.cut.as_ref().map_or(LogIndex(0), |(cut, _)| *cut);
+            cut < standing.state.applied()
+        };
+        if is_due { self.write_down() } else { Ok(()) }
     }
 
     fn snapshot(&self) -> Result<MachineSnapshot, MachineError> {

@@ -50,7 +50,10 @@ pub(crate) fn config() -> Result<Arc<Config>, ConfigError> {
         enable_pre_vote: Some(true),
         // A leader that restarts is elected anew: its lease and its state are not what they were.
         enable_leader_restore: Some(mutant::is(Mutant::LeaderRestored)),
-        allow_log_reversion: Some(false),
+        // A log that lost its end where nothing of it was in blocks looks like one that never went
+        // further. Its replica is filled again; else the leader would ask for ever what it cannot
+        // have.
+        allow_log_reversion: Some(true),
         quorum_loss_probe_interval: Some(QUORUM_LOSS_PROBE_MILLIS),
         install_snapshot_timeout: SNAPSHOT_MILLIS,
         max_payload_entries: APPEND_ENTRIES_MAX,

@@ -66,7 +66,7 @@ pub(crate) async fn receive(
         let vote = install(endpoint, offer.vote, offer).await?;
         return Ok(Offered::Done { vote });
     }
-    let mut progress = endpoint.receiving.follow(endpoint, leader, route, of, offer);
+    let (mut progress, is_this_one) = endpoint.receiving.follow(endpoint, leader, route, of, offer);
     let settled = progress
         .wait_for(|progress| matches!(progress, Progress::Done { .. } | Progress::Failed { .. }));
     let held = StdDuration::from_nanos(OFFER_HELD_FOR.0);
@@ -81,6 +81,12 @@ pub(crate) async fn receive(
             }
             Ok(Offered::Working { bytes_fetched: bytes })
         }
+        // Invariant (REP-2): only what is installed is said to be. The leader takes this for the
+        // place from which its log goes on; another snapshot's place is a gap in this replica.
+        Progress::Done { .. } if !is_this_one => {
+            endpoint.receiving.forget();
+            Ok(Offered::Working { bytes_fetched: 0 })
+        }
         Progress::Done { vote } => {
             endpoint.receiving.forget();
             Ok(Offered::Done { vote })
@@ -93,6 +99,8 @@ pub(crate) async fn receive(
 }
 
 impl Receiving {
+    /// The progress of what is under way, and whether that is the offered snapshot: one that is
+    /// being installed is waited for.
     fn follow(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -100,14 +108,14 @@ impl Receiving {
         route: Route,
         of: LogId,
         offer: Offer,
-    ) -> watch::Receiver<Progress> {
+    ) -> (watch::Receiver<Progress>, bool) {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = session.as_ref() {
             let is_same = session.of == of && session.manifest == offer.manifest;
             let installs = matches!(*session.progress.borrow(), Progress::Installing { .. });
             if is_same || installs {
                 session.vote.send_replace(offer.vote);
-                return session.progress.clone();
+                return (session.progress.clone(), is_same);
             }
         }
         let (vote, newest_vote) = watch::channel(offer.vote);
@@ -117,7 +125,7 @@ impl Receiving {
         let task = Task::spawn("raft-snapshot", transfer.run(offer, newest_vote));
         let of_it = progress.clone();
         *session = Some(Session { of, manifest, vote, progress, _task: task });
-        of_it
+        (of_it, true)
     }
 
     /// Ends what is under way.
@@ -137,6 +145,7 @@ struct Transfer {
 
 impl Transfer {
     async fn run(self, offer: Offer, newest_vote: watch::Receiver<Vote>) {
+        let (group, of) = (self.route.group, offer.meta.last_log_id.map(|id| id.index));
         let result = async {
             let bytes = self.fetch_all(&offer.manifest).await?;
             self.sender.send_replace(Progress::Installing { bytes });
@@ -144,9 +153,12 @@ impl Transfer {
             install(&self.endpoint, vote, offer).await
         };
         let end = match result.await {
-            Ok(vote) => Progress::Done { vote },
+            Ok(vote) => {
+                tracing::info!(%group, of, "a snapshot was received and installed");
+                Progress::Done { vote }
+            }
             Err(reason) => {
-                tracing::warn!(group = %self.route.group, reason, "a snapshot was not received");
+                tracing::warn!(%group, of, reason, "a snapshot was not received");
                 Progress::Failed { reason }
             }
         };

@@ -349,6 +349,7 @@ impl Replica {
             waited.map_err(|_| PurgeError::NotNoted)?;
         }
         raft.trigger().purge_log(upto.0).await.map_err(|_| PurgeError::NotRunning)?;
+        tracing::debug!(group = %self.shared.parts.group, %upto, "the log may be purged");
         Ok(Some(upto))
     }
 

@@ -60,7 +60,7 @@ pub struct ShardParts {
 pub struct Shard {
     id: ShardId,
     group: GroupId,
-    log: Arc<dyn LogEngine>,
+    pub(super) log: Arc<dyn LogEngine>,
     unwrap: Unwrap,
     pub(super) cache: Arc<DecodedCache>,
     pub(super) cache_owner: u64,

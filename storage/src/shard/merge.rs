@@ -172,6 +172,9 @@ impl Shard {
         }
         store.env.sync_directory(&store.shard_directory(self.id()))?;
         self.forget_splits_of(&inputs)?;
+        let Sealed { spans, repeats, bytes, .. } = merged;
+        let inputs = inputs.len();
+        tracing::debug!(shard = %self.id(), inputs, spans, repeats, bytes, "merged");
         Ok(Some(merged))
     }
 

@@ -86,6 +86,8 @@ impl Shard {
         }
         self.commit_seal(store, &generation, closed, &blocks)?;
         sealed.blocks = blocks.len();
+        let Sealed { cut, blocks, spans, repeats, bytes } = sealed;
+        tracing::debug!(shard = %self.id(), cut, blocks, spans, repeats, bytes, "sealed");
         Ok(Some(sealed))
     }
 
@@ -264,6 +266,10 @@ impl Shard {
     }
 
     /// Names the blocks, then lets reads have them in the place of the generation.
+    ///
+    /// Invariant (DUR-3): the log is durable up to the seal cut before the cut is named. A majority
+    /// commits, and this replica applies, what its own disk may not have yet; after a power cut its
+    /// blocks would be ahead of its log, which no replica can start with.
     fn commit_seal(
         &self,
         store: &BlockStore,
@@ -271,6 +277,9 @@ impl Shard {
         closed: &Closed,
         blocks: &[Arc<Block>],
     ) -> Result<(), Error> {
+        if !mutant::is(Mutant::SealBeforeLog) {
+            self.log.barrier()?;
+        }
         let mut edit = WriteBatch::default();
         for block in blocks {
             let length = block.file().size_bytes().to_be_bytes();

@@ -213,6 +213,8 @@ impl Shard {
             self.add_splits_of(block)?;
         }
         self.thaw();
+        let (cut, blocks) = (row.cut, installed.len());
+        tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");
         let old = Arc::clone(&self.contents().blocks);
         self.become_installed(&row, &manifest.window, installed);
         for block in old.iter() {

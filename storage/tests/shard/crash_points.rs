@@ -11,13 +11,15 @@ use model::query::{Order, TracePredicate, TraceQuery, evaluate};
 use model::store::Detail;
 use model::testing::Generator;
 use model::{Span, TimeRange, Timestamp};
-use storage::entry::encode_drop;
+use storage::entry::{encode_data, encode_drop};
 use storage::env::{Crash, Env, Fault, FaultEnv};
 use storage::kv::Kv;
-use storage::log::{LogEngine, LogIndex};
+use storage::log::{LogEngine, LogIndex, LogOptions, SegmentLog};
 use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard};
 
-use crate::fixture::{Fixture, GROUP, no_limit, open_shard, plain_batch, tenant, traces_of};
+use crate::fixture::{
+    Fixture, GROUP, no_limit, open_shard, open_shard_over, plain_batch, tenant, traces_of,
+};
 use crate::forgetful_kv::ForgetfulKv;
 
 const HOUR: u64 = 3_600_000_000_000;
@@ -239,4 +241,39 @@ fn a_flipped_bit_anywhere_in_a_block_is_found_and_the_rest_serves() {
         rig.env.flip(file, place, 0x10);
     }
     rig.check("every bit flipped back");
+}
+
+/// A majority commits an entry, and a replica applies it, before the replica's own disk has it. A
+/// node whose blocks were ahead of its log could not start after a power cut.
+#[test]
+fn blocks_are_never_ahead_of_the_log() {
+    let env = FaultEnv::new(5);
+    let options = LogOptions::new(|| 0, |_| {});
+    let open_log = |env: &FaultEnv| {
+        let env: Arc<dyn Env> = Arc::new(env.clone());
+        Arc::new(SegmentLog::open_manual(env, Path::new("/log"), &options).unwrap().0)
+    };
+    let kv = Arc::new(ForgetfulKv::default());
+    let store = || {
+        let env: Arc<dyn Env> = Arc::new(env.clone());
+        BlockStore::new(env, Arc::clone(&kv) as Arc<dyn Kv>, Path::new("/blocks"))
+    };
+    let log = open_log(&env);
+    let shard = over(&log, store());
+    let batch = plain_batch(1, &tenant("own"), &Generator::new(5).trace());
+    let entry = encode_data(Timestamp(HOUR), 1, &[batch]).unwrap();
+    let appended = vec![(LogIndex(1), entry.clone())];
+    log.append(GROUP, appended, Box::new(drop)).unwrap();
+    shard.apply(LogIndex(1), &entry).unwrap();
+    shard.seal(&no_limit()).unwrap();
+    drop((shard, log));
+    env.restart(Crash::Lost);
+    let log = open_log(&env);
+    let cut = over(&log, store()).purgeable();
+    assert_eq!(cut, Some(LogIndex(1)));
+    assert!(log.bounds(GROUP).last >= cut, "the log ends before the cut");
+}
+
+fn over(log: &Arc<SegmentLog>, store: BlockStore) -> Shard {
+    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, &Arc::default(), &store)
 }

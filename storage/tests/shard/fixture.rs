@@ -148,10 +148,18 @@ pub(crate) fn open_shard(
     cache: &Arc<DecodedCache>,
     store: &BlockStore,
 ) -> Shard {
+    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, cache, store)
+}
+
+pub(crate) fn open_shard_over(
+    log: Arc<dyn LogEngine>,
+    cache: &Arc<DecodedCache>,
+    store: &BlockStore,
+) -> Shard {
     let parts = ShardParts {
         id: ShardId(3),
         group: GROUP,
-        log: Arc::clone(log) as Arc<dyn LogEngine>,
+        log,
         unwrap: |record| Some(record.clone()),
         cache: Arc::clone(cache),
         blocks: Some(store.clone()),

@@ -100,6 +100,18 @@ async fn reads_are_cut_at_their_bound() {
     assert_eq!(indexes, [2, 3, 4, 5]);
 }
 
+/// A leader's log is purged while it sends: what is left of the range lies behind a gap.
+#[tokio::test]
+async fn what_follows_purged_entries_is_not_sent_in_their_place() {
+    let (mut store, _generation) = over(Arc::new(MemoryLog::new()));
+    let entries: Vec<Entry> = (1..=8).map(|index| entry(index, 1)).collect();
+    store.append(entries, IOFlushed::noop()).await.unwrap();
+    store.purge(id(5)).await.unwrap();
+    assert_eq!(store.limited_get_log_entries(3, 9).await.unwrap(), []);
+    assert_eq!(store.limited_get_log_entries(5, 9).await.unwrap(), []);
+    assert_eq!(store.limited_get_log_entries(6, 9).await.unwrap().len(), 3);
+}
+
 #[tokio::test]
 async fn a_purge_that_is_owed_is_done_at_the_start() {
     let log: Arc<dyn LogEngine> = Arc::new(MemoryLog::new());
