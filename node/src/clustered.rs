@@ -38,7 +38,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
-use crate::store::{OF_A_CLUSTER, open_log, os_env, threads};
+use crate::store::{OF_A_CLUSTER, end_process_of_store, open_log, os_env, threads};
 use crate::{build_info, files, output};
 
 /// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
@@ -219,7 +219,7 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let env = os_env();
     // First of all: what is opened below may need the room that the ballast keeps.
     let space = Arc::new(Space::open(Arc::clone(&env), directory));
-    let kv = RocksKv::open(&directory.join("db"))
+    let kv = RocksKv::open(&directory.join("db"), end_process_of_store)
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
     let log = open_sound_log(&env, &kv, directory, clock)?;

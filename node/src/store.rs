@@ -17,7 +17,7 @@ use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
 use model::time::{Clock, Duration, Monotonic};
 use model::{NodeId, ShardId};
 use storage::env::{Env, OsEnv};
-use storage::kv::{Kv, RocksKv};
+use storage::kv::{Kv, KvError, RocksKv};
 use storage::log::{GroupId, LogEngine, LogError, LogOptions, SegmentLog};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
@@ -47,7 +47,7 @@ pub(crate) fn open_parts(
     // First of all: what is opened below may need the room that the ballast keeps.
     let space = Arc::new(Space::open(Arc::clone(&env), directory));
     let log = open_log(&env, directory, clock)?;
-    let kv = RocksKv::open(&directory.join("db"))
+    let kv = RocksKv::open(&directory.join("db"), end_process_of_store)
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
     let meta = identity(config, directory, kv.as_ref(), !log.groups().is_empty())?;
@@ -240,6 +240,15 @@ fn recover(shard: &Shard, clock: &dyn Clock) -> anyhow::Result<()> {
 #[expect(clippy::exit, reason = "no acknowledgement may follow a failed sync")]
 fn end_process(error: &LogError) {
     let error = anyhow::Error::new(error.clone()).context("the log failed; the node ends");
+    output::error(&error);
+    std::process::exit(1);
+}
+
+/// The key-value store failed, and takes no more writes until it is opened again.
+#[expect(clippy::exit, reason = "nothing could be sealed any more, and memory would fill")]
+pub(crate) fn end_process_of_store(error: &KvError) {
+    let error =
+        anyhow::Error::new(error.clone()).context("the key-value store failed; the node ends");
     output::error(&error);
     std::process::exit(1);
 }

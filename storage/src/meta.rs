@@ -119,7 +119,7 @@ mod tests {
     fn the_first_identity_stays() {
         let directory = tempfile::tempdir().unwrap();
         let create = |byte| {
-            let kv = RocksKv::open(directory.path()).unwrap();
+            let kv = RocksKv::open(directory.path(), |_| {}).unwrap();
             NodeMeta::load_or_create(&kv, || meta(byte)).unwrap()
         };
         assert_eq!(create(1), meta(1));

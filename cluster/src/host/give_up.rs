@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use storage::kv::Kv;
-use storage::log::LogEngine;
+use storage::log::{GroupId, LogEngine};
 use storage::shard::BlockStore;
 
 use super::durable::Durable;
 use super::error::HostError;
-use crate::identity::shard_of_group;
+use crate::identity::{ReplicaId, shard_of_group};
+use crate::meta::MetaState;
 use crate::plan::DataState;
 use crate::raft;
 
@@ -33,11 +34,7 @@ pub fn give_up_replicas(kv: &Arc<dyn Kv>, blocks: &BlockStore) -> Result<bool, H
     let is_member = matches!(durable.membership()?.data, DataState::Member(_));
     let Some(map) = durable.map()?.filter(|_| is_member) else { return Ok(false) };
     let list = durable.replicas()?;
-    let others_have_it = |group| {
-        let intent = map.groups().get(group);
-        intent.is_some_and(|intent| intent.voters().count() >= VOTERS_MIN)
-    };
-    if !list.keys().all(others_have_it) {
+    if !others_have(&map, &list) {
         return Ok(false);
     }
     let burned: BTreeSet<_> = durable.burned()?.into_iter().chain(list.values().copied()).collect();
@@ -47,6 +44,16 @@ pub fn give_up_replicas(kv: &Arc<dyn Kv>, blocks: &BlockStore) -> Result<bool, H
         blocks.forget(shard)?;
     }
     Ok(true)
+}
+
+/// Whether others have what these replicas held: for one to be given up the others of its group
+/// must be a majority.
+pub(super) fn others_have(map: &MetaState, list: &BTreeMap<GroupId, ReplicaId>) -> bool {
+    let others_have_it = |group| {
+        let intent = map.groups().get(group);
+        intent.is_some_and(|intent| intent.voters().count() >= VOTERS_MIN)
+    };
+    list.keys().all(others_have_it)
 }
 
 /// Whether the log has lost its end: some replica has more in its blocks, or in its copy of the

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use model::time::Monotonic;
 use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
-use storage::log::LogEngine;
+use storage::log::{GroupId, LogEngine};
 use storage::{Shard, Space};
 
 use super::clocks::PeerClocks;
@@ -99,13 +99,15 @@ impl Host {
         let (blocking, opened, log) = (parts.blocking, durable.clone(), Arc::clone(&parts.log));
         let loaded = blocking.run(move || {
             let meta = MetaMachine::open(opened.clone(), log)?;
-            Ok::<_, HostError>((opened.membership()?, opened.replicas()?, opened.map()?, meta))
+            let (list, burned) = (opened.replicas()?, opened.burned()?);
+            Ok::<_, HostError>((opened.membership()?, list, burned, opened.map()?, meta))
         });
-        let (membership, list, map, meta) = loaded.await??;
+        let (membership, list, burned, map, meta) = loaded.await??;
         let data = membership.data.clone();
         let (crew, writes) = Crew::new();
         let shared = Shared::new(parts, durable, membership, list, Arc::new(meta), crew)?;
         let shared = Arc::new(shared);
+        shared.replicas.set_burned(burned);
         let host = Self { tasks: Mutex::default(), shared: Arc::clone(&shared) };
         host.spawn("cluster writes", writes);
         if let Some(map) = map {
@@ -116,6 +118,7 @@ impl Host {
         }
         door.open_for(&shared);
         if matches!(data, DataState::Member(_)) {
+            shared.hear_witnesses().await?;
             shared.replicas.start_all().await?;
         } else {
             shared.find_cluster().await?;
@@ -174,9 +177,15 @@ impl Host {
 
     /// What every replica here knows of itself, for checkers.
     #[cfg(any(test, feature = "testing"))]
-    pub fn replicas(&self) -> Vec<(storage::log::GroupId, crate::raft::ReplicaStatus)> {
+    pub fn replicas(&self) -> Vec<(GroupId, crate::raft::ReplicaStatus)> {
         let all = self.shared.replicas.all().into_iter();
         all.map(|(group, hosted)| (group, hosted.replica.status())).collect()
+    }
+
+    /// The replicas that lie on this node's disk, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn replica_ids(&self) -> std::collections::BTreeMap<GroupId, crate::identity::ReplicaId> {
+        self.shared.replicas.listed()
     }
 
     /// Ends the tasks and the replicas, and waits until nothing touches the log any more.
@@ -214,7 +223,7 @@ impl Shared {
         parts: HostParts,
         durable: Durable,
         membership: Membership,
-        list: BTreeMap<storage::log::GroupId, crate::identity::ReplicaId>,
+        list: BTreeMap<GroupId, crate::identity::ReplicaId>,
         meta: Arc<MetaMachine>,
         crew: Crew,
     ) -> Result<Self, HostError> {

@@ -54,6 +54,14 @@ pub const META_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a question among members about themselves may take.
 pub const REPORT_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How long a node that starts waits for all members' word on what its replicas acknowledged: one
+/// that is dead must not hold up a start for longer.
+pub const WITNESSES_ALL_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long it waits for a majority's. Without one a group elects nobody; its node may as well say
+/// so.
+pub const WITNESSES_MOST_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a node may take for a step of the plan: a leader's transfer takes two seconds at most.
 pub const WORK_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use model::NodeId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use storage::log::{GroupId, LogIndex};
 
 use super::limits::MESSAGE_BYTES_MAX;
-use crate::identity::ClusterId;
+use crate::identity::{ClusterId, ReplicaId};
 use crate::meta::NodeRecord;
 use crate::plan::{Hello, Told};
+use crate::raft::{LogPosition, Seen};
 use crate::transport::{CallError, Incarnation};
 
 const FORMAT: u8 = 1;
@@ -177,6 +179,8 @@ pub(crate) enum MetaRequest {
     Digests { marks: Vec<(u32, u64)> },
     /// Drop the buckets of a class up to one from a shard, if the node leads it: a disk is full.
     Drop { shard: u32, class: u8, bucket: u64 },
+    /// What the node saw these replicas, each of a group, acknowledge.
+    Witnessed { replicas: Vec<(u64, u64)> },
 }
 
 /// What they answer.
@@ -204,6 +208,34 @@ pub(crate) enum MetaReply {
     Failed(String),
     State(Option<Vec<u8>>),
     Report(Box<Report>),
+    Witnessed(Vec<SeenMessage>),
+}
+
+/// What a member saw a replica acknowledge.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct SeenMessage {
+    group: u64,
+    /// Term, leader and index of the last entry.
+    last: Option<(u64, u64, u64)>,
+    voted: u64,
+}
+
+impl From<(GroupId, Seen)> for SeenMessage {
+    fn from((group, seen): (GroupId, Seen)) -> Self {
+        let last = seen.last.map(|last| (last.term, last.leader.0, last.index.0));
+        Self { group: group.0, last, voted: seen.voted }
+    }
+}
+
+impl From<SeenMessage> for (GroupId, Seen) {
+    fn from(message: SeenMessage) -> Self {
+        let last = message.last.map(|(term, leader, index)| LogPosition {
+            term,
+            leader: ReplicaId(leader),
+            index: LogIndex(index),
+        });
+        (GroupId(message.group), Seen { last, voted: message.voted })
+    }
 }
 
 /// Work on a replica of the asked node.

@@ -48,6 +48,7 @@ impl Shared {
             MetaRequest::Drop { shard, class, bucket } => {
                 self.drop_here(ShardId(shard), class, bucket).await
             }
+            MetaRequest::Witnessed { replicas } => self.witnessed(replicas),
             MetaRequest::Purge { shard, tenant } => match Tenant::stored(&tenant) {
                 Ok(tenant) => self.purge_here(ShardId(shard), &tenant).await,
                 Err(error) => MetaReply::Refused(error.to_string()),

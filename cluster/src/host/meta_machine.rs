@@ -150,6 +150,10 @@ impl Machine for MetaMachine {
         Err(MachineError::NoSuchFile)
     }
 
+    fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError> {
+        decode(manifest).map(|state| state.applied())
+    }
+
     fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
         decode(manifest).map(|_| Vec::new())
     }

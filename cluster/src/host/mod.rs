@@ -57,6 +57,7 @@ mod report;
 mod serve_read;
 mod shards;
 mod trim;
+mod witness;
 mod work;
 mod writes;
 

@@ -4,7 +4,7 @@
 //! the list starts under its id and no other. Creating what is there, and deleting what is not, do
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{NodeId, ShardId};
@@ -19,7 +19,7 @@ use super::parts::{ForgetShard, OpenShard};
 use crate::identity::{META_GROUP, ReplicaId, group_of_shard, shard_of_group};
 use crate::raft::{
     Blocking, FatalHook, GroupRouter, InitializeFailure, Machine, ProposalBudget, Replica,
-    ReplicaParts, Role, ShardMachine,
+    ReplicaParts, Role, ShardMachine, Witness,
 };
 use crate::transport::Transport;
 
@@ -60,6 +60,8 @@ pub(crate) struct Replicas {
     list: Mutex<BTreeMap<GroupId, ReplicaId>>,
     /// The list as it was last written, for those who must not wait.
     listed: RwLock<BTreeMap<GroupId, ReplicaId>>,
+    /// Replicas that were here and never will be again.
+    burned: RwLock<BTreeSet<ReplicaId>>,
 }
 
 impl std::fmt::Debug for Replicas {
@@ -77,6 +79,7 @@ impl Replicas {
             budget: ProposalBudget::default(),
             hosted: RwLock::default(),
             listed: RwLock::new(list.clone()),
+            burned: RwLock::default(),
             list: Mutex::new(list),
         }
     }
@@ -113,6 +116,43 @@ impl Replicas {
         Ok(())
     }
 
+    /// What this node saw of replicas elsewhere.
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.router.witness
+    }
+
+    pub(crate) fn log(&self) -> &Arc<dyn LogEngine> {
+        &self.parts.log
+    }
+
+    /// Replicas that were here and never will be again.
+    pub(crate) fn burned(&self) -> BTreeSet<ReplicaId> {
+        self.burned.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells which they are.
+    pub(crate) fn set_burned(&self, burned: BTreeSet<ReplicaId>) {
+        *self.burned.write().unwrap_or_else(PoisonError::into_inner) = burned;
+    }
+
+    /// Gives up every replica, none of which runs: their ids are burned, what they held goes.
+    pub(crate) async fn give_up(&self) -> Result<(), HostError> {
+        let mut list = self.list.lock().await;
+        let (durable, given_up) = (self.parts.durable.clone(), list.clone());
+        let burning = self.parts.blocking.run(move || {
+            let mut burned = durable.burned()?;
+            burned.extend(given_up.values().copied());
+            durable.burn(&burned, &BTreeMap::new())?;
+            Ok::<_, HostError>(burned)
+        });
+        self.set_burned(burning.await??);
+        self.listed.write().unwrap_or_else(PoisonError::into_inner).clear();
+        for group in std::mem::take(&mut *list).into_keys() {
+            self.erase(group).await?;
+        }
+        Ok(())
+    }
+
     /// Creates a replica, unless it is there; with members, initializes its group with them,
     /// unless it was.
     pub(crate) async fn create(
@@ -134,6 +174,10 @@ impl Replicas {
                 if burned.contains(&replica) {
                     let reason = format!("replica {replica} was here, and its log was damaged");
                     return Err(HostError::Replica { reason });
+                }
+                // What a deletion left that was not brought to its end is not this replica's.
+                if self.parts.log.groups().contains(&group) {
+                    self.erase(group).await?;
                 }
                 let mut longer = list.clone();
                 longer.insert(group, replica);

@@ -37,6 +37,11 @@ impl Shared {
         let listed = self.replicas.listed().into_iter();
         let held = listed.map(|(group, replica)| (group.0, replica.0, is_damaged(group)));
         report.held = held.collect();
+        // One that was given up is damaged for good: a group that waits for it would never form.
+        let (state, burned) = (self.state(), self.replicas.burned());
+        report.held.extend(state.replicas_on(self.node).filter_map(|(group, replica)| {
+            burned.contains(&replica.id).then_some((group.0, replica.id.0, true))
+        }));
         for (group, hosted) in self.replicas.all() {
             if hosted.leads() {
                 report.groups.extend(group_report(group, &hosted));

@@ -23,7 +23,7 @@ use super::messages::{Answer, Request, encode_request};
 use super::network::{
     AppendResult, Link, RpcError, call_error, network_error, undecodable, unexpected,
 };
-use super::types::Consensus;
+use super::types::{Consensus, LogPosition};
 use crate::transport::{Method, Reply};
 
 /// The window's bytes are counted in units of this many.
@@ -136,7 +136,13 @@ impl Ends {
         let answer = self.link.answer(reply.map_err(|error| call_error(&error))?)?;
         self.window.give_back();
         match answer {
-            Answer::Appended(result) => Ok(result),
+            Answer::Appended(result) => {
+                if let Ok(Some(matching)) = &result {
+                    let (last, route) = (LogPosition::from_log_id(matching), self.link.route);
+                    self.link.witness.saw_entry(route.group, route.to, last);
+                }
+                Ok(result)
+            }
             _ => Err(unexpected()),
         }
     }

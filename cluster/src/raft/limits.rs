@@ -48,6 +48,10 @@ pub const MEMBERS_MAX: usize = 32;
 /// Configurations a membership may consist of: two while it changes. The rest is room.
 pub const CONFIGS_MAX: usize = 8;
 
+/// Replicas elsewhere of which is remembered what they acknowledged: far more than a node's groups
+/// have, at some 50 bytes each.
+pub const WITNESSED_MAX: usize = 65_536;
+
 /// Memberships remembered behind the position of the snapshot. There are two at most in flight, and
 /// a cut is never many changes behind.
 pub const MEMBERSHIPS_REMEMBERED_MAX: usize = 16;

@@ -80,16 +80,7 @@ impl GroupLog {
 
     /// The part of `range` that the group holds, as `start..end`.
     fn held(&self, range: &impl RangeBounds<u64>) -> (u64, u64) {
-        let start = match range.start_bound() {
-            Bound::Included(start) => *start,
-            Bound::Excluded(before) => before.saturating_add(1),
-            Bound::Unbounded => 0,
-        };
-        let end = match range.end_bound() {
-            Bound::Included(last) => last.saturating_add(1),
-            Bound::Excluded(end) => *end,
-            Bound::Unbounded => u64::MAX,
-        };
+        let (start, end) = bounds_of(range);
         let bounds = self.handle.log.bounds(self.handle.group);
         let first = bounds.first.map_or(u64::MAX, |first| first.0);
         let purged = self.state().purged.map_or(0, |purged| purged.index.saturating_add(1));
@@ -114,6 +105,21 @@ impl GroupLog {
         }
         Ok(entries)
     }
+}
+
+/// A range of indexes as `start..end`.
+fn bounds_of(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    (start, end)
 }
 
 /// The log of one generation of a replica. Clones read it too.
@@ -198,16 +204,21 @@ impl RaftLogReader<Consensus> for LogStore {
         &mut self,
         range: R,
     ) -> impl Stream<Item = io::Result<Entry>> + OptionalSend {
-        // Applying may be far behind; reading it all at once would fill the memory.
-        let (start, end) = self.log.held(&range);
+        let (held, end) = self.log.held(&range);
         let reader = self.clone();
-        let stretches = futures_util::stream::unfold(start, move |start| {
+        // Applying may be far behind; reading it all at once would fill the memory.
+        let stretches = futures_util::stream::unfold(bounds_of(&range).0, move |start| {
             let reader = reader.clone();
             async move {
                 if start >= end {
                     return None;
                 }
-                let stretch = reader.read(start, end, APPEND_BYTES_MAX).await;
+                // Invariant (REP-2): nothing is applied behind entries that are not here.
+                let stretch = if start < held {
+                    Err(missing(reader.handle().group, start))
+                } else {
+                    reader.read(start, end, APPEND_BYTES_MAX).await
+                };
                 let stretch = stretch.and_then(|entries| {
                     let first = entries.first().map(|first| first.log_id.index);
                     let is_whole = first == Some(start);

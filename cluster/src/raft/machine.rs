@@ -59,6 +59,9 @@ pub trait Machine: fmt::Debug + Send + Sync + 'static {
         length: usize,
     ) -> Result<Bytes, MachineError>;
 
+    /// The cut of a manifest from elsewhere. Says so if the manifest is none.
+    fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError>;
+
     /// The files of a manifest from elsewhere that this machine does not have whole, with how far
     /// each has come. Says so if the manifest is none.
     fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError>;

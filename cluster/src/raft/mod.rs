@@ -75,6 +75,7 @@ mod messages;
 mod append_stream;
 mod network;
 mod offer;
+mod witness;
 
 mod receive;
 mod router;
@@ -104,6 +105,7 @@ pub use router::{GroupRouter, GroupRouterHandle, Intake};
 pub use shard_machine::ShardMachine;
 #[cfg(feature = "simulation")]
 pub use simulated::seed_chance;
-pub use standing::reaches;
+pub use standing::{held_by, reaches};
 pub use status::{Configuration, FollowerStatus, Leadership, ReplicaStatus, Role};
 pub use types::{LogPosition, Outcome, Place};
+pub use witness::{Seen, Witness};

@@ -28,6 +28,7 @@ use super::messages::{Answer, Request, Route, decode_answer, encode_request};
 use super::offer::offer;
 use super::state_machine::{Snapshot, SnapshotData};
 use super::types::{Consensus, Host, Vote};
+use super::witness::Witness;
 use crate::identity::ReplicaId;
 use crate::transport::{CallError, Method, Transport};
 
@@ -40,6 +41,7 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) group: storage::log::GroupId,
     pub(crate) own: ReplicaId,
+    pub(crate) witness: Arc<Witness>,
 }
 
 /// A replica's link to one other.
@@ -48,6 +50,7 @@ pub(crate) struct Link {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) node: NodeId,
     pub(crate) route: Route,
+    pub(crate) witness: Arc<Witness>,
     is_for_heartbeats: bool,
 }
 
@@ -56,8 +59,8 @@ impl RaftNetworkFactory<Consensus> for Network {
 
     async fn new_client(&mut self, target: u64, host: &Host) -> Link {
         let route = Route { group: self.group, from: self.own, to: ReplicaId(target) };
-        let transport = Arc::clone(&self.transport);
-        Link { transport, node: host.node, route, is_for_heartbeats: false }
+        let (transport, witness) = (Arc::clone(&self.transport), Arc::clone(&self.witness));
+        Link { transport, node: host.node, route, witness, is_for_heartbeats: false }
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, host: &Host) -> Link {
@@ -152,7 +155,13 @@ impl RaftNetworkV2<Consensus> for Link {
         option: RPCOption,
     ) -> Result<VoteResponse<Consensus>, RpcError> {
         match self.ask(Method::Raft, &Request::Vote(request), limit(&option)).await? {
-            Answer::Voted(voted) => Ok(voted),
+            Answer::Voted(voted) => {
+                if voted.vote_granted {
+                    let term = voted.vote.leader_id.term;
+                    self.witness.saw_vote(self.route.group, self.route.to, term);
+                }
+                Ok(voted)
+            }
             _ => Err(unexpected()),
         }
     }

@@ -147,6 +147,12 @@ impl Transfer {
     async fn run(self, offer: Offer, newest_vote: watch::Receiver<Vote>) {
         let (group, of) = (self.route.group, offer.meta.last_log_id.map(|id| id.index));
         let result = async {
+            // Invariant (REP-2): the log goes on where the machine will be.
+            let asked = offer.manifest.clone();
+            let cut = self.on_machine(move |machine| machine.cut_of(&asked)).await?;
+            if of != Some(cut.0) {
+                return Err(format!("its manifest is of entry {cut}"));
+            }
             let bytes = self.fetch_all(&offer.manifest).await?;
             self.sender.send_replace(Progress::Installing { bytes });
             let vote = *newest_vote.borrow();

@@ -25,6 +25,7 @@ use super::receive::{Receiving, receive};
 use super::serve_append::serve_append;
 use super::state_machine::StateMachine;
 use super::types::{Consensus, LogId, Vote};
+use super::witness::Witness;
 use crate::identity::ReplicaId;
 use crate::transport::{CallError, FrameStream, Handler, Method, Peer, Reply, Transport};
 
@@ -36,6 +37,7 @@ pub type Intake = Arc<dyn Fn(GroupId, &Bytes) -> bool + Send + Sync>;
 /// Leads messages of replicas to the replicas of this node.
 #[derive(Default)]
 pub struct GroupRouter {
+    pub(crate) witness: Arc<Witness>,
     intake: OnceLock<Intake>,
     endpoints: RwLock<BTreeMap<GroupId, Arc<Endpoint>>>,
     tombstones: Mutex<BTreeSet<(GroupId, ReplicaId)>>,

@@ -27,7 +27,7 @@ impl ShardMachine {
     /// Whether entries before this one never came. A leader whose log is purged while it sends may
     /// leave some out; a replica that went on would lack acknowledged spans and not know it.
     fn leaves_gap(&self, index: LogIndex) -> bool {
-        self.shard.applied().is_some_and(|applied| applied.next() < index)
+        self.shard.applied().map_or(LogIndex(0), LogIndex::next) < index
     }
 
     /// The shard.
@@ -84,6 +84,10 @@ impl Machine for ShardMachine {
         let name = BlockName::from_bytes(&file.0).ok_or(MachineError::NoSuchFile)?;
         let stretch = self.shard.read_snapshot_block(name, offset, length)?;
         stretch.ok_or(MachineError::NoSuchFile)
+    }
+
+    fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError> {
+        self.shard.snapshot_cut(manifest).map_err(bad_snapshot)
     }
 
     fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError> {

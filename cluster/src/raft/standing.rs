@@ -22,7 +22,8 @@ use super::log_handle::{LogHandle, damaged, failed};
 use super::machine::Machine;
 use super::position::{self, INSTALLING, POSITION, Position};
 use super::record;
-use super::types::{Entry, LogId, Outcome, StoredMembership};
+use super::types::{Entry, LogId, LogPosition, Outcome, StoredMembership};
+use super::witness::Seen;
 use crate::watch;
 
 /// A machine and where it stands, for all generations of its replica: what was applied stays
@@ -222,6 +223,23 @@ pub fn reaches(log: &Arc<dyn LogEngine>, group: GroupId, cut: LogIndex) -> bool 
     let handle = LogHandle::new(group, Arc::clone(log), Blocking::Inline);
     let lacks = |error: io::Error| error.kind() == io::ErrorKind::InvalidData;
     !position_after_start(&handle, cut).is_err_and(lacks)
+}
+
+/// What the log holds of a group: up to where it goes, and the last vote. Blocks.
+pub fn held_by(log: &Arc<dyn LogEngine>, group: GroupId) -> io::Result<Seen> {
+    let load_id = |slot| position::load(log.as_ref(), group, slot, position::decode_log_id);
+    let load_position = |slot| position::load(log.as_ref(), group, slot, position::decode_position);
+    let vote = position::load(log.as_ref(), group, position::VOTE, position::decode_vote);
+    let handle = LogHandle::new(group, Arc::clone(log), Blocking::Inline);
+    let last = log.bounds(group).last.map(|last| handle.record(last)).transpose()?.flatten();
+    let last = last.map(|record| record::log_id(&record)).transpose().map_err(damaged)?;
+    let purged = load_id(position::PURGED).map_err(damaged)?.flatten();
+    let cut = load_position(POSITION).map_err(damaged)?.map(|position| position.log_id);
+    let last = last.max(purged).max(cut);
+    Ok(Seen {
+        last: last.as_ref().map(LogPosition::from_log_id),
+        voted: vote.map_err(damaged)?.map_or(0, |vote| vote.leader_id.term),
+    })
 }
 
 fn invalid(what: &'static str) -> io::Error {

@@ -62,6 +62,10 @@ impl Machine for Counter {
         Err(MachineError::NoSuchFile)
     }
 
+    fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError> {
+        Ok(LogIndex(u64::from_le_bytes(manifest.as_ref().try_into().unwrap())))
+    }
+
     fn missing_files(&self, _: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
         Ok(Vec::new())
     }
@@ -71,7 +75,7 @@ impl Machine for Counter {
     }
 
     fn install(&self, manifest: &Bytes) -> Result<(), MachineError> {
-        let index = LogIndex(u64::from_le_bytes(manifest.as_ref().try_into().unwrap()));
+        let index = self.cut_of(manifest)?;
         *self.state.lock().unwrap() = (Some(index), Some(index));
         Ok(())
     }

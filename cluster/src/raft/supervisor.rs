@@ -156,8 +156,12 @@ async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
     let store = opened??;
     let machine = StateMachine::new(Arc::clone(&shared.standing), pass);
     let parts = &shared.parts;
-    let network =
-        Network { transport: Arc::clone(&parts.transport), group: parts.group, own: parts.replica };
+    let network = Network {
+        transport: Arc::clone(&parts.transport),
+        group: parts.group,
+        own: parts.replica,
+        witness: Arc::clone(&parts.router.witness),
+    };
     let config = Arc::clone(&shared.config);
     let raft = Raft::new(parts.replica.0, config, network, store, machine).await;
     let raft = raft.map_err(io::Error::other)?;

@@ -144,6 +144,10 @@ impl Machine for MapMachine {
         Ok(bytes.slice(start..bytes.len().min(start + length)))
     }
 
+    fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError> {
+        parse_manifest(manifest).map(|(cut, _)| cut)
+    }
+
     fn missing_files(&self, manifest: &Bytes) -> Result<Vec<MissingFile>, MachineError> {
         let (cut, length) = parse_manifest(manifest)?;
         let file = name(cut);

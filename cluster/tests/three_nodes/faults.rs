@@ -147,3 +147,42 @@ async fn a_node_that_drains_gives_away_what_it_leads() {
     world.write(through, &spans).await.unwrap();
     world.require(through, &spans).await;
 }
+
+/// What a disk cannot tell, others can: a replica whose log lost what it acknowledged does not vote
+/// again under its id (DUR-3).
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_its_end_is_given_up() {
+    let mut world = World::start(31, THREE).await;
+    let spans = Generator::new(31).spans(400);
+    for spans in spans.chunks(20) {
+        world.write(0, spans).await.unwrap();
+    }
+    world.settled(0, 3).await;
+    let before = world.replica_ids(2);
+    world.kill(2).await;
+    world.cut_log(2, 1);
+    world.revive(2).await;
+    world.ready().await;
+    world.settled(0, 3).await;
+    let after = world.replica_ids(2);
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    for (group, id) in &after {
+        assert_ne!(before.get(group), Some(id), "group {group}");
+    }
+    // Without the others it has everything, from them.
+    world.require(2, &spans).await;
+}
+
+/// A log that holds all that was acknowledged stays, whoever is silent.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_nothing_stays() {
+    let mut world = World::start(32, THREE).await;
+    world.write(0, &Generator::new(32).spans(200)).await.unwrap();
+    world.settled(0, 3).await;
+    let before = world.replica_ids(2);
+    world.kill(2).await;
+    world.kill(1).await;
+    world.revive(2).await;
+    world.until("its replicas run", || world.replica_ids(2).len() == before.len()).await;
+    assert_eq!(world.replica_ids(2), before);
+}

@@ -11,6 +11,7 @@ use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
 use cluster::host::limits::LOG_KEPT_BYTES;
 use cluster::host::{Host, HostDoor, HostParts, NodeAddresses, begin_life};
+use cluster::identity::ReplicaId;
 use cluster::meta::NodeRecord;
 use cluster::plan::BootstrapConfig;
 use cluster::raft::{Blocking, FatalHook, unwrap};
@@ -250,6 +251,22 @@ impl World {
     /// Up to where a node's log has forgotten a group.
     pub(crate) fn purged(&self, number: usize, group: GroupId) -> Option<LogIndex> {
         self.members[number].log.bounds(group).purged
+    }
+
+    /// Cuts the last entries of every group off the log of a node that does not run, as far as the
+    /// disk can tell: a log that never went further looks the same.
+    pub(crate) fn cut_log(&self, number: usize, entries: u64) {
+        let log = &self.members[number].log;
+        for group in log.groups() {
+            let Some(last) = log.bounds(group).last else { continue };
+            let after = last.0.checked_sub(entries).map(LogIndex);
+            log.truncate_after(group, after, Box::new(|result| result.unwrap())).unwrap();
+        }
+    }
+
+    /// The ids of a node's replicas.
+    pub(crate) fn replica_ids(&self, number: usize) -> BTreeMap<GroupId, ReplicaId> {
+        self.host(number).replica_ids()
     }
 
     /// Seals every shard of a node, and removes what is gone.

@@ -4,6 +4,7 @@
 //! are flushed together (`atomic_flush`), so that a batch over several of them survives whole or
 //! not at all. Settings are small: the whole store has [`KV_BYTES`] of memory.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -30,22 +31,49 @@ const TEXT_LOG_BYTES: usize = 1024 * 1024;
 const _: () = assert!(CACHE_BYTES + WRITE_BUFFER_BYTES < KV_BYTES);
 
 /// A store in a directory of its own.
-#[derive(Debug)]
+///
+/// RocksDB whose background work met an error takes no more writes, also when the cause is gone
+/// (its wiki, *Background error handling*): only opening it again helps, so whoever opens it says
+/// what is to happen then.
 pub struct RocksKv {
     db: DB,
+    failed: Failed,
+}
+
+/// Told of an error after which the store takes no more writes.
+type Failed = Box<dyn Fn(&KvError) + Send + Sync>;
+
+impl fmt::Debug for RocksKv {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RocksKv").field("db", &self.db).finish_non_exhaustive()
+    }
 }
 
 impl RocksKv {
-    /// Opens the store in `directory`, creating both if needed. Only one process may.
-    pub fn open(directory: &Path) -> Result<Self, KvError> {
+    /// Opens the store in `directory`, creating both if needed. Only one process may. `failed` is
+    /// told of a write or a flush that failed for another reason than room: the store is of no
+    /// use from then on until it is opened again.
+    pub fn open(
+        directory: &Path,
+        failed: impl Fn(&KvError) + Send + Sync + 'static,
+    ) -> Result<Self, KvError> {
+        let failed: Failed = Box::new(failed);
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache)));
         let opened = DB::open_cf_descriptors(&options(), directory, families);
-        opened.map(|db| Self { db }).map_err(|error| match kv_error(&error) {
+        opened.map(|db| Self { db, failed }).map_err(|error| match kv_error(&error) {
             KvError::Io { reason } => KvError::Unusable { reason },
             other => other,
         })
+    }
+
+    fn told(&self, error: &rocksdb::Error) -> KvError {
+        let error = kv_error(error);
+        if !error.is_out_of_space() {
+            (self.failed)(&error);
+        }
+        error
     }
 
     fn family(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>, KvError> {
@@ -93,7 +121,7 @@ impl Kv for RocksKv {
         }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.db.write_opt(writes, &options).map_err(|error| kv_error(&error))
+        self.db.write_opt(writes, &options).map_err(|error| self.told(&error))
     }
 
     fn flush(&self) -> Result<(), KvError> {
@@ -102,7 +130,7 @@ impl Kv for RocksKv {
         let families: Vec<_> = families.iter().collect();
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        self.db.flush_cfs_opt(&families, &options).map_err(|error| kv_error(&error))
+        self.db.flush_cfs_opt(&families, &options).map_err(|error| self.told(&error))
     }
 }
 

@@ -53,11 +53,11 @@ fn rocks_passes_and_finds_what_was_flushed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     {
-        let kv = RocksKv::open(&path).unwrap();
+        let kv = RocksKv::open(&path, |_| {}).unwrap();
         passes_the_script(&kv);
-        let second = RocksKv::open(&path).unwrap_err();
+        let second = RocksKv::open(&path, |_| {}).unwrap_err();
         assert!(matches!(second, KvError::Unusable { .. }), "{second:?}");
     }
-    let kv = RocksKv::open(&path).unwrap();
+    let kv = RocksKv::open(&path, |_| {}).unwrap();
     assert_eq!(keys(&kv, b"", b"\xff\xff", 10), [&b"a"[..], b"ab", b"\xff"]);
 }

@@ -84,6 +84,8 @@ pub struct Shard {
     upkeep: Mutex<()>,
     /// Nobody seals, merges or installs any more.
     closed: AtomicBool,
+    /// A change of the manifest failed, and may be there all the same.
+    pub(super) is_unsettled: AtomicBool,
     /// What there was at the last mark.
     pub(super) frozen: Mutex<Option<Frozen>>,
     /// Snapshots that are given out or received.
@@ -258,6 +260,7 @@ impl Shard {
             pressure: Pressure::default(),
             upkeep: Mutex::default(),
             closed: AtomicBool::new(false),
+            is_unsettled: AtomicBool::new(false),
             frozen: Mutex::default(),
             transfers: Mutex::default(),
             state: Mutex::default(),

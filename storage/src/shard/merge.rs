@@ -15,12 +15,12 @@ use super::limits::{
     HEAD_SEALS_MAX, MERGE_INPUTS, SEAL_AGE, SEAL_BYTES, SEAL_RESIDENT_BYTES, SEAL_SPANS,
 };
 use super::retention::bucket_of;
-use super::seal::Sealed;
+use super::seal::{Sealed, splits_of};
 use crate::Error;
 use crate::block::BlockInfo;
 use crate::block::limits::{BLOCK_SPANS, RUN_PAGES_MAX};
 use crate::keys::ShardKey;
-use crate::kv::{Family, WriteBatch};
+use crate::kv::Family;
 use crate::mutant::{self, Mutant};
 
 /// What a shard needs next.
@@ -118,6 +118,9 @@ impl Shard {
     ) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
+        if self.must_seal_first() {
+            return Ok(None);
+        }
         let inputs = self.merge_inputs(now, all);
         let Some(first) = inputs.first() else { return Ok(None) };
         let contents = self.contents().clone();
@@ -148,15 +151,15 @@ impl Shard {
         let built = self.build(store, info, &tenants, &others, budget, &mut merged);
         let block = built.inspect_err(|error| self.set_aside(&inputs, error))?;
         store.env.sync_directory(&store.shard_directory(self.id()))?;
-        let mut edit = WriteBatch::default();
+        let splits = splits_of(std::slice::from_ref(&block))?;
+        let mut edit = self.new_edit(store)?;
         let length = block.file().size_bytes().to_be_bytes();
         edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
         for input in &inputs {
             edit.delete(Family::Shards, &ShardKey::Block(input.number()).of(self.id()));
         }
-        store.kv.write(edit)?;
-        store.kv.flush()?;
-        self.add_splits_of(&block)?;
+        self.commit(store, edit)?;
+        self.know_splits(splits);
         let mut contents = self.contents_mut();
         let mut left: Vec<_> =
             contents.blocks.iter().filter(|block| !is_input(block)).cloned().collect();

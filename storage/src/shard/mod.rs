@@ -67,6 +67,7 @@ mod verdict;
 mod apart;
 mod asked;
 pub(crate) mod columnar;
+mod commit;
 mod digest;
 mod figures;
 mod names;

@@ -12,7 +12,7 @@ use super::handle::Shard;
 use super::limits::BUCKET_NANOSECONDS;
 use crate::Error;
 use crate::keys::ShardKey;
-use crate::kv::{Family, WriteBatch};
+use crate::kv::Family;
 
 /// The retention class of everything that was not set apart.
 pub const CLASS_ORDINARY: u8 = 0;
@@ -64,15 +64,14 @@ impl Shard {
         let contents = self.contents().clone();
         let is_gone = |block: &&Arc<super::blocks::Block>| contents.is_gone(block);
         let gone: Vec<_> = contents.blocks.iter().filter(is_gone).cloned().collect();
-        if gone.is_empty() {
+        if gone.is_empty() || self.must_seal_first() {
             return Ok(0);
         }
-        let mut edit = WriteBatch::default();
+        let mut edit = self.new_edit(store)?;
         for block in &gone {
             edit.delete(Family::Shards, &ShardKey::Block(block.number()).of(self.id()));
         }
-        store.kv.write(edit)?;
-        store.kv.flush()?;
+        self.commit(store, edit)?;
         let stays = |block: &Arc<_>| !gone.iter().any(|gone| Arc::ptr_eq(gone, block));
         let mut contents = self.contents_mut();
         let left: Vec<_> = contents.blocks.iter().filter(|block| stays(block)).cloned().collect();

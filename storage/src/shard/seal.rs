@@ -25,7 +25,7 @@ use super::tally::Tally;
 use crate::Error;
 use crate::block::{BlockInfo, BlockWriter, Source, SourceTrace, Split, Splits, build_run};
 use crate::keys::ShardKey;
-use crate::kv::{Family, WriteBatch};
+use crate::kv::Family;
 use crate::log::LogIndex;
 use crate::mutant::{self, Mutant};
 
@@ -280,7 +280,8 @@ impl Shard {
         if !mutant::is(Mutant::SealBeforeLog) {
             self.log.barrier()?;
         }
-        let mut edit = WriteBatch::default();
+        let splits = splits_of(blocks)?;
+        let mut edit = self.new_edit(store)?;
         for block in blocks {
             let length = block.file().size_bytes().to_be_bytes();
             edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
@@ -299,13 +300,10 @@ impl Shard {
         for number in &forgotten {
             edit.delete(Family::Shards, &ShardKey::Window(*number).of(self.id()));
         }
-        store.kv.write(edit)?;
-        store.kv.flush()?;
+        self.commit(store, edit)?;
         self.thaw();
         // Before reads can meet the blocks.
-        for block in blocks {
-            self.add_splits_of(block)?;
-        }
+        self.know_splits(splits);
         let mut state = self.state();
         let mut contents = self.contents_mut();
         contents.generations.retain(|other| !Arc::ptr_eq(other, generation));
@@ -339,13 +337,18 @@ impl Shard {
     /// Reads the splits of all blocks.
     pub(super) fn add_splits_of_blocks(&self) -> Result<(), Error> {
         let blocks = Arc::clone(&self.contents().blocks);
-        blocks.iter().try_for_each(|block| self.add_splits_of(block))
+        blocks.iter().try_for_each(|block| {
+            self.read_splits(block, &mut |tenant, splits| {
+                cover(self.splits_mut().entry(tenant.clone()).or_default(), splits);
+            })
+        })
     }
 
-    pub(super) fn add_splits_of(&self, block: &Arc<Block>) -> Result<(), Error> {
-        self.read_splits(block, &mut |tenant, splits| {
-            cover(self.splits_mut().entry(tenant.clone()).or_default(), splits);
-        })
+    /// Adds splits to those known.
+    pub(super) fn know_splits(&self, splits: Vec<(Tenant, Splits)>) {
+        for (tenant, splits) in splits {
+            cover(self.splits_mut().entry(tenant).or_default(), splits);
+        }
     }
 
     /// Tells the splits of each tenant of a block; nothing more of one that is damaged.
@@ -390,6 +393,18 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// The splits of blocks that nothing names yet. Damage in them is an error: they do not take the
+/// place of what is sound.
+pub(super) fn splits_of(blocks: &[Arc<Block>]) -> Result<Vec<(Tenant, Splits)>, Error> {
+    let mut all = Vec::new();
+    for block in blocks {
+        for run in &block.file().directory().runs {
+            all.push((run.tenant.clone(), block.file().splits(run)?));
+        }
+    }
+    Ok(all)
 }
 
 /// Adds splits to those known. The later block knew of more parts; none is forgotten.

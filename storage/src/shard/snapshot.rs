@@ -20,6 +20,7 @@ use super::contents::Contents;
 use super::handle::Shard;
 use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, WINDOW_CHUNKS_MAX};
 use super::manifest::{StateRow, WindowChunk};
+use super::seal::splits_of;
 use super::snapshot_manifest::{BlockName, Manifest};
 use super::window::{BatchIdWindow, DigestWindow};
 use crate::Error;
@@ -65,17 +66,22 @@ pub(super) struct Transfers {
 }
 
 impl Shard {
-    /// The shard at its seal cut; nothing if it was never sealed, or is damaged. Waits for a seal
-    /// or a merge that is under way.
+    /// The shard at its seal cut; nothing if it was never sealed, is damaged, or if its last change
+    /// of the manifest failed. Waits for a seal or a merge that is under way.
     pub fn snapshot_at_cut(&self) -> Result<Option<ShardSnapshot>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
-        let Some(cut) = self.seal_cut().filter(|_| !self.has_damage()) else { return Ok(None) };
+        let is_sound = !self.has_damage() && !self.is_unsettled();
+        let Some(cut) = self.seal_cut().filter(|_| is_sound) else { return Ok(None) };
         let malformed = |reason| Error::Manifest { shard: self.id(), reason };
         let Some(row) = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))? else {
             return Ok(None);
         };
         let state = StateRow::decode(&row).map_err(malformed)?;
+        // Invariant (REP-2): blocks and cut are of one moment.
+        if state.cut != cut.0 {
+            return Err(Error::Bug { what: "the manifest and the blocks in memory differ" });
+        }
         let blocks = Arc::clone(&self.contents().blocks);
         let names = blocks.iter().map(|block| name(block)).collect();
         let manifest = Manifest { state, window: self.window_at_cut(store)?, blocks: names };
@@ -178,6 +184,11 @@ impl Shard {
         }
     }
 
+    /// The seal cut that a manifest describes.
+    pub fn snapshot_cut(&self, manifest: &[u8]) -> Result<LogIndex, Error> {
+        self.manifest(manifest).map(|manifest| LogIndex(manifest.state.cut))
+    }
+
     /// Becomes what the manifest describes: its blocks, which are all here, and what it remembers.
     /// Nothing may be applied meanwhile. After a crash the shard is the old one or the new one.
     /// One that is past the manifest's cut stays as it is.
@@ -197,6 +208,7 @@ impl Shard {
             installed.push(Arc::new(Block::open(store.env.as_ref(), &path, number)?));
         }
         store.env.sync_directory(&store.shard_directory(self.id()))?;
+        let splits = splits_of(&installed)?;
         let row = StateRow { next_block: self.state().next_block, ..manifest.state };
         let mut edit = store.edit_without(self.id())?;
         edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
@@ -206,12 +218,9 @@ impl Shard {
         }
         let chunk_key = ShardKey::Window(row.cut).of(self.id());
         edit.put(Family::Shards, &chunk_key, &manifest.window.encode());
-        store.kv.write(edit)?;
-        store.kv.flush()?;
+        self.commit(store, edit)?;
         // Before reads can meet the blocks.
-        for block in &installed {
-            self.add_splits_of(block)?;
-        }
+        self.know_splits(splits);
         self.thaw();
         let (cut, blocks) = (row.cut, installed.len());
         tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");

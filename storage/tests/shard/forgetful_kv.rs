@@ -17,6 +17,7 @@ struct Forgetful {
     flushed: usize,
     changes: u64,
     fail_at: Option<u64>,
+    fail_once: Option<u64>,
 }
 
 impl ForgetfulKv {
@@ -24,7 +25,8 @@ impl ForgetfulKv {
         let mut inner = self.inner.lock().unwrap();
         let number = inner.changes;
         inner.changes += 1;
-        if inner.fail_at.is_some_and(|fail_at| number >= fail_at) {
+        let fails_here = inner.fail_once == Some(number);
+        if fails_here || inner.fail_at.is_some_and(|fail_at| number >= fail_at) {
             return Err(KvError::Io { reason: "injected".into() });
         }
         change(&mut inner);
@@ -37,6 +39,11 @@ impl ForgetfulKv {
 
     pub(crate) fn fail_at(&self, change: u64) {
         self.inner.lock().unwrap().fail_at = Some(change);
+    }
+
+    /// Only this one fails.
+    pub(crate) fn fail_once(&self, change: u64) {
+        self.inner.lock().unwrap().fail_once = Some(change);
     }
 
     /// What is there after a crash: all that was flushed and, if `keeps`, all that was written.

@@ -110,6 +110,11 @@ async fn what_follows_purged_entries_is_not_sent_in_their_place() {
     assert_eq!(store.limited_get_log_entries(3, 9).await.unwrap(), []);
     assert_eq!(store.limited_get_log_entries(5, 9).await.unwrap(), []);
     assert_eq!(store.limited_get_log_entries(6, 9).await.unwrap().len(), 3);
+    // Nor is it applied.
+    let stream = store.entries_stream(3..9).await;
+    std::pin::pin!(stream).try_collect::<Vec<_>>().await.unwrap_err();
+    let stream = store.entries_stream(6..9).await;
+    assert_eq!(std::pin::pin!(stream).try_collect::<Vec<_>>().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
