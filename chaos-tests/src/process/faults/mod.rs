@@ -186,13 +186,8 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
-    known(
-        "identity-twice",
-        &[],
-        |scene, _| process::Twice::boxed(scene),
-        "the copy counts one start more, so peers refuse the original from then on, and it neither \
-         ends nor starts a new life",
-    ),
+    // Whoever of the two ends gives its replicas up: the other spoke in their names.
+    costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
     known(
         "empty-disk",
         &[],
@@ -201,12 +196,9 @@ pub(crate) const KINDS: &[Kind] = &[
     ),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
     costly("flip-block", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Block)),
-    known(
-        "flip-manifest",
-        &[],
-        |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Manifest),
-        "a node with a damaged manifest refuses to start",
-    ),
+    costly("flip-manifest", &[], |scene, chance| {
+        disk::Damage::flip(scene, chance, disk::Part::Manifest)
+    }),
     costly("truncate-log", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Log)
     }),
