@@ -147,6 +147,7 @@ const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind 
     Kind { name, needs, make, known: None, costs_data: true }
 }
 
+#[expect(dead_code, reason = "no kind is known to fail now, and the next one will be")]
 const fn known(name: &'static str, needs: &'static [Need], make: Make, why: &'static str) -> Kind {
     Kind { name, needs, make, known: Some(why), costs_data: true }
 }
@@ -188,12 +189,9 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("overload", &[], |_, _| load::Overload::boxed()),
     // Whoever of the two ends gives its replicas up: the other spoke in their names.
     costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
-    known(
-        "empty-disk",
-        &[],
-        |scene, _| disk::Empty::boxed(scene),
-        "the new node takes the place of the old one only after 30 s, and shards are copied whole",
-    ),
+    // Accepting again does not wait for the new node to take the old one's place, which takes 30 s
+    // of patience and a copy of every shard: that is what is waited for before the next fault.
+    costly("empty-disk", &[], |scene, _| disk::Empty::boxed(scene)),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
     costly("flip-block", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Block)),
     costly("flip-manifest", &[], |scene, chance| {
