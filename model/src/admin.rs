@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::{NodeId, ShardId};
+use crate::{Duration, NodeId, ShardId, Timestamp};
 
 /// A view of the cluster through one of its nodes.
 pub trait ClusterAdmin: Clone + Send + Sync + 'static {
@@ -105,6 +105,21 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// Every shard.
     pub shards: Vec<ShardStatus>,
+    /// What somebody should know, what stands longest first.
+    pub alarms: Vec<AlarmStatus>,
+}
+
+/// Something that is wrong with the cluster now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmStatus {
+    /// What kind of thing, in a word that scripts may rely on.
+    pub kind: String,
+    /// The same for people.
+    pub text: String,
+    /// The shard it is about, if it is about one.
+    pub shard: Option<ShardId>,
+    /// For how long, as far as the node knows that watches.
+    pub stands: Duration,
 }
 
 /// One node.
@@ -116,6 +131,8 @@ pub struct NodeStatus {
     pub name: String,
     /// Where peers reach it.
     pub address: String,
+    /// The URL of its pages and queries, if it is known.
+    pub ui: Option<String>,
     /// What it is doing.
     pub state: NodeState,
     /// Its version.
@@ -129,12 +146,17 @@ pub struct NodeStatus {
 /// What a node is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeState {
-    /// Reading its log.
-    Starting,
     /// Serving.
     Ready,
     /// Giving up its work before it stops.
     Draining,
+    /// It does not answer.
+    Down {
+        /// Since when not, as far as the asked node knows.
+        since: Timestamp,
+        /// How long that is.
+        lasts: Duration,
+    },
 }
 
 /// One shard.
@@ -150,19 +172,51 @@ pub struct ShardStatus {
     pub replicas: Vec<ReplicaStatus>,
 }
 
+/// What is known of a copy of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// Its node has told of it.
+    Present {
+        /// The last log entry it has applied.
+        applied: u64,
+        /// How many entries it lacks.
+        lag: u64,
+        /// Spans it holds, repeats included.
+        spans: u64,
+        /// Bytes it holds.
+        bytes: u64,
+    },
+    /// It is meant to be on a node that does not answer.
+    Unreachable,
+    /// It is meant to be on a node that answers and does not have it (yet).
+    Absent,
+}
+
+impl ReplicaState {
+    /// How many entries it lacks, if that is known.
+    pub fn lag(&self) -> Option<u64> {
+        match self {
+            Self::Present { lag, .. } => Some(*lag),
+            Self::Unreachable | Self::Absent => None,
+        }
+    }
+
+    /// The last log entry it has applied, if that is known.
+    pub fn applied(&self) -> Option<u64> {
+        match self {
+            Self::Present { applied, .. } => Some(*applied),
+            Self::Unreachable | Self::Absent => None,
+        }
+    }
+}
+
 /// One copy of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaStatus {
-    /// Where it lies.
+    /// Where it lies, or is meant to.
     pub node: NodeId,
-    /// The last log entry it has applied.
-    pub applied: u64,
-    /// How many entries it lacks.
-    pub lag: u64,
-    /// Spans it holds, repeats included.
-    pub spans: u64,
-    /// Bytes it holds.
-    pub bytes: u64,
+    /// What is known of it.
+    pub state: ReplicaState,
     /// The sum of the hashes of all distinct spans at a mark, modulo 2^128; the same on all
     /// replicas of a shard at the same mark. None unless asked for.
     pub digest: Option<u128>,

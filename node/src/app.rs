@@ -83,8 +83,9 @@ async fn run_node(
     let doors = bind(config, &strategies, &ui).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let ui_url = clustered::ui_url(config, ports.ui);
     let (coordinator, company) = tokio::select! {
-        opened = open_store(config, data, &clock) => opened?,
+        opened = open_store(config, data, &clock, &ui_url) => opened?,
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
@@ -92,7 +93,8 @@ async fn run_node(
     let node = Some(coordinator.node_id());
     let compaction = company.compaction();
     let is_stopping = Arc::default();
-    let admin = Admin { inner: coordinator.clone(), node, address, is_stopping, compaction };
+    let inner = coordinator.clone();
+    let admin = Admin { inner, node, address, ui: ui_url, is_stopping, compaction };
     let state = ApiState {
         store: coordinator.clone(),
         admin: admin.clone(),
@@ -245,9 +247,11 @@ async fn open_store(
     config: &NodeConfig,
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
+    ui_url: &str,
 ) -> anyhow::Result<(Coordinator, Company)> {
     if config.is_clustered() {
-        let (coordinator, membership) = clustered::open(config, data.path(), clock).await?;
+        let opened = clustered::open(config, data.path(), clock, ui_url);
+        let (coordinator, membership) = opened.await?;
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }
     let (config, directory) = (config.clone(), data.path().to_path_buf());
@@ -290,7 +294,7 @@ struct Starting;
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new() }
+        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new() }
     }
 
     fn readiness(&self) -> Readiness {
@@ -307,6 +311,8 @@ struct Admin {
     node: Option<NodeId>,
     /// Of the UI's port.
     address: String,
+    /// The URL of the pages there.
+    ui: String,
     /// Set once, when the first signal came.
     is_stopping: Arc<AtomicBool>,
     compaction: Arc<Compaction>,
@@ -319,6 +325,7 @@ impl Admin {
         // Only this one's address is known here; others tell where peers reach them.
         for node in status.nodes.iter_mut().filter(|node| Some(node.id) == self.node) {
             node.address.clone_from(&self.address);
+            node.ui.get_or_insert_with(|| self.ui.clone());
             node.state = if is_stopping { NodeState::Draining } else { node.state };
         }
         status

@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use cluster::compaction::Compaction;
@@ -16,7 +17,8 @@ use cluster::coordinator::BatchIds;
 use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
 use cluster::host::{
     Host, HostDoor, HostParts, IncarnationGate, NodeAddresses, OpenShard, RandomBytes,
-    ResolveSeeds, begin_life, give_up_replicas, log_is_short,
+    ResolveSeeds, begin_life, forget_disowned, give_up_replicas, holds_replicas, log_is_short,
+    was_disowned,
 };
 use cluster::meta::{CLUSTER_VERSION, NodeRecord};
 use cluster::plan::BootstrapConfig;
@@ -39,7 +41,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
 use crate::store::{OF_A_CLUSTER, end_process_of_store, open_log, os_env, threads};
-use crate::{build_info, files, output};
+use crate::{build_info, files, lost_self, output};
 
 /// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
 const KEY_FILE_BYTES_MAX: usize = 4_096;
@@ -84,14 +86,17 @@ pub(crate) async fn open(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
+    ui_url: &str,
 ) -> anyhow::Result<(Coordinator, Membership)> {
-    let opened = {
-        let (directory, clock) = (directory.to_path_buf(), Arc::clone(clock));
-        let opening = tokio::task::spawn_blocking(move || open_disk(&directory, &clock));
-        opening.await.context("the recovery panicked")??
-    };
     let settings = &config.cluster;
     let keys = keys(config)?;
+    let opened = match open_disk_aside(directory, clock).await {
+        Err(error) if lost_self::is_store_damage(&error) => {
+            lost_self::start_anew(config, directory, keys.clone(), &error).await?;
+            open_disk_aside(directory, clock).await?
+        }
+        opened => opened?,
+    };
     let local = Arc::new(LocalIdentity::new(opened.node, opened.incarnation));
     let gate: Arc<dyn PeerGate> = Arc::new(IncarnationGate::default());
     let addresses = Arc::new(NodeAddresses::default());
@@ -129,11 +134,12 @@ pub(crate) async fn open(
         },
         bootstrap: BootstrapConfig {
             expected_nodes: settings.expected_nodes,
-            join_only: settings.join_only,
+            join_only: settings.join_only || lost_self::may_only_join(directory)?,
             replication_factor: config.replication_factor(),
             shard_count: u32::from(config.shard_count()),
         },
         version: build_info::VERSION.to_owned(),
+        ui: ui_url.to_owned(),
         clock: Arc::clone(clock),
         log: Arc::clone(&opened.log),
         kv: Arc::clone(&opened.kv),
@@ -155,6 +161,7 @@ pub(crate) async fn open(
         fatal: FatalHook::new(|failure| {
             end_node(format!("a replica failed: {failure}"));
         }),
+        on_disowned: Arc::new(|disowned| end_node(disowned.to_string())),
     });
     tracing::info!(address = advertised, seeds = ?settings.seeds, "looking for the cluster");
     let host = host.await.context("the node cannot take its place in the cluster")?;
@@ -215,6 +222,13 @@ pub(crate) async fn open(
     Ok((coordinator, Membership { host, gossip, _server: server, upkeep, compaction }))
 }
 
+/// Opens what is on the disk, off the runtime.
+async fn open_disk_aside(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
+    let (directory, clock) = (directory.to_path_buf(), Arc::clone(clock));
+    let opening = tokio::task::spawn_blocking(move || open_disk(&directory, &clock));
+    opening.await.context("the recovery panicked")?
+}
+
 fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened> {
     let env = os_env();
     // First of all: what is opened below may need the room that the ballast keeps.
@@ -222,6 +236,8 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     let kv = RocksKv::open(&directory.join("db"), end_process_of_store)
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
+    storage::kv::read_all(kv.as_ref())
+        .with_context(|| format!("{}/db cannot be read", directory.display()))?;
     let log = open_sound_log(&env, &kv, directory, clock)?;
     ensure!(
         NodeMeta::load(kv.as_ref())?.is_some() || log.groups().is_empty(),
@@ -247,14 +263,26 @@ fn open_disk(directory: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Opened>
     Ok(Opened { env, kv, log, space, node: NodeId(meta.node_id), incarnation })
 }
 
-/// Opens the log; one that is damaged, or that has lost its end, makes room for an empty one if
-/// others have what it held.
+/// Opens the log; one that is damaged, that has lost its end, or beside which another process spoke
+/// as this node, makes room for an empty one if others have what it held.
 fn open_sound_log(
     env: &Arc<dyn Env>,
     kv: &Arc<dyn Kv>,
     directory: &Path,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn LogEngine>> {
+    if was_disowned(kv)? {
+        let other = anyhow::anyhow!("another process ran as this node, from a copy of its data");
+        // A node that was told so twice has nothing left to give up.
+        if !holds_replicas(kv)? || set_aside_log(env, kv, directory, &other)? {
+            forget_disowned(kv)?;
+        } else {
+            tracing::error!(
+                "another process ran as this node, from a copy of its data: what that one was told \
+                 and this one was not may be lost, because others do not have it"
+            );
+        }
+    }
     let damage = match open_log(env, directory, clock) {
         Ok(log) => {
             let blocks =
@@ -304,7 +332,7 @@ fn set_aside_log(
     tracing::error!(
         error,
         aside = %aside.display(),
-        "the log is damaged: this node's replicas were given up, and others make it new ones"
+        "the log cannot be used: this node's replicas were given up, and others make it new ones"
     );
     Ok(true)
 }
@@ -359,20 +387,79 @@ fn advertised(config: &NodeConfig, rpc_port: u16) -> String {
     }
 }
 
+/// Where people find this node's pages, from where other nodes find it.
+pub(crate) fn ui_url(config: &NodeConfig, ui_port: u16) -> String {
+    let host = config.cluster.advertise_address.as_deref().map(advertised_host);
+    let host = host.map_or_else(|| config.listen_address.to_string(), str::to_owned);
+    let authority = match host.parse::<std::net::IpAddr>() {
+        Ok(address) => SocketAddr::new(address, ui_port).to_string(),
+        Err(_) => format!("{host}:{ui_port}"),
+    };
+    format!("http://{authority}{}/", config.base_path.trim_end_matches('/'))
+}
+
+/// An advertised address without its port, if it has one.
+fn advertised_host(advertised: &str) -> &str {
+    if advertised.parse::<std::net::IpAddr>().is_ok() {
+        return advertised;
+    }
+    let host = advertised.rsplit_once(':').map_or(advertised, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// Where other nodes' gossip finds this one's: an address, because packets are not resolved.
 async fn gossip_address(config: &NodeConfig, port: u16) -> anyhow::Result<SocketAddr> {
     let Some(host) = &config.cluster.advertise_address else {
         return Ok(SocketAddr::new(config.listen_address, port));
     };
-    let host = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);
-    let mut found = tokio::net::lookup_host((host, port))
-        .await
-        .with_context(|| format!("the advertised address {host} cannot be resolved"))?;
-    found.next().with_context(|| format!("the advertised address {host} leads nowhere"))
+    let host = advertised_host(host);
+    let look_up = || async {
+        let mut found = tokio::net::lookup_host((host, port))
+            .await
+            .with_context(|| format!("the advertised address {host} cannot be resolved"))?;
+        found.next().with_context(|| format!("the advertised address {host} leads nowhere"))
+    };
+    resolved_in_time(look_up).await
+}
+
+/// How long a node waits for the name that it advertises: an orchestrator makes it known some
+/// moments after the start, and caches of names keep it unknown for up to half a minute more.
+const OWN_NAME_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// How often the name is asked for meanwhile.
+const OWN_NAME_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often it is said that the node still waits.
+const OWN_NAME_PROGRESS: Duration = Duration::from_secs(5);
+
+/// Asks for the node's own name until it is known. The health port answers meanwhile.
+async fn resolved_in_time<L>(look_up: impl Fn() -> L) -> anyhow::Result<SocketAddr>
+where
+    L: Future<Output = anyhow::Result<SocketAddr>>,
+{
+    let started = tokio::time::Instant::now();
+    let mut told = None;
+    loop {
+        let error = match look_up().await {
+            Ok(address) => return Ok(address),
+            Err(error) => error,
+        };
+        // A question to a name server that is silent takes its time, too.
+        let waited = started.elapsed();
+        if waited >= OWN_NAME_WAIT_MAX {
+            return Err(error);
+        }
+        if told.is_none_or(|told| waited >= told + OWN_NAME_PROGRESS) {
+            told = Some(waited);
+            let left = OWN_NAME_WAIT_MAX.saturating_sub(waited).as_secs();
+            tracing::warn!("{error:#}; waiting for it for up to {left} s more");
+        }
+        tokio::time::sleep(OWN_NAME_PAUSE).await;
+    }
 }
 
 /// Resolves seeds anew each time; a name that does not resolve now may do so later.
-fn resolve(seeds: &[String], default_port: u16) -> ResolveSeeds {
+pub(crate) fn resolve(seeds: &[String], default_port: u16) -> ResolveSeeds {
     let seeds: Arc<Vec<String>> = Arc::new(seeds.to_vec());
     Arc::new(move || {
         let seeds = Arc::clone(&seeds);
@@ -416,6 +503,8 @@ fn end_node(failure: String) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -441,6 +530,42 @@ mod tests {
         {
             config.cluster.advertise_address = Some(host.to_owned());
             assert_eq!(advertised(&config, 7), expected);
+        }
+    }
+
+    #[test]
+    fn pages_are_where_the_node_is() {
+        let mut config = NodeConfig::default();
+        assert_eq!(ui_url(&config, 5), "http://127.0.0.1:5/");
+        for (host, expected) in [
+            ("skua-0.skua", "http://skua-0.skua:5/"),
+            ("skua-0:9", "http://skua-0:5/"),
+            ("::1", "http://[::1]:5/"),
+            ("[::1]:9", "http://[::1]:5/"),
+            ("10.0.0.1:9", "http://10.0.0.1:5/"),
+        ] {
+            config.cluster.advertise_address = Some(host.to_owned());
+            assert_eq!(ui_url(&config, 5), expected);
+        }
+        config.base_path = "/skua".to_owned();
+        assert_eq!(ui_url(&config, 5), "http://10.0.0.1:5/skua/");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_not_known_yet_is_waited_for_and_not_for_ever() {
+        let address = SocketAddr::from(([10, 0, 0, 1], 7));
+        for (known_at, is_found) in [(1_u32, true), (50, true), (115, true), (130, false)] {
+            let asked = AtomicU32::new(0);
+            let look_up = || async {
+                let times = asked.fetch_add(1, Ordering::Relaxed) + 1;
+                if times >= known_at { Ok(address) } else { Err(anyhow::anyhow!("no such name")) }
+            };
+            let found = resolved_in_time(look_up).await;
+            assert_eq!(found.is_ok(), is_found, "known when asked for the {known_at}th time");
+            match found {
+                Ok(_) => assert_eq!(asked.into_inner(), known_at),
+                Err(error) => assert_eq!(error.to_string(), "no such name"),
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod data_directory;
 mod files;
 mod http;
 mod kafka;
+mod lost_self;
 pub mod output;
 mod process;
 mod shutdown;

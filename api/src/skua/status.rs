@@ -4,8 +4,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use model::ClusterAdmin;
-use model::admin::{ClusterStatus, NodeState, NodeStatus, ReplicaStatus, ShardStatus};
+use model::admin::{
+    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ReplicaState, ReplicaStatus, ShardStatus,
+};
+use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -14,6 +16,16 @@ use super::problem::Problem;
 struct Cluster {
     nodes: Vec<Node>,
     shards: Vec<Shard>,
+    alarms: Vec<Alarm>,
+}
+
+#[derive(Serialize)]
+struct Alarm {
+    kind: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<u32>,
+    seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -21,9 +33,21 @@ struct Node {
     id: String,
     name: String,
     address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ui: Option<String>,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    down: Option<Down>,
     version: String,
     disk: Disk,
+}
+
+/// Of a node that does not answer.
+#[derive(Serialize)]
+struct Down {
+    /// In nanoseconds of Unix time.
+    since_ns: u64,
+    seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -43,12 +67,20 @@ struct Shard {
 #[derive(Serialize)]
 struct Replica {
     node: String,
+    state: &'static str,
+    /// This and what follows is left out of a replica that nobody told of.
+    #[serde(flatten)]
+    present: Option<Present>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Present {
     applied: u64,
     lag: u64,
     spans: u64,
     bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
 }
 
 /// What is asked for.
@@ -76,6 +108,7 @@ fn render(status: ClusterStatus) -> Vec<u8> {
     let cluster = Cluster {
         nodes: status.nodes.into_iter().map(node).collect(),
         shards: status.shards.iter().map(shard).collect(),
+        alarms: status.alarms.into_iter().map(alarm).collect(),
     };
     let mut body = serde_json::to_vec(&cluster).unwrap_or_default();
     body.push(b'\n');
@@ -87,13 +120,33 @@ fn node(status: NodeStatus) -> Node {
         id: status.id.to_string(),
         name: status.name,
         address: status.address,
+        ui: status.ui,
         state: match status.state {
-            NodeState::Starting => "starting",
             NodeState::Ready => "ready",
             NodeState::Draining => "draining",
+            NodeState::Down { .. } => "down",
+        },
+        down: match status.state {
+            NodeState::Down { since, lasts } => {
+                Some(Down { since_ns: since.0, seconds: whole_seconds(lasts) })
+            }
+            NodeState::Ready | NodeState::Draining => None,
         },
         version: status.version,
         disk: Disk { used_bytes: status.disk_used_bytes, free_bytes: status.disk_free_bytes },
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.0 / 1_000_000_000
+}
+
+fn alarm(status: AlarmStatus) -> Alarm {
+    Alarm {
+        kind: status.kind,
+        text: status.text,
+        shard: status.shard.map(|shard| shard.0),
+        seconds: whole_seconds(status.stands),
     }
 }
 
@@ -109,10 +162,80 @@ fn shard(status: &ShardStatus) -> Shard {
 fn replica(status: &ReplicaStatus) -> Replica {
     Replica {
         node: status.node.to_string(),
-        applied: status.applied,
-        lag: status.lag,
-        spans: status.spans,
-        bytes: status.bytes,
+        state: match status.state {
+            ReplicaState::Present { .. } => "present",
+            ReplicaState::Unreachable => "unreachable",
+            ReplicaState::Absent => "absent",
+        },
+        present: match status.state {
+            ReplicaState::Present { applied, lag, spans, bytes } => {
+                Some(Present { applied, lag, spans, bytes })
+            }
+            ReplicaState::Unreachable | ReplicaState::Absent => None,
+        },
         digest: status.digest.map(|digest| format!("{digest:032x}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{NodeId, ShardId, Timestamp};
+
+    use super::*;
+
+    fn node_of(number: u8, state: NodeState) -> NodeStatus {
+        NodeStatus {
+            id: NodeId([number; 16]),
+            name: format!("node-{number}"),
+            address: "a:1".into(),
+            ui: (state == NodeState::Ready).then(|| "http://a:2/".into()),
+            state,
+            version: String::new(),
+            disk_used_bytes: 1,
+            disk_free_bytes: 2,
+        }
+    }
+
+    #[test]
+    fn what_does_not_answer_is_down_and_its_replicas_are_named() {
+        let replica =
+            |number, state| ReplicaStatus { node: NodeId([number; 16]), state, digest: None };
+        let present = ReplicaState::Present { applied: 7, lag: 1, spans: 2, bytes: 3 };
+        let since = NodeState::Down { since: Timestamp(5), lasts: Duration(2_900_000_000) };
+        let status = ClusterStatus {
+            nodes: vec![node_of(1, NodeState::Ready), node_of(2, since)],
+            shards: vec![ShardStatus {
+                id: ShardId(4),
+                epoch: 1,
+                leader: None,
+                replicas: vec![
+                    replica(1, present),
+                    replica(2, ReplicaState::Unreachable),
+                    replica(3, ReplicaState::Absent),
+                ],
+            }],
+            alarms: vec![AlarmStatus {
+                kind: "under-replicated".into(),
+                text: "shard 4 is thin".into(),
+                shard: Some(ShardId(4)),
+                stands: Duration(61_000_000_000),
+            }],
+        };
+        let json: serde_json::Value = serde_json::from_slice(&render(status)).unwrap();
+        assert_eq!(
+            (&json["nodes"][0]["state"], &json["nodes"][0]["ui"]),
+            (&"ready".into(), &"http://a:2/".into())
+        );
+        assert!(json["nodes"][0].get("down").is_none() && json["nodes"][1].get("ui").is_none());
+        assert_eq!(json["nodes"][1]["state"], "down");
+        assert_eq!(json["nodes"][1]["down"], serde_json::json!({"since_ns": 5, "seconds": 2}));
+        let replicas = &json["shards"][0]["replicas"];
+        assert_eq!((&replicas[0]["applied"], &replicas[0]["lag"]), (&7.into(), &1.into()));
+        assert_eq!(replicas[1]["state"], "unreachable");
+        assert!(replicas[1].get("lag").is_none(), "what is not known is not told");
+        assert_eq!(replicas[2]["state"], "absent");
+        let alarm = serde_json::json!({"kind": "under-replicated", "text": "shard 4 is thin",
+            "shard": 4, "seconds": 61});
+        assert_eq!(json["alarms"][0], alarm);
     }
 }

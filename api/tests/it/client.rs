@@ -34,6 +34,7 @@ impl ClusterAdmin for OneNode {
                 id,
                 name: "one".to_owned(),
                 address: "127.0.0.1:7947".to_owned(),
+                ui: None,
                 state: NodeState::Ready,
                 version: "0.1.0".to_owned(),
                 disk_used_bytes: 1,
@@ -45,6 +46,7 @@ impl ClusterAdmin for OneNode {
                 leader: Some(id),
                 replicas: Vec::new(),
             }],
+            alarms: Vec::new(),
         }
     }
 

@@ -358,7 +358,10 @@ impl Stage<'_> {
             let told = world.nodes.iter().find_map(World::cluster);
             let is_whole = told.is_some_and(|cluster| {
                 cluster.shards.iter().all(|shard| {
-                    let near = shard.replicas.iter().filter(|replica| replica.lag <= LAG_MAX);
+                    let near = shard
+                        .replicas
+                        .iter()
+                        .filter(|replica| replica.lag.is_some_and(|lag| lag <= LAG_MAX));
                     near.count() >= FACTOR
                 })
             });
@@ -402,9 +405,10 @@ impl Stage<'_> {
             let shards = told.iter().flat_map(|cluster| &cluster.shards);
             told.is_some()
                 && shards.into_iter().all(|shard| {
-                    let first = shard.replicas.first().map(|replica| replica.applied);
-                    shard.replicas.len() > 1
-                        && shard.replicas.iter().all(|replica| Some(replica.applied) == first)
+                    let first = shard.replicas.first().and_then(|replica| replica.applied);
+                    first.is_some()
+                        && shard.replicas.len() > 1
+                        && shard.replicas.iter().all(|replica| replica.applied == first)
                 })
         });
         let digests = world.nodes.iter().find_map(World::cluster_with_digests);
@@ -412,10 +416,11 @@ impl Stage<'_> {
         let mut replicas = Vec::new();
         for shard in &told.shards {
             for replica in &shard.replicas {
+                let Some(applied) = replica.applied else { continue };
                 replicas.push(Replica {
                     shard: shard.id,
                     node: replica.node.clone(),
-                    applied: replica.applied,
+                    applied,
                     spans: replica.spans,
                     digest: replica.digest.clone(),
                 });

@@ -91,8 +91,9 @@ pub(crate) struct Shard {
 #[derive(Debug, Deserialize)]
 pub(crate) struct ShardReplica {
     pub(crate) node: String,
-    pub(crate) applied: u64,
-    pub(crate) lag: u64,
+    /// This and what follows is missing while nobody tells of it.
+    pub(crate) applied: Option<u64>,
+    pub(crate) lag: Option<u64>,
     #[serde(default)]
     pub(crate) spans: u64,
     #[serde(default)]

@@ -277,6 +277,7 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
             shard_count: parts.shape.shards,
         },
         version: "simulated".into(),
+        ui: String::new(),
         clock: Arc::clone(&clock),
         log: engine,
         kv,
@@ -298,6 +299,8 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
         retention: RETENTION,
         log_kept_bytes: LOG_KEPT_BYTES,
         fatal: FatalHook::new(move |failure| fatal.fail(failure)),
+        // The network of a simulation does not look at lives.
+        on_disowned: Arc::new(|_| {}),
     });
     let host = host.await?;
     let listing = Arc::clone(&shards);

@@ -52,6 +52,7 @@ impl Handler for HostDoor {
             Method::Hello => async move { host.hello().await }.boxed(),
             Method::Bootstrap => async move { host.consider(&request).await }.boxed(),
             Method::Join => async move { host.let_join(&request).await }.boxed(),
+            Method::Spare => async move { host.answer_spare(&request).await }.boxed(),
             Method::Meta => async move { host.answer_meta(&request).await }.boxed(),
             Method::Barrier => async move { host.answer_barriers(request).await }.boxed(),
             Method::Write => async move { host.answer_write(request).await }.boxed(),

@@ -8,6 +8,7 @@
 //!   host/data      the promise to a plan, or the cluster that the node belongs to
 //!   host/replicas  the replicas on its disk
 //!   host/burned    replicas that were here and must never be again
+//!   host/disowned  there while another process may have spoken as this node
 //!   host/meta      the cluster's own state at the cut of the replica of the meta group
 //!   host/map       the newest state of the cluster that the node saw
 //! ```
@@ -28,6 +29,8 @@ const LIFE: &[u8] = b"host/life";
 const DATA: &[u8] = b"host/data";
 const REPLICAS: &[u8] = b"host/replicas";
 const BURNED: &[u8] = b"host/burned";
+/// There is a value while what the log says may not be all that was said in the node's name.
+const DISOWNED: &[u8] = b"host/disowned";
 const META: &[u8] = b"host/meta";
 const MAP: &[u8] = b"host/map";
 
@@ -132,6 +135,21 @@ impl Durable {
             return Err(malformed());
         }
         Ok(ids.iter().map(|id| ReplicaId(u64::from_be_bytes(*id))).collect())
+    }
+
+    /// Whether a process with this directory learned that another one ran as this node.
+    pub(crate) fn is_disowned(&self) -> Result<bool, KvError> {
+        Ok(self.kv.get(Family::Meta, DISOWNED)?.is_some())
+    }
+
+    pub(crate) fn set_disowned(&self, is_disowned: bool) -> Result<(), KvError> {
+        if is_disowned {
+            return put(self.kv.as_ref(), DISOWNED, &[FORMAT]);
+        }
+        let mut batch = WriteBatch::default();
+        batch.delete(Family::Meta, DISOWNED);
+        self.kv.write(batch)?;
+        self.kv.flush()
     }
 
     /// Changes the list of replicas and that of burned ones together.

@@ -1,4 +1,5 @@
-//! A node whose log is damaged gives up its replicas, so that new ones take their place.
+//! A node whose log is not what was said in its name gives up its replicas, so that new ones take
+//! their place: the log is damaged, or another process ran as this node and spoke from another log.
 //!
 //! What a replica acknowledged stands in the log; one whose log is damaged must not vote again
 //! under its id (DUR-3, REP-3). The ids are remembered as *burned* for ever and the list is
@@ -56,6 +57,21 @@ pub(super) fn others_have(map: &MetaState, list: &BTreeMap<GroupId, ReplicaId>) 
     list.keys().all(others_have_it)
 }
 
+/// Whether another process ran as this node, and acknowledged what this log does not have.
+pub fn was_disowned(kv: &Arc<dyn Kv>) -> Result<bool, HostError> {
+    Ok(Durable::new(Arc::clone(kv)).is_disowned()?)
+}
+
+/// Whether replicas lie on this node.
+pub fn holds_replicas(kv: &Arc<dyn Kv>) -> Result<bool, HostError> {
+    Ok(!Durable::new(Arc::clone(kv)).replicas()?.is_empty())
+}
+
+/// Notes that what followed from it is done: the node's replicas were given up.
+pub fn forget_disowned(kv: &Arc<dyn Kv>) -> Result<(), HostError> {
+    Ok(Durable::new(Arc::clone(kv)).set_disowned(false)?)
+}
+
 /// Whether the log has lost its end: some replica has more in its blocks, or in its copy of the
 /// cluster's state, than the log knows of. A log that was cut off where nothing of it was in blocks
 /// looks like one that never went further.
@@ -86,7 +102,7 @@ pub fn log_is_short(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use model::{NodeId, Timestamp};
@@ -100,7 +116,7 @@ mod tests {
     use crate::meta::{Founder, Founding, MetaCommand, MetaOutcome, MetaState, NodeRecord};
 
     /// A cluster of these nodes whose two shards have a replica on each.
-    fn formed(ids: &[NodeId]) -> MetaState {
+    pub(crate) fn formed(ids: &[NodeId]) -> MetaState {
         let founder = |node: &NodeId| Founder {
             node: *node,
             record: NodeRecord {
@@ -171,6 +187,18 @@ mod tests {
         assert_eq!(durable.burned().unwrap(), burned);
         assert!(give_up_replicas(&kv, &blocks).unwrap(), "once more, after a crash");
         assert_eq!(durable.burned().unwrap(), burned);
+    }
+
+    #[test]
+    fn that_another_ran_as_this_node_is_remembered_until_it_was_dealt_with() {
+        let (kv, _, durable) = rig(3);
+        assert!(!was_disowned(&kv).unwrap());
+        durable.set_disowned(true).unwrap();
+        assert!(was_disowned(&kv).unwrap() && holds_replicas(&kv).unwrap());
+        durable.set_replicas(&BTreeMap::new()).unwrap();
+        assert!(!holds_replicas(&kv).unwrap());
+        forget_disowned(&kv).unwrap();
+        assert!(!was_disowned(&kv).unwrap());
     }
 
     #[test]

@@ -11,8 +11,10 @@ use storage::env::Env;
 use storage::log::{GroupId, LogEngine};
 use storage::{Shard, Space};
 
+use super::alarms::AlarmBook;
 use super::clocks::PeerClocks;
 use super::crew::Crew;
+use super::disowned::DisownedHook;
 use super::durable::{Durable, Membership};
 use super::error::HostError;
 use super::lane::Lanes;
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     pub(super) record: NodeRecord,
     pub(super) bootstrap: BootstrapConfig,
     pub(super) version: String,
+    pub(super) ui: String,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogEngine>,
     pub(super) disk: (Arc<dyn Env>, PathBuf),
@@ -71,6 +74,8 @@ pub(crate) struct Shared {
     pub(super) leaders: Mutex<BTreeMap<ShardId, NodeId>>,
     /// Members that this node cannot reach, and since when.
     pub(super) unreachable: Mutex<BTreeMap<NodeId, Monotonic>>,
+    /// What somebody should know, while this node leads the meta group. Written by the plan.
+    pub(super) alarms: Mutex<AlarmBook>,
     pub(super) gossip: OnceLock<watch::Receiver<Arc<Members>>>,
     pub(super) peer_clocks: PeerClocks,
     /// Members whose disks take no client's batches.
@@ -79,6 +84,7 @@ pub(crate) struct Shared {
     pub(super) retention: Duration,
     pub(super) log_kept_bytes: u64,
     pub(super) fatal: FatalHook,
+    pub(super) on_disowned: DisownedHook,
     pub(super) draining: AtomicBool,
     pub(super) was_ready: AtomicBool,
 }
@@ -249,6 +255,7 @@ impl Shared {
             record: NodeRecord { version: CLUSTER_VERSION, ..parts.record },
             bootstrap: parts.bootstrap,
             version: parts.version,
+            ui: parts.ui,
             clock: parts.clock,
             log: parts.log,
             disk: parts.disk,
@@ -272,12 +279,14 @@ impl Shared {
             writes: crew,
             leaders: Mutex::default(),
             unreachable: Mutex::default(),
+            alarms: Mutex::default(),
             gossip: OnceLock::new(),
             peer_clocks: PeerClocks::default(),
             short_of_room: Mutex::default(),
             retention: parts.retention,
             log_kept_bytes: parts.log_kept_bytes,
             fatal: parts.fatal,
+            on_disowned: parts.on_disowned,
             draining: AtomicBool::new(false),
             was_ready: AtomicBool::new(false),
         })

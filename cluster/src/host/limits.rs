@@ -71,6 +71,9 @@ pub const HELLO_DEADLINE: Duration = Duration::from_secs(1);
 /// How long an address may take to let a node join: the meta group may have to elect.
 pub const JOIN_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long an address may take to say whether a node can be done without: it asks all members.
+pub const SPARE_DEADLINE: Duration = Duration::from_secs(3);
+
 /// How long to wait before the next attempt to join.
 pub const JOIN_PAUSE: Duration = Duration::from_millis(200);
 
@@ -82,6 +85,13 @@ pub const MAP_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often the leader of the meta group looks at the cluster.
 pub const PLAN_PERIOD: Duration = Duration::from_millis(500);
+
+/// How long an alarm must not have been seen to be over: four looks, in which a group elects and
+/// its new leader hears from the others.
+pub const ALARM_OVER_AFTER: Duration = Duration::from_secs(2);
+
+/// Alarms that a node tells of, those that stand longest: some hundred bytes each.
+pub const ALARMS_TOLD_MAX: usize = 256;
 
 /// How often a member looks whether the others can be reached.
 pub const REACH_PERIOD: Duration = Duration::from_secs(1);
@@ -132,4 +142,5 @@ pub const DISK_LOW_BYTES: u64 = 1 << 30;
 /// Bytes of a message about the cluster: a frame with room to spare around it.
 pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 10);
 
+const _: () = assert!(ALARM_OVER_AFTER.0 > PLAN_PERIOD.0);
 const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);

@@ -158,6 +158,21 @@ pub(crate) enum JoinReply {
     NotNow(String),
 }
 
+/// Asks whether the member of a name can be done without.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SpareRequest {
+    pub(crate) name: String,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SpareReply {
+    /// The others have all that this node held.
+    Spared { node: [u8; 16] },
+    /// It cannot, and why.
+    Needed(String),
+}
+
 /// What members ask each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum MetaRequest {
@@ -181,6 +196,8 @@ pub(crate) enum MetaRequest {
     Drop { shard: u32, class: u8, bucket: u64 },
     /// What the node saw these replicas, each of a group, acknowledge.
     Witnessed { replicas: Vec<(u64, u64)> },
+    /// What the node has to tell people.
+    Notice,
 }
 
 /// What they answer.
@@ -209,6 +226,7 @@ pub(crate) enum MetaReply {
     State(Option<Vec<u8>>),
     Report(Box<Report>),
     Witnessed(Vec<SeenMessage>),
+    Notice(Notice),
 }
 
 /// What a member saw a replica acknowledge.
@@ -278,6 +296,34 @@ pub(crate) struct Report {
     pub(crate) unreachable: Vec<([u8; 16], u64)>,
 }
 
+/// What a node has to tell people.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Notice {
+    /// The URL of its pages; empty if it has none.
+    pub(crate) ui: String,
+    /// What stands, if the node leads the meta group.
+    pub(crate) alarms: Option<AlarmList>,
+}
+
+/// The alarms that the meta group's leader knows of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct AlarmList {
+    /// The term in which it leads: of two that say they lead, the later counts.
+    pub(crate) term: u64,
+    /// Those that stand longest.
+    pub(crate) alarms: Vec<AlarmMessage>,
+}
+
+/// An alarm that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AlarmMessage {
+    /// Its kind, in a word.
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    pub(crate) shard: Option<u32>,
+    pub(crate) stands_nanos: u64,
+}
+
 /// What a leader knows of its group.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct GroupReport {
@@ -315,6 +361,9 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(decode::<MetaRequest>(&bytes[..end]).is_err());
         }
+        // Questions and answers keep their numbers: nodes of two versions speak to each other.
+        assert_eq!(encode(&MetaRequest::Notice).unwrap(), &[FORMAT, 9][..]);
+        assert_eq!(encode(&MetaReply::Notice(Notice::default())).unwrap(), &[FORMAT, 10, 0, 0][..]);
         for byte in 0..=255_u8 {
             let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
             let _ = decode::<HelloMessage>(&[byte; 60]);

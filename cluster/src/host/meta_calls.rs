@@ -42,6 +42,7 @@ impl Shared {
                 MetaReply::State(is_later.then(|| state.encode()))
             }
             MetaRequest::Report => MetaReply::Report(Box::new(self.report())),
+            MetaRequest::Notice => MetaReply::Notice(self.notice()),
             MetaRequest::Work(work) => self.work(work).await,
             MetaRequest::Mark { shard } => self.mark_here(ShardId(shard)).await,
             MetaRequest::Digests { marks } => self.digests_here(marks).await,

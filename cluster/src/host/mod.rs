@@ -21,18 +21,21 @@
 //! - a batch is sent again and again with the same bytes and is answered when its leader says that
 //!   it is applied (API-1); what is not known at the deadline is an error that may be tried again;
 //! - a read shows what a barrier promised, or says of which shards it does not (QRY-2, QRY-3);
-//! - a step of the plan is done by a leader only on the configuration that it was planned on.
+//! - a step of the plan is done by a leader only on the configuration that it was planned on;
+//! - a process whose node has a later life for a majority of the others ends.
 //!
 //! What is absent on purpose, or not there yet: waiting for peers' word on how long our log was
 //! before the first vote; fences (a coordinator routes by the epoch that was active when it
 //! started).
 
+mod alarms;
 mod barriers;
 mod bootstrap;
 mod clocks;
 mod crew;
 mod digests;
 mod disk_watch;
+mod disowned;
 mod door;
 mod drain;
 mod durable;
@@ -48,6 +51,7 @@ mod map;
 mod messages;
 mod meta_calls;
 mod meta_machine;
+mod notice;
 mod parts;
 mod planner;
 mod reach;
@@ -56,15 +60,18 @@ mod replicas;
 mod report;
 mod serve_read;
 mod shards;
+mod spare;
 mod trim;
 mod witness;
 mod work;
 mod writes;
 
+pub use disowned::{Disowned, DisownedHook};
 pub use door::HostDoor;
 pub use durable::begin_life;
 pub use error::HostError;
 pub use gate::IncarnationGate;
-pub use give_up::{give_up_replicas, log_is_short};
+pub use give_up::{forget_disowned, give_up_replicas, holds_replicas, log_is_short, was_disowned};
 pub use handle::Host;
 pub use parts::{ForgetShard, HostParts, NodeAddresses, OpenShard, RandomBytes, ResolveSeeds};
+pub use spare::ask_to_be_spared;

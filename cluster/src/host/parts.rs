@@ -13,6 +13,7 @@ use storage::kv::Kv;
 use storage::log::{GroupId, LogEngine};
 use storage::{Shard, Space};
 
+use super::disowned::DisownedHook;
 use super::door::HostDoor;
 use crate::meta::NodeRecord;
 use crate::plan::BootstrapConfig;
@@ -47,6 +48,8 @@ pub struct HostParts {
     pub bootstrap: BootstrapConfig,
     /// The version of this program, for people.
     pub version: String,
+    /// The URL of this node's pages, for people; empty if it has none.
+    pub ui: String,
     /// Time; the same clock that reads' budgets are made with.
     pub clock: Arc<dyn Clock>,
     /// The log of all groups.
@@ -85,6 +88,8 @@ pub struct HostParts {
     pub retention: Duration,
     /// Is told when a replica's storage failed.
     pub fatal: FatalHook,
+    /// Is told, once, when others speak with another process as this node.
+    pub on_disowned: DisownedHook,
 }
 
 impl fmt::Debug for HostParts {

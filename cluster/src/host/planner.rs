@@ -1,8 +1,9 @@
 //! The plan, driven: the leader of the meta group gathers facts, asks the planner, has the steps
 //! done, and begins again.
 //!
-//! Nothing is remembered in between. A leader that does not know yet that it is none does no harm:
-//! its commands are not accepted, and steps on groups are conditional.
+//! Nothing is remembered in between but since when something is wrong, for people. A leader that
+//! does not know yet that it is none does no harm: its commands are not accepted, and steps on
+//! groups are conditional.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -10,13 +11,14 @@ use std::sync::{Arc, PoisonError};
 use futures_util::future::join_all;
 use model::NodeId;
 
+use super::alarms;
 use super::facts::{Gathered, facts};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, PLAN_PERIOD, REPORT_DEADLINE, WORK_DEADLINE};
 use super::messages::{LeaderWork, MetaReply, MetaRequest, Work};
 use crate::identity::META_GROUP;
 use crate::meta::{MetaCommand, MetaState};
-use crate::plan::{At, Facts, Step, plan};
+use crate::plan::{Alarm, At, Facts, Step, plan};
 
 impl Shared {
     /// Drives the plan for as long as it runs.
@@ -27,6 +29,7 @@ impl Shared {
             period.tick().await;
             let leads = self.replicas.get(META_GROUP).is_some_and(|hosted| hosted.leads());
             if !leads {
+                self.forget_alarms();
                 continue;
             }
             let state = self.meta.state();
@@ -36,10 +39,22 @@ impl Shared {
             }
             let facts = self.gather(&state).await;
             let plan = plan(&state, &facts, self.now());
-            for alarm in &plan.alarms {
-                tracing::warn!(?alarm, "the cluster needs somebody's attention");
-            }
+            self.note_alarms(&plan.alarms);
             join_all(plan.steps.into_iter().map(|step| self.execute(step))).await;
+        }
+    }
+
+    fn note_alarms(&self, alarms: &[Alarm]) {
+        let mut book = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = book.observe(alarms, self.now());
+        alarms::tell(&news, &book);
+    }
+
+    /// Whoever leads now keeps the book.
+    fn forget_alarms(&self) {
+        let mut book = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        if book.clear() {
+            alarms::count_standing(&book);
         }
     }
 
@@ -53,7 +68,7 @@ impl Shared {
     }
 
     /// Asks every member how it is.
-    async fn gather(&self, state: &MetaState) -> Facts {
+    pub(super) async fn gather(&self, state: &MetaState) -> Facts {
         let asked = state.present().map(|(node, _)| async move {
             if node == self.node {
                 return (node, Some(self.report()));

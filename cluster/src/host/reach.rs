@@ -1,7 +1,8 @@
 //! Whom this node can reach: each member is asked now and then, and what it says is noted, its
 //! clock and the room on its disk included.
 //!
-//! Another member's opinion that somebody has gone counts only beside this one.
+//! Another member's opinion that somebody has gone counts only beside this one. Whether the others
+//! still take this process for its node is seen here too, since everybody is asked.
 
 use std::sync::{Arc, PoisonError};
 
@@ -11,6 +12,7 @@ use model::{NodeId, Timestamp};
 use super::handle::{Shared, std};
 use super::limits::{REACH_PERIOD, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest};
+use crate::meta::MetaState;
 
 impl Shared {
     /// Watches for as long as it runs.
@@ -32,9 +34,17 @@ impl Shared {
                 }
             });
             join_all(asked).await;
-            let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
-            unreachable.retain(|node, _| state.nodes().get(node).is_some_and(|n| !n.is_removed()));
+            self.forget_removed(&state);
+            if let Some(disowned) = self.disowned(&state) {
+                self.give_way(&disowned).await;
+                return;
+            }
         }
+    }
+
+    fn forget_removed(&self, state: &MetaState) {
+        let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+        unreachable.retain(|node, _| state.nodes().get(node).is_some_and(|n| !n.is_removed()));
     }
 
     /// Notes whether a node's disk has room. One that does not answer keeps what it said.

@@ -1,25 +1,27 @@
 //! [`Shards`] of a cluster, for this node's coordinator.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use model::admin::{
-    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus,
+    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaState, ReplicaStatus,
+    ShardStatus,
 };
-use model::{NodeId, ShardId, Tenant};
+use model::{NodeId, ShardId, Tenant, Timestamp};
 use storage::Shard;
 
 use super::handle::{Host, Shared};
 use super::limits::{META_DEADLINE, REPORT_DEADLINE};
-use super::messages::{MetaReply, MetaRequest, Report};
+use super::messages::{MetaReply, MetaRequest, Notice, Report};
+use super::notice::alarms;
 use crate::coordinator::{Answered, Question, RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::identity::shard_of_group;
 use crate::local::Answer;
-use crate::meta::MetaCommand;
+use crate::meta::{Group, MetaCommand};
 use crate::transport::Method;
 use crate::wire::{ReplicaFacts, ReplicaRole, StatusReply, StatusRequest};
 
@@ -118,76 +120,99 @@ impl Shared {
     async fn cluster_status(&self) -> ClusterStatus {
         let state = self.state();
         let asked = state.present().map(|(node, _)| async move { self.ask_status(node).await });
-        let told: BTreeMap<NodeId, (Option<Report>, Vec<ReplicaFacts>)> =
-            join_all(asked).await.into_iter().collect();
+        let told: BTreeMap<NodeId, Told> = join_all(asked).await.into_iter().flatten().collect();
         let nodes = state.present().map(|(id, node)| {
-            let report = told.get(&id).and_then(|(report, _)| report.clone());
-            let is_draining = report.as_ref().is_some_and(|report| report.is_draining);
+            let told = told.get(&id);
+            let report = told.map(|told| &told.report);
             NodeStatus {
                 id,
                 name: node.record.name.clone(),
                 address: node.record.addresses.first().cloned().unwrap_or_default(),
-                state: match &report {
-                    None => NodeState::Starting,
-                    Some(_) if is_draining => NodeState::Draining,
+                ui: told.map(|told| told.notice.ui.clone()).filter(|ui| !ui.is_empty()),
+                state: match report {
+                    None => self.down(id),
+                    Some(report) if report.is_draining => NodeState::Draining,
                     Some(_) => NodeState::Ready,
                 },
-                version: report.as_ref().map(|r| r.version.clone()).unwrap_or_default(),
-                disk_used_bytes: report.as_ref().map_or(0, |report| report.disk_used_bytes),
-                disk_free_bytes: report.as_ref().map_or(0, |report| report.disk_free_bytes),
+                version: report.map(|report| report.version.clone()).unwrap_or_default(),
+                disk_used_bytes: report.map_or(0, |report| report.disk_used_bytes),
+                disk_free_bytes: report.map_or(0, |report| report.disk_free_bytes),
             }
         });
+        let nodes = nodes.collect();
         let shards = state.groups().iter().filter_map(|(group, intent)| {
             let id = shard_of_group(*group)?;
-            Some(shard_status(id, intent.epoch.0, &told))
+            Some(shard_status(id, intent, &told))
         });
-        ClusterStatus { nodes: nodes.collect(), shards: shards.collect() }
+        let notices = told.iter().map(|(node, told)| (*node, told.notice.clone())).collect();
+        ClusterStatus { nodes, shards: shards.collect(), alarms: alarms(&notices) }
     }
 
-    async fn ask_status(&self, node: NodeId) -> (NodeId, (Option<Report>, Vec<ReplicaFacts>)) {
+    /// A node that does not answer, and since when not: now, if it did a moment ago.
+    fn down(&self, node: NodeId) -> NodeState {
+        let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = unreachable.get(&node).map(|since| self.now().since(*since));
+        let lasts = lasts.unwrap_or_default();
+        NodeState::Down { since: Timestamp(self.clock.wall().0.saturating_sub(lasts.0)), lasts }
+    }
+
+    async fn ask_status(&self, node: NodeId) -> Option<(NodeId, Told)> {
         if node == self.node {
-            return (node, (Some(self.report()), self.replica_facts()));
+            let (report, replicas) = (self.report(), self.replica_facts());
+            return Some((node, Told { report, replicas, notice: self.notice() }));
         }
-        let report = match self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE).await {
-            Ok(MetaReply::Report(report)) => *report,
-            _ => return (node, (None, Vec::new())),
-        };
         let request = StatusRequest { digests: false }.encode().unwrap_or_default();
-        let reply = self.transport.call(node, Method::Status, request, REPORT_DEADLINE).await;
-        let reply = reply.ok().and_then(|reply| StatusReply::decode(reply).ok());
-        (node, (Some(report), reply.unwrap_or_default().replicas))
+        let (report, replicas, notice) = tokio::join!(
+            self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE),
+            self.transport.call(node, Method::Status, request, REPORT_DEADLINE),
+            self.ask_notice(node),
+        );
+        let Ok(MetaReply::Report(report)) = report else { return None };
+        let replicas = replicas.ok().and_then(|reply| StatusReply::decode(reply).ok());
+        let replicas = replicas.unwrap_or_default().replicas;
+        Some((node, Told { report: *report, replicas, notice }))
     }
 }
 
-fn shard_status(
-    id: ShardId,
-    epoch: u32,
-    told: &BTreeMap<NodeId, (Option<Report>, Vec<ReplicaFacts>)>,
-) -> ShardStatus {
-    let facts: Vec<(NodeId, ReplicaFacts)> = told
+/// What a node that answered told.
+struct Told {
+    report: Report,
+    replicas: Vec<ReplicaFacts>,
+    notice: Notice,
+}
+
+/// A shard: the replicas that nodes told of, and those that are meant to be elsewhere.
+fn shard_status(id: ShardId, intent: &Group, told: &BTreeMap<NodeId, Told>) -> ShardStatus {
+    let facts: BTreeMap<NodeId, ReplicaFacts> = told
         .iter()
-        .filter_map(|(node, (_, replicas))| {
-            let own = replicas.iter().find(|facts| facts.shard == id);
+        .filter_map(|(node, told)| {
+            let own = told.replicas.iter().find(|facts| facts.shard == id);
             own.map(|facts| (*node, *facts))
         })
         .collect();
     let leading = facts.iter().filter(|(_, facts)| facts.role == ReplicaRole::Leader);
-    let last = facts.iter().map(|(_, facts)| facts.last.0).max().unwrap_or_default();
-    ShardStatus {
-        id,
-        epoch,
-        // Of two that say they lead, the one of the later term does.
-        leader: leading.max_by_key(|(_, facts)| facts.term).map(|(node, _)| *node),
-        replicas: facts
-            .iter()
-            .map(|(node, facts)| ReplicaStatus {
-                node: *node,
+    let last = facts.values().map(|facts| facts.last.0).max().unwrap_or_default();
+    let places: BTreeSet<NodeId> =
+        intent.replicas.iter().map(|replica| replica.node).chain(facts.keys().copied()).collect();
+    let replica = |node: NodeId| ReplicaStatus {
+        node,
+        state: match facts.get(&node) {
+            Some(facts) => ReplicaState::Present {
                 applied: facts.applied.0,
                 lag: last.saturating_sub(facts.applied.0),
                 spans: facts.spans,
                 bytes: facts.bytes,
-                digest: None,
-            })
-            .collect(),
+            },
+            None if told.contains_key(&node) => ReplicaState::Absent,
+            None => ReplicaState::Unreachable,
+        },
+        digest: None,
+    };
+    ShardStatus {
+        id,
+        epoch: intent.epoch.0,
+        // Of two that say they lead, the one of the later term does.
+        leader: leading.max_by_key(|(_, facts)| facts.term).map(|(node, _)| *node),
+        replicas: places.into_iter().map(replica).collect(),
     }
 }

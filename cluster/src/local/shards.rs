@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use model::admin::{
-    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaStatus, ShardStatus,
+    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaState, ReplicaStatus,
+    ShardStatus,
 };
 use model::{NodeId, ShardId, StoreError, Tenant};
 use storage::Shard;
@@ -123,10 +124,12 @@ impl Shards for LocalShards {
                     leader: Some(self.node_id),
                     replicas: vec![ReplicaStatus {
                         node: self.node_id,
-                        applied: stats.applied.map_or(0, |index| index.0),
-                        lag: 0,
-                        spans: stats.spans,
-                        bytes: stats.bytes,
+                        state: ReplicaState::Present {
+                            applied: stats.applied.map_or(0, |index| index.0),
+                            lag: 0,
+                            spans: stats.spans,
+                            bytes: stats.bytes,
+                        },
                         digest: None,
                     }],
                 }
@@ -137,12 +140,13 @@ impl Shards for LocalShards {
             id: self.node_id,
             name: self.node_name.clone(),
             address: String::new(),
+            ui: None,
             state: if is_draining { NodeState::Draining } else { NodeState::Ready },
             version: self.version.clone(),
             disk_used_bytes: self.log.stats().segment_bytes,
             disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
         };
-        std::future::ready(ClusterStatus { nodes: vec![node], shards }).boxed()
+        std::future::ready(ClusterStatus { nodes: vec![node], shards, alarms: Vec::new() }).boxed()
     }
 
     fn readiness(&self) -> Readiness {

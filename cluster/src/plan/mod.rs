@@ -44,6 +44,7 @@ mod roll_call;
 mod voters;
 
 mod facts;
+mod spare;
 mod step;
 mod view;
 
@@ -66,7 +67,8 @@ pub use facts::{
 };
 pub use leaders::{Transfer, drain};
 pub use placement::{Move, Placement, Site, next_move, place};
-pub use step::{Alarm, At, Step};
+pub use spare::{Indispensable, can_do_without};
+pub use step::{Alarm, AlarmSubject, At, Step};
 pub use voters::{meta_voter_count, meta_voters};
 
 #[cfg(test)]

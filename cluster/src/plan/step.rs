@@ -1,12 +1,13 @@
 //! What the planner asks for.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use model::NodeId;
 use storage::log::GroupId;
 
 use super::ConfigurationId;
-use crate::identity::ReplicaId;
+use crate::identity::{ReplicaId, shard_of_group};
 use crate::meta::{EpochId, MetaCommand};
 
 /// Where a step on a group is done, and on which condition: the leader refuses it if its newest
@@ -141,4 +142,71 @@ pub enum Alarm {
         /// The replica.
         replica: ReplicaId,
     },
+}
+
+/// What an alarm is about: two that are about the same are one alarm, at two times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlarmSubject {
+    /// The name of two nodes.
+    Name(NodeId, NodeId),
+    /// How many voters a group has.
+    Voters(GroupId),
+    /// The place of a replica.
+    Place(GroupId, ReplicaId),
+}
+
+impl AlarmSubject {
+    /// Every word that [`Self::kind`] gives.
+    pub const KINDS: [&str; 3] = ["name-clash", "under-replicated", "nowhere-to-go"];
+
+    /// The kind of alarm, in a word that scripts and metrics rely on.
+    pub fn kind(&self) -> &'static str {
+        let [name, voters, place] = Self::KINDS;
+        match self {
+            Self::Name(..) => name,
+            Self::Voters(_) => voters,
+            Self::Place(..) => place,
+        }
+    }
+
+    /// The group it is about, if it is about one.
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Name(..) => None,
+            Self::Voters(group) | Self::Place(group, _) => Some(*group),
+        }
+    }
+}
+
+impl Alarm {
+    /// What it is about.
+    pub fn subject(&self) -> AlarmSubject {
+        match self {
+            Self::NameClash { older, newer } => AlarmSubject::Name(*older, *newer),
+            Self::UnderReplicated { group, .. } => AlarmSubject::Voters(*group),
+            Self::NowhereToGo { group, replica } => AlarmSubject::Place(*group, *replica),
+        }
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |group: GroupId| match shard_of_group(group) {
+            Some(shard) => format!("shard {shard}"),
+            None => "the cluster's own group".to_owned(),
+        };
+        match self {
+            Self::NameClash { older, newer } => {
+                write!(formatter, "nodes {older} and {newer} have one name, and both answer")
+            }
+            Self::UnderReplicated { group, up, wanted } => {
+                write!(formatter, "{} has {up} of {wanted} replicas that answer", name(*group))
+            }
+            Self::NowhereToGo { group, replica } => write!(
+                formatter,
+                "replica {replica} of {} should go elsewhere, and no node can take it",
+                name(*group)
+            ),
+        }
+    }
 }

@@ -24,6 +24,6 @@ pub trait Dial: fmt::Debug + Send + Sync + 'static {
 impl Method {
     /// Whether the method is served to a caller that is not, or not yet, of the same cluster.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Hello | Self::Bootstrap | Self::Join)
+        matches!(self, Self::Hello | Self::Bootstrap | Self::Join | Self::Spare)
     }
 }

@@ -162,11 +162,17 @@ impl Shared {
         if peer.node != to {
             return Err(lost("another node answered"));
         }
-        self.parts.gate.admit(peer).map_err(lost)
+        self.parts.gate.admit(peer).map_err(|refused| lost(refused.reason))?;
+        self.parts.local.note_answer(to);
+        Ok(())
     }
 
-    /// What a failed call means; a connection that leads to another node is given up.
-    fn failure(seat: &Seat, status: &Status) -> CallError {
+    /// What a failed call means; a connection that leads to another node is given up, and a node
+    /// that does not take this one for itself any more is noted.
+    fn failure(&self, to: NodeId, seat: &Seat, status: &Status) -> CallError {
+        if let Some((by, known)) = wire::refused_life(status).filter(|(by, _)| *by == to) {
+            self.parts.local.note_refusal(by, known);
+        }
         if refused_word(status) == Some(WRONG_TARGET) {
             seat.lane.forget(seat.attempt, "another node is at the address");
         }
@@ -193,7 +199,7 @@ impl Shared {
                 count_bytes("skua_rpc_received_bytes_total", method, answer.len());
                 Ok(answer)
             }
-            Ok(Err(status)) => Err(Self::failure(&seat, &status)),
+            Ok(Err(status)) => Err(self.failure(to, &seat, &status)),
             Err(_) => Err(lost("no answer before the deadline")),
         }
     }
@@ -227,7 +233,7 @@ impl Shared {
         let opened = timeout_at(until, seat.connection.clone().stream(request)).await;
         let response: Response<Streaming<Bytes>> = match opened {
             Ok(Ok(response)) => response,
-            Ok(Err(status)) => return Err(Self::failure(&seat, &status)),
+            Ok(Err(status)) => return Err(self.failure(to, &seat, &status)),
             Err(_) => return Err(lost("the stream was not accepted before the deadline")),
         };
         self.check_answerer(to, wire::peer(response.metadata()))?;

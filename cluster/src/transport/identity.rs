@@ -1,10 +1,12 @@
 //! Who this node is, whom it admits and where its peers are: what the real transport is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use model::NodeId;
 
+use super::limits::PEERS_MAX;
 use super::{Incarnation, Peer};
 
 /// The random name of a cluster, drawn when it was founded.
@@ -37,12 +39,39 @@ pub struct LocalIdentity {
     /// The node and its life.
     pub peer: Peer,
     cluster: OnceLock<ClusterId>,
+    /// Peers that refuse this life, and the life that they know instead. Written by the transport,
+    /// which forgets a peer's refusal when it answers again.
+    refusals: Mutex<BTreeMap<NodeId, Incarnation>>,
 }
 
 impl LocalIdentity {
     /// A node that belongs to no cluster yet.
     pub fn new(node: NodeId, incarnation: Incarnation) -> Self {
-        Self { peer: Peer { node, incarnation }, cluster: OnceLock::new() }
+        let peer = Peer { node, incarnation };
+        Self { peer, cluster: OnceLock::new(), refusals: Mutex::default() }
+    }
+
+    /// Peers that refuse this life of the node because they know a later one, or another process
+    /// that claims the same; and the life that they know.
+    pub fn refusals(&self) -> BTreeMap<NodeId, Incarnation> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that a peer refused this life. What cannot be meant for it is passed over.
+    pub(crate) fn note_refusal(&self, by: NodeId, known: Incarnation) {
+        let own = self.peer.incarnation;
+        if known == own || known.start < own.start || by == self.peer.node {
+            return;
+        }
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() < PEERS_MAX || refusals.contains_key(&by) {
+            refusals.insert(by, known);
+        }
+    }
+
+    /// Notes that a peer answered: it takes this life for the newest.
+    pub(crate) fn note_answer(&self, by: NodeId) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&by);
     }
 
     /// The cluster, once known.
@@ -63,11 +92,21 @@ pub trait Directory: fmt::Debug + Send + Sync + 'static {
     fn address(&self, node: NodeId) -> Option<String>;
 }
 
+/// Why a peer is not spoken with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// In words.
+    pub reason: String,
+    /// The life of that node which is spoken with instead. The peer is told: if enough say so, it
+    /// is not who it thinks it is any more.
+    pub known: Option<Incarnation>,
+}
+
 /// Decides whether a life of a node is still the one to speak with.
 pub trait PeerGate: fmt::Debug + Send + Sync + 'static {
     /// Admits a peer of this cluster, or says why not (an older incarnation, a removed node).
     /// Asked at every call, by both sides.
-    fn admit(&self, peer: Peer) -> Result<(), String>;
+    fn admit(&self, peer: Peer) -> Result<(), NotAdmitted>;
 }
 
 /// Admits everyone.
@@ -75,7 +114,30 @@ pub trait PeerGate: fmt::Debug + Send + Sync + 'static {
 pub struct OpenGate;
 
 impl PeerGate for OpenGate {
-    fn admit(&self, _peer: Peer) -> Result<(), String> {
+    fn admit(&self, _peer: Peer) -> Result<(), NotAdmitted> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_later_life_or_another_claim_to_this_one_is_a_refusal() {
+        let life = |start, nonce| Incarnation { start, nonce };
+        let (own, peer) = (NodeId([1; 16]), NodeId([2; 16]));
+        let local = LocalIdentity::new(own, life(7, 1));
+        for known in [life(7, 1), life(6, 9)] {
+            local.note_refusal(peer, known);
+        }
+        local.note_refusal(own, life(8, 1));
+        assert!(local.refusals().is_empty());
+        local.note_refusal(peer, life(7, 2));
+        assert_eq!(local.refusals(), BTreeMap::from([(peer, life(7, 2))]));
+        local.note_refusal(peer, life(8, 3));
+        assert_eq!(local.refusals(), BTreeMap::from([(peer, life(8, 3))]));
+        local.note_answer(peer);
+        assert!(local.refusals().is_empty());
     }
 }

@@ -34,7 +34,7 @@ mod wire;
 
 pub use dial::Dial;
 pub use grpc::{GrpcTransport, TransportParts};
-pub use identity::{ClusterId, Directory, LocalIdentity, OpenGate, PeerGate};
+pub use identity::{ClusterId, Directory, LocalIdentity, NotAdmitted, OpenGate, PeerGate};
 pub(crate) use key::Purpose;
 pub use key::{ClusterKey, KeyError, KeyRing};
 #[cfg(any(test, feature = "testing"))]

@@ -26,6 +26,8 @@ pub enum Method {
     Join = 3,
     /// A command for the meta group, to be proposed by its leader.
     Meta = 4,
+    /// Asks a member whether a node that has lost itself can be done without.
+    Spare = 5,
     /// Votes, heartbeats, leader transfers and other short messages of Raft groups.
     Raft = 10,
     /// A stream of log entries of one Raft group to one follower.
@@ -57,11 +59,12 @@ pub enum Lane {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hello,
         Self::Bootstrap,
         Self::Join,
         Self::Meta,
+        Self::Spare,
         Self::Raft,
         Self::RaftAppend,
         Self::RaftSnapshot,

@@ -12,6 +12,8 @@
 //! skua-nonce
 //! skua-deadline  milliseconds that the caller waits
 //! skua-refused   in a refusal: why, in a word
+//! skua-known-start, skua-known-nonce
+//!                in a refusal of an incarnation: the one that is known instead
 //! ```
 //!
 //! Messages are not decoded here. Texts in headers are bounded.
@@ -26,7 +28,9 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 
 use super::limits::REASON_BYTES_MAX;
-use super::{CallError, ClusterId, Incarnation, Lane, LocalIdentity, Method, Peer, PeerGate};
+use super::{
+    CallError, ClusterId, Incarnation, Lane, LocalIdentity, Method, NotAdmitted, Peer, PeerGate,
+};
 
 /// The path of calls.
 pub(crate) const CALL_PATH: &str = "/skua.node.v1.Node/Call";
@@ -41,9 +45,13 @@ const START: &str = "skua-start";
 const NONCE: &str = "skua-nonce";
 const DEADLINE: &str = "skua-deadline";
 const REFUSED: &str = "skua-refused";
+const KNOWN_START: &str = "skua-known-start";
+const KNOWN_NONCE: &str = "skua-known-nonce";
 
 /// The word in [`REFUSED`] that says that the connection leads to another node.
 pub(crate) const WRONG_TARGET: &str = "target";
+/// The word that says that this life of the caller is not spoken with.
+const WRONG_LIFE: &str = "incarnation";
 
 /// Writes who speaks.
 pub(crate) fn put_peer(metadata: &mut MetadataMap, peer: Peer) {
@@ -118,8 +126,13 @@ pub(crate) fn admit(
         };
         return Err(refusal("cluster", reason));
     }
-    if is_same_cluster && let Err(reason) = gate.admit(from) {
-        return Err(refusal("incarnation", &reason));
+    if is_same_cluster && let Err(NotAdmitted { reason, known }) = gate.admit(from) {
+        let mut refused = refusal(WRONG_LIFE, &reason);
+        if let Some(known) = known {
+            put(refused.metadata_mut(), KNOWN_START, &known.start.to_string());
+            put(refused.metadata_mut(), KNOWN_NONCE, &known.nonce.to_string());
+        }
+        return Err(refused);
     }
     let deadline = number(metadata, DEADLINE).map(Duration::from_millis);
     Ok(Admitted { from, method, deadline })
@@ -145,6 +158,20 @@ pub(crate) fn status_of(error: &CallError) -> Status {
 /// The word of a refusal, if the status is one.
 pub(crate) fn refused_word(status: &Status) -> Option<&str> {
     text(status.metadata(), REFUSED)
+}
+
+/// Who refused this life of the caller, and which one it knows instead, if that is what the status
+/// says.
+pub(crate) fn refused_life(status: &Status) -> Option<(NodeId, Incarnation)> {
+    if refused_word(status) != Some(WRONG_LIFE) {
+        return None;
+    }
+    let metadata = status.metadata();
+    let known = Incarnation {
+        start: number(metadata, KNOWN_START)?,
+        nonce: number(metadata, KNOWN_NONCE)?,
+    };
+    Some((peer(metadata)?.node, known))
 }
 
 /// What a status from the other side, or of a connection that broke, means to the caller of a
@@ -189,6 +216,7 @@ impl Method {
             Self::Bootstrap => "bootstrap",
             Self::Join => "join",
             Self::Meta => "meta",
+            Self::Spare => "spare",
             Self::Raft => "raft",
             Self::RaftAppend => "raft_append",
             Self::RaftSnapshot => "raft_snapshot",
@@ -272,8 +300,10 @@ mod tests {
     struct From(u64);
 
     impl PeerGate for From {
-        fn admit(&self, peer: Peer) -> Result<(), String> {
-            if peer.incarnation.start < self.0 { Err("old".into()) } else { Ok(()) }
+        fn admit(&self, peer: Peer) -> Result<(), NotAdmitted> {
+            let known = Some(Incarnation { start: self.0, nonce: 3 });
+            let refused = NotAdmitted { reason: "old".into(), known };
+            if peer.incarnation.start < self.0 { Err(refused) } else { Ok(()) }
         }
     }
 
@@ -317,6 +347,21 @@ mod tests {
         unknown.insert(METHOD, "1".parse().unwrap());
         assert_eq!(refused_word(&admit(&unknown, &two, &From(0)).unwrap_err()), Some("caller"));
         assert!(!two.set_cluster(ClusterId([8; 16])));
+    }
+
+    #[test]
+    fn who_is_refused_learns_of_the_life_that_is_known() {
+        let (one, two) = (local(1, 4, Some(9)), local(2, 1, Some(9)));
+        let mut metadata = MetadataMap::new();
+        put_call(&mut metadata, &one, Method::Raft, Some(NodeId([2; 16])), None);
+        let mut status = admit(&metadata, &two, &From(5)).unwrap_err();
+        assert_eq!(refused_life(&status), None, "nobody says it");
+        put_peer(status.metadata_mut(), two.peer);
+        let known = Incarnation { start: 5, nonce: 3 };
+        assert_eq!(refused_life(&status), Some((NodeId([2; 16]), known)));
+        let mut other = refusal("target", "another node is here");
+        put_peer(other.metadata_mut(), two.peer);
+        assert_eq!(refused_life(&other), None);
     }
 
     #[test]

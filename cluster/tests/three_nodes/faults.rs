@@ -1,7 +1,7 @@
 //! What is acknowledged stays, what is missing is said, and who returns catches up.
 
 use futures_util::future::join_all;
-use model::admin::{ClusterStatus, NodeStatus};
+use model::admin::{ClusterStatus, NodeState, NodeStatus, ReplicaState};
 use model::testing::Generator;
 use model::{ClusterAdmin as _, NodeId, Span, StoreError};
 
@@ -93,6 +93,98 @@ async fn one_dead_node_of_three_costs_nothing() {
     }
     let nodes: Vec<NodeStatus> = world.store(0).status().await.nodes;
     assert_eq!(nodes.iter().filter(|node| node.version.is_empty()).count(), 1);
+}
+
+/// Waits until a node's view of the cluster is as wanted.
+async fn until_seen(
+    world: &World,
+    through: usize,
+    what: &str,
+    is_so: impl Fn(&ClusterStatus) -> bool,
+) -> ClusterStatus {
+    for _ in 0..600 {
+        let status = world.store(through).status().await;
+        if is_so(&status) {
+            return status;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    panic!("{what} was never seen: {:?}", world.store(through).status().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_down_is_shown_with_its_replicas_and_is_an_alarm() {
+    let is_present = |state: &ReplicaState| matches!(state, ReplicaState::Present { .. });
+    let is_well = |status: &ClusterStatus| {
+        let mut replicas = status.shards.iter().flat_map(|shard| &shard.replicas);
+        status.alarms.is_empty()
+            && status.nodes.iter().all(|node| node.state == NodeState::Ready)
+            && replicas.all(|replica| is_present(&replica.state))
+    };
+    let mut world = World::start(65, THREE).await;
+    world.settled(0, 3).await;
+    let well = until_seen(&world, 0, "a cluster that is well", is_well).await;
+    for (number, node) in well.nodes.iter().enumerate() {
+        assert_eq!(node.ui, Some(format!("http://node-{number}/")));
+    }
+    world.kill(1).await;
+    let hurt = until_seen(&world, 2, "four alarms", |status| status.alarms.len() == 4).await;
+    let down = hurt.nodes.iter().find(|it| it.id == node(1)).unwrap();
+    assert!(matches!(down.state, NodeState::Down { lasts, .. } if lasts.0 > 0), "{down:?}");
+    assert_eq!((down.ui.as_ref(), down.name.as_str()), (None, "node-1"));
+    for (number, shard) in hurt.shards.iter().enumerate() {
+        assert_eq!(shard.replicas.len(), 3);
+        for replica in &shard.replicas {
+            let is_there = replica.node != node(1);
+            assert_eq!(is_present(&replica.state), is_there, "{replica:?}");
+            assert_eq!(replica.state == ReplicaState::Unreachable, !is_there, "{replica:?}");
+        }
+        let mut of_shard = hurt.alarms.iter().filter(|alarm| alarm.shard == Some(shard.id));
+        let alarm = of_shard.next().unwrap();
+        let text = format!("shard {number} has 2 of 3 replicas that answer");
+        assert_eq!((alarm.kind.as_str(), &alarm.text), ("under-replicated", &text));
+    }
+    // They stand, and are not told anew.
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    let later = world.store(0).status().await;
+    let stands = |alarm: &model::admin::AlarmStatus| alarm.stands >= model::Duration::from_secs(20);
+    assert!(later.alarms.len() == 4 && later.alarms.iter().all(stands), "{:?}", later.alarms);
+    world.revive(1).await;
+    until_seen(&world, 0, "a cluster that is well again", is_well).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_is_spared_only_if_it_is_gone_and_the_others_have_all_of_it() {
+    let mut world = World::start(66, THREE).await;
+    world.settled(0, 3).await;
+    let refused = world.ask_to_be_spared("node-2").await.unwrap_err();
+    assert!(refused.contains("answers"), "{refused}");
+    let refused = world.ask_to_be_spared("node-7").await.unwrap_err();
+    assert!(refused.contains("0 members have this name"), "{refused}");
+    world.kill(2).await;
+    let mut told = world.ask_to_be_spared("node-2").await;
+    // What it led has to find another leader first.
+    for _ in 0..60 {
+        if told.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        told = world.ask_to_be_spared("node-2").await;
+    }
+    assert_eq!(told, Ok(()));
+    world.kill(1).await;
+    let refused = world.ask_to_be_spared("node-2").await.unwrap_err();
+    assert!(refused.contains("two other voters"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_one_copy_is_not_done_without() {
+    let mut world = World::start(67, Shape { replication_factor: 1, ..THREE }).await;
+    world.settled(0, 1).await;
+    world.kill(2).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let refused = world.ask_to_be_spared("node-2").await.unwrap_err();
+    assert!(refused.contains("two other voters"), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

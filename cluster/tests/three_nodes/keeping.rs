@@ -184,7 +184,7 @@ fn kept_by_shard(world: &World, number: usize) -> Vec<u64> {
 async fn holders(world: &World, through: usize) -> Vec<Vec<NodeId>> {
     let status = world.store(through).status().await;
     let whole = |shard: &ShardStatus| {
-        let whole = shard.replicas.iter().filter(|replica| replica.lag == 0);
+        let whole = shard.replicas.iter().filter(|replica| replica.state.lag() == Some(0));
         let mut nodes: Vec<NodeId> = whole.map(|replica| replica.node).collect();
         nodes.sort_unstable();
         nodes

@@ -172,6 +172,7 @@ impl World {
                 shard_count: self.shape.shards,
             },
             version: "test".into(),
+            ui: format!("http://node-{number}/"),
             clock: Arc::clone(&member.clock) as _,
             log,
             kv,
@@ -203,6 +204,7 @@ impl World {
             retention: model::Duration::from_secs(7 * 24 * 3_600),
             log_kept_bytes: self.shape.log_kept_bytes,
             fatal: FatalHook::new(|failure| panic!("{failure}")),
+            on_disowned: Arc::new(|disowned| panic!("{disowned}")),
         });
         let host = host.await.unwrap();
         let life = u8::try_from(incarnation.start).unwrap();
@@ -214,6 +216,17 @@ impl World {
             load: Box::new(|| 0.0),
         });
         Running { host, store: store.unwrap() }
+    }
+
+    /// Whether the others say that they can do without the member of a name, as one that lost
+    /// itself asks.
+    pub(crate) async fn ask_to_be_spared(&self, name: &str) -> Result<(), String> {
+        let addresses: Vec<(String, SocketAddr)> =
+            (0..self.members.len()).map(|it| ("cluster".to_owned(), address(it))).collect();
+        let seeds: cluster::host::ResolveSeeds =
+            Arc::new(move || std::future::ready(addresses.clone()).boxed());
+        let dial = self.network.dialer(node(0)).unwrap();
+        cluster::host::ask_to_be_spared(dial.as_ref(), &seeds, name).await
     }
 
     pub(crate) fn host(&self, number: usize) -> &Host {
@@ -313,7 +326,7 @@ impl World {
                 ticks.tick().await;
                 let status = self.store(through).status().await;
                 let is_settled = status.shards.iter().all(|shard| {
-                    let up = shard.replicas.iter().filter(|replica| replica.lag == 0).count();
+                    let up = shard.replicas.iter().filter(|it| it.state.lag() == Some(0)).count();
                     shard.leader.is_some() && up >= replicas
                 });
                 if is_settled {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use cluster::transport::{
     CallError, ClusterId, ClusterKey, Dial, Directory, FRAME_BYTES_MAX, GrpcServer, GrpcTransport,
-    KeyRing, LocalIdentity, Method, Peer, PeerGate, Reply, Transport, TransportParts,
+    KeyRing, LocalIdentity, Method, NotAdmitted, Peer, PeerGate, Reply, Transport, TransportParts,
 };
 use model::{Duration, NodeId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,10 +30,12 @@ impl Directory for Addresses {
 struct Lives(Mutex<BTreeMap<NodeId, u64>>);
 
 impl PeerGate for Lives {
-    fn admit(&self, peer: Peer) -> Result<(), String> {
+    fn admit(&self, peer: Peer) -> Result<(), NotAdmitted> {
         let lives = self.0.lock().unwrap();
         match lives.get(&peer.node) {
-            Some(start) if peer.incarnation.start < *start => Err("an older life".into()),
+            Some(start) if peer.incarnation.start < *start => {
+                Err(NotAdmitted { reason: "an older life".into(), known: Some(life(*start)) })
+            }
             _ => Ok(()),
         }
     }
@@ -160,8 +162,12 @@ async fn strangers_and_old_lives_are_refused() {
     assert_eq!(pair.call_until_answered().await.unwrap(), "again");
     // The caller's life is over, or that of whoever answers.
     pair.two.gate.0.lock().unwrap().insert(node(1), 2);
+    assert!(pair.one.local.refusals().is_empty());
     assert!(is_refused(&pair.call(Method::Raft, "hello").await));
+    assert_eq!(pair.one.local.refusals(), BTreeMap::from([(node(2), life(2))]));
     pair.two.gate.0.lock().unwrap().clear();
+    assert_eq!(pair.call(Method::Raft, "hello").await.unwrap(), "hello");
+    assert!(pair.one.local.refusals().is_empty());
     pair.one.gate.0.lock().unwrap().insert(node(2), 2);
     assert!(is_lost(&pair.call(Method::Raft, "hello").await));
 }

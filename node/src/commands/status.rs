@@ -18,6 +18,15 @@ const PATH: &str = "/api/skua/v1/cluster";
 struct Cluster {
     nodes: Vec<Node>,
     shards: Vec<Shard>,
+    #[serde(default)]
+    alarms: Vec<Alarm>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alarm {
+    kind: String,
+    text: String,
+    seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -26,8 +35,14 @@ struct Node {
     name: String,
     address: String,
     state: String,
+    down: Option<Down>,
     version: String,
     disk: Disk,
+}
+
+#[derive(Debug, Deserialize)]
+struct Down {
+    seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,10 +62,12 @@ struct Shard {
 #[derive(Debug, Deserialize)]
 struct Replica {
     node: String,
-    applied: u64,
-    lag: u64,
-    spans: u64,
-    bytes: u64,
+    /// `present` in the answer of a node that does not say it.
+    state: Option<String>,
+    applied: Option<u64>,
+    lag: Option<u64>,
+    spans: Option<u64>,
+    bytes: Option<u64>,
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
@@ -72,37 +89,69 @@ pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
 fn render(cluster: &Cluster) -> String {
     let mut nodes = vec![row(["NODE", "NAME", "ADDRESS", "STATE", "VERSION", "DISK", "FREE"])];
     for node in &cluster.nodes {
-        nodes.push(row([
-            &node.id,
-            &node.name,
-            &node.address,
-            &node.state,
-            &node.version,
-            &ByteSize(node.disk.used_bytes).rounded(),
-            &ByteSize(node.disk.free_bytes).rounded(),
-        ]));
+        let (used, free) = (ByteSize(node.disk.used_bytes), ByteSize(node.disk.free_bytes));
+        // Of a node that is down nothing else is known.
+        let (state, version, used, free) = match &node.down {
+            None => (node.state.clone(), &*node.version, used.rounded(), free.rounded()),
+            Some(down) => (
+                format!("{} for {}", node.state, lasting(down.seconds)),
+                "-",
+                "-".into(),
+                "-".into(),
+            ),
+        };
+        nodes.push(row([&node.id, &node.name, &node.address, &state, version, &used, &free]));
     }
     let mut shards =
         vec![row(["SHARD", "EPOCH", "REPLICA ON", "ROLE", "APPLIED", "LAG", "SPANS", "BYTES"])];
     for shard in &cluster.shards {
         for replica in &shard.replicas {
             let leads = shard.leader.as_ref() == Some(&replica.node);
+            let role = match replica.state.as_deref() {
+                None | Some("present") => {
+                    if leads {
+                        "leader"
+                    } else {
+                        "follower"
+                    }
+                }
+                Some(other) => other,
+            };
+            let number = |number: Option<u64>| number.map_or("-".to_owned(), |it| it.to_string());
             shards.push(row([
                 &shard.id.to_string(),
                 &shard.epoch.to_string(),
                 &replica.node,
-                if leads { "leader" } else { "follower" },
-                &replica.applied.to_string(),
-                &replica.lag.to_string(),
-                &replica.spans.to_string(),
-                &ByteSize(replica.bytes).rounded(),
+                role,
+                &number(replica.applied),
+                &number(replica.lag),
+                &number(replica.spans),
+                &replica.bytes.map_or("-".to_owned(), |bytes| ByteSize(bytes).rounded()),
             ]));
         }
         if shard.replicas.is_empty() {
             shards.push(row([&shard.id.to_string(), &shard.epoch.to_string(), "nowhere"]));
         }
     }
-    format!("{}\n{}", table(&nodes), table(&shards))
+    let tables = format!("{}\n{}", table(&nodes), table(&shards));
+    if cluster.alarms.is_empty() {
+        return tables;
+    }
+    let mut alarms = vec![row(["ALARM", "STANDS", "WHAT"])];
+    for alarm in &cluster.alarms {
+        alarms.push(row([&alarm.kind, &lasting(alarm.seconds), &alarm.text]));
+    }
+    format!("{}\n{tables}", table(&alarms))
+}
+
+/// A time that is still going on, in its largest unit.
+fn lasting(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -153,5 +202,32 @@ SHARD  EPOCH  REPLICA ON  ROLE    APPLIED  LAG  SPANS  BYTES
 1      1      nowhere
 ";
         assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_and_what_is_unknown_is_a_dash() {
+        let text = r#"{
+            "nodes": [{"id": "cd34", "name": "gone", "address": "10.0.0.2:7947", "state": "down",
+                "down": {"since_ns": 1, "seconds": 725}, "version": "",
+                "disk": {"used_bytes": 0, "free_bytes": 0}}],
+            "shards": [{"id": 0, "epoch": 1, "leader": null, "replicas": [
+                {"node": "cd34", "state": "unreachable"}]}],
+            "alarms": [{"kind": "under-replicated", "shard": 0, "seconds": 119,
+                "text": "shard 0 has 2 of 3 replicas that answer"}]
+        }"#;
+        let expected = "\
+ALARM             STANDS  WHAT
+under-replicated  119 s   shard 0 has 2 of 3 replicas that answer
+
+NODE  NAME  ADDRESS        STATE            VERSION  DISK  FREE
+cd34  gone  10.0.0.2:7947  down for 12 min  -        -     -
+
+SHARD  EPOCH  REPLICA ON  ROLE         APPLIED  LAG  SPANS  BYTES
+0      1      cd34        unreachable  -        -    -      -
+";
+        assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
+        for (seconds, shown) in [(0, "0 s"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 d")] {
+            assert_eq!(lasting(seconds), shown);
+        }
     }
 }

@@ -711,7 +711,7 @@ pub const SETTINGS: &[Setting] = &[
         default_note: "the listen address",
         help: "Where other nodes reach this one: a name, resolved at every connect, or an address.",
         apply: |config, text| {
-            config.cluster.advertise_address = Some(non_empty(text)?.to_owned());
+            config.cluster.advertise_address = Some(host_and_port(text)?.to_owned());
             Ok(())
         },
         show: |config| config.cluster.advertise_address.clone(),
@@ -781,6 +781,30 @@ const RETENTION_MIN: std::time::Duration = std::time::Duration::from_hours(1);
 
 fn non_empty(text: &str) -> Result<&str, String> {
     if text.is_empty() { Err("a value is expected".to_owned()) } else { Ok(text) }
+}
+
+/// A host that others could look up, or an address, perhaps with a port. Whether there is such a
+/// host is another question, and one that may have another answer in a moment.
+fn host_and_port(text: &str) -> Result<&str, String> {
+    use std::net::{IpAddr, SocketAddr};
+    if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        return Ok(text);
+    }
+    let (host, port) = text.split_once(':').map_or((text, None), |(h, port)| (h, Some(port)));
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let is_label = |label: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if is_port && host.len() <= 253 && host.split('.').all(is_label) {
+        Ok(text)
+    } else {
+        Err("a host name or an address is expected, with or without a port".to_owned())
+    }
 }
 
 /// The parts of a list with commas between them.
@@ -856,6 +880,22 @@ mod tests {
             assert_eq!((setting.apply)(&mut config, default), Ok(()), "{}", setting.key);
         }
         assert_eq!(config, NodeConfig::default());
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for text in
+            ["skua-2.skua.chaos", "skua_2:7947", "a.", "10.0.0.1", "10.0.0.1:5", "::1", "[::1]:9"]
+        {
+            assert_eq!(host_and_port(text), Ok(text));
+        }
+        let long = "a.".repeat(128);
+        for wrong in [
+            "", ":", "a b", "a..b", "-a", "a-", "a:", "a:0", "a:70000", "http://a", "[::1]", "ä",
+            &long,
+        ] {
+            assert!(host_and_port(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

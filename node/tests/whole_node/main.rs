@@ -7,6 +7,7 @@
 //! - `bad_input`: what is refused is refused clearly, counted, and leaves nothing behind.
 //! - `transfer`: import and export carry everything that the form in between can carry.
 //! - `lifecycle`: starting, stopping, a directory in use, a log that is torn or damaged.
+//! - `twice`: of two processes with one identity, the one that others refuse ends.
 //!
 //! The rest is what they stand on: `server` runs the process, `client` speaks to it, and
 //! `originals` knows what the recording holds, read by the reference decoder and not by Skua.
@@ -21,3 +22,4 @@ mod durability;
 mod jaeger_answers;
 mod lifecycle;
 mod transfer;
+mod twice;

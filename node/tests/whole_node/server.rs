@@ -82,6 +82,11 @@ impl Server {
         Self { child, out, log, ports: Ports::default() }
     }
 
+    /// Waits until the node says where it is to be found.
+    pub(crate) fn wait_until_ready(&self) {
+        self.out.wait_for(BANNER_END);
+    }
+
     /// Ends the process as a power cut would, as far as a process can be told to.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

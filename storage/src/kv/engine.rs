@@ -81,3 +81,28 @@ impl WriteBatch {
         self.operations
     }
 }
+
+/// No key has so many bytes: all are numbers and short words.
+const KEY_BYTES_MAX: usize = 64;
+
+/// Pairs that are read at a time: a small part of the store's cache.
+const PAIRS_READ_MAX: usize = 1_024;
+
+/// Reads everything, so that damage is found now and not in the middle of something. The store is
+/// small.
+pub fn read_all(kv: &dyn Kv) -> Result<(), KvError> {
+    for family in Family::ALL {
+        let mut from = Vec::new();
+        loop {
+            // Behind all of them.
+            let end = [u8::MAX; KEY_BYTES_MAX];
+            let pairs = kv.scan(family, from.as_slice()..end.as_slice(), PAIRS_READ_MAX)?;
+            let Some((last, _)) = pairs.last().filter(|_| pairs.len() == PAIRS_READ_MAX) else {
+                break;
+            };
+            from.clone_from(last);
+            from.push(0);
+        }
+    }
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! The one script that every store passes.
 
-use super::{Family, Kv, KvError, MemoryKv, RocksKv, WriteBatch};
+use super::{Family, Kv, KvError, MemoryKv, RocksKv, WriteBatch, read_all};
 
 const META: Family = Family::Meta;
 
@@ -41,6 +41,7 @@ fn passes_the_script(kv: &dyn Kv) {
     kv.flush().unwrap();
     kv.flush().unwrap();
     assert_eq!(kv.get(META, b"a").unwrap(), Some(b"one".to_vec()));
+    assert_eq!(read_all(kv), Ok(()));
 }
 
 #[test]
@@ -60,4 +61,28 @@ fn rocks_passes_and_finds_what_was_flushed() {
     }
     let kv = RocksKv::open(&path, |_| {}).unwrap();
     assert_eq!(keys(&kv, b"", b"\xff\xff", 10), [&b"a"[..], b"ab", b"\xff"]);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test damages a file behind the store's back")]
+fn damage_in_the_middle_of_a_table_is_found_by_reading_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    {
+        let kv = RocksKv::open(&path, |_| {}).unwrap();
+        for number in 0..3_000_u32 {
+            put(&kv, &[(&number.to_be_bytes(), &number.to_le_bytes())]);
+        }
+        kv.flush().unwrap();
+        assert_eq!(read_all(&kv), Ok(()));
+    }
+    let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    let tables = files.filter(|file| file.extension().is_some_and(|it| it == "sst"));
+    let table = tables.max_by_key(|file| std::fs::metadata(file).unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&table).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 4;
+    std::fs::write(&table, &bytes).unwrap();
+    let found = RocksKv::open(&path, |_| {}).and_then(|kv| read_all(&kv));
+    assert!(found.as_ref().is_err_and(KvError::is_corruption), "{found:?}");
 }

@@ -270,6 +270,11 @@ impl Fault for Damage {
         let world = scene.world();
         let node = world.node(self.node)?;
         world.kill(node)?;
+        // What was set aside before is the operator's to look at and to remove.
+        let aside = node.data().join("damaged");
+        if aside.exists() {
+            fs::remove_dir_all(aside)?;
+        }
         let mut files = Vec::new();
         collect(&node.data(), &mut files)?;
         files.retain(|path| self.part.is_of(path));

@@ -1,0 +1,102 @@
+//! What a node has to tell people: where its pages are and, from the meta group's leader, alarms.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use model::admin::AlarmStatus;
+use model::{Duration, NodeId, ShardId};
+
+use super::handle::Shared;
+use super::limits::{ALARMS_TOLD_MAX, REPORT_DEADLINE};
+use super::messages::{AlarmList, AlarmMessage, MetaReply, MetaRequest, Notice};
+use crate::identity::{META_GROUP, shard_of_group};
+use crate::raft::Role;
+
+/// The kind of the alarm that nobody watches over the cluster.
+const NO_META_LEADER: &str = "no-meta-leader";
+
+impl Shared {
+    /// What this node has to tell.
+    pub(super) fn notice(&self) -> Notice {
+        let hosted = self.replicas.get(META_GROUP);
+        let leadership = hosted.map(|hosted| *hosted.replica.leadership().borrow());
+        let leads = leadership.filter(|leadership| leadership.role == Role::Leader);
+        let alarms = leads.map(|leadership| {
+            let now = self.now();
+            let standing = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).standing();
+            let message = |standing: super::alarms::Standing| {
+                let subject = standing.alarm.subject();
+                AlarmMessage {
+                    kind: subject.kind().to_owned(),
+                    text: standing.alarm.to_string(),
+                    shard: subject.group().and_then(shard_of_group).map(|shard| shard.0),
+                    stands_nanos: now.since(standing.since).0,
+                }
+            };
+            let alarms = standing.into_iter().take(ALARMS_TOLD_MAX).map(message).collect();
+            AlarmList { term: leadership.term, alarms }
+        });
+        Notice { ui: self.ui.clone(), alarms }
+    }
+
+    /// What a node has to tell; nothing if it does not answer, or does not know the question yet.
+    pub(super) async fn ask_notice(&self, node: NodeId) -> Notice {
+        if node == self.node {
+            return self.notice();
+        }
+        match self.ask_meta(node, &MetaRequest::Notice, REPORT_DEADLINE).await {
+            Ok(MetaReply::Notice(notice)) => notice,
+            _ => Notice::default(),
+        }
+    }
+}
+
+/// What stands, from what all nodes tell.
+pub(super) fn alarms(told: &BTreeMap<NodeId, Notice>) -> Vec<AlarmStatus> {
+    let lists = told.values().filter_map(|notice| notice.alarms.as_ref());
+    let Some(list) = lists.max_by_key(|list| list.term) else {
+        return vec![AlarmStatus {
+            kind: NO_META_LEADER.to_owned(),
+            text: "no node that answers leads the cluster's own group: nothing is moved or \
+                   repaired, and other alarms are not known"
+                .to_owned(),
+            shard: None,
+            stands: Duration(0),
+        }];
+    };
+    let status = |alarm: &AlarmMessage| AlarmStatus {
+        kind: alarm.kind.clone(),
+        text: alarm.text.clone(),
+        shard: alarm.shard.map(ShardId),
+        stands: Duration(alarm.stands_nanos),
+    };
+    list.alarms.iter().take(ALARMS_TOLD_MAX).map(status).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leader(term: u64, text: &str) -> Notice {
+        let alarm = AlarmMessage {
+            kind: "under-replicated".into(),
+            text: text.into(),
+            shard: Some(3),
+            stands_nanos: 7,
+        };
+        Notice { ui: String::new(), alarms: Some(AlarmList { term, alarms: vec![alarm] }) }
+    }
+
+    #[test]
+    fn the_latest_leader_is_believed_and_no_leader_is_an_alarm() {
+        let node = |number| NodeId([number; 16]);
+        let mut told = BTreeMap::from([(node(1), Notice::default())]);
+        let kinds = |told: &_| alarms(told).into_iter().map(|it| it.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&told), ["no-meta-leader"]);
+        told.insert(node(2), leader(6, "new"));
+        told.insert(node(3), leader(5, "old"));
+        let found = alarms(&told);
+        assert_eq!((found[0].text.as_str(), found[0].shard), ("new", Some(ShardId(3))));
+        assert_eq!((found.len(), found[0].stands), (1, Duration(7)));
+    }
+}
