@@ -211,7 +211,16 @@ fn find_seed(
         }
     });
     choose(None);
-    first.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let first = first.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // It is the defect that was found if the same seed passes without it.
+    let passes = |seed: u64| hunt.run(seed).is_some_and(|sound| sound.violation.is_none());
+    first.filter(|(seed, violation)| {
+        let is_sound = passes(*seed);
+        if !is_sound {
+            say(&format!("seed {seed} fails without the defect too: {violation}"));
+        }
+        is_sound
+    })
 }
 
 /// Whether a test of the workspace, which passes otherwise, fails with a defect. Tests run in

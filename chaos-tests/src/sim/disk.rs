@@ -92,7 +92,9 @@ impl NodeDisk {
         let is_log = |path: &PathBuf| path.starts_with(Self::log_directory());
         let newest = self.env.paths().into_iter().filter(is_log).max()?;
         let length = self.env.content(&newest)?.len();
-        let lost = usize::try_from(1 + random.below(CUT_BYTES_MAX)).unwrap_or(1).min(length);
+        // Now and then so much that blocks know of more than what is left.
+        let most = if random.one_in(3) { length as u64 } else { CUT_BYTES_MAX };
+        let lost = usize::try_from(1 + random.below(most)).unwrap_or(1).min(length);
         self.env.cut(&newest, length - lost).then_some(lost)
     }
 
@@ -114,7 +116,7 @@ impl NodeDisk {
     }
 }
 
-/// The newest file of the log loses up to so many bytes of its end.
+/// The newest file of the log usually loses up to so many bytes of its end.
 const CUT_BYTES_MAX: u64 = 8 << 10;
 
 /// What a log may not have confirmed yet when its node is killed.

@@ -17,7 +17,7 @@ const QUIET_BEFORE_MILLIS: u64 = 12_000;
 const QUIET_AFTER_MILLIS: u64 = 12_000;
 
 /// One crash in so many is followed by a long absence.
-const LONG_ABSENCE_ONE_IN: u64 = 5;
+const LONG_ABSENCE_ONE_IN: u64 = 3;
 
 /// Something that goes wrong for a while. Times are milliseconds, nodes are places.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,9 +149,9 @@ impl Weather {
         network: 5,
         crashes: 5,
         other: 2,
-        lost_disk_one_in: 4,
-        cut_log_one_in: 4,
-        moved_one_in: 5,
+        lost_disk_one_in: 3,
+        cut_log_one_in: 3,
+        moved_one_in: 3,
     };
     /// Nothing at all.
     pub const FAIR: Self = Self { network: 0, crashes: 0, other: 0, ..Self::ONLY };

@@ -180,6 +180,9 @@ async fn live(world: &World, seed: u64, options: &Options, plan: &Plan) {
     if !is_whole.await {
         return world.violation(&format!("LIV-1: the cluster did not heal: {}", state(world)));
     }
+    if !plan.loses_a_disk && world.counters().logs_set_aside > 0 {
+        return world.violation("DUR-3: a log was set aside that nothing had damaged");
+    }
     let healed = world.now_millis() - ended;
     world.count(|counters| counters.heal_millis_max = healed);
     world.note(&format!("healed after {healed} ms"));
@@ -199,10 +202,11 @@ async fn serve(world: &World, clients: &Clients) {
     for handle in world.up() {
         let number = handle.number;
         let began = tokio::time::Instant::now();
+        // A damaged block is known when it is read; its replica is then made anew.
+        let is_over = || began.elapsed() >= REPAIR_WITHIN || world.violated().is_some();
         let count = loop {
             let count = clients.read_all(&handle).await;
-            // A damaged block is known when it is read; its replica is then made anew.
-            if count.is_some() || began.elapsed() >= REPAIR_WITHIN || world.violated().is_some() {
+            if count.is_some() || is_over() {
                 break count;
             }
             tokio::time::sleep(LOOK_PERIOD).await;
@@ -212,14 +216,14 @@ async fn serve(world: &World, clients: &Clients) {
             return world.violation(&what);
         };
         counts.insert(number, count);
-        if !clients.read_sample(&handle, SAMPLE).await {
-            return world.violation(&format!("LIV-1: a trace cannot be read through {number}"));
+        while !clients.read_sample(&handle, SAMPLE).await {
+            if is_over() {
+                return world.violation(&format!("LIV-1: a trace cannot be read through {number}"));
+            }
+            tokio::time::sleep(LOOK_PERIOD).await;
         }
     }
-    let different: BTreeSet<usize> = counts.values().copied().collect();
-    if different.len() > 1 {
-        world.violation(&format!("REP-2: nodes show different counts of traces: {counts:?}"));
-    }
+    // No more than a note: what clients gave up on may still be written between two reads.
     world.note(&format!("traces by node: {counts:?}"));
     compare_digests(world).await;
 }
