@@ -62,8 +62,9 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::ConflictKeepsTail | Mutant::AckBeforeCommit | Mutant::ConflictAcknowledged => {
             Hunt::Weather(Options { weather: weather(3, 2, 0), writers: 6, ..usual })
         }
-        Mutant::PurgePastSealCut | Mutant::SnapshotWithoutBlock | Mutant::SnapshotNotInstalled => {
-            Hunt::Weather(cut_often)
+        Mutant::PurgePastSealCut => Hunt::Weather(cut_often),
+        Mutant::SnapshotWithoutBlock | Mutant::SnapshotNotInstalled => {
+            Hunt::Plan(Options { writers: 6, readers: 6, ..usual }, left_behind)
         }
         Mutant::MergeDropsInput | Mutant::FilterLies | Mutant::TenantIgnored => {
             Hunt::Weather(usual)
@@ -109,6 +110,12 @@ fn fast_clock(_: u64) -> Plan {
         [(at, Fault::ClockJump { node, ahead_millis }), (at + 2_000, back)]
     };
     plan((0..3).flat_map(turn).collect(), 16_000)
+}
+
+/// A node is away for so long that others cannot give it the entries that it lacks.
+fn left_behind(seed: u64) -> Plan {
+    let node = usize::try_from(seed % 3).unwrap_or_default();
+    plan(vec![(4_000, Fault::Kill { node, millis: 18_000 })], 26_000)
 }
 
 fn lost(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
