@@ -163,22 +163,7 @@ impl Nemesis {
                 self.rest(millis).await;
                 world.start(node);
             }
-            Fault::CutLog { node, millis } => {
-                let began = tokio::time::Instant::now();
-                while !world.is_well() && began.elapsed() < WELL_WITHIN {
-                    self.rest(10).await;
-                }
-                // Nobody else may lack anything: without that, it is no fault that one survives.
-                if !world.is_well() {
-                    return world.note("no log is cut: somebody is not well");
-                }
-                world.kill(node, Crash::Kept);
-                let lost = world.disk(node).and_then(|disk| disk.cut_log(random));
-                world.forgive(node);
-                world.note(&format!("cut {lost:?} bytes off the log of node {node}"));
-                self.rest(millis).await;
-                world.start(node);
-            }
+            Fault::CutLog { node, millis } => self.cut_log(node, millis, random).await,
             Fault::NodeAdded => {
                 let number = world.add_place();
                 world.start(number);
@@ -244,6 +229,25 @@ impl Nemesis {
             }
         }
         self.world.kill(node, crash);
+    }
+
+    /// Takes the end of a log away while its node is down, if all others are well.
+    async fn cut_log(&self, node: usize, millis: u64, random: &mut Random) {
+        let world = &self.world;
+        let began = tokio::time::Instant::now();
+        while !world.is_well() && began.elapsed() < WELL_WITHIN {
+            self.rest(10).await;
+        }
+        // Nobody else may lack anything: without that, it is no fault that one survives.
+        if !world.is_well() {
+            return world.note("no log is cut: somebody is not well");
+        }
+        world.kill(node, Crash::Kept);
+        let lost = world.disk(node).and_then(|disk| disk.cut_log(random));
+        world.forgive(node);
+        world.note(&format!("cut {lost:?} bytes off the log of node {node}"));
+        self.rest(millis).await;
+        world.start(node);
     }
 
     /// Asks through other nodes for a node's removal until one says yes. It ends when it is gone.

@@ -451,7 +451,7 @@ impl World {
         self.note(&format!("node {number} has an empty disk"));
     }
 
-    /// The disk at a place has lost what it had promised to keep: nobody holds that against its node.
+    /// The disk at a place has lost what it had promised to keep: its node is not blamed for it.
     pub fn forgive(&self, number: usize) {
         if let Some(member) = self.members().get_mut(number) {
             member.forgiven += 1;

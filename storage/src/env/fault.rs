@@ -171,7 +171,7 @@ impl FaultEnv {
         inode.volatile.get_mut(offset).map(|byte| *byte ^= mask).is_some()
     }
 
-    /// The end of a file is lost, in memory and on the disk alike. Says whether the file was longer.
+    /// The end of a file is lost, in memory and on the disk alike. Says whether it was longer.
     pub fn cut(&self, path: &Path, bytes_left: usize) -> bool {
         let mut disk = self.disk();
         let Some(inode) = disk.names.get(path).copied() else { return false };
