@@ -156,9 +156,13 @@ chaos-core: ## 100 simulated clusters, what `make test` takes of them: a minute 
 	@$(MAKE) --no-print-directory chaos-sim SEEDS=100 SIM_SECONDS=240
 
 .PHONY: chaos-mutants
-chaos-mutants: prepare ## which deliberate defects the simulator finds, and by which seed
+chaos-mutants: prepare ## deliberate defects: which are found, and by which seed or test
 	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
-	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all $(ARGS)
+	@$(ENVIRONMENT); cargo nextest run $(WHOLE) --config-file .ci/nextest.toml --no-run
+	@mkdir -p "$(TARGET_DIR)/chaos"
+	@$(ENVIRONMENT); "$(TARGET_DIR)/debug/chaos-sim" --mutant all \
+	  --tests "cargo nextest run $(WHOLE) --config-file .ci/nextest.toml" \
+	  --markdown "$(TARGET_DIR)/chaos/mutants.md" $(ARGS)
 
 # Of the kinds of faults that are known to fail, how many are tried each time, drawn by the seed.
 .PHONY: chaos

@@ -1,6 +1,7 @@
 //! Simulated clusters: the simulator itself, and the seeds and plans that once found something.
 #![cfg(test)]
 
+use chaos_tests::sim::disk::Kind;
 use chaos_tests::sim::{Fault, Options, Outcome, Plan, Shape, Weather, run, run_plan};
 use storage::env::Crash;
 
@@ -56,6 +57,46 @@ fn a_node_that_starts_slowly_has_lost_nothing() {
 #[test]
 fn blocks_are_not_ahead_of_the_log() {
     require(&run(43, &Options::default()));
+}
+
+/// A log loses its last bytes while its node is down and all others are well. Nobody can tell from
+/// the log alone; the leader fills it again, or, where blocks know of more, the node begins anew.
+#[test]
+fn a_log_that_lost_its_end_is_made_whole_by_others() {
+    for seed in 1..=4 {
+        let options = Options { weather: Weather::FAIR, ..Options::default() };
+        let cut = |node| Fault::CutLog { node, millis: 400 };
+        let faults = vec![(4_000, cut(0)), (14_000, cut(1)), (24_000, cut(2))];
+        let outcome = run_plan(seed, &options, &plan(faults, 34_000));
+        require(&outcome);
+    }
+}
+
+#[test]
+fn a_bit_that_flips_in_a_log_costs_a_replica_and_no_span() {
+    for seed in 1..=3 {
+        let options = Options { weather: Weather::FAIR, ..Options::default() };
+        let flip = |node| Fault::BitFlip { node, kind: Kind::Log, millis: 400 };
+        let outcome = run_plan(seed, &options, &plan(vec![(8_000, flip(1))], 20_000));
+        require(&outcome);
+    }
+}
+
+#[test]
+fn a_node_joins_and_another_is_removed() {
+    let options = Options { weather: Weather::FAIR, ..Options::default() };
+    let faults = vec![(3_000, Fault::NodeAdded), (8_000, Fault::NodeRemoved { node: 0 })];
+    let outcome = run_plan(5, &options, &plan(faults, 30_000));
+    require(&outcome);
+    assert!(outcome.counters.membership_changes > 0, "{:?}", outcome.counters);
+}
+
+/// Each clock in turn is a year ahead: nothing is past its retention by a majority's clocks.
+#[cfg(feature = "mutants")]
+#[test]
+fn a_clock_that_is_a_year_ahead_drops_nothing() {
+    let hunt = chaos_tests::sim::mutants::hunt(storage::mutant::Mutant::FastClockDrops);
+    require(&hunt.run(1).unwrap());
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! time and nothing of a defect is left. With it, a process is sound until [`choose`] names a
 //! defect. Each place that asks says by the name of the defect what it breaks.
 
+/// The variable of the environment that names the defect of a process that chooses none.
+pub const VARIABLE: &str = "SKUA_MUTANT";
+
 /// A defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -40,6 +43,34 @@ pub enum Mutant {
     StaleNotSaid,
     /// Blocks are named before the log is durable up to where they go.
     SealBeforeLog,
+    /// What is left of a dead core goes on touching what its successor uses.
+    FenceSkipped,
+    /// One clock is enough for spans to be past their retention.
+    FastClockDrops,
+    /// A digest adds by exclusive or, so that what is there twice is not there.
+    DigestXors,
+    /// A follower that refuses entries is taken for one that has them.
+    ConflictAcknowledged,
+    /// The end of one snapshot answers the offer of another.
+    OfferOfAnother,
+    /// Entries are sent although those before them were purged.
+    SentBehindGap,
+    /// A replica whose log was damaged begins anew under its old id.
+    ReplicaReused,
+    /// A log that is shorter than the blocks is taken for sound.
+    ShortLogTaken,
+    /// A damaged log ends where the damage is.
+    DamageCutOff,
+    /// A section of a block is served whatever its checksum says.
+    ChecksumIgnored,
+    /// A block does not know some of its traces when asked for them by id.
+    FilterLies,
+    /// A block that has nothing of a tenant shows another's.
+    TenantIgnored,
+    /// A snapshot is installed without one of its blocks.
+    SnapshotWithoutBlock,
+    /// A snapshot is said to be installed, and is not.
+    SnapshotNotInstalled,
 }
 
 impl Mutant {
@@ -61,6 +92,20 @@ impl Mutant {
         Self::LeaderRestored,
         Self::StaleNotSaid,
         Self::SealBeforeLog,
+        Self::FenceSkipped,
+        Self::FastClockDrops,
+        Self::DigestXors,
+        Self::ConflictAcknowledged,
+        Self::OfferOfAnother,
+        Self::SentBehindGap,
+        Self::ReplicaReused,
+        Self::ShortLogTaken,
+        Self::DamageCutOff,
+        Self::ChecksumIgnored,
+        Self::FilterLies,
+        Self::TenantIgnored,
+        Self::SnapshotWithoutBlock,
+        Self::SnapshotNotInstalled,
     ];
 
     /// Its name, as it is chosen by.
@@ -83,11 +128,17 @@ impl Mutant {
 
 #[cfg(feature = "mutants")]
 mod chosen {
+    use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::Mutant;
 
-    static CHOSEN: AtomicU8 = AtomicU8::new(0);
+    /// What the environment names, if nobody chooses: how a test that is run by name gets a defect.
+    static CHOSEN: LazyLock<AtomicU8> = LazyLock::new(|| {
+        let named = std::env::var(super::VARIABLE).ok();
+        let mutant = named.and_then(|name| Mutant::by_name(&name));
+        AtomicU8::new(mutant.map_or(0, |mutant| mutant as u8))
+    });
 
     /// Whether the process has this defect.
     pub fn is(mutant: Mutant) -> bool {

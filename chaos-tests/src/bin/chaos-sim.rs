@@ -33,6 +33,8 @@ struct Arguments {
     options: Options,
     level: tracing::Level,
     mutant: Option<String>,
+    /// The command that runs tests of the workspace.
+    tests: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -47,6 +49,7 @@ fn arguments() -> Result<Arguments, String> {
         options: Options::default(),
         level: tracing::Level::WARN,
         mutant: None,
+        tests: None,
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -59,6 +62,7 @@ fn arguments() -> Result<Arguments, String> {
             "--threads" => found.threads = usize::try_from(number()?).unwrap_or(1).max(1),
             "--seconds" => found.seconds_max = Some(number()? as f64),
             "--millis" => found.options.millis = number()?,
+            "--cut-log-one-in" => found.options.weather.cut_log_one_in = number()?,
             "--lost-disk-one-in" => found.options.weather.lost_disk_one_in = number()?,
             "--nodes" => found.options.shape.nodes = usize::try_from(number()?).unwrap_or(3),
             "--shards" => found.options.shape.shards = u32::try_from(number()?).unwrap_or(2),
@@ -66,6 +70,7 @@ fn arguments() -> Result<Arguments, String> {
                 found.level = value.parse().map_err(|_| format!("{value} is no level"))?;
             }
             "--mutant" => found.mutant = Some(value),
+            "--tests" => found.tests = Some(value),
             "--markdown" => found.markdown = Some(value),
             "--json" => found.json = Some(value),
             other => return Err(format!("{other} is not known")),
@@ -122,55 +127,115 @@ fn run_all(arguments: &Arguments, clock: &SystemClock) -> Report {
     report.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives the product one defect after another and looks for a seed that finds it.
+/// Gives the product one defect after another and looks for what finds it.
 #[cfg(feature = "mutants")]
 fn run_mutants(arguments: &Arguments) -> ExitCode {
-    use chaos_tests::sim::mutants::{SEEDS_MAX, conditions};
-    use storage::mutant::{Mutant, choose};
+    use std::fmt::Write as _;
 
-    let (mut found, mut looked_for) = (0, 0);
-    for mutant in Mutant::ALL {
+    use chaos_tests::sim::mutants::{Hunt, SEEDS_MAX, hunt};
+    use storage::mutant::Mutant;
+
+    let wanted = arguments.mutant.as_deref().unwrap_or("all");
+    let (mut found, mut by_simulator, mut looked_for) = (0, 0, 0);
+    let mut table = String::from("| defect | what it is found by | how |\n|---|---|---|\n");
+    for mutant in Mutant::ALL.iter().filter(|it| wanted == "all" || it.name() == wanted) {
         let name = mutant.name();
-        if arguments.mutant.as_ref().is_some_and(|wanted| *wanted != name && wanted != "all") {
-            continue;
-        }
-        let Some(options) = conditions(*mutant) else {
-            say(&format!("{name:<26} not looked for: it can do no harm that shows yet"));
-            continue;
+        let hunt = hunt(*mutant);
+        let (by, how) = match hunt {
+            Hunt::Test(test, why) if arguments.tests.is_none() => {
+                say(&format!("{name:<26} not looked for: needs --tests, for {test} ({why})"));
+                continue;
+            }
+            Hunt::Test(test, why) => {
+                let tests = arguments.tests.as_deref().unwrap_or_default();
+                let fails = test_fails(tests, test, &name);
+                (fails.then(|| format!("the test `{test}`")), format!("not by a seed: {why}"))
+            }
+            Hunt::Weather(_) | Hunt::Plan(..) => {
+                let seen = find_seed(arguments, *mutant, &hunt);
+                by_simulator += usize::from(seen.is_some());
+                let (by, how) = seen.unzip();
+                (by.map(|seed| format!("seed {seed}")), how.unwrap_or_default())
+            }
         };
         looked_for += 1;
-        choose(Some(*mutant));
-        let next = AtomicU64::new(0);
-        let first = Mutex::new(None::<(u64, String)>);
-        let lock = || first.lock().unwrap_or_else(PoisonError::into_inner);
-        std::thread::scope(|scope| {
-            for _ in 0..arguments.threads {
-                scope.spawn(|| {
-                    while lock().is_none() {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= SEEDS_MAX {
-                            return;
-                        }
-                        let outcome = run(arguments.first + number, &options);
-                        if let Some(violation) = outcome.violation {
-                            lock().get_or_insert((outcome.seed, violation));
-                        }
-                    }
-                });
-            }
-        });
-        choose(None);
-        match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((seed, violation)) => {
-                found += 1;
-                let violation: String = violation.chars().take(110).collect();
-                say(&format!("{name:<26} found by seed {seed}: {violation}"));
-            }
-            None => say(&format!("{name:<26} NOT FOUND by {SEEDS_MAX} seeds")),
+        found += usize::from(by.is_some());
+        let by = by.unwrap_or_else(|| format!("NOTHING ({SEEDS_MAX} seeds)"));
+        let how: String = how.chars().take(110).collect::<String>().replace('|', "/");
+        say(&format!("{name:<26} found by {by}: {how}"));
+        // Writing into a string does not fail.
+        let _ = writeln!(table, "| {name} | {by} | {how} |");
+    }
+    let score = format!(
+        "{found} of {looked_for} deliberate defects found, {by_simulator} of them by the simulator"
+    );
+    say(&score);
+    if let Some(path) = &arguments.markdown {
+        let text = format!("# Deliberate defects\n\n{score}\n\n{table}");
+        if let Err(error) = write(path, &text) {
+            say(&format!("chaos-sim: {path}: {error}"));
+            return ExitCode::from(2);
         }
     }
-    say(&format!("{found} of {looked_for} defects found"));
     if found == looked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The first seed, of some, that finds a defect, and what it says.
+#[cfg(feature = "mutants")]
+fn find_seed(
+    arguments: &Arguments,
+    mutant: storage::mutant::Mutant,
+    hunt: &chaos_tests::sim::mutants::Hunt,
+) -> Option<(u64, String)> {
+    use chaos_tests::sim::mutants::SEEDS_MAX;
+    use storage::mutant::choose;
+
+    choose(Some(mutant));
+    let next = AtomicU64::new(0);
+    let first = Mutex::new(None::<(u64, String)>);
+    let lock = || first.lock().unwrap_or_else(PoisonError::into_inner);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads {
+            scope.spawn(|| {
+                while lock().is_none() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= SEEDS_MAX {
+                        return;
+                    }
+                    let Some(outcome) = hunt.run(arguments.first + number) else { return };
+                    if let Some(violation) = outcome.violation {
+                        lock().get_or_insert((outcome.seed, violation));
+                    }
+                }
+            });
+        }
+    });
+    choose(None);
+    let first = first.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // It is the defect that was found if the same seed passes without it.
+    let passes = |seed: u64| hunt.run(seed).is_some_and(|sound| sound.violation.is_none());
+    first.filter(|(seed, violation)| {
+        let is_sound = passes(*seed);
+        if !is_sound {
+            say(&format!("seed {seed} fails without the defect too: {violation}"));
+        }
+        is_sound
+    })
+}
+
+/// Whether a test of the workspace, which passes otherwise, fails with a defect. Tests run in
+/// processes of their own, which learn of the defect from their environment.
+#[cfg(feature = "mutants")]
+fn test_fails(command: &str, test: &str, mutant: &str) -> bool {
+    /// What nextest returns when a test failed; not when there is none, or nothing was built.
+    const A_TEST_FAILED: i32 = 100;
+    let mut words = command.split_whitespace();
+    let Some(program) = words.next() else { return false };
+    let mut command = std::process::Command::new(program);
+    command.args(words).arg("-E").arg(format!("test(={test})"));
+    command.env(storage::mutant::VARIABLE, mutant);
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.code() == Some(A_TEST_FAILED))
 }
 
 #[cfg(not(feature = "mutants"))]

@@ -33,6 +33,16 @@ pub struct Counters {
     pub leader_changes: u64,
     /// Configurations of groups that were seen, beyond the first of each.
     pub membership_changes: u64,
+    /// Snapshots that were received, as far as seen from outside.
+    pub snapshots: u64,
+    /// Runs in which one was received.
+    pub runs_with_snapshots: u64,
+    /// Runs in which members of groups changed.
+    pub runs_with_membership_changes: u64,
+    /// Logs that were damaged, and made room for empty ones.
+    pub logs_set_aside: u64,
+    /// Digests of replicas that were compared.
+    pub digests_compared: u64,
     /// Entries compared between replicas.
     pub entries_compared: u64,
     /// Faults by kind.
@@ -88,6 +98,11 @@ impl Counters {
         self.merges += other.merges;
         self.leader_changes += other.leader_changes;
         self.membership_changes += other.membership_changes;
+        self.snapshots += other.snapshots;
+        self.runs_with_snapshots += u64::from(other.snapshots > 0);
+        self.runs_with_membership_changes += u64::from(other.membership_changes > 0);
+        self.logs_set_aside += other.logs_set_aside;
+        self.digests_compared += other.digests_compared;
         self.entries_compared += other.entries_compared;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -114,7 +129,12 @@ impl Counters {
             ("merges", self.merges),
             ("changes of leaders", self.leader_changes),
             ("changes of memberships", self.membership_changes),
+            ("runs in which memberships changed", self.runs_with_membership_changes),
+            ("snapshots received", self.snapshots),
+            ("runs in which snapshots were received", self.runs_with_snapshots),
+            ("damaged logs that made room for empty ones", self.logs_set_aside),
             ("entries compared between replicas", self.entries_compared),
+            ("digests of replicas compared", self.digests_compared),
             ("processes ended by failed storage", self.failed_lives),
             ("starts that failed", self.failed_starts),
             ("messages", self.messages),

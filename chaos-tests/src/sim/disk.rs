@@ -87,18 +87,48 @@ impl NodeDisk {
         }
     }
 
+    /// Cuts off the end of the newest file of the log; says how many bytes, if there is one.
+    pub fn cut_log(&self, random: &mut Random) -> Option<usize> {
+        let is_log = |path: &PathBuf| path.starts_with(Self::log_directory());
+        let newest = self.env.paths().into_iter().filter(is_log).max()?;
+        let length = self.env.content(&newest)?.len();
+        // Now and then so much that blocks know of more than what is left.
+        let most = if random.one_in(3) { length as u64 } else { CUT_BYTES_MAX };
+        let lost = usize::try_from(1 + random.below(most)).unwrap_or(1).min(length);
+        self.env.cut(&newest, length - lost).then_some(lost)
+    }
+
     /// Flips one bit of some file of a kind; says of which, if there was one.
-    pub fn flip(&self, kind: Kind, random: &mut Random) -> Option<PathBuf> {
-        let is_kind = |path: &PathBuf| {
-            let is_block = path.starts_with(Self::block_directory());
-            is_block == (kind == Kind::Block)
+    pub fn flip(&self, kind: Kind, random: &mut Random) -> Option<Flipped> {
+        let directory = match kind {
+            Kind::Log => Self::log_directory(),
+            Kind::Block => Self::block_directory(),
         };
+        let is_kind = |path: &PathBuf| path.starts_with(directory);
         let paths: Vec<PathBuf> = self.env.paths().into_iter().filter(is_kind).collect();
         let path = paths.get(random.index(paths.len()))?;
         let length = self.env.content(path)?.len();
         let mask = 1_u8 << random.below(8);
-        (length > 0 && self.env.flip(path, random.index(length), mask)).then(|| path.clone())
+        let offset = random.index(length);
+        let is_last = paths.iter().max() == Some(path) && offset + LAST_BYTES > length;
+        let flipped = Flipped { path: path.clone(), is_last };
+        self.env.flip(path, offset, mask).then_some(flipped)
     }
+}
+
+/// The newest file of the log usually loses up to so many bytes of its end.
+const CUT_BYTES_MAX: u64 = 8 << 10;
+
+/// What a log may not have confirmed yet when its node is killed.
+const LAST_BYTES: usize = 4 << 10;
+
+/// Where a bit flipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flipped {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it is at the end of the newest file.
+    pub is_last: bool,
 }
 
 /// What a flipped bit hits.

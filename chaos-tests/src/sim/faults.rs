@@ -10,6 +10,15 @@ use super::disk::Kind;
 /// How a disk comes back after a power loss.
 const CRASHES: [Crash; 4] = [Crash::Lost, Crash::Torn, Crash::Torn, Crash::Kept];
 
+/// Before a log loses its end nothing else happens for so long, so that all others are well.
+const QUIET_BEFORE_MILLIS: u64 = 12_000;
+
+/// And so long afterwards, so that others refill what was lost.
+const QUIET_AFTER_MILLIS: u64 = 12_000;
+
+/// One crash in so many is followed by a long absence.
+const LONG_ABSENCE_ONE_IN: u64 = 3;
+
 /// Something that goes wrong for a while. Times are milliseconds, nodes are places.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the fields are called what they are")]
@@ -48,8 +57,15 @@ pub enum Fault {
     Drain { node: usize },
     /// One bit of a disk flips while its node is down.
     BitFlip { node: usize, kind: Kind, millis: u64 },
+    /// The log loses its last bytes while its node is down. Only while all others are well: what
+    /// was cut off, and was in no block, nobody misses.
+    CutLog { node: usize, millis: u64 },
     /// A node comes back with an empty disk, as another node.
     EmptyDisk { node: usize, millis: u64 },
+    /// One more node joins.
+    NodeAdded,
+    /// An operator removes a node; others get what it held.
+    NodeRemoved { node: usize },
 }
 
 impl Fault {
@@ -74,13 +90,22 @@ impl Fault {
             Self::Drain { .. } => "drained node",
             Self::BitFlip { kind: Kind::Log, .. } => "bit flip in the log",
             Self::BitFlip { kind: Kind::Block, .. } => "bit flip in a block",
+            Self::CutLog { .. } => "log that lost its end",
             Self::EmptyDisk { .. } => "empty disk",
+            Self::NodeAdded => "node added",
+            Self::NodeRemoved { .. } => "node removed",
         }
     }
 
     /// Whether a disk's contents are lost for good, so that a majority must keep theirs.
     pub fn loses_a_disk(&self) -> bool {
-        matches!(self, Self::BitFlip { .. } | Self::EmptyDisk { .. })
+        matches!(
+            self,
+            Self::BitFlip { .. }
+                | Self::CutLog { .. }
+                | Self::EmptyDisk { .. }
+                | Self::NodeRemoved { .. }
+        )
     }
 }
 
@@ -112,14 +137,33 @@ pub struct Weather {
     pub other: u64,
     /// One run in so many loses a disk for good; 0 for none.
     pub lost_disk_one_in: u64,
+    /// One run in so many has a log that loses its end; 0 for none.
+    pub cut_log_one_in: u64,
+    /// In one run in so many a node is added, and another one is removed later; 0 for none.
+    pub moved_one_in: u64,
 }
 
 impl Weather {
-    /// Everything but disks that are lost for good: a node whose log is damaged does not come back
-    /// by itself yet, so those runs do not heal (`chaos-sim --lost-disk-one-in 1` shows it).
-    pub const ALL: Self = Self { network: 5, crashes: 5, other: 2, lost_disk_one_in: 0 };
+    /// Everything.
+    pub const ALL: Self = Self {
+        network: 5,
+        crashes: 5,
+        other: 2,
+        lost_disk_one_in: 3,
+        cut_log_one_in: 3,
+        moved_one_in: 3,
+    };
     /// Nothing at all.
-    pub const FAIR: Self = Self { network: 0, crashes: 0, other: 0, lost_disk_one_in: 0 };
+    pub const FAIR: Self = Self { network: 0, crashes: 0, other: 0, ..Self::ONLY };
+    /// What others are made from: no disk is lost.
+    pub const ONLY: Self = Self {
+        network: 1,
+        crashes: 1,
+        other: 1,
+        lost_disk_one_in: 0,
+        cut_log_one_in: 0,
+        moved_one_in: 0,
+    };
 }
 
 impl Plan {
@@ -140,12 +184,28 @@ impl Plan {
             faults.push((at, fault));
             at += 800 + random.below(4_200);
         }
-        let loses_a_disk = weather.lost_disk_one_in > 0 && random.one_in(weather.lost_disk_one_in);
-        if loses_a_disk {
-            let at = 8_000 + random.below(millis / 2);
+        let mut insert = |at: u64, fault: Fault| {
             let place = faults.partition_point(|(other, _)| *other < at);
-            faults.insert(place, (at, lost_disk(random, nodes)));
+            faults.insert(place, (at, fault));
+        };
+        let happens = |random: &mut Random, one_in| one_in > 0 && random.one_in(one_in);
+        if happens(random, weather.lost_disk_one_in) {
+            insert(8_000 + random.below(millis / 2), lost_disk(random, nodes));
+        } else if happens(random, weather.cut_log_one_in) {
+            let at = QUIET_BEFORE_MILLIS + random.below(millis / 2);
+            let (millis, node) = (100 + random.below(2_000), random.index(nodes));
+            insert(at, Fault::CutLog { node, millis });
+            let is_quiet = |other: u64| {
+                (at.saturating_sub(QUIET_BEFORE_MILLIS)..at + QUIET_AFTER_MILLIS).contains(&other)
+            };
+            faults.retain(|(other, fault)| !is_quiet(*other) || fault.loses_a_disk());
+        } else if happens(random, weather.moved_one_in) {
+            let added = 4_000 + random.below(millis / 4);
+            insert(added, Fault::NodeAdded);
+            let removed = added + 2_000 + random.below(millis / 4);
+            insert(removed, Fault::NodeRemoved { node: random.index(nodes) });
         }
+        let loses_a_disk = faults.iter().any(|(_, fault)| fault.loses_a_disk());
         Self { faults, millis, loses_a_disk }
     }
 }
@@ -172,7 +232,8 @@ fn network_fault(random: &mut Random, nodes: usize) -> Fault {
 }
 
 fn crash(random: &mut Random, nodes: usize) -> Fault {
-    let millis = 100 + random.below(4_000);
+    let longest = if random.one_in(LONG_ABSENCE_ONE_IN) { 16_000 } else { 4_000 };
+    let millis = 100 + random.below(longest);
     let node = random.index(nodes);
     let crash = *random.pick(&CRASHES);
     match random.below(9) {

@@ -1,46 +1,139 @@
-//! Which deliberate defects of the product the simulator finds, and how soon.
+//! Which deliberate defects of the product are found, by what, and how soon.
 //!
 //! A checker that never failed proves nothing. Each defect of [`Mutant`] is given to the product in
-//! turn; seeds are run, in the conditions in which the defect can do harm, until one of them fails.
+//! turn. Most are looked for by the simulator: seeds are run, in the conditions in which the defect
+//! can do harm, until one of them fails. What a second line of defence hides from a whole cluster
+//! is looked for by the test of the part that has the defect.
 
+use storage::env::Crash;
 use storage::mutant::Mutant;
 
-use super::faults::Weather;
+use super::disk::Kind;
+use super::faults::{Fault, Plan, Weather};
 use super::node::Shape;
-use super::run::Options;
+use super::run::{Options, Outcome, run, run_plan};
 
 /// Seeds that a defect may survive at most.
 pub const SEEDS_MAX: u64 = 60;
 
-/// Whether, and in which conditions, a defect can do harm.
-pub fn conditions(mutant: Mutant) -> Option<Options> {
+/// What looks for a defect.
+#[derive(Debug, Clone, Copy)]
+pub enum Hunt {
+    /// Seeds with plans drawn in this weather.
+    Weather(Options),
+    /// Seeds with this plan.
+    Plan(Options, fn(u64) -> Plan),
+    /// A test, by its name; and why no simulated cluster.
+    Test(&'static str, &'static str),
+}
+
+impl Hunt {
+    /// Runs a seed, if a simulator is what looks for it.
+    pub fn run(&self, seed: u64) -> Option<Outcome> {
+        match self {
+            Self::Weather(options) => Some(run(seed, options)),
+            Self::Plan(options, plan) => Some(run_plan(seed, options, &plan(seed))),
+            Self::Test(..) => None,
+        }
+    }
+}
+
+/// What looks for a defect, and in which conditions.
+pub fn hunt(mutant: Mutant) -> Hunt {
     let usual = Options { millis: 40_000, ..Options::default() };
-    let weather =
-        |network, crashes, other| Weather { network, crashes, other, lost_disk_one_in: 0 };
+    let weather = |network, crashes, other| Weather { network, crashes, other, ..Weather::ONLY };
+    let cut_often = Options { weather: weather(2, 6, 0), ..usual };
     match mutant {
-        // Nobody purges the logs of shards yet. What is applied twice is the same span, and sets
-        // hide it. A leader that leads on without an election does no harm that is known, as long
-        // as its state is what it was.
-        Mutant::PurgePastSealCut | Mutant::BatchIdIgnored | Mutant::LeaderRestored => None,
         // A shard is out of reach only where it has one replica.
         Mutant::PartialNotSaid => {
             let shape = Shape { nodes: 3, replication_factor: 1, shards: 3 };
-            Some(Options { shape, weather: weather(1, 2, 0), readers: 6, ..usual })
+            Hunt::Weather(Options { shape, weather: weather(1, 2, 0), readers: 6, ..usual })
         }
         Mutant::BarrierSkipped | Mutant::BarrierWithoutMajority | Mutant::StaleNotSaid => {
-            Some(Options { weather: weather(1, 0, 0), readers: 8, writers: 6, ..usual })
+            Hunt::Weather(Options { weather: weather(1, 0, 0), readers: 8, writers: 6, ..usual })
         }
         Mutant::AckBeforeSync
         | Mutant::VoteNotSynced
         | Mutant::BlockNotSynced
         | Mutant::DirectoryNotSynced
         | Mutant::SealBeforeLog
-        | Mutant::SealCutTooHigh => Some(Options { weather: weather(1, 3, 0), ..usual }),
-        Mutant::ConflictKeepsTail | Mutant::AckBeforeCommit => {
-            Some(Options { weather: weather(3, 2, 0), writers: 6, ..usual })
+        | Mutant::LeaderRestored
+        | Mutant::SealCutTooHigh => Hunt::Weather(Options { weather: weather(1, 3, 0), ..usual }),
+        Mutant::ConflictKeepsTail | Mutant::AckBeforeCommit | Mutant::ConflictAcknowledged => {
+            Hunt::Weather(Options { weather: weather(3, 2, 0), writers: 6, ..usual })
         }
-        Mutant::MergeDropsInput => Some(usual),
+        Mutant::PurgePastSealCut => Hunt::Weather(cut_often),
+        Mutant::SnapshotWithoutBlock | Mutant::SnapshotNotInstalled => {
+            Hunt::Plan(Options { writers: 6, readers: 6, ..usual }, left_behind)
+        }
+        Mutant::MergeDropsInput | Mutant::FilterLies | Mutant::TenantIgnored => {
+            Hunt::Weather(usual)
+        }
+        Mutant::FastClockDrops => Hunt::Plan(Options { millis: 16_000, ..usual }, fast_clock),
+        Mutant::ReplicaReused | Mutant::DamageCutOff => Hunt::Plan(usual, damaged_logs),
+        Mutant::ShortLogTaken => Hunt::Plan(usual, cut_logs),
+        Mutant::ChecksumIgnored => Hunt::Plan(usual, damaged_blocks),
+        Mutant::BatchIdIgnored => Hunt::Test(
+            "apply::a_batch_id_is_added_once",
+            "contents are a set, and requests are known by their digests too",
+        ),
+        Mutant::DigestXors => Hunt::Test(
+            "apply::a_digest_is_the_sum_over_its_spans",
+            "equal spans are one span before they are added",
+        ),
+        Mutant::FenceSkipped => Hunt::Test(
+            "raft::log_store::tests::parts_of_a_former_generation_write_nothing",
+            "cores do not die in the simulator",
+        ),
+        Mutant::OfferOfAnother => Hunt::Test(
+            "raft::receive::tests::the_end_of_one_snapshot_is_not_that_of_another",
+            "the leader's next entries do not follow, and it begins anew",
+        ),
+        Mutant::SentBehindGap => Hunt::Test(
+            "raft::log_store::tests::what_follows_purged_entries_is_not_sent_in_their_place",
+            "a replica refuses to apply behind a gap, and is made anew",
+        ),
     }
+}
+
+fn plan(faults: Vec<(u64, Fault)>, millis: u64) -> Plan {
+    let loses_a_disk = faults.iter().any(|(_, fault)| fault.loses_a_disk());
+    Plan { faults, millis, loses_a_disk }
+}
+
+/// Clocks run a year ahead, one at a time; blocks are old by then.
+fn fast_clock(_: u64) -> Plan {
+    let ahead_millis = 365 * 24 * 3_600_000;
+    let turn = |node: usize| {
+        let at = 6_000 + 3_000 * node as u64;
+        let back = Fault::ClockJump { node, ahead_millis: 0 };
+        [(at, Fault::ClockJump { node, ahead_millis }), (at + 2_000, back)]
+    };
+    plan((0..3).flat_map(turn).collect(), 16_000)
+}
+
+/// A node is away for so long that others cannot give it the entries that it lacks.
+fn left_behind(seed: u64) -> Plan {
+    let node = usize::try_from(seed % 3).unwrap_or_default();
+    plan(vec![(4_000, Fault::Kill { node, millis: 18_000 })], 26_000)
+}
+
+fn lost(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
+    let node = usize::try_from(seed % 3).unwrap_or_default();
+    let killed = Fault::PowerLoss { node, after: 2, crash: Crash::Lost, millis: 500 };
+    plan(vec![(5_000, killed), (14_000, fault(node))], 24_000)
+}
+
+fn damaged_logs(seed: u64) -> Plan {
+    lost(seed, |node| Fault::BitFlip { node, kind: Kind::Log, millis: 200 })
+}
+
+fn damaged_blocks(seed: u64) -> Plan {
+    lost(seed, |node| Fault::BitFlip { node, kind: Kind::Block, millis: 200 })
+}
+
+fn cut_logs(seed: u64) -> Plan {
+    lost(seed, |node| Fault::CutLog { node, millis: 200 })
 }
 
 #[cfg(test)]
@@ -48,8 +141,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_defects_can_be_looked_for() {
-        let reachable = Mutant::ALL.iter().filter(|mutant| conditions(**mutant).is_some());
-        assert!(reachable.count() >= 10);
+    fn at_least_half_of_the_defects_are_for_the_simulator() {
+        let by_test = |mutant: &&Mutant| matches!(hunt(**mutant), Hunt::Test(..));
+        let by_test = Mutant::ALL.iter().filter(by_test).count();
+        assert!(Mutant::ALL.len() >= 20 && by_test * 2 <= Mutant::ALL.len());
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cluster::transport::Link;
-use model::NodeId;
+use model::admin::ClusterChange;
 use model::testing::Random;
+use model::{ClusterAdmin as _, NodeId};
 use storage::env::Crash;
 
 use super::faults::{Fault, Plan};
@@ -18,6 +19,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(12);
 
 /// How long a node may take to start during a rolling restart.
 const START_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long everybody may take to be well before a log is cut.
+const WELL_WITHIN: Duration = Duration::from_secs(5);
 
 /// The one that makes it happen.
 #[derive(Debug, Clone)]
@@ -151,10 +155,20 @@ impl Nemesis {
             Fault::BitFlip { node, kind, millis } => {
                 world.kill(node, Crash::Kept);
                 let flipped = world.disk(node).and_then(|disk| disk.flip(kind, random));
+                // Nothing behind it says that these bytes were synced: they may be a torn write.
+                if flipped.as_ref().is_some_and(|flipped| flipped.is_last) {
+                    world.forgive(node);
+                }
                 world.note(&format!("flipped {flipped:?} of node {node}"));
                 self.rest(millis).await;
                 world.start(node);
             }
+            Fault::CutLog { node, millis } => self.cut_log(node, millis, random).await,
+            Fault::NodeAdded => {
+                let number = world.add_place();
+                world.start(number);
+            }
+            Fault::NodeRemoved { node } => self.remove(node).await,
             Fault::EmptyDisk { node, millis } => {
                 world.kill(node, Crash::Lost);
                 world.wipe(node);
@@ -215,6 +229,46 @@ impl Nemesis {
             }
         }
         self.world.kill(node, crash);
+    }
+
+    /// Takes the end of a log away while its node is down, if all others are well.
+    async fn cut_log(&self, node: usize, millis: u64, random: &mut Random) {
+        let world = &self.world;
+        let began = tokio::time::Instant::now();
+        while !world.is_well() && began.elapsed() < WELL_WITHIN {
+            self.rest(10).await;
+        }
+        // Nobody else may lack anything: without that, it is no fault that one survives.
+        if !world.is_well() {
+            return world.note("no log is cut: somebody is not well");
+        }
+        world.kill(node, Crash::Kept);
+        let lost = world.disk(node).and_then(|disk| disk.cut_log(random));
+        world.forgive(node);
+        world.note(&format!("cut {lost:?} bytes off the log of node {node}"));
+        self.rest(millis).await;
+        world.start(node);
+    }
+
+    /// Asks through other nodes for a node's removal until one says yes. It ends when it is gone.
+    async fn remove(&self, number: usize) {
+        loop {
+            let node = self.world.node_id(number);
+            let through = self.world.up().into_iter().find(|handle| handle.number != number);
+            if let (Some(node), Some(through)) = (node, through) {
+                let change = through.store.change(ClusterChange::RemoveNode(node));
+                let answer = tokio::select! {
+                    biased;
+                    () = through.life.gone.cancelled() => None,
+                    answer = change => Some(answer),
+                };
+                self.world.note(&format!("the removal of node {number}: {answer:?}"));
+                if let Some(Ok(())) = answer {
+                    return self.world.is_leaving(number, node);
+                }
+            }
+            self.rest(500).await;
+        }
     }
 
     /// Stops a node as an operator does, and starts it again.

@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use cluster::Coordinator;
 use cluster::compaction::Compaction;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
-use cluster::host::{Host, HostDoor, HostError, HostParts, NodeAddresses, OpenShard, begin_life};
+use cluster::host::{
+    Host, HostDoor, HostError, HostParts, NodeAddresses, OpenShard, begin_life, give_up_replicas,
+    log_is_short,
+};
 use cluster::meta::{CLUSTER_VERSION, NodeRecord};
 use cluster::plan::BootstrapConfig;
 use cluster::raft::{Blocking, FatalHook, unwrap};
@@ -21,7 +24,8 @@ use model::budget::Budget;
 use model::testing::Random;
 use model::time::Clock;
 use model::{Duration as Span, NodeId};
-use storage::env::Env;
+use storage::env::{Env, EnvError};
+use storage::kv::Kv;
 use storage::log::{LogEngine, LogError, LogOptions, SegmentLog};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
@@ -40,8 +44,8 @@ const PAGE_ROWS: usize = 64;
 /// Spans are kept for longer than any simulation lasts, however its clocks jump.
 const RETENTION: Span = Span::from_secs(7 * 24 * 3600);
 
-/// Bytes of the log that are kept for who lags: so few that some runs need snapshots.
-const LOG_KEPT_BYTES: u64 = 96 << 10;
+/// Bytes of the log that are kept for who lags: so few that many runs need snapshots.
+const LOG_KEPT_BYTES: u64 = 16 << 10;
 
 /// How often upkeep looks whether it was asked to do more than is due.
 const UPKEEP_PERIOD: Duration = Duration::from_millis(250);
@@ -76,6 +80,8 @@ pub struct NodeParts {
     pub shape: Shape,
     /// Whether it may found a cluster, or only join one.
     pub join_only: bool,
+    /// Counts logs that made room for empty ones.
+    pub logs_set_aside: Arc<AtomicU64>,
     /// Chance of this life.
     pub random: Random,
 }
@@ -86,6 +92,12 @@ pub enum StartError {
     /// Its log cannot be used.
     #[error("the log: {0}")]
     Log(#[from] LogError),
+    /// Blocks know of more than its log.
+    #[error("the log has lost its end")]
+    ShortLog,
+    /// Files cannot be moved.
+    #[error("the disk: {0}")]
+    Disk(#[from] EnvError),
     /// Its store cannot be used.
     #[error("the store: {0}")]
     Store(#[from] storage::Error),
@@ -236,7 +248,8 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
     let env: Arc<dyn Env> = Arc::new(parts.disk.env.clone());
     let kv = parts.disk.kv.open();
     let clock: Arc<dyn Clock> = parts.clock.clone() as _;
-    let log = open_log(&parts, &env, &life)?;
+    let blocks = BlockStore::new(Arc::clone(&env), Arc::clone(&kv), NodeDisk::block_directory());
+    let log = open_sound_log(&parts, &env, &kv, &blocks, &life)?;
     *life.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&log));
     let engine = Arc::clone(&log) as Arc<dyn LogEngine>;
     let mut tasks = vec![Task::spawn("sim log", Arc::clone(&log).drive(parts.disk.clone()))];
@@ -254,7 +267,6 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
     let no_dialer = || HostError::NotTaken { reason: "the node was detached".into() };
     let dial = parts.network.dialer(node).ok_or_else(no_dialer)?;
     let shards: Arc<Mutex<Vec<Weak<Shard>>>> = Arc::default();
-    let blocks = BlockStore::new(Arc::clone(&env), Arc::clone(&kv), NodeDisk::block_directory());
     let space = Arc::new(Space::open(Arc::clone(&env), Path::new("data")));
     let forgotten = blocks.clone();
     let open_shard = open_shard(&engine, blocks.with_page_rows(PAGE_ROWS), &shards);
@@ -333,6 +345,43 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
     })?);
     tasks.push(Task::spawn("sim upkeep", Arc::clone(&upkeep).run()));
     Ok(Running { node, host, store, log, upkeep, tasks })
+}
+
+/// Opens the log as the program does: one that is damaged, or that has lost its end, makes room for
+/// an empty one if others have what it held.
+fn open_sound_log(
+    parts: &NodeParts,
+    env: &Arc<dyn Env>,
+    kv: &Arc<dyn Kv>,
+    blocks: &BlockStore,
+    life: &Life,
+) -> Result<Arc<SimLog>, StartError> {
+    let damage = match open_log(parts, env, life) {
+        Ok(log) => {
+            let engine = Arc::clone(&log) as Arc<dyn LogEngine>;
+            if !log_is_short(kv, blocks, &engine)? {
+                return Ok(log);
+            }
+            StartError::ShortLog
+        }
+        Err(StartError::Log(error)) if error.is_corruption() => StartError::Log(error),
+        Err(error) => return Err(error),
+    };
+    if !give_up_replicas(kv, blocks)? {
+        return Err(damage);
+    }
+    let (damaged, aside) = (NodeDisk::log_directory(), Path::new("data/log.damaged"));
+    env.create_directory(aside)?;
+    for name in env.list(aside)? {
+        env.remove(&aside.join(name))?;
+    }
+    for name in env.list(damaged)? {
+        env.rename(&damaged.join(&name), &aside.join(&name))?;
+    }
+    env.sync_directory(aside)?;
+    env.sync_directory(damaged)?;
+    parts.logs_set_aside.fetch_add(1, Ordering::Relaxed);
+    open_log(parts, env, life)
 }
 
 fn open_log(parts: &NodeParts, env: &Arc<dyn Env>, life: &Life) -> Result<Arc<SimLog>, StartError> {

@@ -1,8 +1,9 @@
 //! The world of a simulation: nodes, their disks and clocks, the network between them, and what
 //! happened so far.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,12 @@ struct Inner {
     record: Mutex<Record>,
     /// Tasks that run to their own end. As many as nodes end in a run.
     endings: Mutex<Vec<Task>>,
+    /// Logs that were damaged, and made room for empty ones.
+    logs_set_aside: Arc<AtomicU64>,
+    /// Nodes that are being removed, and their places.
+    leaving: Mutex<BTreeMap<usize, NodeId>>,
+    /// Chance of places that are added.
+    random: Mutex<Random>,
 }
 
 /// A place for a node, and the node there.
@@ -64,6 +71,10 @@ struct Member {
     /// Lives so far.
     lives: u64,
     join_only: bool,
+    /// How often its disk lost what it had promised to keep.
+    forgiven: u64,
+    /// Whether its node was removed: nothing runs here any more.
+    is_retired: bool,
     /// Histories of disks that were here before.
     past: u64,
 }
@@ -104,6 +115,8 @@ pub struct Handle {
     pub life: Life,
     /// Its clocks.
     pub clock: Arc<NodeClock>,
+    /// How often its disk lost what it had promised to keep.
+    pub forgiven: u64,
 }
 
 fn address(number: usize) -> SocketAddr {
@@ -121,7 +134,21 @@ impl World {
         let record = Mutex::new(Record { history: seed, ..Record::default() });
         let members = Mutex::new(members);
         let endings = Mutex::default();
-        Self { inner: Arc::new(Inner { network, shape, origin, members, record, endings }) }
+        let logs_set_aside = Arc::default();
+        let (leaving, random) = (Mutex::default(), Mutex::new(random));
+        Self {
+            inner: Arc::new(Inner {
+                network,
+                shape,
+                origin,
+                members,
+                record,
+                endings,
+                logs_set_aside,
+                leaving,
+                random,
+            }),
+        }
     }
 
     /// The network.
@@ -192,6 +219,7 @@ impl World {
             }
         }
         counters.messages = self.inner.network.messages();
+        counters.logs_set_aside = self.inner.logs_set_aside.load(Ordering::Relaxed);
         counters
     }
 
@@ -215,6 +243,52 @@ impl World {
     /// How many places there are.
     pub fn places(&self) -> usize {
         self.members().len()
+    }
+
+    /// How many places have a node.
+    pub fn living(&self) -> usize {
+        self.members().iter().filter(|member| !member.is_retired).count()
+    }
+
+    /// Makes a place for one more node, which joins.
+    pub fn add_place(&self) -> usize {
+        let mut random = self.inner.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let member = Member::new(&mut random, self.inner.origin, true);
+        let mut members = self.members();
+        members.push(member);
+        members.len() - 1
+    }
+
+    /// A node is being removed from the cluster; when it is, its process ends.
+    pub fn is_leaving(&self, number: usize, node: NodeId) {
+        self.leaving().insert(number, node);
+    }
+
+    /// Whether no node is being removed.
+    pub fn nobody_leaves(&self) -> bool {
+        self.leaving().is_empty()
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, BTreeMap<usize, NodeId>> {
+        self.inner.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn retire_the_removed(&self) {
+        let leaving = self.leaving().clone();
+        for (number, node) in leaving {
+            let is_removed = self.up().iter().any(|handle| {
+                let state = handle.host.watch_state().borrow().clone();
+                state.nodes().get(&node).is_some_and(cluster::meta::Node::is_removed)
+            });
+            if is_removed {
+                self.leaving().remove(&number);
+                if let Some(member) = self.members().get_mut(number) {
+                    member.is_retired = true;
+                }
+                self.note(&format!("node {number} was removed"));
+                self.kill(number, Crash::Lost);
+            }
+        }
     }
 
     /// The nodes that run.
@@ -248,7 +322,7 @@ impl World {
         let mut members = self.members();
         let places = members.len();
         let Some(member) = members.get_mut(number) else { return };
-        if !matches!(member.state, State::Down) {
+        if !matches!(member.state, State::Down) || member.is_retired {
             return;
         }
         member.lives += 1;
@@ -262,6 +336,7 @@ impl World {
             clock: Arc::clone(&member.clock),
             shape: self.inner.shape,
             join_only: member.join_only,
+            logs_set_aside: Arc::clone(&self.inner.logs_set_aside),
             random: Random::new(member.random.next_u64()),
         };
         let (world, starting) = (self.clone(), life.clone());
@@ -376,8 +451,29 @@ impl World {
         self.note(&format!("node {number} has an empty disk"));
     }
 
-    /// Ends processes that have to end because their storage failed, and starts them again.
+    /// The disk at a place has lost what it had promised to keep: its node is not blamed for it.
+    pub fn forgive(&self, number: usize) {
+        if let Some(member) = self.members().get_mut(number) {
+            member.forgiven += 1;
+        }
+    }
+
+    /// Whether every node runs, and every replica has applied all that any of its group has.
+    pub fn is_well(&self) -> bool {
+        let up = self.up();
+        let mut reached = BTreeMap::new();
+        up.len() == self.living()
+            && up.iter().flat_map(|handle| handle.host.replicas()).all(|(group, status)| {
+                let applied = status.applied.map(|position| position.index);
+                let place = (applied, status.configuration.id);
+                applied == status.last && *reached.entry(group).or_insert(place) == place
+            })
+    }
+
+    /// Ends processes that have to end because their storage failed, and starts them again; and
+    /// those of nodes that were removed.
     pub fn tend(&self) {
+        self.retire_the_removed();
         for handle in self.up() {
             let Some(reason) = handle.life.failure() else { continue };
             let number = handle.number;
@@ -406,6 +502,8 @@ impl Member {
             state: State::Down,
             lives: 0,
             join_only,
+            forgiven: 0,
+            is_retired: false,
             past: 0,
         }
     }
@@ -422,6 +520,7 @@ impl Member {
             upkeep: Arc::clone(&running.upkeep),
             life: life.clone(),
             clock: Arc::clone(&self.clock),
+            forgiven: self.forgiven,
         })
     }
 }

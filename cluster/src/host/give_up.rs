@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use storage::kv::Kv;
 use storage::log::{GroupId, LogEngine};
+use storage::mutant::{self, Mutant};
 use storage::shard::BlockStore;
 
 use super::durable::Durable;
@@ -39,7 +40,11 @@ pub fn give_up_replicas(kv: &Arc<dyn Kv>, blocks: &BlockStore) -> Result<bool, H
         return Ok(false);
     }
     let burned: BTreeSet<_> = durable.burned()?.into_iter().chain(list.values().copied()).collect();
-    durable.burn(&burned, &BTreeMap::new())?;
+    if mutant::is(Mutant::ReplicaReused) {
+        durable.burn(&BTreeSet::new(), &list)?;
+    } else {
+        durable.burn(&burned, &BTreeMap::new())?;
+    }
     durable.forget_meta()?;
     for shard in map.groups().keys().filter_map(|group| shard_of_group(*group)) {
         blocks.forget(shard)?;
@@ -94,7 +99,7 @@ pub fn log_is_short(
             }
             None => log.bounds(group).purged.is_none(),
         };
-        if !fits {
+        if !fits && !mutant::is(Mutant::ShortLogTaken) {
             return Ok(true);
         }
     }

@@ -188,7 +188,8 @@ impl RaftLogReader<Consensus> for LogStore {
         // Invariant (REP-2): what is sent behind an entry follows it. Where the purge has taken the
         // beginning meanwhile, openraft takes nothing for a heartbeat and offers a snapshot next;
         // given what is left, it would send entries behind a gap, and the follower take them.
-        if self.log.state().purged.is_some_and(|purged| start <= purged.index) {
+        let may_gap = mutant::is(Mutant::SentBehindGap);
+        if self.log.state().purged.is_some_and(|purged| start <= purged.index) && !may_gap {
             return Ok(Vec::new());
         }
         let (start, end) = self.log.held(&(start..end));
@@ -197,7 +198,7 @@ impl RaftLogReader<Consensus> for LogStore {
         }
         let entries = self.read(start, end, APPEND_BYTES_MAX).await?;
         let is_whole = entries.first().is_some_and(|first| first.log_id.index == start);
-        Ok(if is_whole { entries } else { Vec::new() })
+        Ok(if is_whole || may_gap { entries } else { Vec::new() })
     }
 
     async fn entries_stream<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(

@@ -9,6 +9,7 @@ use std::time::Duration as StdDuration;
 
 use bytes::Bytes;
 use model::NodeId;
+use storage::mutant::{self, Mutant};
 
 use super::limits::{
     FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
@@ -74,26 +75,35 @@ pub(crate) async fn receive(
     let _ = tokio::time::timeout(held, settled).await;
     let reached = progress.borrow().clone();
     match reached {
-        Progress::Fetching { bytes } | Progress::Installing { bytes } => {
+        Progress::Fetching { .. } | Progress::Installing { .. } => {
             if progress.has_changed().is_err() {
                 endpoint.receiving.forget();
                 return Err("the transfer was given up".into());
             }
-            Ok(Offered::Working { bytes_fetched: bytes })
+            reached.answer(is_this_one)
         }
-        // Invariant (REP-2): only what is installed is said to be. The leader takes this for the
-        // place from which its log goes on; another snapshot's place is a gap in this replica.
-        Progress::Done { .. } if !is_this_one => {
+        settled => {
             endpoint.receiving.forget();
-            Ok(Offered::Working { bytes_fetched: 0 })
+            settled.answer(is_this_one)
         }
-        Progress::Done { vote } => {
-            endpoint.receiving.forget();
-            Ok(Offered::Done { vote })
-        }
-        Progress::Failed { reason } => {
-            endpoint.receiving.forget();
-            Err(reason)
+    }
+}
+
+impl Progress {
+    /// What is said to the one whose offer was followed, or waited for another to end.
+    ///
+    /// Invariant (REP-2): only what is installed is said to be. The leader takes this for the
+    /// place from which its log goes on; another snapshot's place is a gap in this replica.
+    fn answer(self, is_this_one: bool) -> Result<Offered, String> {
+        match self {
+            Self::Fetching { bytes } | Self::Installing { bytes } => {
+                Ok(Offered::Working { bytes_fetched: bytes })
+            }
+            Self::Done { .. } if !is_this_one && !mutant::is(Mutant::OfferOfAnother) => {
+                Ok(Offered::Working { bytes_fetched: 0 })
+            }
+            Self::Done { vote } => Ok(Offered::Done { vote }),
+            Self::Failed { reason } => Err(reason),
         }
     }
 }
@@ -243,4 +253,18 @@ async fn install(endpoint: &Endpoint, vote: Vote, offer: Offer) -> Result<Vote, 
     let snapshot = Snapshot { meta: offer.meta, snapshot: data };
     let installed = endpoint.raft.install_full_snapshot(vote, snapshot).await;
     installed.map(|response| response.vote).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_one_snapshot_is_not_that_of_another() {
+        let vote = Vote::default();
+        let done = || Progress::Done { vote };
+        assert!(matches!(done().answer(true), Ok(Offered::Done { .. })));
+        assert!(matches!(done().answer(false), Ok(Offered::Working { .. })));
+        Progress::Failed { reason: "no room".into() }.answer(false).unwrap_err();
+    }
 }

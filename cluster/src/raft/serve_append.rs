@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, StreamAppendError};
+use storage::mutant::{self, Mutant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::limits::APPEND_REQUESTS_MAX;
@@ -34,6 +35,11 @@ pub(crate) async fn serve_append(router: Arc<GroupRouter>, first: Bytes, stream:
     let mut results = std::pin::pin!(endpoint.raft.stream_append(requests));
     while let Some(result) = results.next().await {
         let answer = match result {
+            Ok(Err(StreamAppendError::Conflict(at)))
+                if mutant::is(Mutant::ConflictAcknowledged) =>
+            {
+                Answer::Appended(Ok(Some(at)))
+            }
             Ok(result) => Answer::Appended(result),
             Err(fatal) => return refuse(&send, route, fatal.to_string()).await,
         };

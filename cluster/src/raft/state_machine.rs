@@ -12,6 +12,8 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use storage::log::LogIndex;
+use storage::mutant::{self, Mutant};
 
 use super::fence::Pass;
 use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
@@ -74,7 +76,9 @@ impl StateMachine {
                 Err(MachineError::NotYet) => return Ok(None),
                 Err(error) => return Err(io::Error::other(error)),
             };
-            let position = standing.position_at(snapshot.index)?;
+            let applied = standing.applied().0.map(|applied| LogIndex(applied.index));
+            let beyond = applied.filter(|_| mutant::is(Mutant::PurgePastSealCut));
+            let position = standing.position_at(beyond.unwrap_or(snapshot.index))?;
             Ok(position.map(|position| (snapshot, position)))
         });
         let Some((snapshot, position)) = found.await? else { return Ok(None) };

@@ -171,6 +171,17 @@ impl FaultEnv {
         inode.volatile.get_mut(offset).map(|byte| *byte ^= mask).is_some()
     }
 
+    /// The end of a file is lost, in memory and on the disk alike. Says whether it was longer.
+    pub fn cut(&self, path: &Path, bytes_left: usize) -> bool {
+        let mut disk = self.disk();
+        let Some(inode) = disk.names.get(path).copied() else { return false };
+        let Some(inode) = disk.inodes.get_mut(&inode) else { return false };
+        let was_longer = inode.volatile.len() > bytes_left;
+        inode.durable.truncate(bytes_left);
+        inode.volatile.truncate(bytes_left);
+        was_longer
+    }
+
     /// What a reader sees in a file now.
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let disk = self.disk();
@@ -730,6 +741,16 @@ mod tests {
             env.restart(Crash::Torn);
             assert!(env.content(&path("f")).unwrap().starts_with(b"synced"), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_gone_for_good() {
+        let (env, _file) = disk_with_a_file();
+        assert!(!env.cut(&path("f"), 100) && !env.cut(&path("g"), 0));
+        assert!(env.cut(&path("f"), 3));
+        assert_eq!(env.content(&path("f")).unwrap(), b"syn");
+        env.restart(Crash::Kept);
+        assert_eq!(env.content(&path("f")).unwrap(), b"syn");
     }
 
     #[test]

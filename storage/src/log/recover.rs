@@ -16,6 +16,7 @@ use super::header::{FORMAT_VERSION, SegmentHeader};
 use super::index::Index;
 use super::{Damage, LogError, SegmentNumber};
 use crate::limits::LOG_SCAN_BYTES;
+use crate::mutant::{self, Mutant};
 
 /// Where a segment's bytes come from.
 pub(crate) trait Source {
@@ -100,9 +101,11 @@ pub(crate) fn read_segment(
             Next::Damaged(damage) => damage,
         };
         let must_be_sound = target.end.is_some() || offset < confirmed || offset == 0;
-        if must_be_sound || is_confirmed_behind(source, target.segment, offset)? {
+        let is_damage = must_be_sound || is_confirmed_behind(source, target.segment, offset)?;
+        if is_damage && !(offset > 0 && mutant::is(Mutant::DamageCutOff)) {
             return Err(target.corrupt(offset, damage));
         }
+        let confirmed = confirmed.min(offset);
         return Ok(SegmentEnd { end: offset, confirmed, torn: Some(damage) });
     }
 }

@@ -19,6 +19,7 @@ use super::read::{Snapshot, View};
 use super::reader::PieceReader;
 use crate::Error;
 use crate::log::LogIndex;
+use crate::mutant::{self, Mutant};
 
 /// What there was at a mark.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Shard {
         let Some(frozen) = frozen.filter(|_| !self.has_damage()) else { return Ok(None) };
         let mut sum = 0_u128;
         for (tenant, view) in frozen.views {
-            sum = sum.wrapping_add(self.digest_of(&tenant, view, budget)?);
+            sum = both(sum, self.digest_of(&tenant, view, budget)?);
         }
         Ok(Some(sum))
     }
@@ -57,7 +58,7 @@ impl Shard {
         let mut sum = 0_u128;
         let mut add = |spans: Vec<Span>| {
             for span in trace::distinct(spans) {
-                sum = sum.wrapping_add(hash(tenant, &span));
+                sum = both(sum, hash(tenant, &span));
             }
         };
         // Traces of which one page does not have all: their parts may be equal.
@@ -91,6 +92,10 @@ impl Shard {
     fn frozen(&self) -> MutexGuard<'_, Option<Frozen>> {
         self.frozen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn both(one: u128, other: u128) -> u128 {
+    if mutant::is(Mutant::DigestXors) { one ^ other } else { one.wrapping_add(other) }
 }
 
 fn hash(tenant: &Tenant, span: &Span) -> u128 {

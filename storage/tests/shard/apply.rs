@@ -9,7 +9,7 @@ use model::query::{Order, TracePredicate, TraceQuery};
 use model::store::{Detail, Operation, SUGGESTIONS_MAX};
 use model::testing::{Generator, Random, simple_span};
 use model::{Attribute, Span, Text, TimeRange, Timestamp, effective};
-use storage::entry::{encode_data, encode_purge};
+use storage::entry::{encode_data, encode_mark, encode_purge};
 use storage::log::{LogEngine, LogIndex};
 use storage::shard::limits::DIGEST_WINDOW;
 use storage::shard::{Applied, BatchOutcome};
@@ -130,6 +130,24 @@ fn a_purge_takes_one_tenant_and_its_digests() {
     assert_eq!(fixture.add(&[again]).batches, [added(1, 0)]);
     assert_eq!(spans_of(&fixture, &request[0]), 1);
     assert_eq!(fixture.recovered().stats(), fixture.shard.stats());
+}
+
+/// Equal errors must not cancel out: what is there twice counts twice (REP-2).
+#[test]
+fn a_digest_is_the_sum_over_its_spans() {
+    let span = |number| simple_span(number, number, 1, 2);
+    let digest = |numbers: &[u64]| {
+        let mut fixture = Fixture::new();
+        let spans: Vec<Span> = numbers.iter().map(|number| span(*number)).collect();
+        fixture.add(&[plain_batch(1, &tenant("a"), &spans)]);
+        let mark = fixture.add_entry(&encode_mark(Timestamp(9), 1)).mark.unwrap();
+        fixture.shard.digest_at(mark, &no_limit()).unwrap().unwrap()
+    };
+    let single = [1, 2, 3].map(|number| digest(&[number]));
+    let sum = single.into_iter().fold(0_u128, u128::wrapping_add);
+    assert_eq!(digest(&[1, 2, 3]), sum);
+    assert_ne!(digest(&[1, 1]), digest(&[]), "a span is not cancelled by itself");
+    assert_eq!(digest(&[1, 1]), single[0], "contents are a set");
 }
 
 #[test]
