@@ -18,6 +18,7 @@ mod http;
 mod kafka;
 pub mod output;
 mod process;
+mod sampling_peers;
 mod shutdown;
 mod store;
 mod strategies;

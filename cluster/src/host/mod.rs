@@ -48,6 +48,7 @@ mod map;
 mod messages;
 mod meta_calls;
 mod meta_machine;
+mod notes;
 mod parts;
 mod planner;
 mod reach;
