@@ -117,7 +117,7 @@ impl Sent {
             let (trace, place) = (number / SPANS_PER_TRACE, number % SPANS_PER_TRACE);
             let operation = OPERATIONS.get(index(place, OPERATIONS.len()));
             self.batch.push(&ThriftSpan {
-                trace_id: mixed(trace),
+                trace_id: mixed(trace + 1),
                 span_id: mixed(number + 1) | 1,
                 parent_id: if place == 0 { 0 } else { mixed(trace * SPANS_PER_TRACE + 1) | 1 },
                 operation: operation.copied().unwrap_or_default(),
