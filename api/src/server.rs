@@ -429,18 +429,27 @@ impl Bound {
     }
 }
 
-/// Hands over what was counted, interval by interval, until told to stop.
+/// Ends windows and computes probabilities after each, until told to stop. Windows begin at whole
+/// intervals of the wall clock, so that all nodes mean the same by a number.
 async fn adapt(sampling: AdaptiveSampling, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
-    let interval = sampling.options().calculation_interval;
-    let mut began = clock.monotonic();
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(std::time::Duration::from_nanos(interval.0)) => {}
+    let interval = sampling.options().calculation_interval.0.max(1);
+    let pause = |nanos| tokio::time::sleep(std::time::Duration::from_nanos(nanos));
+    let windows = async {
+        let mut ended = None;
+        loop {
+            let now = clock.wall().0;
+            let window = now / interval;
+            pause(interval - now % interval).await;
+            // A wall clock that is slower than the runtime's still shows the same window.
+            if ended.replace(window) != Some(window) {
+                pause(sampling.close(window).0).await;
+                sampling.step(window).await;
+            }
         }
-        let now = clock.monotonic();
-        sampling.flush(now.since(began));
-        began = now;
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = windows => {}
     }
 }
 

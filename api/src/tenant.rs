@@ -72,17 +72,24 @@ impl Tenancy {
 
 /// Axum middleware: puts the tenant into the request's extensions, or answers 401 as Jaeger
 /// does. Use with [`axum::middleware::from_fn_with_state`].
-pub async fn determine(
-    State(tenancy): State<Tenancy>,
+pub async fn determine(State(tenancy): State<Tenancy>, request: Request, next: Next) -> Response {
+    let refuse = |error: TenantError| (StatusCode::UNAUTHORIZED, error.to_string()).into_response();
+    determined(&tenancy, request, next, refuse).await
+}
+
+/// The same, with a refusal of the door's own.
+pub(crate) async fn determined(
+    tenancy: &Tenancy,
     mut request: Request,
     next: Next,
+    refuse: impl FnOnce(TenantError) -> Response + Send,
 ) -> Response {
     match tenancy.tenant(request.headers()) {
         Ok(tenant) => {
             request.extensions_mut().insert(tenant);
             next.run(request).await
         }
-        Err(error) => (StatusCode::UNAUTHORIZED, error.to_string()).into_response(),
+        Err(error) => refuse(error),
     }
 }
 

@@ -4,7 +4,7 @@
 //! asked (`skua load` is a thin face of it). [`transfer`] moves traces between stores and files on
 //! the same wire (`skua import`, `skua export`). [`synthetic`] makes traces that look like recorded
 //! ones, in any number. [`measure`] starts a server, loads it and reads what that cost it; the
-//! binaries under `src/bin` are its faces.
+//! binaries under `src/bin` are its faces. [`thrift`] writes what Jaeger's old clients send.
 //!
 //! Everything works on the wire bytes of spans: what is sent is what was recorded, byte for byte,
 //! but for the ids, times and values that were asked to change, and the generator stays cheap
@@ -22,6 +22,7 @@ pub mod recording;
 pub mod redraw;
 pub mod replay;
 pub mod synthetic;
+pub mod thrift;
 pub mod transfer;
 pub mod wire;
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::assets::UiFiles;
-use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling, StrategiesHandle};
+use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling};
 use api::tenant::Tenancy;
 use api::{ApiConfig, ApiState, Bound, Doors};
 use cluster::Coordinator;
@@ -36,6 +36,7 @@ use model::admin::{
 use model::time::Clock;
 use model::{ClusterAdmin, NodeId};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::SettingFlags;
@@ -43,8 +44,9 @@ use crate::clustered::{self, Membership};
 use crate::config::{NodeConfig, Ports};
 use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
+use crate::strategies::Strategies;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, kafka, output, store, strategies, ui_files};
+use crate::{banner, config, files, kafka, output, store, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -78,9 +80,10 @@ async fn run_node(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
-    let strategies = strategies::load(config)?;
+    let strategies = Strategies::load(config).await?;
     let ui = ui_files::load(config)?;
-    let doors = bind(config, &strategies, &ui).await?;
+    let sampling = sampling(config, &strategies);
+    let doors = bind(config, &sampling, &ui).await?;
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
@@ -89,6 +92,9 @@ async fn run_node(
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
+    if let (Sampling::Adaptive(adaptive), Company::Cluster(membership)) = (&sampling, &company) {
+        adaptive.share(membership.peers());
+    }
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
     let node = Some(coordinator.node_id());
     let compaction = company.compaction();
@@ -112,15 +118,18 @@ async fn run_node(
     announce(config, ports, &program)?;
 
     let mut tidy = tokio::time::interval(METRICS_PERIOD);
+    let told = Notify::new();
+    let mut strategies = std::pin::pin!(strategies.keep_fresh(&told));
     let signal = loop {
         tokio::select! {
             () = &mut serving => bail!("the node stopped serving by itself"),
             _ = tidy.tick() => metrics.tidy(),
+            never = &mut strategies => match never {},
             signal = signals.next_or_reload() => {
                 if let Some(signal) = signal {
                     break signal;
                 }
-                strategies::reload(config, &strategies);
+                told.notify_one();
                 ui_files::reload(config, &ui);
             }
         }
@@ -169,11 +178,7 @@ impl Company {
 }
 
 /// Takes all ports; nothing is served yet.
-async fn bind(
-    config: &NodeConfig,
-    strategies: &StrategiesHandle,
-    ui: &UiFiles,
-) -> anyhow::Result<Bound> {
+async fn bind(config: &NodeConfig, sampling: &Sampling, ui: &UiFiles) -> anyhow::Result<Bound> {
     let ports = config.ports;
     let config = ApiConfig {
         listen_address: config.listen_address,
@@ -194,7 +199,7 @@ async fn bind(
             remote_storage: ports.remote_storage,
         },
         tenancy: tenancy(config)?,
-        sampling: sampling(config, strategies),
+        sampling: sampling.clone(),
         allow_purge: config.allow_purge,
         base_path: config.base_path.clone(),
         ui: ui.clone(),
@@ -206,13 +211,13 @@ async fn bind(
 }
 
 /// Where sampling strategies come from.
-fn sampling(config: &NodeConfig, strategies: &StrategiesHandle) -> Sampling {
+fn sampling(config: &NodeConfig, strategies: &Strategies) -> Sampling {
     if !config.sampling_adaptive {
-        return Sampling::File(strategies.clone());
+        return Sampling::File(strategies.handle.clone());
     }
     let target_samples_per_second = f64::from(config.sampling_target);
     let options = AdaptiveOptions { target_samples_per_second, ..AdaptiveOptions::default() };
-    Sampling::Adaptive(AdaptiveSampling::local(options))
+    Sampling::Adaptive(AdaptiveSampling::new(options))
 }
 
 /// How the tenant of a request is told.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use api::sampling::Peers;
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
 use cluster::gossip::{CoreParts, Facts, Gossip, GossipParts, NodeState, Seeds, SpaceMark};
@@ -40,6 +41,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
+use crate::sampling_peers::SamplingPeers;
 use crate::store::{OF_A_CLUSTER, end_process_of_store, open_log, os_env, threads};
 use crate::{build_info, files, lost_self, output};
 
@@ -59,6 +61,11 @@ impl Membership {
     /// Who may ask for a compaction of this node.
     pub(crate) fn compaction(&self) -> &Arc<Compaction> {
         &self.compaction
+    }
+
+    /// The way to what other nodes counted.
+    pub(crate) fn peers(&self) -> Arc<dyn Peers> {
+        Arc::new(SamplingPeers(Arc::clone(&self.host)))
     }
 
     /// Says goodbye, and ends what serves others. Leaders have been handed over before.

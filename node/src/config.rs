@@ -16,6 +16,7 @@ mod print;
 mod reference;
 mod resolve;
 pub mod settings;
+mod strategies_source;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use api::kafka::{KafkaEncoding, KafkaStart};
 
 pub(crate) use self::reference::wrap;
 pub use self::resolve::{Loaded, Origin, Sources, resolve};
+pub use self::strategies_source::StrategiesSource;
 use crate::cli::SettingFlags;
 use crate::files;
 
@@ -66,8 +68,10 @@ pub struct NodeConfig {
     pub drain_delay: Duration,
     /// The header that names the tenant of a request; none if there is one tenant.
     pub tenancy: Option<String>,
-    /// A file of sampling strategies.
-    pub sampling_strategies: Option<PathBuf>,
+    /// Where sampling strategies are.
+    pub sampling_strategies: Option<StrategiesSource>,
+    /// How often they are read again; zero for only when told to.
+    pub sampling_reload: Duration,
     /// Whether probabilities are computed from what comes in.
     pub sampling_adaptive: bool,
     /// Traces a second that they aim at for each operation.
@@ -304,6 +308,7 @@ impl Default for NodeConfig {
             ports: Ports::default(),
             tenancy: None,
             sampling_strategies: None,
+            sampling_reload: Duration::from_mins(1),
             sampling_adaptive: false,
             sampling_target: 1,
             allow_purge: false,

@@ -35,6 +35,17 @@ pub(crate) fn post_json(
     call(Method::POST, base, path, Some(body.to_string()))
 }
 
+/// What a server answers at `url`, within `time_max` and `bytes_max`.
+pub(crate) async fn fetch(
+    url: &str,
+    bytes_max: usize,
+    time_max: Duration,
+) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+    let asked = ask(Method::GET, plain(url)?, None, bytes_max);
+    let answer = tokio::time::timeout(time_max, asked).await;
+    answer.map_err(|_| no_answer(time_max)).flatten()
+}
+
 fn call(
     method: Method,
     base: &str,
@@ -42,23 +53,36 @@ fn call(
     json: Option<String>,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
     let url = format!("{}{path}", base.trim_end_matches('/'));
-    let uri: Uri = url.parse().with_context(|| format!("`{base}` is not a URL"))?;
-    if uri.scheme_str() != Some("http") {
-        bail!("`{base}` is not a URL that begins with http://");
-    }
+    let uri = plain(&url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime
-        .block_on(async { tokio::time::timeout(ANSWER_TIME_MAX, ask(method, uri, json)).await });
+    let answer = runtime.block_on(async {
+        let asked = ask(method, uri, json, ANSWER_BYTES_MAX);
+        tokio::time::timeout(ANSWER_TIME_MAX, asked).await
+    });
     answer
-        .map_err(|_| anyhow::anyhow!("no answer within {} seconds", ANSWER_TIME_MAX.as_secs()))
+        .map_err(|_| no_answer(ANSWER_TIME_MAX))
         .flatten()
         .with_context(|| format!("cannot ask {url}"))
+}
+
+/// A URL without TLS.
+fn plain(url: &str) -> anyhow::Result<Uri> {
+    let uri: Uri = url.parse().with_context(|| format!("`{url}` is not a URL"))?;
+    if uri.scheme_str() != Some("http") {
+        bail!("`{url}` is not a URL that begins with http://");
+    }
+    Ok(uri)
+}
+
+fn no_answer(time_max: Duration) -> anyhow::Error {
+    anyhow::anyhow!("no answer within {time_max:?}")
 }
 
 async fn ask(
     method: Method,
     uri: Uri,
     json: Option<String>,
+    bytes_max: usize,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request = Request::builder().method(method).uri(uri);
@@ -69,7 +93,7 @@ async fn ask(
     let request = request.body(Full::from(json.unwrap_or_default()))?;
     let response = client.request(request).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let body = Limited::new(response.into_body(), bytes_max);
     let bytes = body.collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
     Ok((status, bytes.to_vec()))
 }

@@ -19,6 +19,7 @@ mod kafka;
 mod lost_self;
 pub mod output;
 mod process;
+mod sampling_peers;
 mod shutdown;
 mod store;
 mod strategies;

@@ -152,6 +152,7 @@ sampling-grpc-port: 5779                # default
 remote-storage-port: 17271              # default
 allow-purge: false                      # default
 # sampling-strategies: (unset)          # default
+sampling-reload: 1m                     # default
 sampling-adaptive: false                # default
 sampling-target: 1                      # default
 # tenancy: (unset)                      # default

@@ -1,4 +1,5 @@
-//! A call of a read: its one request message, and its answer, one message or many.
+//! A call of a read: its one request message, and its answer, one message or many; and the
+//! methods that such calls are ([`one`], [`many`]).
 //!
 //! An answer of many messages is a source that is asked for one after another, so nothing is
 //! computed that the client does not take, and a client that leaves drops the source and with it
@@ -10,12 +11,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::routing::{MethodRouter, any};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Extensions, HeaderMap, HeaderValue};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use model::Answer;
+use model::{Answer, TraceStore};
 use prost::Message;
 use tonic::Status;
 
@@ -24,8 +26,8 @@ use crate::error::ApiError;
 use crate::ingest::{Admission, Encoding, body, framing};
 use crate::jaeger_http::COMPLETENESS_HEADER;
 use crate::jaeger_http::answer::Gaps;
-use crate::read_context::MissingTenant;
-use crate::tenant::Tenancy;
+use crate::read_context::{MissingTenant, ReadContext};
+use crate::tenant::{Tenancy, determined};
 
 /// Room for the requests of one port's reads.
 pub(super) fn admission() -> Admission {
@@ -35,16 +37,11 @@ pub(super) fn admission() -> Admission {
 /// Puts the tenant into the request's extensions, or refuses as Jaeger does over gRPC.
 pub(crate) async fn determine(
     State(tenancy): State<Tenancy>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    match tenancy.tenant(request.headers()) {
-        Ok(tenant) => {
-            request.extensions_mut().insert(tenant);
-            next.run(request).await
-        }
-        Err(error) => framing::refusal(&ApiError::from(error).to_status()),
-    }
+    let refuse = |error| framing::refusal(&ApiError::from(error).to_status());
+    determined(&tenancy, request, next, refuse).await
 }
 
 /// Refuses what is not gRPC.
@@ -53,6 +50,52 @@ pub(super) async fn only_grpc(request: Request, next: Next) -> Response {
         Some(answer) => answer,
         None => next.run(request).await,
     }
+}
+
+/// What the calls of a service share.
+#[derive(Debug, Clone)]
+pub(super) struct Door<S: TraceStore> {
+    /// Where answers come from.
+    pub(super) context: ReadContext<S>,
+    /// Room for requests.
+    pub(super) admission: Admission,
+}
+
+impl<S: TraceStore> Door<S> {
+    /// A door of its own room.
+    pub(super) fn new(context: ReadContext<S>) -> Self {
+        Self { context, admission: admission() }
+    }
+}
+
+/// A method that is answered with one message.
+pub(super) fn one<S, M, F>(
+    call: impl Fn(Door<S>, Request) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Door<S>>
+where
+    S: TraceStore,
+    M: Message,
+    F: Future<Output = Result<Answer<M>, Status>> + Send + 'static,
+{
+    any(move |State(door): State<Door<S>>, request: Request| {
+        let answer = call(door, request);
+        async move { unary(answer.await) }
+    })
+}
+
+/// A method that is answered with a stream.
+pub(super) fn many<S, M, F>(
+    call: impl Fn(Door<S>, Request) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Door<S>>
+where
+    S: TraceStore,
+    M: Source,
+    F: Future<Output = Result<M, Status>> + Send + 'static,
+{
+    any(move |State(door): State<Door<S>>, request: Request| {
+        let answer = call(door, request);
+        async move { streamed(answer.await) }
+    })
 }
 
 /// A request's message and what middlewares left with it.

@@ -43,6 +43,13 @@ pub(super) struct Repairs {
     pub(super) clock_skew_max: Duration,
 }
 
+impl Repairs {
+    /// What is repaired, as this node is set up.
+    pub(super) fn new<S: TraceStore>(context: &ReadContext<S>, raw: bool) -> Self {
+        Self { raw, clock_skew_max: context.limits.clock_skew_max }
+    }
+}
+
 impl Rendering {
     async fn render(self, trace: Trace) -> Result<Vec<Vec<u8>>, Status> {
         if trace.spans.len() <= limits::INLINE_SPANS_MAX {

@@ -8,8 +8,8 @@
 //! ([`messages`]); spans are written straight from the model and never become such messages.
 //!
 //! Reading order: [`batch`] and [`collector`] (writes); `calls`, [`messages`], `question`
-//! (what is asked), `found` and `spans` (how traces are answered), then the services:
-//! [`query_v2`], [`query_v3`], [`sampling`], [`remote_storage`],
+//! (what is asked), `found` and `spans` (how traces are answered), `queries` (what the services
+//! answer alike), then the services: [`query_v2`], [`query_v3`], [`sampling`], [`remote_storage`],
 //! [`health`], [`reflection`]; [`ports`] says which
 //! is where.
 
@@ -23,6 +23,7 @@ pub mod health;
 mod limits;
 pub mod messages;
 pub mod ports;
+mod queries;
 pub mod query_v2;
 pub mod query_v3;
 mod question;

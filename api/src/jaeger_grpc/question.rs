@@ -4,49 +4,31 @@
 
 use model::store::{Answer, Completeness, Operation};
 use model::string_form::string_form;
-use model::{StoreError, Text, TimeRange, Timestamp, TraceId, nested};
+use model::{StoreError, Text, TimeRange, TraceId, nested};
 use tonic::Status;
 
-use super::messages::{api_v2, api_v3, standard, storage_v2};
+use super::messages::{api_v2, standard, storage_v2};
 use crate::error::ApiError;
 use crate::jaeger_http::answer::Gaps;
-use crate::jaeger_http::search_params::{LIMIT_DEFAULT, SearchParams};
+use crate::jaeger_http::search_params::SearchParams;
+use crate::jaeger_http::trace_id as text_id;
 
-/// A search of api_v2. A bound of the window that is not said does not bind.
+/// A search of api_v2, which knows no filters.
 pub(super) fn of_v2(query: Option<api_v2::TraceQueryParameters>) -> Result<SearchParams, Status> {
     let query = query.ok_or_else(missing_query)?;
-    Ok(SearchParams {
-        service: query.service_name,
-        operation: query.operation_name,
-        window: window(query.start_time_min, query.start_time_max),
-        tags: query.tags,
-        limit: limit(query.search_depth),
-        duration_nanos_min: nanos(query.duration_min),
-        duration_nanos_max: nanos(query.duration_max),
-        raw: query.raw_traces,
-        trace_ids: Vec::new(),
-    })
+    let search = query.to_search();
+    Ok(SearchParams { tags: query.attributes, raw: query.raw_traces, ..search })
 }
 
 /// A search of api_v3, which has to name its window.
-pub(super) fn of_v3(query: Option<api_v3::TraceQueryParameters>) -> Result<SearchParams, Status> {
-    let query = query.ok_or_else(missing_query)?;
-    if query.start_time_min.is_none() || query.start_time_max.is_none() {
+pub(super) fn of_v3(query: Option<api_v2::TraceQueryParameters>) -> Result<SearchParams, Status> {
+    let asked = query.as_ref().ok_or_else(missing_query)?;
+    if asked.start_time_min.is_none() || asked.start_time_max.is_none() {
         let what = "start time min and max are required parameters";
         return Err(Status::invalid_argument(what));
     }
-    refuse_filter(query.filter.as_ref())?;
-    Ok(SearchParams {
-        service: query.service_name,
-        operation: query.operation_name,
-        window: window(query.start_time_min, query.start_time_max),
-        tags: query.attributes,
-        limit: limit(query.search_depth),
-        duration_nanos_min: nanos(query.duration_min),
-        duration_nanos_max: nanos(query.duration_max),
-        raw: query.raw_traces,
-        trace_ids: Vec::new(),
-    })
+    refuse_filter(asked.filter.as_ref())?;
+    of_v2(query)
 }
 
 /// A search of remote storage. Values are compared by their string form.
@@ -59,18 +41,10 @@ pub(super) fn of_storage(
         let bytes = value.map(|message| string_form(nested::value(&message))).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
+    let search = query.to_search();
     let attributes = query.attributes.into_iter();
-    Ok(SearchParams {
-        service: query.service_name,
-        operation: query.operation_name,
-        window: window(query.start_time_min, query.start_time_max),
-        tags: attributes.map(|attribute| (attribute.key, form(attribute.value))).collect(),
-        limit: limit(query.search_depth),
-        duration_nanos_min: nanos(query.duration_min),
-        duration_nanos_max: nanos(query.duration_max),
-        raw: true,
-        trace_ids: Vec::new(),
-    })
+    let tags = attributes.map(|attribute| (attribute.key, form(attribute.value))).collect();
+    Ok(SearchParams { tags, raw: true, ..search })
 }
 
 fn missing_query() -> Status {
@@ -82,21 +56,6 @@ fn refuse_filter(filter: Option<&bytes::Bytes>) -> Result<(), Status> {
         Some(_) => Err(Status::invalid_argument("structured filters are not supported")),
         None => Ok(()),
     }
-}
-
-fn window(min: Option<standard::Timestamp>, max: Option<standard::Timestamp>) -> TimeRange {
-    TimeRange {
-        start: min.map_or(Timestamp(0), standard::Timestamp::moment),
-        end: max.map_or(Timestamp::MAX, standard::Timestamp::moment),
-    }
-}
-
-fn nanos(duration: Option<standard::Duration>) -> i64 {
-    duration.map_or(0, standard::Duration::nanos_total)
-}
-
-fn limit(depth: i32) -> u32 {
-    u32::try_from(depth).ok().filter(|depth| *depth > 0).unwrap_or(LIMIT_DEFAULT)
 }
 
 /// The window of a question for dependencies, which both times have to bound.
@@ -143,6 +102,12 @@ pub(super) fn trace_id(bytes: &[u8]) -> Result<TraceId, Status> {
         return Err(Status::invalid_argument("uninitialized TraceID is not allowed"));
     }
     Ok(id)
+}
+
+/// A trace id of api_v3: hexadecimal digits.
+pub(super) fn trace_id_digits(digits: &[u8]) -> Result<TraceId, Status> {
+    text_id::parse(&String::from_utf8_lossy(digits))
+        .map_err(|error| Status::invalid_argument(format!("malformed trace ID: {error}")))
 }
 
 /// Bytes of a trace id without its upper half.
@@ -194,6 +159,7 @@ pub(super) fn refusal(error: StoreError) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jaeger_http::search_params::LIMIT_DEFAULT;
 
     #[test]
     fn trace_ids_have_sixteen_bytes_or_eight() {

@@ -13,24 +13,20 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use http::{Extensions, StatusCode};
-use model::aggregate::DependencyEdge;
-use model::store::{Hit, TraceSummary as Summary};
-use model::{Answer, Tenant, TraceStore};
-use prost::Message as _;
+use model::store::Hit;
+use model::{Answer, Tenant, TraceId, TraceStore};
 use tonic::Status;
 
-use super::calls::{Asked, ask, only_grpc, streamed, unary};
-use super::found::{self, ByIds, Found, Ready, Rendering};
-use super::limits::{SUMMARIES_MAX, TRACE_IDS_MAX};
-use super::messages::api_v2::{DependencyLink, GetDependenciesResponse, Nothing};
-use super::messages::api_v3::GetOperationsResponse;
+use super::calls::{Asked, Door, ask, many, one, only_grpc};
+use super::found::{ByIds, Ready, Rendering};
+use super::limits::TRACE_IDS_MAX;
+use super::messages::api_v2::Nothing;
 use super::messages::storage_v2::{
-    FindTraceIdsResponse, FindTraceSummariesResponse, FindTracesRequest, FoundTraceId,
-    GetCapabilitiesResponse, GetTracesRequest, SearchCapabilities, TraceSummary,
+    FindTraceIdsResponse, FoundTraceId, GetCapabilitiesResponse, GetTracesRequest,
+    SearchCapabilities,
 };
-use super::query_v2::{Door, dependencies, operations, services};
-use super::query_v3::{count, service};
-use super::question::{self, text};
+use super::queries::{dependencies, get_operations, hits, services, summaries, traces};
+use super::question;
 use crate::error::ApiError;
 use crate::jaeger_http::answer::Gaps;
 use crate::read_context::ReadContext;
@@ -46,15 +42,23 @@ pub const SERVICES: [&str; 3] = [
 /// The services' methods. Expects the tenant in each request's extensions; the caller answers
 /// for every other path.
 pub fn router<S: TraceStore>(context: ReadContext<S>) -> Router {
+    let find_traces = many(|door: Door<S>, request| {
+        traces(door, request, question::of_storage, |_| Rendering::Stored)
+    });
+    let id = |id: TraceId| id.as_bytes().to_vec();
+    let find_summaries =
+        many(move |door: Door<S>, request| summaries(door, request, question::of_storage, id));
+    let get_dependencies =
+        one(|door: Door<S>, request| dependencies(door, request, question::ordered_window));
     Router::new()
-        .route("/jaeger.storage.v2.TraceReader/GetTraces", any(get_traces::<S>))
-        .route("/jaeger.storage.v2.TraceReader/GetServices", any(get_services::<S>))
-        .route("/jaeger.storage.v2.TraceReader/GetOperations", any(get_operations::<S>))
-        .route("/jaeger.storage.v2.TraceReader/FindTraces", any(find_traces::<S>))
-        .route("/jaeger.storage.v2.TraceReader/FindTraceIDs", any(find_trace_ids::<S>))
-        .route("/jaeger.storage.v2.TraceReader/FindTraceSummaries", any(find_summaries::<S>))
-        .route("/jaeger.storage.v2.DependencyReader/GetDependencies", any(get_dependencies::<S>))
-        .route("/jaeger.storage.v2.Capabilities/GetCapabilities", any(get_capabilities::<S>))
+        .route("/jaeger.storage.v2.TraceReader/GetTraces", many(get_traces::<S>))
+        .route("/jaeger.storage.v2.TraceReader/GetServices", one(services::<S>))
+        .route("/jaeger.storage.v2.TraceReader/GetOperations", one(get_operations::<S>))
+        .route("/jaeger.storage.v2.TraceReader/FindTraces", find_traces)
+        .route("/jaeger.storage.v2.TraceReader/FindTraceIDs", one(find_trace_ids::<S>))
+        .route("/jaeger.storage.v2.TraceReader/FindTraceSummaries", find_summaries)
+        .route("/jaeger.storage.v2.DependencyReader/GetDependencies", get_dependencies)
+        .route("/jaeger.storage.v2.Capabilities/GetCapabilities", one(get_capabilities::<S>))
         .layer(from_fn(only_grpc))
         .with_state(Door::new(context))
 }
@@ -89,12 +93,8 @@ async fn purge_refused() -> Response {
     (StatusCode::FORBIDDEN, "purging is off; --allow-purge turns it on\n").into_response()
 }
 
-async fn get_traces<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    streamed(by_ids(&door, request).await)
-}
-
 /// Unknown ids are passed over.
-async fn by_ids<S: TraceStore>(door: &Door<S>, request: Request) -> Result<ByIds<S>, Status> {
+async fn get_traces<S: TraceStore>(door: Door<S>, request: Request) -> Result<ByIds<S>, Status> {
     let Asked { message, extensions } = ask::<GetTracesRequest>(&door.admission, request).await?;
     if message.query.len() > TRACE_IDS_MAX {
         let what = format!("at most {TRACE_IDS_MAX} traces can be asked for at once");
@@ -104,102 +104,32 @@ async fn by_ids<S: TraceStore>(door: &Door<S>, request: Request) -> Result<ByIds
     let trace_ids = ids.collect::<Result<_, _>>()?;
     let read = door.context.begin(&extensions, false)?;
     let ready = Ready { messages: VecDeque::new(), gaps: Gaps::default() };
-    Ok(ByIds { context: door.context.clone(), read, trace_ids, ready })
+    Ok(ByIds { context: door.context, read, trace_ids, ready })
 }
 
-async fn get_services<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    unary(services(&door, request).await)
-}
-
-async fn get_operations<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    let response = |operations| GetOperationsResponse { operations };
-    unary(operations(&door, request).await.map(|answer| answer.map(response)))
-}
-
-async fn find_traces<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    streamed(traces(&door, request).await)
-}
-
-async fn traces<S: TraceStore>(door: &Door<S>, request: Request) -> Result<Found, Status> {
-    let Asked { message, extensions } = ask::<FindTracesRequest>(&door.admission, request).await?;
-    let params = question::of_storage(message.query)?;
-    let read = door.context.begin(&extensions, false)?;
-    Found::begin(&door.context, read, &params, Rendering::Stored).await
-}
-
-async fn find_trace_ids<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
+async fn find_trace_ids<S: TraceStore>(
+    door: Door<S>,
+    request: Request,
+) -> Result<Answer<FindTraceIdsResponse>, Status> {
     let id = |hit: &Hit| FoundTraceId {
         trace_id: hit.summary.trace_id.as_bytes().to_vec(),
         start: Some(hit.summary.start.into()),
         end: Some(hit.summary.end.into()),
     };
-    let response =
-        |hits: Vec<Hit>| FindTraceIdsResponse { trace_ids: hits.iter().map(id).collect() };
-    unary(hits(&door, request).await.map(|answer| answer.map(response)))
-}
-
-async fn find_summaries<S: TraceStore>(State(door): State<Door<S>>, request: Request) -> Response {
-    let batch = |hits: &[Hit]| {
-        let summaries = hits.iter().map(|hit| summary(&hit.summary)).collect();
-        FindTraceSummariesResponse { summaries }.encode_to_vec()
-    };
-    let ready = |answer: Answer<Vec<Hit>>| Ready {
-        messages: answer.value.chunks(SUMMARIES_MAX).map(batch).collect(),
-        gaps: answer.completeness.into(),
-    };
-    streamed(hits(&door, request).await.map(ready))
-}
-
-async fn hits<S: TraceStore>(door: &Door<S>, request: Request) -> Result<Answer<Vec<Hit>>, Status> {
-    let Asked { message, extensions } = ask::<FindTracesRequest>(&door.admission, request).await?;
-    let params = question::of_storage(message.query)?;
-    let read = door.context.begin(&extensions, false)?;
-    let (value, completeness) = found::summaries(&door.context, &read, &params).await?;
-    Ok(Answer { value, completeness })
-}
-
-fn summary(summary: &Summary) -> TraceSummary {
-    TraceSummary {
-        trace_id: summary.trace_id.as_bytes().to_vec(),
-        root_service_name: text(&summary.root_service),
-        root_operation_name: text(&summary.root_operation),
-        min_start_time_unix_nano: summary.start.0,
-        max_end_time_unix_nano: summary.end.0,
-        span_count: count(summary.span_count),
-        error_span_count: count(summary.error_count),
-        orphan_span_count: count(summary.orphan_count),
-        services: summary.services.iter().map(service).collect(),
-    }
-}
-
-async fn get_dependencies<S: TraceStore>(
-    State(door): State<Door<S>>,
-    request: Request,
-) -> Response {
-    let link = |edge: &DependencyEdge| DependencyLink {
-        parent: text(&edge.parent),
-        child: text(&edge.child),
-        call_count: edge.calls,
-        source: String::new(),
-    };
-    let response = |edges: Vec<DependencyEdge>| GetDependenciesResponse {
-        dependencies: edges.iter().map(link).collect(),
-    };
-    let answer = dependencies(&door, request, question::ordered_window).await;
-    unary(answer.map(|answer| answer.map(response)))
+    let answer = hits(&door, request, question::of_storage).await?;
+    Ok(answer.map(|hits| FindTraceIdsResponse { trace_ids: hits.iter().map(id).collect() }))
 }
 
 /// A search may leave the service out, and all that it asks holds of one span.
 async fn get_capabilities<S: TraceStore>(
-    State(door): State<Door<S>>,
+    door: Door<S>,
     request: Request,
-) -> Response {
+) -> Result<Answer<GetCapabilitiesResponse>, Status> {
+    ask::<Nothing>(&door.admission, request).await?;
     let search = SearchCapabilities {
         without_service_name: true,
         same_span_conjunction: true,
         filter: None,
     };
-    let response = GetCapabilitiesResponse { search: Some(search) };
-    let asked = ask::<Nothing>(&door.admission, request).await;
-    unary(asked.map(|_| Answer::complete(response)))
+    Ok(Answer::complete(GetCapabilitiesResponse { search: Some(search) }))
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use model::store::{Answer, Operation};
 use model::{Text, TraceStore};
 
 use super::answer::envelope;
-use super::error::{ParameterError, QueryError};
+use super::error::{Old, ParameterError, QueryError};
 use super::json_text::{push_comma, push_string};
 use super::query_string::unescape;
 use super::router::Asked;
@@ -17,17 +17,9 @@ use crate::read_context::{Read, ReadContext};
 /// `GET /api/services`
 pub(super) async fn services<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    services_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn services_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
-    let read = asked.begin(context)?;
+    asked: Asked,
+) -> Result<Response, Old> {
+    let read = asked.begin(&context)?;
     let answer = context.store.services(read.scope.clone()).await?;
     let data = texts(answer.value.iter());
     let total = answer.value.len();
@@ -35,28 +27,20 @@ async fn services_or_error<S: TraceStore>(
 }
 
 /// `GET /api/services/{service}/operations`
+///
+/// Names only, each once. Jaeger answers `null` instead of an empty list.
 pub(super) async fn operations_of_service<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     Path(service): Path<String>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    names_or_error(&context, &asked, &service).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-/// Names only, each once. Jaeger answers `null` instead of an empty list.
-async fn names_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-    service: &str,
-) -> Result<Response, QueryError> {
-    let read = asked.begin(context)?;
-    let mut answer = of_service(context, &read, service, "").await?;
+    asked: Asked,
+) -> Result<Response, Old> {
+    let read = asked.begin(&context)?;
+    let mut answer = of_service(&context, &read, &service, "").await?;
     if answer.value.is_empty()
-        && let Some(again) = unescape(service).filter(|again| again != service)
+        && let Some(again) = unescape(&service).filter(|again| *again != service)
     {
         // Jaeger unescapes the name a second time, so some clients escape it twice.
-        let second = of_service(context, &read, &again, "").await?;
+        let second = of_service(&context, &read, &again, "").await?;
         answer.value = second.value;
         answer.completeness.merge(second.completeness);
     }
@@ -68,22 +52,14 @@ async fn names_or_error<S: TraceStore>(
 /// `GET /api/operations`
 pub(super) async fn operations<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    operations_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn operations_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, Old> {
     let service = asked.query.get("service");
     if service.is_empty() {
         return Err(ParameterError::ServiceRequired.into());
     }
-    let read = asked.begin(context)?;
-    let answer = of_service(context, &read, service, asked.query.get("spanKind")).await?;
+    let read = asked.begin(&context)?;
+    let answer = of_service(&context, &read, service, asked.query.get("spanKind")).await?;
     let mut data = b"[".to_vec();
     for operation in &answer.value {
         push_operation(&mut data, operation, operation.kind.name());

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use model::span::SpanKind;
@@ -16,7 +16,7 @@ use model::tree::Tree;
 use model::{Duration, Span, Text, TimeRange, Timestamp, TraceId, TraceStore, effective};
 
 use super::answer::{Gaps, json};
-use super::error::{ParameterError, QueryError};
+use super::error::{Old, ParameterError, QueryError};
 use super::json_text::{push_comma, push_string};
 use super::limits::{PATH_SPANS_MAX, PATH_STEPS_MAX, PATH_TRACES_MAX, PATHS_MAX};
 use super::router::Asked;
@@ -36,16 +36,8 @@ type Paths = BTreeMap<Vec<Step>, TraceId>;
 /// `GET /analytics/v1/dependencies` and `GET /api/deep-dependencies`
 pub(super) async fn graph<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    graph_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn graph_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, Old> {
     let service = asked.query.get("service");
     if service.is_empty() {
         return Err(ParameterError::ServiceRequired.into());
@@ -54,7 +46,7 @@ async fn graph_or_error<S: TraceStore>(
     let params = SearchParams {
         service: service.to_owned(),
         operation: operation.to_owned(),
-        window: window(asked, context.clock.wall())?,
+        window: window(&asked, context.clock.wall())?,
         tags: BTreeMap::new(),
         limit: PATH_TRACES_MAX,
         duration_nanos_min: 0,
@@ -62,7 +54,7 @@ async fn graph_or_error<S: TraceStore>(
         raw: true,
         trace_ids: Vec::new(),
     };
-    let read = asked.begin(context)?;
+    let read = asked.begin(&context)?;
     let request = SearchRequest {
         scope: read.scope.clone(),
         query: params.to_query(PATH_TRACES_MAX),

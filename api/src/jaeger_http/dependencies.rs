@@ -1,12 +1,12 @@
 //! The dependency graph: who calls whom, and how often; the old API's and api/v3's.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use model::aggregate::DependencyEdge;
 use model::{Duration, TimeRange, Timestamp, TraceStore};
 
 use super::answer::{envelope, json};
-use super::error::{ParameterError, QueryError};
+use super::error::{Old, ParameterError, V3};
 use super::go_parse::parse_i64;
 use super::go_time::parse_time;
 use super::json_text::{push_comma, push_string, push_uint};
@@ -21,18 +21,10 @@ const LOOKBACK_MILLIS_DEFAULT: i64 = 24 * 3_600 * 1_000;
 /// `GET /api/dependencies`
 pub(super) async fn dependencies<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    dependencies_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn dependencies_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, Old> {
     let window = window(&asked.query, context.clock.wall())?;
-    let read = asked.begin(context)?;
+    let read = asked.begin(&context)?;
     let answer = context.store.dependencies(read.scope.clone(), window).await?;
     let service = asked.query.get("service");
     let touches = |edge: &&DependencyEdge| {
@@ -54,25 +46,18 @@ async fn dependencies_or_error<S: TraceStore>(
 }
 
 /// `GET /api/v3/dependencies`
+///
+/// Counts are strings, as 64-bit numbers are in Protobuf's JSON.
 pub(super) async fn v3<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    v3_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-/// Counts are strings, as 64-bit numbers are in Protobuf's JSON.
-async fn v3_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, V3> {
     let start = required_time(&asked.query, ["startTime", "start_time"])?;
     let end = required_time(&asked.query, ["endTime", "end_time"])?;
     if start >= end {
         return Err(ParameterError::TimeOrder.into());
     }
-    let read = asked.begin(context)?;
+    let read = asked.begin(&context)?;
     let window = TimeRange { start, end };
     let answer = context.store.dependencies(read.scope.clone(), window).await?;
     let mut body = b"{\"dependencies\":[".to_vec();

@@ -3,7 +3,7 @@
 //! The texts are Jaeger's own, source included: clients show them and scripts match them.
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use model::StoreError;
 
@@ -170,7 +170,7 @@ impl QueryError {
     }
 
     /// The answer of the old API: its envelope, sent as plain text.
-    pub(super) fn into_old_response(self) -> Response {
+    fn into_old_response(self) -> Response {
         let status = self.status();
         let mut body = b"{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":".to_vec();
         body.extend_from_slice(format!("[{{\"code\":{},\"msg\":", status.as_u16()).as_bytes());
@@ -180,7 +180,7 @@ impl QueryError {
     }
 
     /// The answer of api/v3.
-    pub(super) fn into_v3_response(self) -> Response {
+    fn into_v3_response(self) -> Response {
         let status = self.status();
         let mut body =
             format!("{{\"error\":{{\"httpCode\":{},\"message\":", status.as_u16()).into_bytes();
@@ -201,6 +201,38 @@ impl QueryError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+/// An error that the old API answers with.
+#[derive(Debug)]
+pub(super) struct Old(QueryError);
+
+/// An error that api/v3 answers with.
+#[derive(Debug)]
+pub(super) struct V3(QueryError);
+
+impl<E: Into<QueryError>> From<E> for Old {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl<E: Into<QueryError>> From<E> for V3 {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Old {
+    fn into_response(self) -> Response {
+        self.0.into_old_response()
+    }
+}
+
+impl IntoResponse for V3 {
+    fn into_response(self) -> Response {
+        self.0.into_v3_response()
     }
 }
 

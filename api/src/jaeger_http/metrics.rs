@@ -1,7 +1,7 @@
 //! The Monitor tab's endpoints, without a metrics store: latencies, calls and errors of
 //! services, computed from the spans themselves, in Jaeger's `MetricFamily`.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use model::aggregate::{AggregateKind, AggregateQuery, GroupBy};
 use model::query::{Comparison, Field, Literal, SpanPredicate, ValueTest};
@@ -10,7 +10,7 @@ use model::store::AggregateRequest;
 use model::{Duration, Text, TimeRange, Timestamp, TraceStore};
 
 use super::answer::{Gaps, envelope, json};
-use super::error::{ParameterError, QueryError};
+use super::error::{Old, ParameterError, QueryError};
 use super::go_parse::{parse_f64, parse_i64};
 use super::json_text::{push_comma, push_double, push_name, push_string};
 use super::limits::{BINS_MAX, METRIC_SERVICES_MAX, POINTS_MAX};
@@ -30,35 +30,30 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 /// `GET /api/metrics/latencies`
 pub(super) async fn latencies<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    let quantile = parse_f64(asked.query.get("quantile")).map_err(unparsable("quantile"));
-    let answer = async { family(&context, &asked, Figure::Latency(quantile?)).await };
-    answer.await.unwrap_or_else(QueryError::into_old_response)
+    asked: Asked,
+) -> Result<Response, Old> {
+    let quantile = parse_f64(asked.query.get("quantile")).map_err(unparsable("quantile"))?;
+    Ok(family(&context, &asked, Figure::Latency(quantile)).await?)
 }
 
 /// `GET /api/metrics/calls`
 pub(super) async fn calls<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let answer = family(&context, &Asked::new(request), Figure::Calls).await;
-    answer.unwrap_or_else(QueryError::into_old_response)
+    asked: Asked,
+) -> Result<Response, Old> {
+    Ok(family(&context, &asked, Figure::Calls).await?)
 }
 
 /// `GET /api/metrics/errors`
 pub(super) async fn errors<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let answer = family(&context, &Asked::new(request), Figure::Errors).await;
-    answer.unwrap_or_else(QueryError::into_old_response)
+    asked: Asked,
+) -> Result<Response, Old> {
+    Ok(family(&context, &asked, Figure::Errors).await?)
 }
 
 /// `GET /api/metrics/minstep`: the shortest step there is, in milliseconds.
-pub(super) async fn minimal_step(request: Request) -> Response {
-    let asked = Asked::new(request);
+pub(super) async fn minimal_step(asked: Asked) -> Response {
     envelope(&asked.query, &[b"1"], 0, Vec::new(), &Gaps::default())
 }
 

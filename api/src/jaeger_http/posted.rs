@@ -4,15 +4,28 @@
 //! and refuse the same.
 
 use axum::body::to_bytes;
-use axum::extract::Request;
+use axum::extract::{FromRequest, Request};
+use http::Method;
 use serde_json::Value;
 
-use super::error::{ParameterError, QueryError};
+use super::error::{ParameterError, QueryError, V3};
 use super::limits::SEARCH_BODY_BYTES_MAX;
 use super::router::Asked;
 
-/// What a posted search asks.
-pub(super) async fn asked(request: Request) -> Result<Asked, QueryError> {
+/// What a search asks, by either binding.
+#[derive(Debug)]
+pub(super) struct Searched(pub(super) Asked);
+
+impl<T: Send + Sync> FromRequest<T> for Searched {
+    type Rejection = V3;
+
+    async fn from_request(request: Request, _: &T) -> Result<Self, V3> {
+        let is_posted = request.method() == Method::POST;
+        Ok(Self(if is_posted { asked(request).await? } else { Asked::new(request) }))
+    }
+}
+
+async fn asked(request: Request) -> Result<Asked, QueryError> {
     let (parts, body) = request.into_parts();
     let mut asked = Asked::from_parts(&parts.uri, parts.extensions);
     let Ok(body) = to_bytes(body, SEARCH_BODY_BYTES_MAX).await else {

@@ -3,8 +3,8 @@
 //! All of it is computation. A small trace takes well under a millisecond and is done in place;
 //! a large one is done off the runtime's threads, which other requests need.
 
-use model::Duration;
 use model::store::Trace;
+use model::{Duration, TraceStore};
 use tokio::task::spawn_blocking;
 
 use super::error::QueryError;
@@ -12,6 +12,7 @@ use super::json::push_trace;
 use super::otlp_json::push_resource_spans;
 use super::translate::translate;
 use crate::adjust::{EditableTrace, adjust, sanitize};
+use crate::read_context::ReadContext;
 
 /// Most spans rendered in place: some 200 us of work.
 const INLINE_SPANS_MAX: usize = 200;
@@ -34,6 +35,13 @@ pub(super) enum Form {
     Jaeger,
     /// Items of a list of `ResourceSpans`.
     Otlp,
+}
+
+impl Form {
+    /// This form, as this node is set up.
+    pub(super) fn rendering<S: TraceStore>(self, context: &ReadContext<S>, raw: bool) -> Rendering {
+        Rendering { form: self, raw, clock_skew_max: context.limits.clock_skew_max }
+    }
 }
 
 impl Rendering {

@@ -1,8 +1,10 @@
 //! Which path is answered by whom.
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequest, Request};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use http::{Extensions, StatusCode};
@@ -36,12 +38,9 @@ pub fn router<S: TraceStore>(context: ReadContext<S>) -> Router {
         .route("/api/deep-dependencies", get(deep_dependencies::graph::<S>))
         .route("/analytics/v1/dependencies", get(deep_dependencies::graph::<S>))
         .route("/api/v3/dependencies", get(dependencies::v3::<S>))
-        .route("/api/v3/traces", get(v3::search::<S>).post(v3::search_posted::<S>))
+        .route("/api/v3/traces", get(v3::search::<S>).post(v3::search::<S>))
         .route("/api/v3/traces/{trace_id}", get(v3::by_id::<S>))
-        .route(
-            "/api/v3/trace-summaries",
-            get(summaries::search::<S>).post(summaries::search_posted::<S>),
-        )
+        .route("/api/v3/trace-summaries", get(summaries::search::<S>).post(summaries::search::<S>))
         .route("/api/{*rest}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(context)
@@ -56,10 +55,19 @@ async fn method_not_allowed() -> Response {
 }
 
 /// What every handler takes from a request: its parameters and its extensions.
+#[derive(Debug)]
 pub(super) struct Asked {
     /// The decoded parameters.
     pub(super) query: QueryString,
     extensions: Extensions,
+}
+
+impl<T: Send + Sync> FromRequest<T> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &T) -> Result<Self, Infallible> {
+        Ok(Self::new(request))
+    }
 }
 
 impl Asked {

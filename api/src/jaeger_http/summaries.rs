@@ -1,44 +1,26 @@
 //! api/v3's summaries of traces, which Jaeger's UI searches with.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use model::TraceStore;
 use model::store::Hit;
 
 use super::answer::json;
-use super::error::QueryError;
+use super::error::V3;
 use super::json_text::{push_comma, push_name, push_string, push_uint};
-use super::posted;
-use super::router::Asked;
+use super::posted::Searched;
 use super::search;
 use super::search_params::SearchParams;
 use crate::read_context::ReadContext;
 
-/// `GET /api/v3/trace-summaries`
+/// `GET` and `POST /api/v3/trace-summaries`
 pub(super) async fn search<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-/// `POST /api/v3/trace-summaries`
-pub(super) async fn search_posted<S: TraceStore>(
-    State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let answer = async { search_or_error(&context, &posted::asked(request).await?).await };
-    answer.await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-async fn search_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    Searched(asked): Searched,
+) -> Result<Response, V3> {
     let params = SearchParams::parse_v3(&asked.query)?;
-    let read = asked.begin(context)?;
-    let found = search::summaries(context, &read, &params, push_summary).await?;
+    let read = asked.begin(&context)?;
+    let found = search::summaries(&context, &read, &params, push_summary).await?;
     let mut body = Vec::with_capacity(found.items.len() + 32);
     body.extend_from_slice(b"{\"summaries\":[");
     body.extend_from_slice(&found.items);

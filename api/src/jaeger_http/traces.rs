@@ -1,12 +1,12 @@
 //! The old API's traces: search, several by id, one by id, archive.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use model::store::{Completeness, TraceRequest};
 use model::{StoreError, Timestamp, TraceId, TraceStore};
 
 use super::answer::{EnvelopeError, Gaps, envelope, json};
-use super::error::{ParameterError, QueryError};
+use super::error::{Old, ParameterError, QueryError};
 use super::json_text::indent;
 use super::render::{Form, Rendering};
 use super::router::Asked;
@@ -18,24 +18,16 @@ use crate::read_context::{Read, ReadContext};
 /// `GET /api/traces`
 pub(super) async fn search<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn search_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, Old> {
     let limit_max = context.limits.search_limit_max;
     let params = SearchParams::parse_old(&asked.query, context.clock.wall(), limit_max)?;
-    let read = asked.begin(context)?;
-    let rendering = rendering(context, params.raw);
+    let read = asked.begin(&context)?;
+    let rendering = Form::Jaeger.rendering(&context, params.raw);
     let (found, errors) = if params.trace_ids.is_empty() {
-        (search::traces(context, &read, &params, rendering).await?, Vec::new())
+        (search::traces(&context, &read, &params, rendering).await?, Vec::new())
     } else {
-        several(context, &read, &params.trace_ids, rendering).await?
+        several(&context, &read, &params.trace_ids, rendering).await?
     };
     Ok(envelope(&asked.query, &[b"[", &found.items, b"]"], 0, errors, &found.gaps))
 }
@@ -79,27 +71,12 @@ fn missing(id: TraceId, completeness: &Completeness) -> Vec<EnvelopeError> {
 pub(super) async fn by_id<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     Path(id): Path<String>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    by_id_or_error(&context, &asked, &id).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn by_id_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-    id: &str,
-) -> Result<Response, QueryError> {
-    let (id, raw) = parse_by_id(asked, id)?;
-    let read = asked.begin(context)?;
-    let found = one(context, &read, id, rendering(context, raw)).await?;
-    let gaps = found.gaps();
-    let absent = || absence(&found.completeness, QueryError::TraceNotFound);
-    let data = found.rendered.ok_or_else(absent)?;
-    let bytes_max = context.limits.response_bytes_max;
-    if data.len() > bytes_max {
-        return Err(QueryError::AnswerTooLarge { bytes_max });
-    }
+    asked: Asked,
+) -> Result<Response, Old> {
+    let (id, raw) = parse_by_id(&asked, &id)?;
+    let read = asked.begin(&context)?;
+    let found = one(&context, &read, id, Form::Jaeger.rendering(&context, raw)).await?;
+    let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
     Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
 }
 
@@ -107,23 +84,14 @@ async fn by_id_or_error<S: TraceStore>(
 pub(super) async fn archive<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     Path(id): Path<String>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    archive_or_error(&context, &asked, &id).await.unwrap_or_else(QueryError::into_old_response)
-}
-
-async fn archive_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-    id: &str,
-) -> Result<Response, QueryError> {
-    let (id, _raw) = parse_by_id(asked, id)?;
-    let read = asked.begin(context)?;
+    asked: Asked,
+) -> Result<Response, Old> {
+    let (id, _raw) = parse_by_id(&asked, &id)?;
+    let read = asked.begin(&context)?;
     if !context.store.archive(read.scope.tenant.clone(), id).await? {
-        return Err(QueryError::TraceNotFound);
+        return Err(QueryError::TraceNotFound.into());
     }
-    Ok(archived(asked))
+    Ok(archived(&asked))
 }
 
 /// Jaeger answers with empty lists, `errors` included.
@@ -139,10 +107,6 @@ fn parse_by_id(asked: &Asked, id: &str) -> Result<(TraceId, bool), ParameterErro
     micros(&asked.query, "start", Timestamp::default())?;
     micros(&asked.query, "end", Timestamp::default())?;
     Ok((id, old_bool(&asked.query, "raw")?))
-}
-
-fn rendering<S: TraceStore>(context: &ReadContext<S>, raw: bool) -> Rendering {
-    Rendering { form: Form::Jaeger, raw, clock_skew_max: context.limits.clock_skew_max }
 }
 
 /// One trace by id, rendered.
@@ -167,17 +131,28 @@ pub(super) async fn one<S: TraceStore>(
 #[derive(Debug)]
 pub(super) struct One {
     /// Its JSON; nothing if it is not known.
-    pub(super) rendered: Option<Vec<u8>>,
+    rendered: Option<Vec<u8>>,
     /// What the store's answer lacks.
-    pub(super) completeness: Completeness,
+    completeness: Completeness,
     /// How many spans it has if only the first are shown.
-    pub(super) truncated: Option<u64>,
+    truncated: Option<u64>,
 }
 
 impl One {
-    /// What the answer lacks.
-    pub(super) fn gaps(&self) -> Gaps {
-        Gaps { truncated: self.truncated, ..self.completeness.clone().into() }
+    /// The trace and what the answer lacks; an error if it is not known, or too large.
+    pub(super) fn whole<S: TraceStore>(
+        self,
+        context: &ReadContext<S>,
+        absent: QueryError,
+    ) -> Result<(Vec<u8>, Gaps), QueryError> {
+        let Some(rendered) = self.rendered else {
+            return Err(absence(&self.completeness, absent));
+        };
+        let bytes_max = context.limits.response_bytes_max;
+        if rendered.len() > bytes_max {
+            return Err(QueryError::AnswerTooLarge { bytes_max });
+        }
+        Ok((rendered, Gaps { truncated: self.truncated, ..self.completeness.into() }))
     }
 }
 

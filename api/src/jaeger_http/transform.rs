@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::answer::{EnvelopeError, Gaps, envelope};
 use super::collect::Collected;
-use super::error::QueryError;
+use super::error::{Old, QueryError};
 use super::json::push_trace;
 use super::json_text::push_comma;
 use super::router::Asked;
@@ -22,18 +22,15 @@ use crate::otlp::json::to_protobuf;
 use crate::otlp::walk::{CheckError, Partitioning, Plan, Rejected, check, tell};
 
 /// `POST /api/transform`
-pub(super) async fn transform(request: Request) -> Response {
+pub(super) async fn transform(request: Request) -> Result<Response, Old> {
     let (parts, body) = request.into_parts();
     let asked = Asked::from_parts(&parts.uri, parts.extensions);
     let Ok(document) = to_bytes(body, DECOMPRESSED_BYTES_MAX).await else {
-        let error = QueryError::BodyTooLarge { bytes_max: DECOMPRESSED_BYTES_MAX };
-        return error.into_old_response();
+        return Err(QueryError::BodyTooLarge { bytes_max: DECOMPRESSED_BYTES_MAX }.into());
     };
     let transformed = spawn_blocking(move || transform_document(&document)).await;
-    match transformed.unwrap_or(Err(QueryError::Internal)) {
-        Ok((data, errors)) => envelope(&asked.query, &[&data], 0, errors, &Gaps::default()),
-        Err(error) => error.into_old_response(),
-    }
+    let (data, errors) = transformed.unwrap_or(Err(QueryError::Internal))?;
+    Ok(envelope(&asked.query, &[&data], 0, errors, &Gaps::default()))
 }
 
 /// Traces in the order in which they appear. Spans that a receiver would reject are left out

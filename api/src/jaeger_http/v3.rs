@@ -1,14 +1,14 @@
 //! api/v3 over HTTP: services, operations, traces as OTLP JSON.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use model::TraceStore;
 
 use super::answer::{Gaps, json};
 use super::catalog::{of_service, push_operation, texts};
-use super::error::{ParameterError, QueryError};
-use super::posted;
-use super::render::{Form, Rendering};
+use super::error::{ParameterError, QueryError, V3};
+use super::posted::Searched;
+use super::render::Form;
 use super::router::Asked;
 use super::search;
 use super::search_params::{SearchParams, check_v3_time, v3_bool};
@@ -20,17 +20,9 @@ use crate::read_context::ReadContext;
 /// `GET /api/v3/services`
 pub(super) async fn services<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    services_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-async fn services_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
-    let read = asked.begin(context)?;
+    asked: Asked,
+) -> Result<Response, V3> {
+    let read = asked.begin(&context)?;
     let answer = context.store.services(read.scope.clone()).await?;
     let mut body = b"{\"services\":".to_vec();
     body.extend_from_slice(&texts(answer.value.iter()));
@@ -41,19 +33,11 @@ async fn services_or_error<S: TraceStore>(
 /// `GET /api/v3/operations`
 pub(super) async fn operations<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    operations_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-async fn operations_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    asked: Asked,
+) -> Result<Response, V3> {
     let (kind, _) = asked.query.get_aliased(["spanKind", "span_kind"]);
-    let read = asked.begin(context)?;
-    let answer = of_service(context, &read, asked.query.get("service"), kind).await?;
+    let read = asked.begin(&context)?;
+    let answer = of_service(&context, &read, asked.query.get("service"), kind).await?;
     let mut body = b"{\"operations\":[".to_vec();
     for operation in &answer.value {
         push_operation(&mut body, operation, kind_or_internal(operation.kind));
@@ -66,71 +50,34 @@ async fn operations_or_error<S: TraceStore>(
 pub(super) async fn by_id<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     Path(id): Path<String>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    by_id_or_error(&context, &asked, &id).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-async fn by_id_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-    id: &str,
-) -> Result<Response, QueryError> {
-    let id = trace_id::parse(id).map_err(|error| ParameterError::Malformed {
+    asked: Asked,
+) -> Result<Response, V3> {
+    let id = trace_id::parse(&id).map_err(|error| ParameterError::Malformed {
         name: "trace_id",
         reason: error.to_string(),
     })?;
     check_v3_time(&asked.query, ["startTime", "start_time"])?;
     check_v3_time(&asked.query, ["endTime", "end_time"])?;
     let raw = v3_bool(&asked.query, ["rawTraces", "raw_traces"])?;
-    let read = asked.begin(context)?;
-    let found = one(context, &read, id, rendering(context, raw)).await?;
-    let gaps = found.gaps();
-    let items =
-        found.rendered.ok_or_else(|| absence(&found.completeness, QueryError::NoTracesFound))?;
-    let bytes_max = context.limits.response_bytes_max;
-    if items.len() > bytes_max {
-        return Err(QueryError::AnswerTooLarge { bytes_max });
-    }
+    let read = asked.begin(&context)?;
+    let found = one(&context, &read, id, Form::Otlp.rendering(&context, raw)).await?;
+    let (items, gaps) = found.whole(&context, QueryError::NoTracesFound)?;
     Ok(result(&items, &gaps))
 }
 
-/// `GET /api/v3/traces`
+/// `GET` and `POST /api/v3/traces`: all traces in one list; none at all is an error.
 pub(super) async fn search<S: TraceStore>(
     State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let asked = Asked::new(request);
-    search_or_error(&context, &asked).await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-/// `POST /api/v3/traces`
-pub(super) async fn search_posted<S: TraceStore>(
-    State(context): State<ReadContext<S>>,
-    request: Request,
-) -> Response {
-    let answer = async { search_or_error(&context, &posted::asked(request).await?).await };
-    answer.await.unwrap_or_else(QueryError::into_v3_response)
-}
-
-/// All traces in one list; none at all is an error.
-async fn search_or_error<S: TraceStore>(
-    context: &ReadContext<S>,
-    asked: &Asked,
-) -> Result<Response, QueryError> {
+    Searched(asked): Searched,
+) -> Result<Response, V3> {
     let params = SearchParams::parse_v3(&asked.query)?;
-    let read = asked.begin(context)?;
-    let rendering = rendering(context, params.raw);
-    let found = search::traces(context, &read, &params, rendering).await?;
+    let read = asked.begin(&context)?;
+    let rendering = Form::Otlp.rendering(&context, params.raw);
+    let found = search::traces(&context, &read, &params, rendering).await?;
     if found.count == 0 {
-        return Err(absence(&found.gaps.store, QueryError::NoTracesFound));
+        return Err(absence(&found.gaps.store, QueryError::NoTracesFound).into());
     }
     Ok(result(&found.items, &found.gaps))
-}
-
-fn rendering<S: TraceStore>(context: &ReadContext<S>, raw: bool) -> Rendering {
-    Rendering { form: Form::Otlp, raw, clock_skew_max: context.limits.clock_skew_max }
 }
 
 fn result(items: &[u8], gaps: &Gaps) -> Response {

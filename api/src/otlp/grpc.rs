@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::any;
 use model::TraceStore;
 
+use super::door::Door;
 use super::response;
 use crate::ingest::unary::{self, Unary};
 use crate::ingest::{Format, Protocol, Receiver, WriteRequest, framing};
@@ -20,17 +21,6 @@ use crate::tenant::Tenancy;
 
 /// The path of the one method.
 pub const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-
-struct Door<S: TraceStore> {
-    receiver: Receiver<S>,
-    tenancy: Tenancy,
-}
-
-impl<S: TraceStore> Clone for Door<S> {
-    fn clone(&self) -> Self {
-        Self { receiver: self.receiver.clone(), tenancy: self.tenancy.clone() }
-    }
-}
 
 /// The service's full name.
 pub const SERVICE: &str = "opentelemetry.proto.collector.trace.v1.TraceService";

@@ -8,6 +8,7 @@ use axum::routing::any;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use model::TraceStore;
 
+use super::door::Door;
 use super::response;
 use crate::error::{ApiError, retry_after_seconds};
 use crate::ingest::{
@@ -15,17 +16,6 @@ use crate::ingest::{
 };
 use crate::limits;
 use crate::tenant::Tenancy;
-
-struct Door<S: TraceStore> {
-    receiver: Receiver<S>,
-    tenancy: Tenancy,
-}
-
-impl<S: TraceStore> Clone for Door<S> {
-    fn clone(&self) -> Self {
-        Self { receiver: self.receiver.clone(), tenancy: self.tenancy.clone() }
-    }
-}
 
 /// The path, and 404 for every other one.
 pub fn router<S: TraceStore>(receiver: Receiver<S>, tenancy: Tenancy) -> Router {

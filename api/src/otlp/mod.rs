@@ -15,6 +15,7 @@ pub mod schema;
 
 pub mod json;
 
+mod door;
 pub mod encode;
 
 pub mod response;

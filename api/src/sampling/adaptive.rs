@@ -114,6 +114,11 @@ impl Calculator {
         &self.probabilities
     }
 
+    /// Goes on from these probabilities instead of its own.
+    pub fn begin_from(&mut self, probabilities: Probabilities) {
+        self.probabilities = probabilities;
+    }
+
     /// Takes what was sampled in an interval and computes the probabilities anew.
     pub fn step(&mut self, throughput: Throughput, interval: Duration) -> &Probabilities {
         let seconds = interval.0 as f64 / 1e9;

@@ -8,24 +8,29 @@
 //!
 //! ```text
 //! a file's bytes -> strategies -> StrategiesHandle -+
-//! root spans -> throughput -> Exchange -> adaptive -+-> Sampling -> http, gRPC
+//! root spans -> throughput -> together -> adaptive -+-> Sampling -> http, gRPC
+//!                  other nodes' notes --^
 //! ```
 //!
 //! Everything but [`http`] is pure or a lock around something pure. What is not here: reading
-//! files and noticing that they changed (the node does), and sharing counts between nodes
-//! (an [`Exchange`] of the cluster's own takes the place of [`LocalExchange`]).
+//! files and noticing that they changed (the node does), and how notes travel between nodes
+//! ([`Peers`], which the node makes of its cluster).
 
 pub mod adaptive;
 pub mod http;
 pub mod limits;
+mod note;
 mod provider;
 mod strategies;
 mod strategy;
 mod throughput;
+mod together;
 
 pub use adaptive::{AdaptiveOptions, Calculator, Probabilities};
-pub use provider::{AdaptiveSampling, Exchange, LocalExchange, Sampling, StrategiesHandle};
+pub use note::Note;
+pub use provider::{AdaptiveSampling, Peers, Sampling, StrategiesHandle};
 pub use strategies::{Strategies, StrategiesError, Warning};
 pub use strategy::{Main, OperationStrategies, Strategy};
 pub(crate) use throughput::Roots;
 pub use throughput::{OperationThroughput, Throughput, ThroughputCounter};
+pub use together::Together;

@@ -1,14 +1,20 @@
 //! Who answers for a service: a file's strategies or adaptive sampling; handles to both.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use model::Duration;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use model::{Duration, NodeId};
 
-use super::adaptive::{AdaptiveOptions, Calculator, Probabilities};
+use super::adaptive::{AdaptiveOptions, Probabilities};
+use super::limits::GATHER_DELAY;
+use super::note::Note;
 use super::strategies::{Strategies, StrategiesError, Warning};
 use super::strategy::Strategy;
-use super::throughput::{Throughput, ThroughputCounter};
+use super::throughput::ThroughputCounter;
+use super::together::Together;
 
 /// The probability of a service that nobody has said anything about, as Jaeger has it.
 const DEFAULT_PROBABILITY: f64 = 0.001;
@@ -81,14 +87,17 @@ impl StrategiesHandle {
     }
 }
 
-/// Where the counts of this node go, and where the probabilities in force come from: the seam
-/// at which nodes share what they count.
-pub trait Exchange: fmt::Debug + Send + Sync {
-    /// Takes what this node counted in an interval that has just ended. Does not wait.
-    fn publish(&self, throughput: Throughput, interval: Duration);
+/// The other nodes of a cluster, as far as sampling needs them.
+pub trait Peers: fmt::Debug + Send + Sync {
+    /// This node.
+    fn own(&self) -> NodeId;
 
-    /// The probabilities in force.
-    fn probabilities(&self) -> Arc<Probabilities>;
+    /// Keeps what this node says for the others, in the place of what it said before.
+    fn say(&self, note: Bytes);
+
+    /// Asks every other node what it says; nothing of one that does not answer, and no word of one
+    /// that does not belong to the cluster. Takes some seconds at most.
+    fn ask(&self) -> BoxFuture<'static, BTreeMap<NodeId, Option<Bytes>>>;
 }
 
 /// Adaptive sampling of a node. Cloning shares.
@@ -96,18 +105,31 @@ pub trait Exchange: fmt::Debug + Send + Sync {
 pub struct AdaptiveSampling {
     options: AdaptiveOptions,
     counter: ThroughputCounter,
-    exchange: Arc<dyn Exchange>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    together: Mutex<Together>,
+    probabilities: RwLock<Arc<Probabilities>>,
+    /// Set once, if the node is one of several.
+    peers: OnceLock<Arc<dyn Peers>>,
 }
 
 impl AdaptiveSampling {
-    /// Adaptive sampling over the counts of `exchange`.
-    pub fn new(options: AdaptiveOptions, exchange: Arc<dyn Exchange>) -> Self {
-        Self { options, counter: ThroughputCounter::default(), exchange }
+    /// Adaptive sampling over the counts of this node, until it is told of others.
+    pub fn new(options: AdaptiveOptions) -> Self {
+        let inner = Inner {
+            together: Mutex::new(Together::new(options)),
+            probabilities: RwLock::default(),
+            peers: OnceLock::new(),
+        };
+        Self { options, counter: ThroughputCounter::default(), inner: Arc::new(inner) }
     }
 
-    /// Adaptive sampling over the counts of this node alone.
-    pub fn local(options: AdaptiveOptions) -> Self {
-        Self::new(options, Arc::new(LocalExchange::new(options)))
+    /// From now on the counts of all nodes count; the first ones that are named stay.
+    pub fn share(&self, peers: Arc<dyn Peers>) {
+        self.inner.peers.get_or_init(|| peers);
     }
 
     /// What it aims at.
@@ -120,40 +142,51 @@ impl AdaptiveSampling {
         self.counter.clone()
     }
 
-    /// Hands over what was counted in an interval that has just ended.
-    pub fn flush(&self, interval: Duration) {
-        self.exchange.publish(self.counter.take(), interval);
+    /// Ends a window; its number is the same on all nodes. Returns how long to wait before
+    /// [`Self::step`], until the others have ended it too.
+    pub fn close(&self, window: u64) -> Duration {
+        self.together().close(window, self.counter.take());
+        match self.inner.peers.get() {
+            Some(peers) => {
+                self.say(peers.as_ref());
+                GATHER_DELAY
+            }
+            None => Duration(0),
+        }
+    }
+
+    /// Computes the probabilities after a window, from the counts of all.
+    pub async fn step(&self, window: u64) {
+        let Some(peers) = self.inner.peers.get() else {
+            let next = self.together().step(NodeId::default(), window, BTreeMap::new()).clone();
+            return self.put_in_force(next);
+        };
+        let answers = peers.ask().await.into_iter();
+        let notes = answers.map(|(node, said)| (node, said.and_then(|said| Note::decode(&said))));
+        let notes = notes.collect();
+        let next = self.together().step(peers.own(), window, notes).clone();
+        self.put_in_force(next);
+        self.say(peers.as_ref());
     }
 
     /// How to sample a service.
     pub fn strategy(&self, service: &str) -> Strategy {
-        self.exchange.probabilities().strategy(service, &self.options)
-    }
-}
-
-/// Probabilities from the counts of one node.
-#[derive(Debug)]
-pub struct LocalExchange {
-    calculator: Mutex<Calculator>,
-    probabilities: RwLock<Arc<Probabilities>>,
-}
-
-impl LocalExchange {
-    /// An exchange that has seen nothing.
-    pub fn new(options: AdaptiveOptions) -> Self {
-        let calculator = Mutex::new(Calculator::new(options));
-        Self { calculator, probabilities: RwLock::default() }
-    }
-}
-
-impl Exchange for LocalExchange {
-    fn publish(&self, throughput: Throughput, interval: Duration) {
-        let mut calculator = self.calculator.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(calculator.step(throughput, interval).clone());
-        *self.probabilities.write().unwrap_or_else(PoisonError::into_inner) = next;
+        let current = self.inner.probabilities.read().unwrap_or_else(PoisonError::into_inner);
+        let current = Arc::clone(&current);
+        current.strategy(service, &self.options)
     }
 
-    fn probabilities(&self) -> Arc<Probabilities> {
-        Arc::clone(&self.probabilities.read().unwrap_or_else(PoisonError::into_inner))
+    fn say(&self, peers: &dyn Peers) {
+        let note = self.together().own().encode();
+        peers.say(note.into());
+    }
+
+    fn put_in_force(&self, next: Probabilities) {
+        let mut current = self.inner.probabilities.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(next);
+    }
+
+    fn together(&self) -> MutexGuard<'_, Together> {
+        self.inner.together.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,6 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
 use http::{HeaderValue, header};
 use model::query::AttributeScope;
 use model::store::{Answer, SUGGESTIONS_MAX};
@@ -21,95 +20,79 @@ use crate::read_context::{Read, ReadContext};
 pub(super) async fn services<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     request: Request,
-) -> Response {
-    let parts = request.into_parts().0;
-    let answer = async {
-        let (query, read) = begin(&context, &parts)?;
-        let prefix = query.get("prefix").as_bytes();
-        let found = context.store.services(read.scope.clone()).await?;
-        let items = found.map(|names| {
-            names.into_iter().filter(|name| name.as_bytes().starts_with(prefix)).collect()
-        });
-        respond(&query, items, |out, name: &Text| push_string(out, name.as_bytes()))
-    };
-    answer.await.unwrap_or_else(Problem::into_response)
+) -> Result<Response, Problem> {
+    let (query, read) = begin(&context, &request)?;
+    let prefix = query.get("prefix").as_bytes();
+    let found = context.store.services(read.scope.clone()).await?;
+    let items = found.map(|names| {
+        names.into_iter().filter(|name| name.as_bytes().starts_with(prefix)).collect()
+    });
+    respond(&query, items, |out, name: &Text| push_string(out, name.as_bytes()))
 }
 
 /// `suggest/operations?service=&prefix=`
 pub(super) async fn operations<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     request: Request,
-) -> Response {
-    let parts = request.into_parts().0;
-    let answer = async {
-        let (query, read) = begin(&context, &parts)?;
-        let prefix = query.get("prefix").as_bytes();
-        let service = Some(query.get("service")).filter(|name| !name.is_empty()).map(Text::from);
-        let found = context.store.operations(read.scope.clone(), service).await?;
-        let items = found.map(|operations| {
-            let fits =
-                |operation: &model::store::Operation| operation.name.as_bytes().starts_with(prefix);
-            operations.into_iter().filter(fits).collect()
-        });
-        respond(&query, items, |out, operation: &model::store::Operation| {
-            out.extend_from_slice(b"{\"name\":");
-            push_string(out, operation.name.as_bytes());
-            push_name(out, "kind");
-            push_string(out, operation.kind.name().as_bytes());
-            out.push(b'}');
-        })
-    };
-    answer.await.unwrap_or_else(Problem::into_response)
+) -> Result<Response, Problem> {
+    let (query, read) = begin(&context, &request)?;
+    let prefix = query.get("prefix").as_bytes();
+    let service = Some(query.get("service")).filter(|name| !name.is_empty()).map(Text::from);
+    let found = context.store.operations(read.scope.clone(), service).await?;
+    let items = found.map(|operations| {
+        let fits =
+            |operation: &model::store::Operation| operation.name.as_bytes().starts_with(prefix);
+        operations.into_iter().filter(fits).collect()
+    });
+    respond(&query, items, |out, operation: &model::store::Operation| {
+        out.extend_from_slice(b"{\"name\":");
+        push_string(out, operation.name.as_bytes());
+        push_name(out, "kind");
+        push_string(out, operation.kind.name().as_bytes());
+        out.push(b'}');
+    })
 }
 
 /// `suggest/keys?prefix=`
 pub(super) async fn keys<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     request: Request,
-) -> Response {
-    let parts = request.into_parts().0;
-    let answer = async {
-        let (query, read) = begin(&context, &parts)?;
-        let prefix = Text::from(query.get("prefix"));
-        let found = context.store.keys(read.scope.clone(), prefix).await?;
-        let items = found.map(|keys| keys.into_iter().collect());
-        respond(&query, items, |out, (scope, key): &(AttributeScope, Text)| {
-            out.extend_from_slice(b"{\"scope\":");
-            push_string(out, scope_name(*scope).as_bytes());
-            push_name(out, "key");
-            push_string(out, key.as_bytes());
-            out.push(b'}');
-        })
-    };
-    answer.await.unwrap_or_else(Problem::into_response)
+) -> Result<Response, Problem> {
+    let (query, read) = begin(&context, &request)?;
+    let prefix = Text::from(query.get("prefix"));
+    let found = context.store.keys(read.scope.clone(), prefix).await?;
+    let items = found.map(|keys| keys.into_iter().collect());
+    respond(&query, items, |out, (scope, key): &(AttributeScope, Text)| {
+        out.extend_from_slice(b"{\"scope\":");
+        push_string(out, scope_name(*scope).as_bytes());
+        push_name(out, "key");
+        push_string(out, key.as_bytes());
+        out.push(b'}');
+    })
 }
 
 /// `suggest/values?key=&scope=&prefix=`
 pub(super) async fn values<S: TraceStore>(
     State(context): State<ReadContext<S>>,
     request: Request,
-) -> Response {
-    let parts = request.into_parts().0;
-    let answer = async {
-        let (query, read) = begin(&context, &parts)?;
-        let (key, prefix) = (Text::from(query.get("key")), Text::from(query.get("prefix")));
-        if key.is_empty() {
-            return Err(Problem::parameter("key: missing"));
-        }
-        let scope = scope_of(query.get("scope"))?;
-        let found = context.store.values(read.scope.clone(), scope, key, prefix).await?;
-        let items = found.map(|values| values.into_iter().collect());
-        respond(&query, items, |out, value: &Text| push_string(out, value.as_bytes()))
-    };
-    answer.await.unwrap_or_else(Problem::into_response)
+) -> Result<Response, Problem> {
+    let (query, read) = begin(&context, &request)?;
+    let (key, prefix) = (Text::from(query.get("key")), Text::from(query.get("prefix")));
+    if key.is_empty() {
+        return Err(Problem::parameter("key: missing"));
+    }
+    let scope = scope_of(query.get("scope"))?;
+    let found = context.store.values(read.scope.clone(), scope, key, prefix).await?;
+    let items = found.map(|values| values.into_iter().collect());
+    respond(&query, items, |out, value: &Text| push_string(out, value.as_bytes()))
 }
 
 fn begin<S: TraceStore>(
     context: &ReadContext<S>,
-    request: &Parts,
+    request: &Request,
 ) -> Result<(QueryString, Read), Problem> {
-    let query = query_of(&request.uri);
-    let read = context.begin(&request.extensions, flag(&query, "stale")?)?;
+    let query = query_of(request.uri());
+    let read = context.begin(request.extensions(), flag(&query, "stale")?)?;
     Ok((query, read))
 }
 

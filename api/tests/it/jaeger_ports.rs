@@ -3,10 +3,9 @@
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-use api::jaeger_grpc::messages::api_v2::GetServicesResponse;
-use api::jaeger_grpc::messages::api_v3::GetTraceRequest;
+use api::jaeger_grpc::messages::api_v2::{GetServicesResponse, GetTraceRequest};
 use api::jaeger_grpc::messages::sampling::{SamplingStrategyParameters, SamplingStrategyResponse};
-use api::jaeger_grpc::messages::storage_v2::{GetTraceParams, GetTracesRequest};
+use api::jaeger_grpc::messages::storage_v2::GetTracesRequest;
 use axum::body::Body;
 use bytes::BufMut as _;
 use http::Request;
@@ -107,7 +106,7 @@ async fn what_is_written_to_remote_storage_is_read_from_every_port() {
     let trace_id = spans[0].trace_id;
     let count = spans.iter().filter(|span| span.trace_id == trace_id).count();
     let params =
-        GetTraceParams { trace_id: trace_id.as_bytes().to_vec().into(), ..Default::default() };
+        GetTraceRequest { trace_id: trace_id.as_bytes().to_vec().into(), ..Default::default() };
     let stored: Vec<TracesData> = stream(
         node.addresses.remote_storage,
         "/jaeger.storage.v2.TraceReader/GetTraces",
@@ -115,7 +114,8 @@ async fn what_is_written_to_remote_storage_is_read_from_every_port() {
     )
     .await
     .unwrap();
-    let request = || GetTraceRequest { trace_id: trace_id.to_string(), ..Default::default() };
+    let request =
+        || GetTraceRequest { trace_id: trace_id.to_string().into(), ..Default::default() };
     let path = "/jaeger.api_v3.QueryService/GetTrace";
     let shown: Vec<TracesData> = stream(node.addresses.query_grpc, path, request()).await.unwrap();
     for data in [stored, shown] {
@@ -123,7 +123,7 @@ async fn what_is_written_to_remote_storage_is_read_from_every_port() {
         let scopes = resources.flat_map(|resource| &resource.scope_spans);
         assert_eq!(scopes.map(|scope| scope.spans.len()).sum::<usize>(), count);
     }
-    let unknown = GetTraceRequest { trace_id: "77".to_owned(), ..Default::default() };
+    let unknown = GetTraceRequest { trace_id: "77".into(), ..Default::default() };
     let refused = stream::<_, TracesData>(node.addresses.query_grpc, path, unknown).await;
     let status = refused.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::NotFound, "trace not found"));

@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 use api::ingest::{Admission, Receiver};
 use api::jaeger_grpc::messages::api_v2::{
-    GetDependenciesRequest, GetDependenciesResponse, GetOperationsRequest, GetServicesResponse,
+    self, GetDependenciesRequest, GetDependenciesResponse, GetOperationsRequest,
+    GetServicesResponse, GetTraceRequest,
 };
+use api::jaeger_grpc::messages::parameters::FindTracesRequest;
 use api::jaeger_grpc::messages::standard::{Duration, Timestamp};
 use api::jaeger_grpc::messages::{api_v3, storage_v2};
 use api::jaeger_grpc::ports;
@@ -82,7 +84,7 @@ impl Backend {
     }
 
     async fn get(&self, ids: &[u64]) -> Vec<TracesData> {
-        let params = |id: &u64| storage_v2::GetTraceParams {
+        let params = |id: &u64| GetTraceRequest {
             trace_id: u128::from(*id).to_be_bytes().to_vec().into(),
             ..Default::default()
         };
@@ -302,7 +304,7 @@ impl Case {
     }
 
     /// With values of their types, as Jaeger itself asks remote storage.
-    fn of_storage(&self) -> storage_v2::FindTracesRequest {
+    fn of_storage(&self) -> FindTracesRequest<storage_v2::TraceQueryParameters> {
         let encoded = |value: ValueRef<'_>| {
             let mut bytes = Vec::new();
             nested::encode_value(value, &mut bytes);
@@ -329,14 +331,14 @@ impl Case {
             search_depth: 1_000,
             filter: None,
         };
-        storage_v2::FindTracesRequest { query: Some(query) }
+        FindTracesRequest { query: Some(query) }
     }
 
     /// With values as text, through the query service.
-    fn of_api_v3(&self) -> api_v3::FindTracesRequest {
+    fn of_api_v3(&self) -> FindTracesRequest<api_v2::TraceQueryParameters> {
         let attributes = self.attributes().into_iter();
         let (duration_min, duration_max) = self.durations();
-        let query = api_v3::TraceQueryParameters {
+        let query = api_v2::TraceQueryParameters {
             service_name: self.service(),
             operation_name: self.operation(),
             attributes: attributes.map(|(key, text)| (key.to_owned(), text.to_owned())).collect(),
@@ -348,7 +350,7 @@ impl Case {
             raw_traces: true,
             filter: None,
         };
-        api_v3::FindTracesRequest { query: Some(query) }
+        FindTracesRequest { query: Some(query) }
     }
 }
 
@@ -499,7 +501,7 @@ async fn a_large_trace_comes_back_whole_in_messages_that_jaeger_takes() {
     // Every write sorts the trace anew in the memory store.
     backend.write_by(2_502, &spans).await;
     let id = u128::from(0x12_u64).to_be_bytes().to_vec().into();
-    let params = storage_v2::GetTraceParams { trace_id: id, ..Default::default() };
+    let params = GetTraceRequest { trace_id: id, ..Default::default() };
     let request = storage_v2::GetTracesRequest { query: vec![params] };
     let called = backend.read("GetTraces", &request).await;
     assert!(called.messages.iter().all(|message| message.len() < 4 << 20));
@@ -529,8 +531,8 @@ async fn find_trace_summaries() {
         start_time_max: time(NOON),
         ..Default::default()
     };
-    let request = storage_v2::FindTracesRequest { query: Some(query) };
-    let answer: Vec<storage_v2::FindTraceSummariesResponse> =
+    let request = FindTracesRequest { query: Some(query) };
+    let answer: Vec<api_v3::FindTraceSummariesResponse> =
         backend.read("FindTraceSummaries", &request).await.decoded();
     let summary = &answer[0].summaries[0];
     assert_eq!((answer.len(), answer[0].summaries.len(), summary.span_count), (1, 1, 5));
@@ -559,7 +561,7 @@ async fn find_traces_without_a_service_name() {
     assert!(search.without_service_name && search.same_span_conjunction);
     assert!(search.filter.is_none());
     let attributes = BTreeMap::from([("rfc0013.cross.service".to_owned(), "yes".to_owned())]);
-    let query = api_v3::TraceQueryParameters {
+    let query = api_v2::TraceQueryParameters {
         attributes,
         start_time_min: time(NOON - 2 * DAY),
         start_time_max: time(NOON),
@@ -567,7 +569,7 @@ async fn find_traces_without_a_service_name() {
         raw_traces: true,
         ..Default::default()
     };
-    let request = api_v3::FindTracesRequest { query: Some(query) };
+    let request = FindTracesRequest { query: Some(query) };
     let found = call(&backend.query, "jaeger.api_v3.QueryService/FindTraces", &request).await;
     assert_eq!(ids_in(&found.decoded()), expected);
 }
@@ -623,7 +625,7 @@ async fn bad_questions_are_refused() {
         let called = call_bytes(&backend.storage, &format!("{READER}/{name}"), message).await;
         assert_eq!(called.code, 3, "{name} {message:?}");
     }
-    let params = storage_v2::GetTraceParams { trace_id: vec![1; 16].into(), ..Default::default() };
+    let params = GetTraceRequest { trace_id: vec![1; 16].into(), ..Default::default() };
     let request = storage_v2::GetTracesRequest { query: vec![params; 10_001] };
     let called = call(&backend.storage, &format!("{READER}/GetTraces"), &request).await;
     // Over the bound on ids or, before that, on bytes.

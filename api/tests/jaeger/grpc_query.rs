@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use api::jaeger_grpc::messages::api_v2;
-use api::jaeger_grpc::messages::api_v3;
+use api::jaeger_grpc::messages::parameters::FindTracesRequest;
 use api::jaeger_grpc::messages::standard::{Duration, Timestamp};
 use api::jaeger_grpc::{ports, reflection};
 use api::read_context::{ReadContext, ReadLimits};
@@ -54,9 +54,9 @@ fn v2_query() -> api_v2::TraceQueryParameters {
     api_v2::TraceQueryParameters { start_time_min, start_time_max, ..Default::default() }
 }
 
-fn v3_query() -> api_v3::TraceQueryParameters {
+fn v3_query() -> api_v2::TraceQueryParameters {
     let (start_time_min, start_time_max) = (time(-60), time(60));
-    api_v3::TraceQueryParameters { start_time_min, start_time_max, ..Default::default() }
+    api_v2::TraceQueryParameters { start_time_min, start_time_max, ..Default::default() }
 }
 
 /// Compares with, or writes, a golden file.
@@ -101,7 +101,7 @@ async fn api_v2() {
         raw_traces,
         ..Default::default()
     };
-    let find = |query| api_v2::FindTracesRequest { query };
+    let find = |query| FindTracesRequest { query };
     let method = |name: &str| format!("{V2}/{name}");
     let mut say = async |title: &str, name: &str, message: Vec<u8>| {
         let called = call_bytes(&router, &method(name), &message).await;
@@ -129,7 +129,7 @@ async fn api_v2() {
     let query = api_v2::TraceQueryParameters {
         service_name: "frontend".to_owned(),
         operation_name: "charge".to_owned(),
-        tags,
+        attributes: tags,
         duration_min: Some(Duration { seconds: 0, nanos: 50_000_000 }),
         duration_max: Some(Duration { seconds: 0, nanos: 50_000_000 }),
         search_depth: 5,
@@ -150,10 +150,8 @@ async fn api_v2() {
     say("dependencies", "GetDependencies", window.encode_to_vec()).await;
     let half = api_v2::GetDependenciesRequest { start_time: None, ..window };
     say("without a start", "GetDependencies", half.encode_to_vec()).await;
-    let archive = |id: &str| api_v2::ArchiveTraceRequest {
-        trace_id: trace_id(id).into(),
-        ..Default::default()
-    };
+    let archive =
+        |id: &str| api_v2::GetTraceRequest { trace_id: trace_id(id).into(), ..Default::default() };
     say("archive", "ArchiveTrace", archive("1").encode_to_vec()).await;
     say("archive what is not known", "ArchiveTrace", archive("ffff").encode_to_vec()).await;
     store.set_missing([store.shard_of(model::TraceId::from_hex("1").unwrap())].into());
@@ -167,12 +165,12 @@ async fn api_v2() {
 async fn api_v3() {
     let (_, router) = queries().await;
     let mut out = String::new();
-    let by_id = |id: &str, raw_traces| api_v3::GetTraceRequest {
-        trace_id: id.to_owned(),
+    let by_id = |id: &str, raw_traces| api_v2::GetTraceRequest {
+        trace_id: id.to_owned().into(),
         raw_traces,
         ..Default::default()
     };
-    let find = |query| api_v3::FindTracesRequest { query };
+    let find = |query| FindTracesRequest { query };
     let mut say = async |title: &str, name: &str, message: Vec<u8>| {
         let method = format!("{V3}/{name}");
         let called = call_bytes(&router, &method, &message).await;
@@ -182,17 +180,17 @@ async fn api_v3() {
     say("raw", "GetTrace", by_id("0000000000000001", true).encode_to_vec()).await;
     say("not known", "GetTrace", by_id("ffff", false).encode_to_vec()).await;
     say("not an id", "GetTrace", by_id("x", false).encode_to_vec()).await;
-    let query = api_v3::TraceQueryParameters {
+    let query = api_v2::TraceQueryParameters {
         attributes: BTreeMap::from([("double".to_owned(), "72.5".to_owned())]),
         ..v3_query()
     };
     say("search", "FindTraceSummaries", find(Some(query)).encode_to_vec()).await;
     say("summaries", "FindTraceSummaries", find(Some(v3_query())).encode_to_vec()).await;
-    let open = api_v3::TraceQueryParameters { start_time_max: None, ..v3_query() };
+    let open = api_v2::TraceQueryParameters { start_time_max: None, ..v3_query() };
     say("without an end", "FindTraces", find(Some(open)).encode_to_vec()).await;
     say("no query", "FindTraces", find(None).encode_to_vec()).await;
     let filter = Some(bytes::Bytes::from_static(b"\x0a\x02eq"));
-    let filtered = api_v3::TraceQueryParameters { filter, ..v3_query() };
+    let filtered = api_v2::TraceQueryParameters { filter, ..v3_query() };
     say("a filter", "FindTraces", find(Some(filtered)).encode_to_vec()).await;
     say("services", "GetServices", Vec::new()).await;
     let operations =
@@ -217,7 +215,7 @@ async fn long_traces_come_in_chunks_of_ten_spans_and_in_messages_that_clients_ta
     let request = api_v2::GetTraceRequest { trace_id: trace_id("7").into(), ..Default::default() };
     let called = call(&router, &format!("{V2}/GetTrace"), &request).await;
     assert_eq!(called.messages.len(), 5);
-    let request = api_v3::GetTraceRequest { trace_id: "7".to_owned(), ..Default::default() };
+    let request = api_v2::GetTraceRequest { trace_id: "7".into(), ..Default::default() };
     let called = call(&router, &format!("{V3}/GetTrace"), &request).await;
     assert!(called.messages.iter().all(|message| message.len() < 4 << 20));
     let data: Vec<opentelemetry_proto::tonic::trace::v1::TracesData> = called.decoded();

@@ -1,20 +1,24 @@
 //! Sampling strategies over HTTP and gRPC, from files good and bad, and from throughput.
 #![cfg(test)]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 use ::http::Request;
 use api::ingest::{Admission, Encoding, Format, Receiver, WriteRequest};
 use api::jaeger_grpc::messages::sampling::SamplingStrategyParameters;
 use api::jaeger_grpc::ports;
 use api::otlp::encode::traces_data;
-use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling, StrategiesHandle, http};
+use api::sampling::{AdaptiveOptions, AdaptiveSampling, Peers, Sampling, StrategiesHandle, http};
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use model::span::ParentId;
 use model::testing::{ManualClock, MemoryStore, Random, simple_span};
-use model::{Attribute, Duration, Resource, Span, SpanId, Tenant};
+use model::{Attribute, Duration, NodeId, Resource, Span, SpanId, Tenant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -127,7 +131,7 @@ fn root(id: u64, service: &str, operation: &str, tags: &[(&str, &str)]) -> Span 
 
 #[tokio::test]
 async fn root_spans_that_name_their_sampler_change_the_probabilities() {
-    let adaptive = AdaptiveSampling::local(AdaptiveOptions::default());
+    let adaptive = AdaptiveSampling::new(AdaptiveOptions::default());
     let sampling = Sampling::Adaptive(adaptive.clone());
     let clock = std::sync::Arc::new(ManualClock::default());
     let store = MemoryStore::new();
@@ -155,7 +159,8 @@ async fn root_spans_that_name_their_sampler_change_the_probabilities() {
     let (tenant, encoding, format) = (Tenant::default(), Encoding::Identity, Format::Protobuf);
     let request = WriteRequest { tenant, body, encoding, format, admitted };
     assert_eq!(receiver.receive(request).await.unwrap().spans, 124);
-    adaptive.flush(Duration::from_secs(60));
+    assert_eq!(adaptive.close(1), Duration(0), "there is nobody to wait for");
+    adaptive.step(1).await;
     let router = http::router(sampling.clone());
     let answer = get(&router, "/?service=shop").await;
     let wanted = concat!(
@@ -175,4 +180,73 @@ async fn root_spans_that_name_their_sampler_change_the_probabilities() {
     for junk in [&[0xff; 3][..], &[0x0a, 9, 1], &[0x0a, 1, 0xff]] {
         assert_eq!(call_bytes(&grpc, method, junk).await.code, 3);
     }
+}
+
+/// The notes of three nodes in one place.
+#[derive(Debug)]
+struct Board {
+    own: NodeId,
+    notes: Arc<Mutex<BTreeMap<NodeId, Option<Bytes>>>>,
+}
+
+impl Peers for Board {
+    fn own(&self) -> NodeId {
+        self.own
+    }
+
+    fn say(&self, note: Bytes) {
+        self.notes.lock().unwrap().insert(self.own, Some(note));
+    }
+
+    fn ask(&self) -> Pin<Box<dyn Future<Output = BTreeMap<NodeId, Option<Bytes>>> + Send>> {
+        let mut notes = self.notes.lock().unwrap().clone();
+        notes.remove(&self.own);
+        Box::pin(std::future::ready(notes))
+    }
+}
+
+#[tokio::test]
+async fn nodes_of_a_cluster_answer_alike_whoever_took_the_spans() {
+    let notes = Arc::<Mutex<BTreeMap<NodeId, Option<Bytes>>>>::default();
+    let nodes: Vec<AdaptiveSampling> = (1..=3)
+        .map(|number| {
+            let node = AdaptiveSampling::new(AdaptiveOptions::default());
+            let own = NodeId([number; 16]);
+            notes.lock().unwrap().insert(own, None);
+            node.share(Arc::new(Board { own, notes: Arc::clone(&notes) }));
+            node
+        })
+        .collect();
+    let told =
+        |node: &AdaptiveSampling| String::from_utf8(node.strategy("shop").to_json()).unwrap();
+    // All spans come to the third node, at ten a second.
+    write_roots(&nodes[2], 600, "0.001").await;
+    for window in [7, 8] {
+        for node in &nodes {
+            assert!(node.close(window) > Duration(0), "the others are waited for");
+        }
+        for node in &nodes {
+            node.step(window).await;
+            assert_eq!(told(node), told(&nodes[0]), "window {window}");
+        }
+        if window == 7 {
+            assert!(told(&nodes[0]).contains(r#""samplingRate":0.0001}"#), "{}", told(&nodes[0]));
+            // One node takes what all should.
+            write_roots(&nodes[0], 60, "0.0001").await;
+        }
+    }
+    assert!(told(&nodes[1]).contains(r#""samplingRate":0.0001}"#), "{}", told(&nodes[1]));
+}
+
+async fn write_roots(node: &AdaptiveSampling, count: u64, probability: &str) {
+    let clock = Arc::new(ManualClock::default());
+    let counter = Sampling::Adaptive(node.clone()).counter();
+    let receiver = Receiver::counting(MemoryStore::new(), clock, Admission::default(), counter);
+    let sampled = [("sampler.type", "probabilistic"), ("sampler.param", probability)];
+    let spans: Vec<Span> = (1..=count).map(|id| root(id, "shop", "GET /", &sampled)).collect();
+    let body = traces_data(&spans).into();
+    let admitted = receiver.admission().enter().unwrap();
+    let (tenant, encoding, format) = (Tenant::default(), Encoding::Identity, Format::Protobuf);
+    let request = WriteRequest { tenant, body, encoding, format, admitted };
+    assert_eq!(receiver.receive(request).await.unwrap().spans, count);
 }

@@ -15,6 +15,7 @@ mod query;
 mod results;
 mod server;
 mod start;
+mod udp;
 
 pub use arguments::Arguments;
 pub use ingest::ingest;
@@ -22,3 +23,4 @@ pub use micro::micro;
 pub use query::query;
 pub use results::{Results, run};
 pub use start::start;
+pub use udp::udp;

@@ -41,6 +41,8 @@ struct Ports {
     otlp_grpc: u16,
     ui: u16,
     health: u16,
+    metrics: u16,
+    jaeger_compact: u16,
 }
 
 /// Processor time of a process.
@@ -138,6 +140,26 @@ impl Server {
     /// Where queries go.
     pub(super) fn ui(&self) -> String {
         format!("{}:{}", self.address, self.ports.ui)
+    }
+
+    /// Where its metrics are read.
+    pub(super) fn metrics(&self) -> String {
+        format!("{}:{}", self.address, self.ports.metrics)
+    }
+
+    /// Where Jaeger's datagrams in compact Thrift go.
+    pub(super) fn jaeger_compact(&self) -> String {
+        format!("{}:{}", self.address, self.ports.jaeger_compact)
+    }
+
+    /// The port of that.
+    pub(super) fn jaeger_compact_port(&self) -> u16 {
+        self.ports.jaeger_compact
+    }
+
+    /// The address of all its ports.
+    pub(super) fn host(&self) -> &str {
+        &self.address
     }
 
     /// Processor time of all threads so far, in user and kernel mode.

@@ -57,6 +57,7 @@ impl Handler for HostDoor {
             Method::Barrier => async move { host.answer_barriers(request).await }.boxed(),
             Method::Write => async move { host.answer_write(request).await }.boxed(),
             Method::Status => async move { host.answer_status(request) }.boxed(),
+            Method::Note => std::future::ready(Ok(host.note())).boxed(),
             Method::Raft | Method::RaftSnapshot | Method::FetchFile => {
                 GroupRouterHandle(Arc::clone(&host.replicas.router)).call(from, method, request)
             }

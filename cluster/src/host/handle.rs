@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use model::time::Monotonic;
 use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(super) alarms: Mutex<AlarmBook>,
     pub(super) gossip: OnceLock<watch::Receiver<Arc<Members>>>,
     pub(super) peer_clocks: PeerClocks,
+    /// What this node says to whoever asks. Written by [`Host::say`] alone.
+    pub(super) note: Mutex<Bytes>,
     /// Members whose disks take no client's batches.
     pub(super) short_of_room: Mutex<BTreeSet<NodeId>>,
     /// For how long spans are kept, unless the cluster knows otherwise.
@@ -282,6 +285,7 @@ impl Shared {
             alarms: Mutex::default(),
             gossip: OnceLock::new(),
             peer_clocks: PeerClocks::default(),
+            note: Mutex::default(),
             short_of_room: Mutex::default(),
             retention: parts.retention,
             log_kept_bytes: parts.log_kept_bytes,

@@ -144,3 +144,10 @@ pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 
 
 const _: () = assert!(ALARM_OVER_AFTER.0 > PLAN_PERIOD.0);
 const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);
+
+/// Bytes of the note that a node keeps for others: what a frame carries, with room for what is put
+/// around it.
+pub const NOTE_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+
+/// How long a node may take to say its note: some megabytes, and nobody waits for them.
+pub const NOTE_DEADLINE: Duration = Duration::from_secs(5);

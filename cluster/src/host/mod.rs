@@ -51,6 +51,7 @@ mod map;
 mod messages;
 mod meta_calls;
 mod meta_machine;
+mod notes;
 mod notice;
 mod parts;
 mod planner;

@@ -44,6 +44,8 @@ pub enum Method {
     Read = 22,
     /// What a node says of itself and its replicas.
     Status = 23,
+    /// The note that the called node keeps for others.
+    Note = 24,
 }
 
 /// A connection to a peer: each has its own, so that bulk never delays what is urgent.
@@ -73,6 +75,7 @@ impl Method {
         Self::Write,
         Self::Read,
         Self::Status,
+        Self::Note,
     ];
 
     /// The method of a number from the wire.
@@ -84,7 +87,7 @@ impl Method {
     pub fn lane(self) -> Lane {
         match self {
             Self::RaftAppend | Self::Write => Lane::Log,
-            Self::RaftSnapshot | Self::FetchFile | Self::Read => Lane::Bulk,
+            Self::RaftSnapshot | Self::FetchFile | Self::Read | Self::Note => Lane::Bulk,
             _ => Lane::Control,
         }
     }

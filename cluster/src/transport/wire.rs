@@ -225,6 +225,7 @@ impl Method {
             Self::Write => "write",
             Self::Read => "read",
             Self::Status => "status",
+            Self::Note => "note",
         }
     }
 }

@@ -153,10 +153,6 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
              other computes",
         ),
         (
-            config.sampling_adaptive && config.is_clustered(),
-            "`sampling-adaptive` is for a node alone: nodes do not share what they count yet",
-        ),
-        (
             config.ui_config.is_some() && config.ui_dir.is_none(),
             "`ui-config` needs `ui-dir`: it configures a stock Jaeger UI",
         ),
@@ -376,7 +372,7 @@ mod tests {
             (&[("kafka-tls-ca", "ca.pem")], false),
             (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),
             (&[("sampling-adaptive", "true"), ("sampling-strategies", "a.json")], false),
-            (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], false),
+            (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], true),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

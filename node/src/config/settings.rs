@@ -8,7 +8,7 @@
 use api::kafka::KafkaStart;
 use cluster::upkeep::DiskCap;
 
-use super::{LogFormat, NodeConfig, units};
+use super::{LogFormat, NodeConfig, StrategiesSource, units};
 
 /// One setting.
 #[derive(Debug)]
@@ -337,14 +337,35 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "sampling-strategies",
-        value_name: "FILE",
-        help: "File of sampling strategies in Jaeger's format. It is read at the start and at \
-               every SIGHUP; content that cannot be read keeps the former and says so.",
+        value_name: "SOURCE",
+        help: "Sampling strategies in Jaeger's format: a file, or a URL that begins with `http://` \
+               (this program has no TLS client). They are read at the start, every \
+               `sampling-reload` and at every SIGHUP; content that cannot be read keeps the former \
+               and says so. A file that cannot be used ends the start. A URL that cannot does not: \
+               until it answers, every trace is sampled with Jaeger's default probability, 0.001. \
+               At most 4 MiB, within 5 s.",
         apply: |config, text| {
-            config.sampling_strategies = Some(non_empty(text)?.into());
+            config.sampling_strategies = Some(StrategiesSource::parse(non_empty(text)?)?);
             Ok(())
         },
-        show: |config| config.sampling_strategies.as_ref().map(|path| path.display().to_string()),
+        show: |config| config.sampling_strategies.as_ref().map(ToString::to_string),
+        ..ROW
+    },
+    Setting {
+        key: "sampling-reload",
+        value_name: "DURATION",
+        default: Some("1m"),
+        help: "How often `sampling-strategies` are read again, at most once a second; `0` for at \
+               SIGHUP only.",
+        apply: |config, text| {
+            let interval = units::parse_duration(text).map_err(|problem| problem.to_string())?;
+            if !interval.is_zero() && interval < SAMPLING_RELOAD_MIN {
+                return Err("0 or at least 1s is expected".to_owned());
+            }
+            config.sampling_reload = interval;
+            Ok(())
+        },
+        show: |config| Some(units::format_duration(config.sampling_reload)),
         ..ROW
     },
     Setting {
@@ -352,8 +373,8 @@ pub const SETTINGS: &[Setting] = &[
         value_name: SWITCH,
         default: Some("false"),
         help: "Compute sampling probabilities from the root spans that come in, by Jaeger's rules, \
-               so that every operation is sampled about equally often. For a node alone, and \
-               without `sampling-strategies`.",
+               so that every operation is sampled about equally often, counted over all nodes of \
+               a cluster. On all of them alike, and without `sampling-strategies`.",
         apply: |config, text| switch(text).map(|value| config.sampling_adaptive = value),
         show: |config| Some(config.sampling_adaptive.to_string()),
         ..ROW
@@ -775,6 +796,9 @@ const REPLICAS_MAX: u64 = 7;
 
 /// A cap below a segment of the log would drop everything that is not being written.
 const RETENTION_DISK_MIN: u64 = 64 << 20;
+
+/// Whatever changes more often than this is not a file that somebody edits.
+const SAMPLING_RELOAD_MIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Spans go by the hour: a shorter time could not be kept.
 const RETENTION_MIN: std::time::Duration = std::time::Duration::from_hours(1);

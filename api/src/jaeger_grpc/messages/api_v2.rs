@@ -1,15 +1,19 @@
-//! `jaeger.api_v2`, services of reading.
+//! `jaeger.api_v2`, services of reading, and what the other packages have alike.
+//!
+//! Messages that are the same on the wire are one type here, whatever they are called there.
 
 use std::collections::BTreeMap;
 
 use prost::Message;
 
-use super::standard::{Duration, Timestamp};
+use super::parameters::trace_query_parameters;
+use super::standard::Timestamp;
 
-/// `GetTraceRequest`
+/// `GetTraceRequest`, of api_v3 too; `ArchiveTraceRequest` and remote storage's `GetTraceParams`,
+/// which have no `raw_traces`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct GetTraceRequest {
-    /// Sixteen bytes, or eight.
+    /// Sixteen bytes, or eight; hexadecimal text in api_v3.
     #[prost(bytes = "bytes", tag = "1")]
     pub trace_id: bytes::Bytes,
     /// A hint.
@@ -23,58 +27,19 @@ pub struct GetTraceRequest {
     pub raw_traces: bool,
 }
 
-/// `ArchiveTraceRequest`
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ArchiveTraceRequest {
-    /// Sixteen bytes, or eight.
-    #[prost(bytes = "bytes", tag = "1")]
-    pub trace_id: bytes::Bytes,
-    /// A hint.
-    #[prost(message, optional, tag = "2")]
-    pub start_time: Option<Timestamp>,
-    /// A hint.
-    #[prost(message, optional, tag = "3")]
-    pub end_time: Option<Timestamp>,
-}
-
-/// `TraceQueryParameters`
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct TraceQueryParameters {
-    /// Empty for all services.
-    #[prost(string, tag = "1")]
-    pub service_name: String,
-    /// Empty for all operations.
-    #[prost(string, tag = "2")]
-    pub operation_name: String,
-    /// Each of these some span has.
-    #[prost(btree_map = "string, string", tag = "3")]
-    pub tags: BTreeMap<String, String>,
-    /// Earliest start of a span.
-    #[prost(message, optional, tag = "4")]
-    pub start_time_min: Option<Timestamp>,
-    /// Latest start of a span.
-    #[prost(message, optional, tag = "5")]
-    pub start_time_max: Option<Timestamp>,
-    /// Shortest span.
-    #[prost(message, optional, tag = "6")]
-    pub duration_min: Option<Duration>,
-    /// Longest span.
-    #[prost(message, optional, tag = "7")]
-    pub duration_max: Option<Duration>,
-    /// How many traces.
-    #[prost(int32, tag = "8")]
-    pub search_depth: i32,
-    /// Without adjusters.
-    #[prost(bool, tag = "9")]
-    pub raw_traces: bool,
-}
-
-/// `FindTracesRequest`
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct FindTracesRequest {
-    /// What is asked.
-    #[prost(message, optional, tag = "1")]
-    pub query: Option<TraceQueryParameters>,
+trace_query_parameters! {
+    /// `TraceQueryParameters`, of api_v3 too.
+    {
+        /// Each of these some span has.
+        #[prost(btree_map = "string, string", tag = "3")]
+        pub attributes: BTreeMap<String, String>,
+        /// Without adjusters.
+        #[prost(bool, tag = "9")]
+        pub raw_traces: bool,
+        /// A filter expression, of which only api_v3 knows, and which is not understood.
+        #[prost(bytes = "bytes", optional, tag = "10")]
+        pub filter: Option<bytes::Bytes>,
+    }
 }
 
 /// `GetServicesResponse`
@@ -129,7 +94,8 @@ pub struct GetDependenciesRequest {
     pub end_time: Option<Timestamp>,
 }
 
-/// `DependencyLink`
+/// `DependencyLink`, elsewhere `Dependency`. Who computed it is always empty, which is nothing on
+/// the wire.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct DependencyLink {
     /// Who calls.
@@ -141,12 +107,9 @@ pub struct DependencyLink {
     /// How often.
     #[prost(uint64, tag = "3")]
     pub call_count: u64,
-    /// Who computed it; always empty here.
-    #[prost(string, tag = "4")]
-    pub source: String,
 }
 
-/// `GetDependenciesResponse`
+/// `GetDependenciesResponse`; in api_v3 `DependenciesResponse`
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct GetDependenciesResponse {
     /// The edges.

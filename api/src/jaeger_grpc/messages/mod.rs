@@ -4,6 +4,7 @@
 
 pub mod api_v2;
 pub mod api_v3;
+pub mod parameters;
 pub mod sampling;
 pub mod standard;
 pub mod storage_v2;
