@@ -3,6 +3,7 @@
 // the same kind (2 cores, software raster), where there is one.
 //
 //   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3] [--json FILE]
+//     [--parts trace,json,search,heap,sizes]
 //
 // A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     dist: { type: "boolean", default: false },
     sizes: { type: "string", default: "1k,100k,1M" },
     runs: { type: "string", default: "3" },
+    parts: { type: "string", default: "trace,json,search,heap,sizes" },
     browser: { type: "string", default: "/usr/bin/chromium" },
     json: { type: "string" },
   },
@@ -30,6 +32,7 @@ const TYPING_MILLIS = 120;
 const TRACES_OPENED = 50;
 
 const sizes = values.sizes.split(",");
+const parts = new Set(values.parts.split(","));
 const source = values.skua ? await realNode(values.skua, sizes) : await standIn(sizes);
 const front = values.dist ? await serve({ api: source.root }) : undefined;
 const root = front ? `http://127.0.0.1:${front.address().port}` : source.root;
@@ -37,13 +40,11 @@ const rows = [];
 
 console.log(`before ${source.what}; ${cpus().length} cores, load ${loadavg()[0].toFixed(1)}`);
 try {
-  for (const size of sizes) await measureTrace(size);
-  if (sizes.includes("100k")) await measureJson();
-  if (source.isReal) {
-    await measureSearch();
-    await measureHeap();
-  }
-  measureSizes();
+  if (parts.has("trace")) for (const size of sizes) await measureTrace(size);
+  if (parts.has("json") && sizes.includes("100k")) await measureJson();
+  if (parts.has("search") && source.isReal) await measureSearch();
+  if (parts.has("heap") && source.isReal) await measureHeap();
+  if (parts.has("sizes")) measureSizes();
 } finally {
   front?.close();
   await source.close();
