@@ -60,6 +60,25 @@ export async function open(browser, address, selector = FIRST_ROW) {
   return { page, millis: Math.round(performance.now() - began) };
 }
 
+/** When what happened while a trace was opened, in milliseconds after the page was asked for. */
+export async function opening(page) {
+  return page.evaluate(() => {
+    const asked = performance.getEntriesByType("navigation")[0].requestStart;
+    const since = (time) => Math.round(time - asked);
+    const mark = (name) => since(performance.getEntriesByName(name)[0]?.startTime ?? asked - 1);
+    const [columns] = performance
+      .getEntriesByType("resource")
+      .filter(({ name }) => name.endsWith("/columns"));
+    return {
+      firstByte: since(columns.responseStart),
+      lastByte: since(columns.responseEnd),
+      kilobytes: Math.round(columns.transferSize / 1_000),
+      read: mark("trace read"),
+      drawn: mark("trace drawn"),
+    };
+  });
+}
+
 /** The longest task of the page's thread since it was last asked; 0 if none took 50 ms. */
 export async function longestTask(page) {
   const tasks = await page.evaluate(() => window.seen.tasks.splice(0));

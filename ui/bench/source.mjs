@@ -64,7 +64,9 @@ export async function realNode(binary, sizes) {
     });
     await fill(binary, folder, sizes, ["--to", `127.0.0.1:${found.otlp_grpc}`]);
     const root = `http://127.0.0.1:${found.ui}`;
-    return { what: "a real node", root, traceOf: (size) => idOf(SIZES[size]), isReal: true, close };
+    const traceOf = (size) => idOf(SIZES[size]);
+    const cpuMillis = () => cpuMillisOf(node.pid);
+    return { what: "a real node", root, traceOf, isReal: true, cpuMillis, close };
   } catch (error) {
     await close();
     throw error;
@@ -82,6 +84,13 @@ async function fill(binary, folder, sizes, to) {
     await promisify(execFile)(binary, ["load", file, ...to]);
     rmSync(file);
   }
+}
+
+/** User and system time of a process, all threads, since it began. */
+function cpuMillisOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 async function portsIn(file, check) {
@@ -125,6 +134,7 @@ export async function standIn(sizes) {
     root: `http://127.0.0.1:${server.address().port}`,
     traceOf: (size) => idOf(SIZES[size]),
     isReal: false,
+    cpuMillis: () => 0,
     async close() {
       server.close();
       api.close();
