@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::batch::{Class, Index, TraceRows};
+use model::batch::{Index, TraceRows};
 use model::budget::Budget;
 use model::effective::operation_of_name;
 use model::store::{Revision, TraceColumns};
@@ -22,7 +22,7 @@ use super::piece::Piece;
 use super::reader::PieceReader;
 use crate::Error;
 
-/// What is sorted: sixty bytes at most, for a trace has many.
+/// What is sorted: forty bytes, for a trace may have millions.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     start: Timestamp,
@@ -39,6 +39,25 @@ struct RowKind {
     service: u32,
     operation: u32,
     flags: u8,
+}
+
+/// What was found of a piece, by its own numbers: its classes can be as many as its rows, and then
+/// even a name should be looked up once.
+#[derive(Debug)]
+struct Known {
+    kinds: Vec<Option<u32>>,
+    services: Vec<Option<u32>>,
+    operations: Vec<Option<u32>>,
+}
+
+impl Known {
+    fn of(index: &Index) -> Self {
+        Self {
+            kinds: vec![None; index.classes.len()],
+            services: vec![None; index.services.len()],
+            operations: vec![None; index.strings.len()],
+        }
+    }
 }
 
 /// The rows of a trace from all its pieces.
@@ -86,24 +105,23 @@ fn order_key(row: &Row) -> (u64, u64) {
 
 impl Rows {
     fn add(&mut self, piece: &Piece, index: &Index, id: TraceId) {
-        let mut kind_of_class = vec![None; index.classes.len()];
+        let mut known = Known::of(index);
         for trace in index.traces.iter().filter(|trace| trace.id == id) {
             self.rows.reserve(trace.count as usize);
             let counted = TraceRows::rows(trace).filter(|row| piece.counts(index, *row));
             for row in counted {
-                let found = self.row(index, row, &mut kind_of_class);
+                let found = self.row(index, row, &mut known);
                 self.rows.extend(found);
             }
         }
     }
 
     /// Nothing if the index does not have the row.
-    fn row(&mut self, index: &Index, row: usize, kind_of_class: &mut [Option<u32>]) -> Option<Row> {
+    fn row(&mut self, index: &Index, row: usize, known: &mut Known) -> Option<Row> {
         let class = *index.row_classes.get(row)? as usize;
-        let known = kind_of_class.get_mut(class)?;
-        let kind = match known {
+        let kind = match known.kinds.get(class)? {
             Some(kind) => *kind,
-            None => *known.insert(self.kind(index, index.classes.get(class)?)?),
+            None => self.kind(index, class, known)?,
         };
         let start = *index.starts.get(row)?;
         Some(Row {
@@ -115,17 +133,27 @@ impl Rows {
         })
     }
 
-    fn kind(&mut self, index: &Index, class: &Class) -> Option<u32> {
+    fn kind(&mut self, index: &Index, class: usize, known: &mut Known) -> Option<u32> {
+        let of = index.classes.get(class)?;
+        let (resource, name) = (of.resource as usize, of.name as usize);
         let bit = |set: bool, flag: u8| if set { flag } else { 0 };
-        let flags = kind_bits(class.kind)
-            | bit(class.is_error(), FLAG_ERROR)
-            | bit(class.event_count > 0, FLAG_EVENTS)
-            | bit(class.link_count > 0, FLAG_LINKS);
-        let service = self.services.number(index.services.get(class.resource as usize)?.clone());
-        let name = index.strings.get(class.name as usize)?;
-        let operation = self.operations.number(operation_of_name(name.as_bytes()));
+        let flags = kind_bits(of.kind)
+            | bit(of.is_error(), FLAG_ERROR)
+            | bit(of.event_count > 0, FLAG_EVENTS)
+            | bit(of.link_count > 0, FLAG_LINKS);
+        let service = index.services.get(resource)?;
+        let service = *known
+            .services
+            .get_mut(resource)?
+            .get_or_insert_with(|| self.services.number(service.clone()));
+        let text = index.strings.get(name)?.as_bytes();
+        let operation = *known
+            .operations
+            .get_mut(name)?
+            .get_or_insert_with(|| self.operations.number(operation_of_name(text)));
         let number = u32::try_from(self.kinds.len()).ok()?;
         self.kinds.push(RowKind { service, operation, flags });
+        *known.kinds.get_mut(class)? = Some(number);
         Some(number)
     }
 
