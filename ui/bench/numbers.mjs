@@ -2,7 +2,8 @@
 // a stand-in for one. Each with its bound, and with the figure of Jaeger's UI 2.20 on a machine of
 // the same kind (2 cores, software raster), where there is one.
 //
-//   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3] [--record]
+//   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3]
+//     [--record [--note TEXT]]
 //     [--parts trace,json,search,heap,sizes]
 //
 // A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     parts: { type: "string", default: "trace,json,search,heap,sizes" },
     browser: { type: "string", default: "/usr/bin/chromium" },
     record: { type: "boolean", default: false },
+    note: { type: "string" },
   },
 });
 const MOVE_MILLIS = 4_000;
@@ -79,8 +81,8 @@ function record() {
   const results = Object.fromEntries(
     rows.map(({ name, value, unit }) => [`${name}, ${unit}`, value]),
   );
-  const { sizes, parts, runs, dist } = values;
-  const options = { sizes, parts, runs, dist, before: source.what };
+  const { sizes, parts, runs, dist, note } = values;
+  const options = { sizes, parts, runs, dist, note, before: source.what };
   appendResult("ui", { options, load, results });
 }
 
