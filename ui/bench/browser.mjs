@@ -53,6 +53,8 @@ export async function freshBrowser(executablePath) {
 /** Opens an address; milliseconds until `selector` is there, from outside the browser. */
 export async function open(browser, address, selector = FIRST_ROW) {
   const page = await browser.newPage();
+  // A slow step is a number to be told, not an end.
+  page.setDefaultTimeout(OPEN_MILLIS_MAX);
   page.on("pageerror", (error) => console.error(String(error)));
   const began = performance.now();
   await page.goto(address, { waitUntil: "commit" });
