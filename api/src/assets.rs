@@ -41,6 +41,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// The line of `index.html` that says where relative addresses begin.
 const BASE: &str = "<base href=\"./\"";
 
+/// Before this line of `index.html` stands what a page will ask for.
+const TITLE: &str = "<title>";
+
+/// Longest id of a trace in hexadecimal.
+const TRACE_ID_DIGITS_MAX: usize = 32;
+
 #[derive(RustEmbed)]
 #[folder = "../ui/dist"]
 struct Dist;
@@ -161,6 +167,7 @@ impl Ui {
             return (headers, config.inject(&self.page, base)).into_response();
         }
         let page = self.page.replacen(BASE, &format!("<base href=\"{}\"", base_of(path)), 1);
+        let page = page.replacen(TITLE, &format!("{}{TITLE}", early_links(path)), 1);
         let mut response = (headers, page).into_response();
         insert_policy(&mut response);
         response
@@ -226,6 +233,23 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
+/// What the page of a trace needs before anything else, so that the browser fetches it while it
+/// reads the page: the trace, and the code that shows it. Nothing for other pages.
+fn early_links(path: &str) -> String {
+    let id = path.strip_prefix("/trace/").unwrap_or_default();
+    let is_id = (1..=TRACE_ID_DIGITS_MAX).contains(&id.len())
+        && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_id {
+        return String::new();
+    }
+    // As the page asks for it, letter by letter and header by header, or it is fetched twice.
+    let columns = format!("./api/skua/v1/traces/{id}/columns");
+    format!(
+        "<link rel=\"preload\" as=\"fetch\" crossorigin href=\"{columns}\">\n    \
+         <link rel=\"modulepreload\" crossorigin href=\"./assets/trace-page.js\">\n    "
+    )
+}
+
 /// The way from a page back to the root.
 fn base_of(path: &str) -> String {
     match path.matches('/').count() {
@@ -256,6 +280,19 @@ mod tests {
         assert!(ui.page.contains(BASE), "the page has lost its base");
         assert!(ui.page.contains("./assets/app.js") && ui.assets.contains_key("/assets/app.js"));
         assert!(!POLICY.contains("unsafe"));
+    }
+
+    #[test]
+    fn the_page_of_a_trace_names_what_it_will_ask_for() {
+        let ui = Ui::embedded();
+        assert!(ui.page.contains(TITLE), "the page has lost its title");
+        assert!(ui.assets.contains_key("/assets/trace-page.js"));
+        let links = early_links("/trace/00Ab");
+        assert!(links.contains("href=\"./api/skua/v1/traces/00Ab/columns\""), "{links}");
+        for path in ["/", "/search", "/trace/", "/trace/1...2", "/trace/\"><b>", "/trace/1/2"] {
+            assert_eq!(early_links(path), "");
+        }
+        assert_eq!(early_links(&format!("/trace/{}", "0".repeat(33))), "");
     }
 
     #[test]

@@ -55,6 +55,35 @@ impl From<&Span> for TreeRow {
 /// No row: rows are counted in `u32`, and a trace with this many spans cannot be assembled.
 const NONE: u32 = u32::MAX;
 
+/// The parents of the rows of one trace, for those who ask nothing else of its tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parents {
+    /// Parent row of each row, or [`NONE`].
+    rows: Vec<u32>,
+    /// Rows whose parent is not in the trace, ascending.
+    orphans: Vec<u32>,
+}
+
+impl Parents {
+    /// The parents of `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are left
+    /// out.
+    pub fn new(rows: &[TreeRow]) -> Self {
+        let (mut parents, orphans) = find_parents(rows);
+        cut_circles(rows, &mut parents);
+        Self { rows: parents, orphans }
+    }
+
+    /// The row of the parent of `row`, if that lies in the trace.
+    pub fn parent(&self, row: u32) -> Option<u32> {
+        self.rows.get(row as usize).copied().filter(|parent| *parent != NONE)
+    }
+
+    /// Rows that name a parent which is not in the trace, ascending.
+    pub fn into_orphans(self) -> Vec<u32> {
+        self.orphans
+    }
+}
+
 /// The parents and children of the rows of one trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
@@ -72,8 +101,7 @@ impl Tree {
     /// The tree over `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are
     /// left out.
     pub fn new(rows: &[TreeRow]) -> Self {
-        let (mut parents, orphans) = find_parents(rows);
-        cut_circles(rows, &mut parents);
+        let Parents { rows: parents, orphans } = Parents::new(rows);
         let (children, child_starts) = find_children(&parents);
         Self { parents, orphans, children, child_starts }
     }
@@ -141,33 +169,38 @@ impl Tree {
     }
 }
 
-/// The parent of each row as it is named, and the orphans.
+/// The parent of each row as it is named, and the orphans. Both who is there and who is named are
+/// put in the order of ids and walked together: a search for each row would take longer, and a hash
+/// table could be made slow by who chooses the ids.
 fn find_parents(rows: &[TreeRow]) -> (Vec<u32>, Vec<u32>) {
-    let mut by_id: Vec<(SpanId, u32)> =
-        rows.iter().zip(0..NONE).map(|(row, number)| (row.span_id, number)).collect();
-    by_id.sort_unstable();
-    let first_with_id = |id: SpanId| {
-        let place = by_id.partition_point(|(other, _)| *other < id);
-        by_id.get(place).filter(|(other, _)| *other == id).map(|(_, number)| *number)
-    };
+    // As numbers ids compare as their bytes do.
+    let key = |id: SpanId| u64::from_be_bytes(id.0);
+    let numbered = || rows.iter().zip(0..NONE);
+    let mut there: Vec<_> = numbered().map(|(row, number)| (key(row.span_id), number)).collect();
+    there.sort_unstable();
     let mut orphans = Vec::new();
-    let parents = rows
-        .iter()
-        .zip(0..NONE)
-        .map(|(row, number)| {
-            let parent = match row.parent {
-                ParentLink::Root => return NONE,
-                // The smallest circle; not the child of another row that shares its id.
-                ParentLink::Span(id) if id == row.span_id => return NONE,
-                ParentLink::Span(id) => first_with_id(id),
-                ParentLink::Odd => None,
-            };
-            if parent.is_none() {
-                orphans.push(number);
-            }
-            parent.unwrap_or(NONE)
-        })
-        .collect();
+    let mut named = Vec::with_capacity(there.len());
+    for (row, number) in numbered() {
+        match row.parent {
+            ParentLink::Root => {}
+            // The smallest circle; not the child of another row that shares its id.
+            ParentLink::Span(id) if id == row.span_id => {}
+            ParentLink::Span(id) => named.push((key(id), number)),
+            ParentLink::Odd => orphans.push(number),
+        }
+    }
+    named.sort_unstable();
+    let mut parents = vec![NONE; there.len()];
+    let mut there = there.into_iter().peekable();
+    for (id, number) in named {
+        while there.next_if(|(other, _)| *other < id).is_some() {}
+        // The first of those with this id: rows of one id stand in their own order.
+        match (there.peek(), parents.get_mut(number as usize)) {
+            (Some((other, parent)), Some(place)) if *other == id => *place = *parent,
+            _ => orphans.push(number),
+        }
+    }
+    orphans.sort_unstable();
     (parents, orphans)
 }
 

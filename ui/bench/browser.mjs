@@ -53,11 +53,32 @@ export async function freshBrowser(executablePath) {
 /** Opens an address; milliseconds until `selector` is there, from outside the browser. */
 export async function open(browser, address, selector = FIRST_ROW) {
   const page = await browser.newPage();
+  // A slow step is a number to be told, not an end.
+  page.setDefaultTimeout(OPEN_MILLIS_MAX);
   page.on("pageerror", (error) => console.error(String(error)));
   const began = performance.now();
   await page.goto(address, { waitUntil: "commit" });
   await page.waitForSelector(selector, { state: "attached", timeout: OPEN_MILLIS_MAX });
   return { page, millis: Math.round(performance.now() - began) };
+}
+
+/** When what happened while a trace was opened, in milliseconds after the page was asked for. */
+export async function opening(page) {
+  return page.evaluate(() => {
+    const asked = performance.getEntriesByType("navigation")[0].requestStart;
+    const since = (time) => Math.round(time - asked);
+    const mark = (name) => since(performance.getEntriesByName(name)[0]?.startTime ?? asked - 1);
+    const [columns] = performance
+      .getEntriesByType("resource")
+      .filter(({ name }) => name.endsWith("/columns"));
+    return {
+      firstByte: since(columns.responseStart),
+      lastByte: since(columns.responseEnd),
+      kilobytes: Math.round(columns.transferSize / 1_000),
+      read: mark("trace read"),
+      drawn: mark("trace drawn"),
+    };
+  });
 }
 
 /** The longest task of the page's thread since it was last asked; 0 if none took 50 ms. */

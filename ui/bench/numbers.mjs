@@ -2,16 +2,27 @@
 // a stand-in for one. Each with its bound, and with the figure of Jaeger's UI 2.20 on a machine of
 // the same kind (2 cores, software raster), where there is one.
 //
-//   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3] [--json FILE]
+//   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3]
+//     [--record [--note TEXT]]
+//     [--parts trace,json,search,heap,sizes]
 //
 // A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
 
-import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { serve } from "../scripts/serve.mjs";
 import { sizeOfScripts, sizeOfStyles } from "../scripts/sizes.mjs";
-import { frames, freshBrowser, heap, longestTask, median, open, paints } from "./browser.mjs";
+import {
+  frames,
+  freshBrowser,
+  heap,
+  longestTask,
+  median,
+  open,
+  opening,
+  paints,
+} from "./browser.mjs";
+import { appendResult } from "./results.mjs";
 import { realNode, standIn } from "./source.mjs";
 
 const { values } = parseArgs({
@@ -20,8 +31,10 @@ const { values } = parseArgs({
     dist: { type: "boolean", default: false },
     sizes: { type: "string", default: "1k,100k,1M" },
     runs: { type: "string", default: "3" },
+    parts: { type: "string", default: "trace,json,search,heap,sizes" },
     browser: { type: "string", default: "/usr/bin/chromium" },
-    json: { type: "string" },
+    record: { type: "boolean", default: false },
+    note: { type: "string" },
   },
 });
 const MOVE_MILLIS = 4_000;
@@ -30,25 +43,25 @@ const TYPING_MILLIS = 120;
 const TRACES_OPENED = 50;
 
 const sizes = values.sizes.split(",");
+const parts = new Set(values.parts.split(","));
 const source = values.skua ? await realNode(values.skua, sizes) : await standIn(sizes);
 const front = values.dist ? await serve({ api: source.root }) : undefined;
 const root = front ? `http://127.0.0.1:${front.address().port}` : source.root;
 const rows = [];
 
-console.log(`before ${source.what}; ${cpus().length} cores, load ${loadavg()[0].toFixed(1)}`);
+const load = Number(loadavg()[0].toFixed(1));
+console.log(`before ${source.what}; ${cpus().length} cores, load ${load}`);
 try {
-  for (const size of sizes) await measureTrace(size);
-  if (sizes.includes("100k")) await measureJson();
-  if (source.isReal) {
-    await measureSearch();
-    await measureHeap();
-  }
-  measureSizes();
+  if (parts.has("trace")) for (const size of sizes) await measureTrace(size);
+  if (parts.has("json") && sizes.includes("100k")) await measureJson();
+  if (parts.has("search") && source.isReal) await measureSearch();
+  if (parts.has("heap") && source.isReal) await measureHeap();
+  if (parts.has("sizes")) measureSizes();
 } finally {
   front?.close();
   await source.close();
 }
-if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
+if (values.record) record();
 process.exitCode = rows.some((row) => row.isOver) ? 1 : 0;
 
 /** `bound` must not be passed (or, where more is better, be reached); `peer` is Jaeger's. */
@@ -64,27 +77,47 @@ function note(name, value, unit, { bound, isLeast = false, peer } = {}) {
   );
 }
 
+function record() {
+  const results = Object.fromEntries(
+    rows.map(({ name, value, unit }) => [`${name}, ${unit}`, value]),
+  );
+  const { sizes, parts, runs, dist, note } = values;
+  const options = { sizes, parts, runs, dist, note, before: source.what };
+  appendResult("ui", { options, load, results });
+}
+
 async function measureTrace(size) {
   const address = `${root}/trace/${source.traceOf(size)}`;
   const bounds = { "1k": [600, 3_300], "100k": [1_000, 13_300], "1M": [2_500, undefined] }[size];
   const firstRows = [];
   let last;
+  const stages = [];
   for (let run = 0; run < Number(values.runs); run += 1) {
     await last?.close();
     last = await freshBrowser(values.browser);
+    const before = source.cpuMillis();
     last.opened = await open(last.browser, address);
     firstRows.push(last.opened.millis);
+    const server = source.cpuMillis() - before;
+    stages.push({ ...(await opening(last.opened.page)), server });
   }
   const { page } = last.opened;
   note(`${size} spans, cold, first row`, median(firstRows), "ms", {
     bound: bounds[0],
     ...(bounds[1] === undefined ? {} : { peer: bounds[1] }),
   });
+  const middle = (of) => median(stages.map((each) => each[of]));
+  note(`${size} spans, within the page: first byte`, middle("firstByte"), "ms");
+  note(`${size} spans, within the page: last byte`, middle("lastByte"), "ms");
+  note(`${size} spans, within the page: columns read`, middle("read"), "ms");
+  note(`${size} spans, within the page: first row`, middle("drawn"), "ms");
+  note(`${size} spans, bytes over the wire`, middle("kilobytes"), "kB");
+  note(`${size} spans, processor time of the server`, middle("server"), "ms");
   const { fcp, lcp, cls } = await paints(page);
   note(`${size} spans, first contentful paint`, fcp, "ms", { bound: 500, peer: 980 });
   note(`${size} spans, largest contentful paint`, lcp, "ms", { bound: Math.max(800, bounds[0]) });
   note(`${size} spans, layout shift`, cls, "", { bound: 0.02 });
-  const opening = await longestTask(page);
+  const whileOpening = await longestTask(page);
   const peers = size === "100k" ? { fps: 12.6, p99: 1_500, task: 5_500 } : {};
   await page.mouse.move(900, 600);
   const scrolled = await frames(page, MOVE_MILLIS, () => page.mouse.wheel(0, 400));
@@ -98,7 +131,7 @@ async function measureTrace(size) {
     finds.push(await find(page, text));
   }
   note(`${size} spans, find, slowest of three`, Math.max(...finds), "ms", { bound: 300 });
-  const longest = Math.max(opening, await longestTask(page));
+  const longest = Math.max(whileOpening, await longestTask(page));
   note(`${size} spans, longest task`, longest, "ms", { bound: 100, peer: peers.task });
   await last.close();
 }

@@ -2,6 +2,7 @@
 // sends the same traces, so that only the UI counts.
 
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
@@ -17,6 +18,24 @@ const WAIT_MILLIS = 60_000;
 /** More than this is more than one text can hold. */
 const JSON_SPANS_MAX = 300_000;
 
+/** All that a node takes, so that it can stand beside others. */
+const PORTS = [
+  "ui",
+  "otlp-grpc",
+  "otlp-http",
+  "health",
+  "metrics",
+  "jaeger-grpc",
+  "jaeger-http",
+  "jaeger-compact",
+  "jaeger-binary",
+  "zipkin",
+  "query-grpc",
+  "sampling-http",
+  "sampling-grpc",
+  "remote-storage",
+];
+
 export const SIZES = { "1k": 1_000, "100k": 100_000, "1M": 1_000_000 };
 const idOf = (spans) => spans.toString(16).padStart(32, "a");
 
@@ -24,13 +43,38 @@ const idOf = (spans) => spans.toString(16).padStart(32, "a");
 export async function realNode(binary, sizes) {
   const folder = mkdtempSync(join(tmpdir(), "skua-bench-"));
   const ports = join(folder, "ports");
-  const any = ["ui", "otlp-grpc", "otlp-http", "health", "metrics", "jaeger-grpc", "jaeger-http"];
-  const more = ["jaeger-compact", "jaeger-binary", "zipkin"];
-  const free = [...any, ...more].flatMap((name) => [`--${name}-port`, "0"]);
+  const free = PORTS.flatMap((name) => [`--${name}-port`, "0"]);
   const flags = ["serve", "--data-dir", join(folder, "data"), "--ports-file", ports, ...free];
-  const node = spawn(binary, flags, { stdio: "ignore" });
-  const found = await portsIn(ports);
-  const to = ["--to", `127.0.0.1:${found.otlp_grpc}`];
+  const node = spawn(binary, flags, { stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(node, "exit");
+  // What it says last is why it stopped.
+  let said = "";
+  node.stderr.on("data", (text) => {
+    said = (said + text).slice(-2_000);
+  });
+  const close = async () => {
+    node.kill("SIGKILL");
+    await exited;
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  };
+  try {
+    const found = await portsIn(ports, () => {
+      if (node.exitCode !== null || node.signalCode !== null)
+        throw new Error(`the node stopped: ${said}`);
+    });
+    await fill(binary, folder, sizes, ["--to", `127.0.0.1:${found.otlp_grpc}`]);
+    const root = `http://127.0.0.1:${found.ui}`;
+    const traceOf = (size) => idOf(SIZES[size]);
+    const cpuMillis = () => cpuMillisOf(node.pid);
+    return { what: "a real node", root, traceOf, isReal: true, cpuMillis, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The recordings, for searches, and the traces. */
+async function fill(binary, folder, sizes, to) {
   for (const name of ["hipster-20k.pb.zst", "trainticket-30k.pb.zst", "astronomy-oteltraces.zst"]) {
     await promisify(execFile)(binary, ["load", RECORDED + name, "--shift-to-now", ...to]);
   }
@@ -38,26 +82,24 @@ export async function realNode(binary, sizes) {
     const file = join(folder, size);
     await writeRecording({ file, traceId: idOf(SIZES[size]), spans: SIZES[size] });
     await promisify(execFile)(binary, ["load", file, ...to]);
+    rmSync(file);
   }
-  return {
-    what: "a real node",
-    root: `http://127.0.0.1:${found.ui}`,
-    traceOf: (size) => idOf(SIZES[size]),
-    isReal: true,
-    async close() {
-      node.kill("SIGKILL");
-      await new Promise((resolve) => node.once("exit", resolve));
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-    },
-  };
 }
 
-async function portsIn(file) {
+/** User and system time of a process, all threads, since it began. */
+function cpuMillisOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+async function portsIn(file, check) {
   const until = performance.now() + WAIT_MILLIS;
   for (;;) {
     try {
       return JSON.parse(readFileSync(file, "utf8"));
     } catch (error) {
+      check();
       if (performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -92,6 +134,7 @@ export async function standIn(sizes) {
     root: `http://127.0.0.1:${server.address().port}`,
     traceOf: (size) => idOf(SIZES[size]),
     isReal: false,
+    cpuMillis: () => 0,
     async close() {
       server.close();
       api.close();

@@ -29,6 +29,17 @@ export function baseOf(path) {
   return depth <= 0 ? "./" : "../".repeat(depth);
 }
 
+/** What the page of a trace needs before anything else. */
+export function earlyLinks(path) {
+  const id = /^\/trace\/([0-9a-f]{1,32})$/i.exec(path)?.[1];
+  if (id === undefined) return "";
+  return [
+    `<link rel="preload" as="fetch" crossorigin href="./api/skua/v1/traces/${id}/columns">`,
+    '<link rel="modulepreload" crossorigin href="./assets/trace-page.js">',
+    "",
+  ].join("\n    ");
+}
+
 export function serve({ api, port = 0, prefix = "" }) {
   const server = http.createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://localhost");
@@ -44,7 +55,8 @@ export function serve({ api, port = 0, prefix = "" }) {
       "x-content-type-options": "nosniff",
       "referrer-policy": "same-origin",
     });
-    return response.end(page.replace('<base href="./"', `<base href="${baseOf(path)}"`));
+    const based = page.replace('<base href="./"', `<base href="${baseOf(path)}"`);
+    return response.end(based.replace("<title>", `${earlyLinks(path)}<title>`));
   });
   return new Promise((resolve) => {
     server.listen(port, "127.0.0.1", () => resolve(server));

@@ -4,7 +4,6 @@
 //! The columns are written while they are sent, piece by piece, so that a trace of a million
 //! spans stands in memory once.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -100,17 +99,18 @@ fn revision_text(columns: &TraceColumns) -> String {
         [(&columns.service, &columns.services), (&columns.operation, &columns.operations)]
     {
         // By first appearance in the rows: the order of a dictionary is the store's affair.
-        let mut numbers: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut numbers: Vec<Option<u64>> = vec![None; names.len()];
+        let mut next = 0_u64;
         for rows in rows.chunks(FINGERPRINT_ROWS) {
             let mut bytes = Vec::with_capacity(FINGERPRINT_ROWS * 8);
             for id in rows {
-                let next = numbers.len() as u64;
-                let number = *numbers.entry(*id).or_insert_with(|| {
-                    let name = usize::try_from(*id).ok().and_then(|id| names.get(id));
-                    add(name.map(Text::as_bytes).unwrap_or_default());
-                    next
-                });
-                bytes.extend_from_slice(&number.to_le_bytes());
+                let Some(number) = numbers.get_mut(*id as usize) else { continue };
+                if number.is_none() {
+                    add(names.get(*id as usize).map(Text::as_bytes).unwrap_or_default());
+                    *number = Some(next);
+                    next += 1;
+                }
+                bytes.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
             }
             add(&bytes);
         }
@@ -325,7 +325,7 @@ impl Iterator for Pieces {
             return Some(Ok(line.into()));
         }
         let rows = self.columns.span_ids.len();
-        let mut piece = Vec::new();
+        let mut piece = Vec::with_capacity(PIECE_BYTES + ALIGNMENT);
         while piece.len() < PIECE_BYTES {
             let Some(column) = COLUMNS.get(self.column) else { break };
             let room = (PIECE_BYTES - piece.len()).div_ceil(column.width());

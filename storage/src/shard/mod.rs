@@ -75,6 +75,7 @@ mod read;
 mod rolled;
 mod rolled_calls;
 mod search;
+mod structure;
 
 pub use apply::{Applied, BatchOutcome, Refusal};
 pub use block_store::BlockStore;

@@ -30,8 +30,6 @@ pub(super) struct OutlineRow {
     pub(super) kind: SpanKind,
     pub(super) status: StatusCode,
     pub(super) is_error: bool,
-    pub(super) has_events: bool,
-    pub(super) has_links: bool,
     pub(super) service: Text,
     pub(super) operation: Text,
 }
@@ -127,8 +125,6 @@ impl From<&Span> for OutlineRow {
             kind: span.kind,
             status: span.status.as_ref().map_or(StatusCode::UNSET, |status| status.code),
             is_error: span.is_error(),
-            has_events: !span.events.is_empty(),
-            has_links: !span.links.is_empty(),
             service: effective::span_service(span),
             operation: effective::span_operation(span),
         }
@@ -152,8 +148,6 @@ fn outline_row(index: &Index, row: usize) -> Option<OutlineRow> {
         kind: class.kind,
         status: class.status.unwrap_or(StatusCode::UNSET),
         is_error: class.is_error(),
-        has_events: class.event_count > 0,
-        has_links: class.link_count > 0,
         service: index.services.get(class.resource as usize)?.clone(),
         operation: operation_of_name(index.strings.get(class.name as usize)?.as_bytes()),
     })

@@ -25,6 +25,7 @@ export function readCluster(json: unknown): Cluster {
         id: text(node["id"], "id"),
         name: text(node["name"], "name"),
         address: text(node["address"], "address"),
+        ui: webAddress(text(node["ui"], "ui")),
         state: stateOf(node),
         version: text(node["version"], "version"),
         diskUsedBytes: number(disk["used_bytes"], "used_bytes"),
@@ -50,6 +51,12 @@ export function readCluster(json: unknown): Cluster {
       };
     }),
   };
+}
+
+/** What a link may lead to: no script, and nothing that is not an address. */
+function webAddress(text: string): string | undefined {
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  return text.endsWith("/") ? text : `${text}/`;
 }
 
 /** A node that could not be asked is listed without a version. */

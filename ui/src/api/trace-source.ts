@@ -98,6 +98,8 @@ async function opened(
   signal.addEventListener("abort", () => channel.close(), { once: true });
   try {
     const answer = await ask(channel);
+    performance.clearMarks("trace read");
+    performance.mark("trace read");
     return {
       ...answer,
       criticalPath: () => channel.ask("criticalPath", {}),

@@ -21,6 +21,8 @@ export interface ComboboxProps {
   readonly onChange: (value: string) => void;
   /** Called when an option is chosen, or Enter pressed without one. */
   readonly onCommit?: (value: string) => void;
+  /** Called when somebody is about to use it: options may be fetched now. */
+  readonly onFocus?: () => void;
   readonly inputId?: string;
 }
 
@@ -87,7 +89,10 @@ export function Combobox(props: ComboboxProps) {
           spellCheck={false}
           placeholder={props.placeholder}
           value={props.value}
-          onFocus={(event) => event.target.select()}
+          onFocus={(event) => {
+            event.target.select();
+            props.onFocus?.();
+          }}
           onClick={() => setOpen(true)}
           onBlur={close}
           onChange={(event) => {

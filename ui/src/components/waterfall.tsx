@@ -159,8 +159,11 @@ function useSurface(
     const isFirst = drawn.current === undefined;
     drawn.current = list;
     clearTimeout(timer.current);
-    if (isFirst) setMirrored(list);
-    else timer.current = setTimeout(() => setMirrored(list), MIRROR_MILLIS);
+    if (isFirst) {
+      performance.clearMarks("trace drawn");
+      performance.mark("trace drawn");
+      setMirrored(list);
+    } else timer.current = setTimeout(() => setMirrored(list), MIRROR_MILLIS);
   }, [canvas, scroller]);
   const redraw = useCallback(() => requestDraw(draw), [draw]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each of these changes the picture.

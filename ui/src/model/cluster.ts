@@ -7,6 +7,8 @@ export interface ClusterNode {
   readonly id: string;
   readonly name: string;
   readonly address: string;
+  /** Where it serves this page, with a slash at the end; undefined if it has not said. */
+  readonly ui: string | undefined;
   readonly state: NodeState;
   readonly version: string;
   readonly diskUsedBytes: number;
@@ -124,11 +126,21 @@ export function lagOf(cluster: Cluster, node: string): number {
 }
 
 /**
- * Where a node serves this page. A node tells its own address of the UI, and of the others the one
- * for nodes; all listen on the same ports unless somebody set them singly, so the port of the one
+ * The root of this page on a node, with a slash at the end; undefined if there is none known. A
+ * node that has not said is taken to use the `protocol` of the one that answers, as in `http:`.
+ */
+export function uiOf(cluster: Cluster, node: ClusterNode, protocol: string): string | undefined {
+  if (node.ui !== undefined) return node.ui;
+  const guessed = guessedUi(cluster, node);
+  return guessed && `${protocol}//${guessed}/`;
+}
+
+/**
+ * Where a node serves this page if it has not said: by its address. A node tells its own address of
+ * the UI, and of the others the one for nodes; all listen on the same ports unless somebody set them singly, so the port of the one
  * that differs is taken for all. Undefined for what is not an address.
  */
-export function uiAddressOf(cluster: Cluster, node: ClusterNode): string | undefined {
+function guessedUi(cluster: Cluster, node: ClusterNode): string | undefined {
   const parts = cluster.nodes.map(({ address }) => ADDRESS.exec(address));
   const ports = parts.map((match) => match?.[2]);
   const lone = ports.filter((port) => ports.filter((other) => other === port).length === 1);

@@ -47,12 +47,8 @@ export function decodeColumns(body: ArrayBuffer): Decoded {
   const start = toMicros(sent.u32("start", "u64", 2), line.spans);
   const parent = parentsOf(sent.u32("parent", "u32", 1));
   const tree = orderTree({ parent, start });
-  const rows = permuted(sent, tree, start, line);
+  const { end, ...rows } = permuted(sent, tree, start, line);
   spreadErrors(tree.parent, rows.flags);
-  const end = rows.start.reduce(
-    (most, from, row) => Math.max(most, from + (rows.length[row] ?? 0)),
-    0,
-  );
   return {
     columns: {
       traceId: line.trace_id,
@@ -150,43 +146,54 @@ function parentsOf(sent: Uint32Array): Int32Array {
   return parent;
 }
 
-/** From the server's order, by start, to ours, depth first. */
-function permuted(sent: Sections, tree: Ordered, start: Float64Array, line: Line) {
+/** From the server's order, by start, to ours, depth first; `end` is when the last span ends. */
+function permuted(sent: Sections, tree: Ordered, startOfSpan: Float64Array, line: Line) {
   const count = line.spans;
   const ids = sent.u32("span_id", "bytes8", 2);
   const duration = sent.u32("duration", "u64", 2);
-  const service = sent.u32("service", "u32", 1);
-  const operation = sent.u32("operation", "u32", 1);
+  const serviceOfSpan = sent.u32("service", "u32", 1);
+  const operationOfSpan = sent.u32("operation", "u32", 1);
   const sentFlags = sent.u8("flags");
-  const rows = {
-    start: new Float64Array(count),
-    length: new Float64Array(count),
-    service: new Uint32Array(count),
-    operation: new Uint32Array(count),
-    spanId: new Uint32Array(2 * count),
-    kind: new Uint8Array(count),
-    flags: new Uint8Array(count),
-  };
+  const start = new Float64Array(count);
+  const length = new Float64Array(count);
+  const service = new Uint32Array(count);
+  const operation = new Uint32Array(count);
+  const spanId = new Uint32Array(2 * count);
+  const kind = new Uint8Array(count);
+  const flags = new Uint8Array(count);
+  let end = 0;
   for (let row = 0; row < count; row += 1) {
     const from = tree.spanOfRow[row] ?? 0;
-    rows.start[row] = start[from] ?? 0;
+    const begins = startOfSpan[from] ?? 0;
     const nanos = (duration[2 * from] ?? 0) + (duration[2 * from + 1] ?? 0) * HALF;
-    rows.length[row] = nanos / NANOS_PER_MICRO;
-    rows.service[row] = service[from] ?? 0;
-    rows.operation[row] = operation[from] ?? 0;
-    rows.spanId[2 * row] = swapped(ids[2 * from] ?? 0);
-    rows.spanId[2 * row + 1] = swapped(ids[2 * from + 1] ?? 0);
+    const lasts = nanos / NANOS_PER_MICRO;
+    start[row] = begins;
+    length[row] = lasts;
+    if (begins + lasts > end) end = begins + lasts;
+    service[row] = serviceOfSpan[from] ?? 0;
+    operation[row] = operationOfSpan[from] ?? 0;
+    spanId[2 * row] = swapped(ids[2 * from] ?? 0);
+    spanId[2 * row + 1] = swapped(ids[2 * from + 1] ?? 0);
     const bits = sentFlags[from] ?? 0;
-    const kind = bits & Sent.kind;
-    rows.kind[row] = kind < KINDS.length ? kind : 0;
-    rows.flags[row] =
-      ((bits & Sent.error) !== 0 ? Flag.error : 0) |
-      ((bits & Sent.events) !== 0 ? Flag.events : 0) |
-      ((bits & Sent.links) !== 0 ? Flag.links : 0) |
-      ((bits & Sent.orphan) !== 0 ? Flag.orphan : 0);
+    kind[row] = KIND_OF_BITS[bits & Sent.kind] ?? 0;
+    flags[row] = FLAGS_OF_BITS[bits] ?? 0;
   }
-  return rows;
+  return { start, length, service, operation, spanId, kind, flags, end };
 }
+
+const KIND_OF_BITS = Uint8Array.from({ length: Sent.kind + 1 }, (_, kind) =>
+  kind < KINDS.length ? kind : 0,
+);
+
+/** Our flags for each of the server's bytes. */
+const FLAGS_OF_BITS = Uint8Array.from(
+  { length: 256 },
+  (_, bits) =>
+    ((bits & Sent.error) !== 0 ? Flag.error : 0) |
+    ((bits & Sent.events) !== 0 ? Flag.events : 0) |
+    ((bits & Sent.links) !== 0 ? Flag.links : 0) |
+    ((bits & Sent.orphan) !== 0 ? Flag.orphan : 0),
+);
 
 /** Ids come with their highest byte first. */
 function swapped(value: number): number {

@@ -1,9 +1,10 @@
 // Finding, completeness, summaries, the map and the cluster.
 
 import { describe, expect, it } from "vitest";
+import { readCluster } from "../api/skua";
 import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
-import { changesBetween, type NodeState, summarize, uiAddressOf } from "./cluster";
+import { changesBetween, type NodeState, summarize, uiOf } from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
 import { detailsOf } from "./details";
 import { findRows, needsPairs, parseFind } from "./find";
@@ -285,6 +286,7 @@ describe("the address of another node's UI", () => {
       id: String(index),
       name: `n${index}`,
       address,
+      ui: undefined,
       state: "ready" as const,
       version: "1",
       diskUsedBytes: 0,
@@ -294,22 +296,41 @@ describe("the address of another node's UI", () => {
   };
   const addressesOf = (...addresses: string[]) => {
     const cluster = clusterOf(...addresses);
-    return cluster.nodes.map((node) => uiAddressOf(cluster, node));
+    return cluster.nodes.map((node) => uiOf(cluster, node, "https:"));
   };
+
+  it("is what the node says, if it says something", () => {
+    const { nodes } = readCluster({
+      nodes: [
+        { id: "1", name: "a", address: "10.0.0.1:7947", ui: "http://10.0.0.1:8080/skua/" },
+        { id: "2", name: "b", address: "10.0.0.2:7947", ui: "https://b" },
+        { id: "3", name: "c", address: "10.0.0.3:7947", ui: "javascript:alert(1)" },
+        { id: "4", name: "d", address: "10.0.0.4:7947" },
+      ],
+    });
+    expect(nodes.map((node) => node.ui)).toEqual([
+      "http://10.0.0.1:8080/skua/",
+      "https://b/",
+      undefined,
+      undefined,
+    ]);
+    const said = nodes.map((node) => uiOf({ nodes, shards: [] }, node, "http:"));
+    expect(said.slice(0, 2)).toEqual(["http://10.0.0.1:8080/skua/", "https://b/"]);
+  });
 
   it("has the port that the node which answers has", () => {
     expect(addressesOf("10.0.0.1:16686", "10.0.0.2:7947", "[::1]:7947")).toEqual([
-      "10.0.0.1:16686",
-      "10.0.0.2:16686",
-      "[::1]:16686",
+      "https://10.0.0.1:16686/",
+      "https://10.0.0.2:16686/",
+      "https://[::1]:16686/",
     ]);
   });
 
   it("is what is said where all say the same, or each something else", () => {
     const same = ["a:1", "b:1", "c:1"];
-    expect(addressesOf(...same)).toEqual(same);
+    expect(addressesOf(...same)).toEqual(same.map((each) => `https://${each}/`));
     const singly = ["a:1", "b:2", "c:3"];
-    expect(addressesOf(...singly)).toEqual(singly);
+    expect(addressesOf(...singly)).toEqual(singly.map((each) => `https://${each}/`));
   });
 
   it("is nothing where there is none", () => {
@@ -324,6 +345,7 @@ describe("the cluster", () => {
     id,
     name: id,
     address: "",
+    ui: undefined,
     state,
     version: "",
     diskUsedBytes: 0,

@@ -14,6 +14,10 @@ export function visibleRows(
   keep: Uint8Array | null,
 ): VisibleRows {
   const rows = new Int32Array(trace.count);
+  if (keep === null && !collapsed.includes(1)) {
+    for (let row = 0; row < rows.length; row += 1) rows[row] = row;
+    return rows;
+  }
   let shown = 0;
   let row = 0;
   while (row < trace.count) {

@@ -21,52 +21,26 @@ const DEPTH_MAX = 0xffff;
 /** Orders the spans; every span gets exactly one row. */
 export function orderTree(spans: Unordered): Ordered {
   const count = spans.parent.length;
-  const children = linkChildren(spans);
-  const ordered: Ordered = {
-    spanOfRow: new Int32Array(count),
-    parent: new Int32Array(count).fill(-1),
-    depth: new Uint16Array(count),
-    descendants: new Int32Array(count),
-  };
-  const rowOfSpan = new Int32Array(count).fill(-1);
-  let nextRow = 0;
-  const visit = (root: number) => {
-    nextRow = visitTree(root, spans.parent, children, ordered, rowOfSpan, nextRow);
-  };
-  for (const span of children.byStart) if ((spans.parent[span] ?? -1) < 0) visit(span);
+  const byStart = inOrderOf(spans.start);
+  const walk = new Walk(spans.parent, byStart);
+  for (let place = 0; place < count; place += 1) {
+    const span = byStart === undefined ? place : (byStart[place] ?? 0);
+    if ((spans.parent[span] ?? -1) < 0) walk.visit(span);
+  }
   // Invariant: what no root reaches is a circle of parents or hangs off one; the circle is cut
   // where it starts first, so nothing is lost.
-  for (const span of children.byStart) if ((rowOfSpan[span] ?? -1) < 0) visit(span);
-  countDescendants(ordered);
-  return ordered;
-}
-
-interface Children {
-  readonly byStart: Int32Array;
-  readonly first: Int32Array;
-  readonly next: Int32Array;
-}
-
-/** Lists of children in order of start, as linked lists in two arrays. */
-function linkChildren({ parent, start }: Unordered): Children {
-  const count = parent.length;
-  const byStart = inOrderOf(start);
-  const first = new Int32Array(count).fill(-1);
-  const next = new Int32Array(count).fill(-1);
-  for (let index = count - 1; index >= 0; index -= 1) {
-    const span = byStart[index] ?? 0;
-    const above = parent[span] ?? -1;
-    if (above < 0) continue;
-    next[span] = first[above] ?? -1;
-    first[above] = span;
+  for (let place = 0; walk.rows < count && place < count; place += 1) {
+    const span = byStart === undefined ? place : (byStart[place] ?? 0);
+    if (!walk.hasSeen(span)) walk.visit(span);
   }
-  return { byStart, first, next };
+  return walk.ordered;
 }
 
-/** Indexes in order of their values, equal ones as they came. */
-function inOrderOf(values: Float64Array): Int32Array {
-  const order = Int32Array.from(values, (_, index) => index);
-  if (isAscending(values)) return order;
+/** Indexes in order of their values, equal ones as they came; undefined if they are so already. */
+function inOrderOf(values: Float64Array): Int32Array | undefined {
+  if (isAscending(values)) return undefined;
+  const order = new Int32Array(values.length);
+  for (let index = 0; index < order.length; index += 1) order[index] = index;
   return order.sort((left, right) => (values[left] ?? 0) - (values[right] ?? 0) || left - right);
 }
 
@@ -77,45 +51,78 @@ function isAscending(values: Float64Array): boolean {
   return true;
 }
 
-function visitTree(
-  root: number,
-  parents: Int32Array,
-  children: Children,
-  ordered: Ordered,
-  rowOfSpan: Int32Array,
-  firstRow: number,
-): number {
-  let row = firstRow;
-  const take = (span: number, isRoot: boolean) => {
-    const above = isRoot ? -1 : (rowOfSpan[parents[span] ?? -1] ?? -1);
-    ordered.spanOfRow[row] = span;
-    ordered.parent[row] = above;
-    ordered.depth[row] = above < 0 ? 0 : Math.min((ordered.depth[above] ?? 0) + 1, DEPTH_MAX);
-    rowOfSpan[span] = row;
-    row += 1;
-  };
-  take(root, true);
-  // The next sibling to visit at each level.
-  const pending = [children.first[root] ?? -1];
-  while (pending.length > 0) {
-    const span = pending[pending.length - 1] ?? -1;
-    if (span < 0) {
-      pending.pop();
-      continue;
-    }
-    pending[pending.length - 1] = children.next[span] ?? -1;
-    if ((rowOfSpan[span] ?? -1) >= 0) continue;
-    take(span, false);
-    pending.push(children.first[span] ?? -1);
-  }
-  return row;
-}
+/**
+ * Goes down to the first child, else on to the next sibling, else up: once through every span,
+ * without a stack, and whatever is known of a span is written when it is met or left.
+ */
+class Walk {
+  readonly ordered: Ordered;
+  /** How many spans were met. */
+  rows = 0;
+  readonly #parent: Int32Array;
+  /** Children in order of start, as linked lists in two arrays. */
+  readonly #first: Int32Array;
+  readonly #next: Int32Array;
+  readonly #rowOfSpan: Int32Array;
 
-function countDescendants({ parent, descendants }: Ordered): void {
-  for (let row = parent.length - 1; row >= 0; row -= 1) {
-    const above = parent[row] ?? -1;
-    if (above >= 0) {
-      descendants[above] = (descendants[above] ?? 0) + (descendants[row] ?? 0) + 1;
+  constructor(parent: Int32Array, byStart: Int32Array | undefined) {
+    const count = parent.length;
+    this.#parent = parent;
+    this.#first = new Int32Array(count).fill(-1);
+    this.#next = new Int32Array(count).fill(-1);
+    this.#rowOfSpan = new Int32Array(count).fill(-1);
+    this.ordered = {
+      spanOfRow: new Int32Array(count),
+      parent: new Int32Array(count),
+      depth: new Uint16Array(count),
+      descendants: new Int32Array(count),
+    };
+    for (let place = count - 1; place >= 0; place -= 1) {
+      const span = byStart === undefined ? place : (byStart[place] ?? 0);
+      const above = parent[span] ?? -1;
+      if (above < 0) continue;
+      this.#next[span] = this.#first[above] ?? -1;
+      this.#first[above] = span;
+    }
+  }
+
+  hasSeen(span: number): boolean {
+    return (this.#rowOfSpan[span] ?? 0) >= 0;
+  }
+
+  /** Gives rows to a span and all below it that have none. */
+  visit(root: number): void {
+    const { spanOfRow, parent: parentRow, depth, descendants } = this.ordered;
+    const [parent, first, next, rowOfSpan] = [
+      this.#parent,
+      this.#first,
+      this.#next,
+      this.#rowOfSpan,
+    ];
+    let [span, above, rows] = [root, -1, this.rows];
+    for (;;) {
+      spanOfRow[rows] = span;
+      parentRow[rows] = above;
+      depth[rows] = above < 0 ? 0 : Math.min((depth[above] ?? 0) + 1, DEPTH_MAX);
+      rowOfSpan[span] = rows;
+      above = rows;
+      rows += 1;
+      // Where a circle was cut, a child was met before its parent.
+      let below = first[span] ?? -1;
+      while (below >= 0 && (rowOfSpan[below] ?? -1) >= 0) below = next[below] ?? -1;
+      while (below < 0) {
+        const row = rowOfSpan[span] ?? 0;
+        descendants[row] = rows - row - 1;
+        if (span === root) {
+          this.rows = rows;
+          return;
+        }
+        above = parentRow[row] ?? -1;
+        below = next[span] ?? -1;
+        while (below >= 0 && (rowOfSpan[below] ?? -1) >= 0) below = next[below] ?? -1;
+        span = parent[span] ?? root;
+      }
+      span = below;
     }
   }
 }

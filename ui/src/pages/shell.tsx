@@ -7,6 +7,7 @@ import { Icon, type IconName } from "../components/icon";
 import { later } from "../components/later";
 import { summarize } from "../model/cluster";
 import { isTraceId, searchHref } from "../model/links";
+import { useIdle } from "../state/idle";
 import { usePlainKeys } from "../state/keys";
 import { useSearchHref } from "../state/last-search";
 import { lastTrace } from "../state/last-trace";
@@ -101,7 +102,9 @@ function Mark() {
 function Omnibox() {
   const [text, setText] = useState("");
   const [, navigate] = useLocation();
-  const services = useServices().data?.value;
+  // Only who is about to choose one needs their names.
+  const [isUsed, setUsed] = useState(false);
+  const services = useServices(isUsed).data?.value;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -147,6 +150,7 @@ function Omnibox() {
         options={options}
         onChange={setText}
         onCommit={go}
+        onFocus={() => setUsed(true)}
       />
     </div>
   );
@@ -154,7 +158,7 @@ function Omnibox() {
 
 /** One look says whether the cluster is well. */
 function ClusterDot() {
-  const cluster = useCluster();
+  const cluster = useCluster(useIdle());
   const health = cluster.error
     ? "failing"
     : cluster.data

@@ -9,8 +9,10 @@ import { useQuery } from "./query";
 const CATALOG_FRESH_MILLIS = 30_000;
 const CLUSTER_POLL_MILLIS = 5_000;
 
-export function useServices() {
-  return useQuery({ key: "services", ask: fetchServices, freshMillis: CATALOG_FRESH_MILLIS });
+/** False asks nothing: the names are looked up in everything that is stored. */
+export function useServices(isEnabled = true) {
+  const freshMillis = CATALOG_FRESH_MILLIS;
+  return useQuery({ key: "services", ask: fetchServices, freshMillis, isEnabled });
 }
 
 /** Nothing is asked while no service is chosen. */
@@ -33,9 +35,10 @@ export function useDependencies(lookbackMillis: number) {
   });
 }
 
-export function useCluster() {
+export function useCluster(isEnabled = true) {
   return useQuery({
     key: "cluster",
+    isEnabled,
     ask: async (signal) => {
       const answer = await fetchCluster(signal);
       noteCluster(answer.value);

@@ -28,6 +28,7 @@ import {
   type TraceColumns,
 } from "../model/trace";
 import { around, clamp, pan, type TimeWindow, whole, zoom } from "../timeline/viewport";
+import { whenIdle } from "./idle";
 import { Store } from "./store";
 
 /** Of a larger trace the details are fetched only when they are asked for. */
@@ -90,17 +91,21 @@ export class TraceView {
       events: null,
       revealed: 0,
     });
-    // Both fail only if the trace is closed or its details cannot be had, and then nothing is shown.
-    source.criticalPath().then(
+    // The rows come first.
+    whenIdle(() => this.#askMore());
+  }
+
+  /** Both fail only if the trace is closed or its details cannot be had; then nothing is shown. */
+  #askMore(): void {
+    this.source.criticalPath().then(
       (criticalPath) => this.#change({ criticalPath }),
       () => undefined,
     );
-    if (trace.count <= EVENTS_SPANS_MAX) {
-      source.events().then(
-        (events) => this.#change({ events: events ?? null }),
-        () => undefined,
-      );
-    }
+    if (this.trace.count > EVENTS_SPANS_MAX) return;
+    this.source.events().then(
+      (events) => this.#change({ events: events ?? null }),
+      () => undefined,
+    );
   }
 
   get state(): TraceViewState {

@@ -62,6 +62,8 @@ function drawMarks(
 
 /** Where spans share lines, marks are short, or they would hide the trace. */
 const MARK_MAX = 5;
+/** So are those of which there are more than pixels side by side. */
+const CROWDED_MARK_MAX = 1.5;
 
 function drawMarked(
   context: CanvasRenderingContext2D,
@@ -73,15 +75,30 @@ function drawMarked(
   const columns = Math.ceil(width) + 1;
   const drawn = new Uint8Array(columns * (Math.ceil(height) + 1));
   const scale = width / Math.max(trace.duration, 1);
-  const longest = trace.count > height ? MARK_MAX : Number.POSITIVE_INFINITY;
+  const marked: number[] = [];
   for (let row = 0; row < trace.count; row += 1) {
     if (!isMarked(row)) continue;
-    const x = (trace.start[row] ?? 0) * scale;
-    const y = 4 + (row / trace.count) * (height - 8);
-    const pixel = Math.floor(y) * columns + Math.floor(x);
+    const pixel =
+      Math.floor(yOf(trace, row, height)) * columns + Math.floor(xOf(trace, row, scale));
     if (drawn[pixel] === 1) continue;
     drawn[pixel] = 1;
-    const length = Math.min(Math.max((trace.length[row] ?? 0) * scale, 3), longest);
-    context.fillRect(x, y - 0.5, length, thickness);
+    marked.push(row);
   }
+  const isCrowded = marked.length > columns;
+  const many = isCrowded ? CROWDED_MARK_MAX : MARK_MAX;
+  const longest = trace.count > height ? many : Number.POSITIVE_INFINITY;
+  const shortest = Math.min(3, longest);
+  const thick = isCrowded ? CROWDED_MARK_MAX : thickness;
+  for (const row of marked) {
+    const length = Math.min(Math.max((trace.length[row] ?? 0) * scale, shortest), longest);
+    context.fillRect(xOf(trace, row, scale), yOf(trace, row, height) - 0.5, length, thick);
+  }
+}
+
+function xOf(trace: TraceColumns, row: number, scale: number): number {
+  return (trace.start[row] ?? 0) * scale;
+}
+
+function yOf(trace: TraceColumns, row: number, height: number): number {
+  return 4 + (row / trace.count) * (height - 8);
 }

@@ -14,6 +14,7 @@ const YOUNG = "000000000000000000000000000f2e54";
 const KEPT = "0000000000000000000000000000ceb7";
 const SLOW = "00000000000000000000000000051000";
 const asked = [];
+let timesSent = 0;
 let letGo;
 const slowly = new Promise((resolve) => {
   letGo = resolve;
@@ -24,7 +25,10 @@ let place;
 before(async () => {
   place = await stand({
     ...SKUA,
-    [`/api/skua/v1/traces/${TRACE_ID}/columns`]: columns(SPANS, TRACE_ID),
+    [`/api/skua/v1/traces/${TRACE_ID}/columns`]: () => {
+      timesSent += 1;
+      return columns(SPANS, TRACE_ID);
+    },
     [`/api/skua/v1/traces/${HUGE}/columns`]: columns(260_000, HUGE),
     [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
       const isKnown = headers["if-none-match"] !== undefined && !isGrown;
@@ -58,6 +62,8 @@ after(() => place.close());
 test("rows come from columns, attributes from the JSON, and both agree", async () => {
   const { page, complaints } = await place.open(`/trace/${TRACE_ID}`);
   await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  // The page names them and its code fetches them: that is one and the same request.
+  assert.equal(timesSent, 1);
   await page.getByText("400", { exact: true }).first().waitFor();
   await page.keyboard.press("e");
   const selected = page.locator("[role=row][aria-selected=true]");

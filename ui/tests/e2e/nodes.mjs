@@ -21,6 +21,10 @@ const PORTS = [
   "jaeger-compact",
   "jaeger-binary",
   "zipkin",
+  "query-grpc",
+  "sampling-http",
+  "sampling-grpc",
+  "remote-storage",
 ];
 const WAIT_MILLIS = 60_000;
 const NAP_MILLIS = 50;

@@ -16,7 +16,7 @@ import {
   type Shard,
   type Summary,
   summarize,
-  uiAddressOf,
+  uiOf,
 } from "../../model/cluster";
 import { useClusterEvents } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
@@ -169,18 +169,19 @@ function Nodes(props: { readonly cluster: Cluster }) {
 /** Each node serves this page, and each has its own view of the others. */
 function Address(props: { readonly cluster: Cluster; readonly node: ClusterNode }) {
   const { cluster, node } = props;
-  const address = uiAddressOf(cluster, node);
-  if (address === undefined) return node.address;
-  if (address === window.location.host) {
+  const ui = uiOf(cluster, node, window.location.protocol);
+  if (ui === undefined) return node.address;
+  const { host } = new URL(ui);
+  if (host === window.location.host) {
     return (
       <>
-        {address} <span className="badge">this page</span>
+        {host} <span className="badge">this page</span>
       </>
     );
   }
   return (
-    <a href={`${window.location.protocol}//${address}/cluster`} title={`As ${node.name} sees it`}>
-      {address}
+    <a href={`${ui}cluster`} title={`As ${node.name} sees it`}>
+      {host}
     </a>
   );
 }
