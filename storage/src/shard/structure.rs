@@ -29,7 +29,7 @@ struct Row {
     span_id: SpanId,
     duration: Duration,
     parent: ParentLink,
-    /// Place in [`Rows::kinds`].
+    /// Place in [`Gathered::kinds`].
     kind: u32,
 }
 
@@ -62,7 +62,7 @@ impl Known {
 
 /// The rows of a trace from all its pieces.
 #[derive(Debug, Default)]
-struct Rows {
+struct Gathered {
     rows: Vec<Row>,
     kinds: Vec<RowKind>,
     services: Names,
@@ -78,7 +78,7 @@ impl Shard {
         revision: Revision,
         budget: &Budget,
     ) -> Result<Option<TraceColumns>, Error> {
-        let mut found = Rows::default();
+        let mut found = Gathered::default();
         for part in parts {
             let reader = PieceReader::new(self, Arc::clone(part), budget);
             let index = reader.index()?;
@@ -103,7 +103,7 @@ fn order_key(row: &Row) -> (u64, u64) {
     (row.start.0, u64::from_be_bytes(row.span_id.0))
 }
 
-impl Rows {
+impl Gathered {
     fn add(&mut self, piece: &Piece, index: &Index, id: TraceId) {
         let mut known = Known::of(index);
         for trace in index.traces.iter().filter(|trace| trace.id == id) {
