@@ -134,6 +134,7 @@ mod chosen {
     use super::Mutant;
 
     /// What the environment names, if nobody chooses: how a test that is run by name gets a defect.
+    #[expect(clippy::disallowed_methods, reason = "no product has this; tests have no settings")]
     static CHOSEN: LazyLock<AtomicU8> = LazyLock::new(|| {
         let named = std::env::var(super::VARIABLE).ok();
         let mutant = named.and_then(|name| Mutant::by_name(&name));

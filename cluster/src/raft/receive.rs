@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_end_of_one_snapshot_is_not_that_of_another() {
-        let vote = Vote::default();
+        let vote = Vote::new(1, 1);
         let done = || Progress::Done { vote };
         assert!(matches!(done().answer(true), Ok(Offered::Done { .. })));
         assert!(matches!(done().answer(false), Ok(Offered::Working { .. })));

@@ -61,7 +61,7 @@ pub enum Lane {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Hello,
         Self::Bootstrap,
         Self::Join,

@@ -317,7 +317,7 @@ fn blocks_are_never_ahead_of_the_log() {
         BlockStore::new(env, Arc::clone(&kv) as Arc<dyn Kv>, Path::new("/blocks"))
     };
     let log = open_log(&env);
-    let shard = over(&log, store());
+    let shard = over(&log, &store());
     let batch = plain_batch(1, &tenant("own"), &Generator::new(5).trace());
     let entry = encode_data(Timestamp(HOUR), 1, &[batch]).unwrap();
     let appended = vec![(LogIndex(1), entry.clone())];
@@ -327,11 +327,11 @@ fn blocks_are_never_ahead_of_the_log() {
     drop((shard, log));
     env.restart(Crash::Lost);
     let log = open_log(&env);
-    let cut = over(&log, store()).purgeable();
+    let cut = over(&log, &store()).purgeable();
     assert_eq!(cut, Some(LogIndex(1)));
     assert!(log.bounds(GROUP).last >= cut, "the log ends before the cut");
 }
 
-fn over(log: &Arc<SegmentLog>, store: BlockStore) -> Shard {
-    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, &Arc::default(), &store)
+fn over(log: &Arc<SegmentLog>, store: &BlockStore) -> Shard {
+    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, &Arc::default(), store)
 }
