@@ -29,6 +29,7 @@ const LIBRARIES: &[Home] = &[
         may: &[
             "api/src/jaeger_grpc/",
             "api/src/jaeger_thrift/",
+            "api/src/sampling/note.rs",
             "api/src/zipkin/",
             "cluster/src/meta/",
             "cluster/src/raft/",
