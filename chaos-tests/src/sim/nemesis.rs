@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use cluster::transport::Link;
-use model::admin::ClusterChange;
+use model::admin::{ClusterChange, Readiness};
 use model::testing::Random;
 use model::{ClusterAdmin as _, NodeId};
 use storage::env::Crash;
 
 use super::faults::{Fault, Plan};
-use super::world::{SOUND_LINK, World};
+use super::world::{Handle, SOUND_LINK, World};
 
 /// A crash that is planned some changes of the disk ahead comes at the latest after this.
 const CRASH_WITHIN_MILLIS: u64 = 300;
@@ -71,6 +71,11 @@ impl Nemesis {
             }
             if let Some(clock) = world.clock(number) {
                 clock.set_wall_ahead(0);
+            }
+            // A node that was drained to be started again is started again.
+            let is_draining = |handle: Handle| handle.store.readiness() != Readiness::Ready;
+            if world.handle(number).is_some_and(is_draining) {
+                world.kill(number, Crash::Process);
             }
             world.start(number);
         }

@@ -58,6 +58,14 @@ fn replica_on(status: &ReplicaStatus, node: NodeId) -> Option<ReplicaId> {
     members.rfind(|(_, other)| **other == node).map(|(replica, _)| *replica)
 }
 
+/// Whether all replicas of a group go by the same members, and that is committed.
+fn is_settled(seen: &[Seen], group: GroupId) -> bool {
+    let all = || seen.iter().flat_map(|(_, replicas)| replicas).filter(|it| it.0 == group);
+    let first = all().next().map(|(_, status)| &status.configuration);
+    first.is_some_and(|first| first.is_committed)
+        && all().all(|(_, status)| Some(&status.configuration) == first)
+}
+
 impl Observer {
     /// Looks once.
     pub fn look(&mut self, world: &World) {
@@ -196,6 +204,10 @@ impl Observer {
         }
         for (handle, replicas) in seen {
             for (group, status) in replicas {
+                // A replica that was made anew knows who was there before it, until it catches up.
+                if !is_settled(seen, *group) {
+                    continue;
+                }
                 let Some(replica) = replica_on(status, handle.node) else { continue };
                 let Some(known) = self.acknowledged.get(&replica).copied() else { continue };
                 if self.is_excused(handle, *group) {
