@@ -119,6 +119,16 @@ impl Calculator {
         self.probabilities = probabilities;
     }
 
+    /// Adds probabilities of operations that this calculator remembers nothing of.
+    pub fn keep(&mut self, probabilities: Probabilities) {
+        for (service, operations) in probabilities.services {
+            let own = self.probabilities.services.entry(service).or_default();
+            for (operation, probability) in operations {
+                own.entry(operation).or_insert(probability);
+            }
+        }
+    }
+
     /// Takes what was sampled in an interval and computes the probabilities anew.
     pub fn step(&mut self, throughput: Throughput, interval: Duration) -> &Probabilities {
         let seconds = interval.0 as f64 / 1e9;

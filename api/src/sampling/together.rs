@@ -62,17 +62,21 @@ impl Together {
             Some(note) => (note.computed.is_some_and(|it| it.1 >= window), &note.probabilities),
             None => (false, self.calculator.probabilities()),
         };
-        let said = said.clone();
+        let (said, is_led) = (said.clone(), leader.is_some());
         self.heard.extend(answers);
         let (sum, interval) = (self.sum(window), self.options.calculation_interval);
         if is_ahead {
             self.calculator.step(sum, interval);
-            self.calculator.begin_from(said);
+            self.calculator.begin_from(said.clone());
         } else {
-            self.calculator.begin_from(said);
+            self.calculator.begin_from(said.clone());
             self.calculator.step(sum, interval);
         }
         let first = self.own.computed.map_or(window, |(first, _)| first);
+        if is_led && window.abs_diff(first) < self.options.aggregation_buckets as u64 {
+            // Of operations that were silent since this node was started, only others know.
+            self.calculator.keep(said);
+        }
         self.own.computed = Some((first, window));
         self.own.probabilities = self.calculator.probabilities().clone();
         &self.own.probabilities
@@ -236,6 +240,15 @@ mod tests {
         assert_eq!(net.nodes[0].own().computed, Some((102, 102)));
         net.window(103, &[20, 20, 20]);
         all_are(&net, 0.0001);
+        // Nor does it forget what was silent while it was there.
+        net.nodes[0] = Together::new(AdaptiveOptions::default());
+        for node in &mut net.nodes {
+            node.close(104, Throughput::default());
+        }
+        let answers = BTreeMap::from([(id(1), said(&net, 1)), (id(2), said(&net, 2))]);
+        net.nodes[0].step(id(0), 104, answers);
+        assert!((told(&net.nodes[0]) - 0.0001).abs() < 1e-12);
+        assert!(net.nodes[0].own().probabilities.services["shop"].contains_key("op"));
     }
 
     #[test]
