@@ -194,10 +194,10 @@ pub(crate) enum MetaRequest {
     Digests { marks: Vec<(u32, u64)> },
     /// Drop the buckets of a class up to one from a shard, if the node leads it: a disk is full.
     Drop { shard: u32, class: u8, bucket: u64 },
-    /// What the node saw these replicas, each of a group, acknowledge.
-    Witnessed { replicas: Vec<(u64, u64)> },
     /// What the node has to tell people.
     Notice,
+    /// What the node saw these replicas, each of a group, acknowledge.
+    Witnessed { replicas: Vec<(u64, u64)> },
 }
 
 /// What they answer.
@@ -225,8 +225,8 @@ pub(crate) enum MetaReply {
     Failed(String),
     State(Option<Vec<u8>>),
     Report(Box<Report>),
-    Witnessed(Vec<SeenMessage>),
     Notice(Notice),
+    Witnessed(Vec<SeenMessage>),
 }
 
 /// What a member saw a replica acknowledge.
