@@ -72,10 +72,7 @@ pub fn can_do_without(
 }
 
 fn others_have(view: View<'_>, id: GroupId, intent: &Group, lost: ReplicaId) -> bool {
-    // One that was not formed yet has acknowledged nothing.
-    if !intent.is_formed {
-        return true;
-    }
+    // Also of one that the meta group has not heard to be formed: it takes batches before that.
     let Some(group) = GroupView::new(view, id, intent) else { return false };
     let configuration = &group.facts.configuration;
     let others: BTreeSet<ReplicaId> =
