@@ -310,3 +310,38 @@ fn a_read_sees_at_least_what_was_applied_when_it_began() {
         }
     });
 }
+
+/// Where a request that came again lies, in the head or in a block of its own, is nobody's business:
+/// replicas with the same spans have the same digest.
+#[test]
+fn a_digest_counts_what_came_again_once() {
+    let own = tenant("a");
+    let request = Generator::new(9).trace();
+    let rows = u32::try_from(request.len()).unwrap();
+    // Before the repeat, behind it, and whether what that made is merged.
+    let digest = |seals: [bool; 2], is_merged: bool| {
+        let mut fixture = Fixture::sealing(3, 1 << 20);
+        fixture.add(&[batch(1, &own, std::slice::from_ref(&request))]);
+        if seals[0] {
+            fixture.shard.seal(&no_limit()).unwrap();
+        }
+        let again = fixture.add(&[batch(2, &own, std::slice::from_ref(&request))]);
+        assert_eq!(again.batches, [added(rows, rows)]);
+        // Nor does it matter whether it is known to have come again.
+        fixture.add(&[plain_batch(3, &own, &request)]);
+        if seals[1] {
+            fixture.shard.seal(&no_limit()).unwrap();
+        }
+        fixture.add(&[plain_batch(4, &own, &request)]);
+        is_merged
+            .then(|| fixture.shard.merge(Timestamp(fixture.stamp), true, &no_limit()).unwrap());
+        let mark = fixture.add_entry(&encode_mark(Timestamp(fixture.stamp), 1)).mark.unwrap();
+        fixture.shard.digest_at(mark, &no_limit()).unwrap().unwrap()
+    };
+    let expected = digest([false, false], false);
+    for seals in [[true, false], [false, true], [true, true]] {
+        for is_merged in [false, true] {
+            assert_eq!(digest(seals, is_merged), expected, "{seals:?}, merged: {is_merged}");
+        }
+    }
+}
