@@ -73,7 +73,7 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::ReplicaReused | Mutant::DamageCutOff => Hunt::Plan(usual, damaged_logs),
         Mutant::ShortLogTaken => Hunt::Plan(usual, cut_logs),
         Mutant::ChecksumIgnored => Hunt::Test(
-            "crash_points::a_flipped_bit_anywhere_in_a_block_is_found_and_the_rest_serves",
+            "crash_points::a_bit_that_is_flipped_on_the_way_is_refused",
             "what a bit breaks is nearly always malformed too, and its replica is made anew",
         ),
         Mutant::BatchIdIgnored => Hunt::Test(

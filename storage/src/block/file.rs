@@ -41,12 +41,15 @@ impl BlockFile {
         if file.read_at(0, &mut header).map_err(failed)? != header.len() {
             return Err(not_a_block("it is too short"));
         }
-        let [m0, m1, m2, m3, version, _, _, _, number @ ..] = header;
+        let [m0, m1, m2, m3, version, z0, z1, z2, number @ ..] = header;
         if [m0, m1, m2, m3] != MAGIC || version == 0 {
             return Err(not_a_block("its first bytes are not a block's"));
         }
         if version > VERSION {
             return Err(BlockError::Version { path: path.to_path_buf(), version });
+        }
+        if [z0, z1, z2] != [0; 3] {
+            return Err(not_a_block("its header is not a block's"));
         }
         let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64);
         let footer_at = footer_at.ok_or(not_a_block("it is too short"))?;

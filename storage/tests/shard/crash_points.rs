@@ -301,6 +301,27 @@ fn a_flipped_bit_anywhere_in_a_block_is_found_and_the_rest_serves() {
     rig.check("every bit flipped back");
 }
 
+/// Every byte counts: what arrives is not what was sent, however well it can be read.
+#[test]
+fn a_bit_that_is_flipped_on_the_way_is_refused() {
+    let mut rig = Rig::new();
+    rig.run().unwrap();
+    let shard = &rig.fixture.shard;
+    let snapshot = shard.snapshot_at_cut().unwrap().unwrap();
+    let other = open(&FaultEnv::new(78), &Arc::default(), &rig.fixture);
+    let name = other.missing_blocks(&snapshot.manifest).unwrap()[0].name;
+    let length = usize::try_from(name.bytes).unwrap();
+    let sent = shard.read_snapshot_block(name, 0, length).unwrap().unwrap();
+    let is_taken = |place: &usize| {
+        let mut bytes = sent.to_vec();
+        bytes[*place] ^= 1 << (place % 8);
+        other.put_snapshot_block(name, 0, &bytes).is_ok()
+    };
+    let taken: Vec<usize> = (0..length).filter(is_taken).collect();
+    assert_eq!(taken, [], "of {length} bytes");
+    other.put_snapshot_block(name, 0, &sent).unwrap();
+}
+
 /// A majority commits an entry, and a replica applies it, before the replica's own disk has it. A
 /// node whose blocks were ahead of its log could not start after a power cut.
 #[test]
