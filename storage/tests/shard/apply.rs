@@ -311,7 +311,7 @@ fn a_read_sees_at_least_what_was_applied_when_it_began() {
     });
 }
 
-/// Where a request that came again lies, in the head or in a block of its own, is nobody's business:
+/// Where a request that came again lies, in the head or in a block of its own, makes no difference:
 /// replicas with the same spans have the same digest.
 #[test]
 fn a_digest_counts_what_came_again_once() {
