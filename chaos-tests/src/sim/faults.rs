@@ -260,9 +260,9 @@ fn other_fault(random: &mut Random, nodes: usize) -> Fault {
 fn lost_disk(random: &mut Random, nodes: usize) -> Fault {
     let millis = 100 + random.below(2_000);
     let node = random.index(nodes);
-    // Blocks come back when what docs/reliability/README.md says of them is no longer so.
-    match random.below(2) {
+    match random.below(3) {
         0 => Fault::BitFlip { node, kind: Kind::Log, millis },
+        1 => Fault::BitFlip { node, kind: Kind::Block, millis },
         _ => Fault::EmptyDisk { node, millis },
     }
 }
