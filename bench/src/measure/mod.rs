@@ -7,10 +7,13 @@
 //! when asked for (`--record`).
 
 mod arguments;
+mod cluster;
 mod http;
 mod ingest;
 mod machine;
 mod micro;
+mod nodes;
+mod process;
 mod query;
 mod results;
 mod server;
@@ -18,6 +21,7 @@ mod start;
 mod udp;
 
 pub use arguments::Arguments;
+pub use cluster::cluster;
 pub use ingest::ingest;
 pub use micro::micro;
 pub use query::query;
