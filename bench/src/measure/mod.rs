@@ -18,6 +18,7 @@ mod query;
 mod results;
 mod server;
 mod start;
+mod tenants;
 mod udp;
 
 pub use arguments::Arguments;
@@ -27,4 +28,5 @@ pub use micro::micro;
 pub use query::query;
 pub use results::{Results, run};
 pub use start::start;
+pub use tenants::tenants;
 pub use udp::udp;

@@ -37,6 +37,8 @@ struct Ports {
     ui: u16,
     health: u16,
     metrics: u16,
+    /// Not where tenants are told apart: datagrams name none.
+    #[serde(default)]
     jaeger_compact: u16,
 }
 
@@ -150,6 +152,11 @@ impl Server {
     /// The size of the data directory.
     pub(super) fn data_bytes(&self) -> DirectoryBytes {
         outside::directory_bytes(&self.scratch.path().join("data"))
+    }
+
+    /// What the files of a directory in the data directory hold.
+    pub(super) fn bytes_below(&self, name: &str) -> u64 {
+        outside::directory_bytes(&self.scratch.path().join("data").join(name)).held
     }
 
     /// The file system under the data directory.

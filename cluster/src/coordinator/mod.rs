@@ -6,6 +6,7 @@
 
 mod archive;
 mod batch_ids;
+mod in_flight;
 mod linger;
 mod merge;
 mod pool;
