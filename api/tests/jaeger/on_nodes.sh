@@ -8,7 +8,11 @@ ready_seconds_max=60
 scratch=$(mktemp -d)
 nodes=()
 cleanup() {
-  for node in "${nodes[@]}"; do kill -KILL "$node" 2>/dev/null || true; done
+  for node in "${nodes[@]}"; do
+    kill -KILL "$node" 2>/dev/null || true
+    # Nobody needs to be told that it was killed.
+    wait "$node" 2>/dev/null || true
+  done
   rm -rf "$scratch"
 }
 trap cleanup EXIT

@@ -369,8 +369,8 @@ async fn members_of_a_group_share_what_comes() {
     assert_eq!(broker.committed(), 41);
 }
 
-/// What proves a name and what encrypts is taken by every build that has it, and refused in words by
-/// one that has not.
+/// What proves a name and what encrypts is taken by every build that has it, and refused in words
+/// by one that has not.
 #[tokio::test]
 async fn names_and_encryption_are_taken_or_refused_before_anything_is_consumed() {
     let broker = Broker::start();

@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_said_about_the_cluster_goes_together() {
-        let cases: [(&[(&'static str, &str)], bool); 12] = [
+        let cases: [(&[(&'static str, &str)], bool); 9] = [
             (&[("expected-nodes", "1")], true),
             (&[("expected-nodes", "3")], false),
             (&[("join-only", "true")], false),
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let cases: [(&[(&'static str, &str)], bool); 9] = [
+        let cases: [(&[(&'static str, &str)], bool); 12] = [
             (&[("ui-config", "a.json")], false),
             (&[("ui-config", "a.json"), ("ui-dir", "ui")], true),
             (&[("kafka-brokers", "one:9092")], true),

@@ -342,12 +342,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "Sampling strategies in Jaeger's format: a file, or a URL that begins with `http://` \
                (this program has no TLS client). They are read at the start, every \
                `sampling-reload` and at every SIGHUP; content that cannot be read keeps the former \
-               and says so, once. A file that cannot be used ends the start. A URL that cannot does \
-               not: until it answers, every trace is sampled with Jaeger's default probability, \
-               0.001. At most 1 MiB, within 5 s. In a cluster one node that is told suffices: all \
-               nodes serve what any of them last found new, also after a restart of all. Nodes with \
-               different content do not take turns: the one whose content changed last wins, and \
-               `skua status` shows the digest of what is in force.",
+               and says so, once. A file that cannot be used ends the start. A URL that cannot \
+               does not: until it answers, every trace is sampled with Jaeger's default \
+               probability, 0.001. At most 1 MiB, within 5 s. In a cluster one node that is told \
+               suffices: all nodes serve what any of them last found new, also after a restart of \
+               all. Nodes with different content do not take turns: the one whose content changed \
+               last wins, and `skua status` shows the digest of what is in force.",
         apply: |config, text| {
             config.sampling_strategies = Some(StrategiesSource::parse(non_empty(text)?)?);
             Ok(())

@@ -85,9 +85,11 @@ impl Trio {
         self.client.get_from(&address, "/api/skua/v1/cluster").await.json()["sampling"].clone()
     }
 
-    fn write(&self, probability: f64) {
-        let json =
-            format!(r#"{{"default_strategy":{{"type":"probabilistic","param":{probability}}}}}"#);
+    /// Writes a file of this probability that is about so large.
+    fn write(&self, probability: f64, bytes: usize) {
+        let strategy = format!(r#"{{"type":"probabilistic","param":{probability}}}"#);
+        let filling = "-".repeat(bytes);
+        let json = format!(r#"{{"default_strategy":{strategy},"filling":"{filling}"}}"#);
         fs::write(&self.file, json).unwrap();
     }
 }
@@ -95,7 +97,7 @@ impl Trio {
 #[tokio::test]
 async fn what_one_node_is_told_all_nodes_serve_even_after_a_restart_of_all() {
     let mut trio = Trio::new();
-    trio.write(0.25);
+    trio.write(0.25, 0);
     let path = trio.file.to_str().unwrap().to_owned();
     let source = ["--sampling-strategies", &path, "--sampling-reload", "1s"];
     trio.start(&source);
@@ -104,7 +106,8 @@ async fn what_one_node_is_told_all_nodes_serve_even_after_a_restart_of_all() {
     assert!(status["revision"].as_u64().unwrap() > 0, "{status}");
     assert_eq!(status, trio.status(0).await);
 
-    trio.write(0.5);
+    // Nearly as large as it may be.
+    trio.write(0.5, 1_000_000);
     trio.until_told(0.5).await;
     assert_ne!(trio.status(1).await["digest"], status["digest"]);
 
