@@ -11,7 +11,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 
@@ -71,16 +71,37 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// How long a disk takes for a write and a sync, so many times over: what no acknowledgement can be
+/// faster than.
+pub(crate) fn sync_times(directory: &Path, times: u32) -> anyhow::Result<Vec<Duration>> {
+    let path = directory.join("sync-times");
+    let mut file = create_file(&path)?;
+    let mut taken = Vec::new();
+    for _ in 0..times {
+        let began = now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        taken.push(now().duration_since(began));
+    }
+    fs::remove_file(&path)?;
+    Ok(taken)
+}
+
 /// Gives a file another name.
 pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
     let renamed = fs::rename(from, to);
     renamed.with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
 }
 
+/// Opens a file at its end, made if it is not there.
+pub(crate) fn append_file(path: &Path) -> anyhow::Result<fs::File> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Appends one line to a file, which is made if it is not there.
 pub(crate) fn append_line(path: &Path, line: &str) -> anyhow::Result<()> {
-    let file = fs::OpenOptions::new().create(true).append(true).open(path);
-    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = append_file(path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     Ok(())
 }

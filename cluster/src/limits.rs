@@ -24,6 +24,10 @@ pub const LINGER_CALM: Duration = Duration::from_millis(2);
 /// what there is too little of.
 pub const LINGER_BUSY: Duration = Duration::from_millis(20);
 
+/// How long a batch waits for company behind one that is on its way already, while the processors
+/// are mostly idle: half of what a batch takes to a majority's disks and back.
+pub const LINGER_BEHIND: Duration = Duration::from_millis(4);
+
 /// The share of the machine's processors above which it counts as busy.
 pub const BUSY_SHARE: f32 = 0.7;
 
@@ -34,6 +38,13 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 4;
 /// Bytes of spans taken in and not yet acknowledged, for the whole node; over it writers are
 /// asked to come back later. The log's queue (16 MiB) and open builders both lie within.
 pub const WRITE_BYTES_IN_FLIGHT_MAX: usize = 64 << 20;
+
+/// How many times the free part of these bytes one tenant may hold: alone it can use four fifths of
+/// them, two can use four ninths each, and there is always some left for another.
+pub const TENANT_TO_FREE: usize = 4;
+
+/// Tenants with bytes in flight at the same moment, in all shards together.
+pub const TENANTS_IN_FLIGHT_MAX: usize = 4 * OPEN_BATCHES_MAX;
 
 /// When a refused writer should come back: a few group commits later.
 pub const RETRY_AFTER_MS: u64 = 200;

@@ -327,7 +327,7 @@ impl Default for NodeConfig {
             retention_disk: DiskCap::default(),
             log_format: LogFormat::Auto,
             // What consensus says of itself is for whoever looks for a bug in it.
-            log_filter: "info,openraft=warn".to_owned(),
+            log_filter: "info,openraft=error".to_owned(),
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum Mutant {
     DamageCutOff,
     /// A section of a block is served whatever its checksum says.
     ChecksumIgnored,
+    /// A block that was found damaged counts as sound after a start.
+    DamageForgotten,
     /// A block does not know some of its traces when asked for them by id.
     FilterLies,
     /// A block that has nothing of a tenant shows another's.
@@ -102,6 +104,7 @@ impl Mutant {
         Self::ShortLogTaken,
         Self::DamageCutOff,
         Self::ChecksumIgnored,
+        Self::DamageForgotten,
         Self::FilterLies,
         Self::TenantIgnored,
         Self::SnapshotWithoutBlock,

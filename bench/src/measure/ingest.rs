@@ -95,16 +95,50 @@ pub(super) fn plan(
     spans_per_request: u32,
 ) -> anyhow::Result<Arc<ReplayPlan>> {
     let file = PathBuf::from(arguments.text("file").unwrap_or(ASTRONOMY));
-    let spans: u64 = arguments.get("spans", spans)?;
+    let spans = arguments.get("spans", spans)?;
+    let spans_per_request = arguments.get("spans-per-request", spans_per_request)?;
+    plan_of(file, spans, spans_per_request, SEED)
+}
+
+/// Plans of one measurement, no two of which send the same ids.
+#[derive(Debug)]
+pub(super) struct Passes {
+    next_seed: u64,
+}
+
+impl Default for Passes {
+    fn default() -> Self {
+        Self { next_seed: SEED }
+    }
+}
+
+impl Passes {
+    /// A plan of at least so many spans, the latest of which end now.
+    pub(super) fn plan(
+        &mut self,
+        spans: u64,
+        spans_per_request: u32,
+    ) -> anyhow::Result<Arc<ReplayPlan>> {
+        self.next_seed += 1;
+        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, self.next_seed)
+    }
+}
+
+fn plan_of(
+    file: PathBuf,
+    spans: u64,
+    spans_per_request: u32,
+    seed: u64,
+) -> anyhow::Result<Arc<ReplayPlan>> {
     let recording = Recording::open(&[file], None)?;
     ensure!(!recording.spans().is_empty(), "there are no spans in the file");
     let passes = spans.div_ceil(recording.spans().len() as u64).max(1);
     let options = PlanOptions {
         passes: u32::try_from(passes)?,
         fresh_ids: true,
-        seed: SEED,
+        seed,
         latest_end: Some(outside::unix_nanos()),
-        spans_per_request: arguments.get("spans-per-request", spans_per_request)?,
+        spans_per_request,
     };
     Ok(Arc::new(ReplayPlan::new(recording, options)?))
 }

@@ -7,20 +7,26 @@
 //! when asked for (`--record`).
 
 mod arguments;
+mod cluster;
 mod http;
 mod ingest;
 mod machine;
 mod micro;
+mod nodes;
+mod process;
 mod query;
 mod results;
 mod server;
 mod start;
+mod tenants;
 mod udp;
 
 pub use arguments::Arguments;
+pub use cluster::cluster;
 pub use ingest::ingest;
 pub use micro::micro;
 pub use query::query;
 pub use results::{Results, run};
 pub use start::start;
+pub use tenants::tenants;
 pub use udp::udp;

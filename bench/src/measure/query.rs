@@ -129,11 +129,12 @@ async fn figures(
     let lookback = (now_micros - start_micros) / 1000;
     let end = now_micros / 1000;
     let calls = format!("/api/dependencies?endTs={end}&lookback={lookback}");
-    ask(client, "dependencies", &vec![calls; rounds.min(20) as usize], results).await
+    ask(client, "dependencies", &vec![calls; rounds.min(20) as usize], results).await?;
+    Ok(())
 }
 
 /// Lets the server seal and merge everything.
-async fn compact(client: &mut HttpClient) -> anyhow::Result<()> {
+pub(super) async fn compact(client: &mut HttpClient) -> anyhow::Result<()> {
     const PATH: &str = "/api/skua/v1/admin/compact";
     let asked = client.post(PATH, String::new()).await?;
     ensure!(asked.status == 202, "POST {PATH} answers {}", asked.status);
@@ -168,7 +169,7 @@ fn trace_ids(plan: &ReplayPlan, count: u32) -> anyhow::Result<Vec<String>> {
     (0..count).map(|_| draw()).collect()
 }
 
-async fn services(client: &mut HttpClient) -> anyhow::Result<Vec<String>> {
+pub(super) async fn services(client: &mut HttpClient) -> anyhow::Result<Vec<String>> {
     let answer = client.get("/api/services").await?;
     let answer: Value = serde_json::from_slice(&answer.body).context("no list of services")?;
     let names = answer.get("data").and_then(Value::as_array).map(Vec::as_slice);
@@ -180,7 +181,7 @@ async fn services(client: &mut HttpClient) -> anyhow::Result<Vec<String>> {
 }
 
 /// Searches over everything that was sent: names and paths.
-fn searches_of(services: &[String], plan: &ReplayPlan) -> Vec<(String, String)> {
+pub(super) fn searches_of(services: &[String], plan: &ReplayPlan) -> Vec<(String, String)> {
     let (start, now) = window_micros(plan);
     let search = |rest: &str| format!("/api/traces?start={start}&end={now}&limit=20{rest}");
     let mut searches = Vec::new();
@@ -205,13 +206,14 @@ fn searches_of(services: &[String], plan: &ReplayPlan) -> Vec<(String, String)> 
     searches
 }
 
-/// Asks every question twice and keeps the times of the second round.
-async fn ask(
+/// Asks every question twice and keeps the times of the second round; returns the median, in
+/// milliseconds.
+pub(super) async fn ask(
     client: &mut HttpClient,
     name: &str,
     paths: &[String],
     results: &mut Results,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<f64> {
     let mut times = Histogram::default();
     let mut bytes = 0;
     for measured in [false, true] {
@@ -228,5 +230,5 @@ async fn ask(
     results.add_rounded(format!("{name}_p50_milliseconds"), times.percentile_milliseconds(50));
     results.add_rounded(format!("{name}_p99_milliseconds"), times.percentile_milliseconds(99));
     results.add(format!("{name}_bytes_mean"), bytes / times.count().max(1));
-    Ok(())
+    Ok(times.percentile_milliseconds(50))
 }

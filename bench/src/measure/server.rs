@@ -1,15 +1,14 @@
-//! A server under measurement: started with an empty data directory, read through `/proc`, ended
-//! with this value.
+//! A server under measurement: one node with an empty data directory, ended with this value.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde::Deserialize;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::http::HttpClient;
+use super::process::{Process, ProcessorTime};
 use super::{Arguments, machine};
 use crate::outside::{self, DirectoryBytes, Scratch};
 
@@ -19,14 +18,10 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often a starting server is looked at: the error of the start's time.
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
-/// The kernel counts processor time in hundredths of a second on every platform Linux has.
-const MICROSECONDS_PER_TICK: u64 = 10_000;
-
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Server {
-    child: Child,
-    process: u32,
+    process: Process,
     address: String,
     ports: Ports,
     /// Goes after the process, whose data it holds.
@@ -42,28 +37,9 @@ struct Ports {
     ui: u16,
     health: u16,
     metrics: u16,
+    /// Not where tenants are told apart: datagrams name none.
+    #[serde(default)]
     jaeger_compact: u16,
-}
-
-/// Processor time of a process.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ProcessorTime {
-    pub(super) user_microseconds: u64,
-    pub(super) system_microseconds: u64,
-}
-
-impl ProcessorTime {
-    /// What was used since `before`.
-    pub(super) fn since(self, before: Self) -> Self {
-        Self {
-            user_microseconds: self.user_microseconds - before.user_microseconds,
-            system_microseconds: self.system_microseconds - before.system_microseconds,
-        }
-    }
-
-    pub(super) fn total_microseconds(self) -> u64 {
-        self.user_microseconds + self.system_microseconds
-    }
 }
 
 /// The doors of a node, each with a port of its own.
@@ -101,15 +77,11 @@ impl Server {
             command.args([format!("--{port}-port"), String::from("0")]);
         }
         command.args(arguments.for_server());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let started = outside::now();
-        let mut child = command.spawn().with_context(|| format!("cannot start {binary}"))?;
-        let process = child.id().context("the server ended at once")?;
+        let mut process = Process::start(command)?;
         let ports = loop {
             ensure!(outside::now().duration_since(started) < START_TIMEOUT, "no start in time");
-            if let Some(status) = child.try_wait()? {
-                bail!("the server ended at its start: {status}");
-            }
+            process.still_runs()?;
             let written = outside::read_text(&ports_file).unwrap_or_default();
             match serde_json::from_str(&written) {
                 Ok(ports) => break ports,
@@ -117,7 +89,7 @@ impl Server {
             }
         };
         let ready_after = Duration::ZERO;
-        let mut server = Self { child, process, address, ports, scratch, ready_after };
+        let mut server = Self { process, address, ports, scratch, ready_after };
         while !server.is_ready().await {
             ensure!(outside::now().duration_since(started) < START_TIMEOUT, "not ready in time");
             tokio::time::sleep(POLL_EVERY).await;
@@ -164,20 +136,17 @@ impl Server {
 
     /// Processor time of all threads so far, in user and kernel mode.
     pub(super) fn processor_time(&self) -> anyhow::Result<ProcessorTime> {
-        let stat = self.read_proc("stat")?;
-        parse_stat(&stat).with_context(|| format!("cannot read {stat}"))
+        self.process.processor_time()
     }
 
     /// The most memory that was resident at once, in bytes.
     pub(super) fn resident_peak_bytes(&self) -> anyhow::Result<u64> {
-        let kibibytes = number_after(&self.read_proc("status")?, "VmHWM:");
-        Ok(kibibytes.context("no VmHWM")? * 1024)
+        self.process.resident_peak_bytes()
     }
 
     /// What the process had written to disk, in bytes; zero where the kernel does not tell.
     pub(super) fn written_bytes(&self) -> u64 {
-        let io = self.read_proc("io").unwrap_or_default();
-        number_after(&io, "write_bytes:").unwrap_or_default()
+        self.process.written_bytes()
     }
 
     /// The size of the data directory.
@@ -185,50 +154,24 @@ impl Server {
         outside::directory_bytes(&self.scratch.path().join("data"))
     }
 
+    /// What the files of a directory in the data directory hold.
+    pub(super) fn bytes_below(&self, name: &str) -> u64 {
+        outside::directory_bytes(&self.scratch.path().join("data").join(name)).held
+    }
+
     /// The file system under the data directory.
     pub(super) fn file_system(&self) -> String {
         machine::file_system(self.scratch.path())
     }
 
-    fn read_proc(&self, name: &str) -> anyhow::Result<String> {
-        let path = PathBuf::from(format!("/proc/{}/{name}", self.process));
-        outside::read_text(&path).with_context(|| format!("cannot read {}", path.display()))
-    }
-
     /// Ends the process and removes its data.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.process.kill().await
     }
 }
 
 /// An address of 127.0.0.0/8 that no other process of this machine is likely to use.
-fn own_loopback_address() -> String {
+pub(super) fn own_loopback_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{}", high % 64 + 64, low.clamp(1, 254))
-}
-
-/// The times in `/proc/PID/stat`; the command's name before them may hold anything but `)` last.
-fn parse_stat(stat: &str) -> Option<ProcessorTime> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let mut microseconds = || Some(fields.next()?.parse::<u64>().ok()? * MICROSECONDS_PER_TICK);
-    Some(ProcessorTime { user_microseconds: microseconds()?, system_microseconds: microseconds()? })
-}
-
-fn number_after(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proc_files_are_read() {
-        let stat = "12 (a b) c) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0 9 0 1 2 3";
-        let time = parse_stat(stat).unwrap();
-        assert_eq!((time.user_microseconds, time.system_microseconds), (1_500_000, 250_000));
-        assert_eq!(number_after("VmPeak: 1 kB\nVmHWM:\t  77 kB\n", "VmHWM:"), Some(77));
-    }
 }

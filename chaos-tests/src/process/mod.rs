@@ -110,6 +110,14 @@ fn end_with_parent(folder: &Path) {
     std::process::exit(1)
 }
 
+/// What a run cannot do without, and a command that tells whether it is there. Some containers of
+/// root's refuse it.
+const TRIALS: [(&str, &str); 3] = [
+    ("namespaces", "unshare --net --mount --pid --fork --mount-proc true"),
+    ("rules of bridges", "unshare --net nft add table bridge trial"),
+    ("a loop device", "losetup --find"),
+];
+
 fn outside(settings: &Settings) -> Result<bool> {
     if !tool::run("id -u")?.trim().eq("0") {
         println!("NOT RUN: networks and disks of its own need root");
@@ -118,6 +126,12 @@ fn outside(settings: &Settings) -> Result<bool> {
     for program in ["unshare", "nsenter", "ip", "nft", "tc", "mkfs.ext4", "mount", "fsfreeze"] {
         if !tool::exists(program) {
             println!("NOT RUN: there is no `{program}` (packages nftables, iproute2, util-linux)");
+            return Ok(true);
+        }
+    }
+    for (what, trial) in TRIALS {
+        if let Err(error) = tool::run(trial) {
+            println!("NOT RUN: {what} cannot be had here: {error:#}");
             return Ok(true);
         }
     }

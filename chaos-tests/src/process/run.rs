@@ -411,7 +411,14 @@ impl Stage<'_> {
                         && shard.replicas.iter().all(|replica| replica.applied == first)
                 })
         });
-        let digests = world.nodes.iter().find_map(World::cluster_with_digests);
+        let mut digests = None;
+        // A replica that was sealed since its mark has forgotten, and is asked again.
+        world.bell.until(most, || {
+            digests = world.nodes.iter().find_map(World::cluster_with_digests);
+            let shards = digests.iter().flat_map(|cluster| &cluster.shards);
+            let replicas = shards.flat_map(|shard| &shard.replicas);
+            digests.is_some() && replicas.into_iter().all(|replica| replica.digest.is_some())
+        });
         let told = digests.or(told).context("no node tells how the cluster is")?;
         let mut replicas = Vec::new();
         for shard in &told.shards {

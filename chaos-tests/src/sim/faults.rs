@@ -66,6 +66,9 @@ pub enum Fault {
     NodeAdded,
     /// An operator removes a node; others get what it held.
     NodeRemoved { node: usize },
+    /// Another cluster on the same network, of one node; from then on both take the other's
+    /// addresses for their own. A node of each is started again, so that it asks there.
+    Strangers { node: usize, millis: u64 },
 }
 
 impl Fault {
@@ -94,6 +97,7 @@ impl Fault {
             Self::EmptyDisk { .. } => "empty disk",
             Self::NodeAdded => "node added",
             Self::NodeRemoved { .. } => "node removed",
+            Self::Strangers { .. } => "two clusters that take each other for one",
         }
     }
 
@@ -141,6 +145,8 @@ pub struct Weather {
     pub cut_log_one_in: u64,
     /// In one run in so many a node is added, and another one is removed later; 0 for none.
     pub moved_one_in: u64,
+    /// One run in so many has a second cluster on the network; 0 for none.
+    pub strangers_one_in: u64,
 }
 
 impl Weather {
@@ -152,6 +158,7 @@ impl Weather {
         lost_disk_one_in: 3,
         cut_log_one_in: 3,
         moved_one_in: 3,
+        strangers_one_in: 4,
     };
     /// Nothing at all.
     pub const FAIR: Self = Self { network: 0, crashes: 0, other: 0, ..Self::ONLY };
@@ -163,6 +170,7 @@ impl Weather {
         lost_disk_one_in: 0,
         cut_log_one_in: 0,
         moved_one_in: 0,
+        strangers_one_in: 0,
     };
 }
 
@@ -204,6 +212,12 @@ impl Plan {
             insert(added, Fault::NodeAdded);
             let removed = added + 2_000 + random.below(millis / 4);
             insert(removed, Fault::NodeRemoved { node: random.index(nodes) });
+        }
+        if happens(random, weather.strangers_one_in) {
+            let at = 4_000 + random.below(millis / 2);
+            let place = faults.partition_point(|(other, _)| *other < at);
+            let (node, millis) = (random.index(nodes), 100 + random.below(2_000));
+            faults.insert(place, (at, Fault::Strangers { node, millis }));
         }
         let loses_a_disk = faults.iter().any(|(_, fault)| fault.loses_a_disk());
         Self { faults, millis, loses_a_disk }
@@ -260,9 +274,9 @@ fn other_fault(random: &mut Random, nodes: usize) -> Fault {
 fn lost_disk(random: &mut Random, nodes: usize) -> Fault {
     let millis = 100 + random.below(2_000);
     let node = random.index(nodes);
-    // Blocks come back when what docs/reliability/README.md says of them is no longer so.
-    match random.below(2) {
+    match random.below(3) {
         0 => Fault::BitFlip { node, kind: Kind::Log, millis },
+        1 => Fault::BitFlip { node, kind: Kind::Block, millis },
         _ => Fault::EmptyDisk { node, millis },
     }
 }

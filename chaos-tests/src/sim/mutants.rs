@@ -76,6 +76,10 @@ pub fn hunt(mutant: Mutant) -> Hunt {
             "crash_points::a_bit_that_is_flipped_on_the_way_is_refused",
             "what a bit breaks is nearly always malformed too, and its replica is made anew",
         ),
+        Mutant::DamageForgotten => Hunt::Test(
+            "crash_points::what_is_set_aside_stays_so_after_a_start",
+            "a replica with damage is made anew before many restarts",
+        ),
         Mutant::BatchIdIgnored => Hunt::Test(
             "apply::a_batch_id_is_added_once",
             "contents are a set, and requests are known by their digests too",

@@ -79,6 +79,9 @@ impl Nemesis {
             }
             world.start(number);
         }
+        if let Some(strangers) = world.strangers() {
+            strangers.start(0);
+        }
         world.note("all faults are over");
     }
 
@@ -174,6 +177,7 @@ impl Nemesis {
                 world.start(number);
             }
             Fault::NodeRemoved { node } => self.remove(node).await,
+            Fault::Strangers { node, millis } => self.meet_strangers(node, millis).await,
             Fault::EmptyDisk { node, millis } => {
                 world.kill(node, Crash::Lost);
                 world.wipe(node);
@@ -253,6 +257,27 @@ impl Nemesis {
         world.note(&format!("cut {lost:?} bytes off the log of node {node}"));
         self.rest(millis).await;
         world.start(node);
+    }
+
+    /// Founds another cluster, and has a node of each look for its own where the other one is.
+    async fn meet_strangers(&self, node: usize, millis: u64) {
+        let world = &self.world;
+        let Some(strangers) = world.found_strangers() else { return };
+        strangers.start(0);
+        let began = tokio::time::Instant::now();
+        let is_founded =
+            || strangers.up().iter().any(|it| it.store.readiness() == Readiness::Ready);
+        while !is_founded() && began.elapsed() < START_WITHIN {
+            self.rest(50).await;
+        }
+        world.note(&format!("another cluster is founded: {}", is_founded()));
+        world.take_for_own(&strangers);
+        strangers.take_for_own(world);
+        for (there, number) in [(&strangers, 0), (world, node)] {
+            there.kill(number, Crash::Process);
+            self.rest(millis).await;
+            there.start(number);
+        }
     }
 
     /// Asks through other nodes for a node's removal until one says yes. It ends when it is gone.

@@ -31,8 +31,8 @@ pub struct Observer {
     entries: BTreeMap<(GroupId, LogIndex), u64>,
     /// The last index of each group that anybody applied.
     last_applied: BTreeMap<GroupId, LogIndex>,
-    /// How far a life of a node was compared.
-    compared: BTreeMap<(usize, u64, GroupId), LogIndex>,
+    /// How far a replica was compared in a life of its node. One that is made anew has another id.
+    compared: BTreeMap<(usize, u64, GroupId, Option<ReplicaId>), LogIndex>,
     /// How far a replica had come, in which life of its node.
     reached: BTreeMap<ReplicaId, (u64, LogIndex)>,
     /// What replicas acknowledged to a leader.
@@ -96,7 +96,8 @@ impl Observer {
     /// Holds what was applied since the last look against what others applied.
     fn compare(&mut self, world: &World, handle: &Handle, group: GroupId, status: &ReplicaStatus) {
         let Some(applied) = status.applied.map(|position| position.index) else { return };
-        let key = (handle.number, handle.lives, group);
+        let replica = handle.host.replica_ids().get(&group).copied();
+        let key = (handle.number, handle.lives, group, replica);
         let from = self.compared.get(&key).map_or(LogIndex(0), |last| last.next());
         if from > applied {
             if from > applied.next() {

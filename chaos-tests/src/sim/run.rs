@@ -20,7 +20,7 @@ use super::nemesis::Nemesis;
 use super::node::Shape;
 use super::observer::Observer;
 use super::panics;
-use super::world::World;
+use super::world::{Handle, World};
 
 /// How long a cluster may take to form.
 const FORM_WITHIN: Duration = Duration::from_secs(30);
@@ -183,9 +183,19 @@ async fn live(world: &World, seed: u64, options: &Options, plan: &Plan) {
     if !plan.loses_a_disk && world.counters().logs_set_aside > 0 {
         return world.violation("DUR-3: a log was set aside that nothing had damaged");
     }
+    if let Some(strangers) = world.strangers()
+        && !until(world, HEAL_WITHIN, || is_ready(strangers, 1)).await
+    {
+        return world.violation("LIV-1: the other cluster does not serve");
+    }
     let healed = world.now_millis() - ended;
     world.count(|counters| counters.heal_millis_max = healed);
     world.note(&format!("healed after {healed} ms"));
+    if let Some(strangers) = world.strangers()
+        && !stay_apart(world, strangers)
+    {
+        return world.violation("PLC-1: two clusters became one");
+    }
     drop(compacting);
     for handle in world.up() {
         if !clients.write_until(&handle, SERVE_WITHIN).await {
@@ -272,6 +282,20 @@ async fn until(world: &World, within: Duration, holds: impl Fn() -> bool) -> boo
         true
     };
     tokio::time::timeout(within, waiting).await.unwrap_or(false)
+}
+
+/// Clusters that took each other for one are two still: nobody knows a node of the other.
+fn stay_apart(world: &World, strangers: &World) -> bool {
+    let members = |of: &World| -> Vec<BTreeSet<_>> {
+        let known =
+            |handle: &Handle| handle.host.watch_state().borrow().nodes().keys().copied().collect();
+        of.up().iter().map(known).collect()
+    };
+    let ids = |of: &World| -> BTreeSet<_> { of.up().iter().map(|handle| handle.node).collect() };
+    let is_apart = |own: &World, other: &World| {
+        members(own).iter().all(|known| known.is_disjoint(&ids(other)))
+    };
+    is_apart(world, strangers) && is_apart(strangers, world)
 }
 
 fn is_ready(world: &World, nodes: usize) -> bool {

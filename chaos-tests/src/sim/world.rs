@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use cluster::Coordinator;
@@ -59,6 +59,12 @@ struct Inner {
     leaving: Mutex<BTreeMap<usize, NodeId>>,
     /// Chance of places that are added.
     random: Mutex<Random>,
+    /// Which cluster of the network this is.
+    cluster: u8,
+    /// Addresses of another cluster that nodes look for their own at.
+    misled: Mutex<Vec<(String, SocketAddr)>>,
+    /// The other cluster.
+    strangers: OnceLock<World>,
 }
 
 /// A place for a node, and the node there.
@@ -119,17 +125,17 @@ pub struct Handle {
     pub forgiven: u64,
 }
 
-fn address(number: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap_or(u8::MAX)], 7947))
-}
-
 impl World {
     /// Places for the nodes of a cluster; none runs yet.
     pub fn new(seed: u64, shape: Shape) -> Self {
-        let origin = tokio::time::Instant::now();
         let mut random = Random::new(seed);
         let network = MemoryNetwork::new(random.next_u64());
         network.set_usual(SOUND_LINK);
+        Self::on(network, seed, random, shape, 0)
+    }
+
+    fn on(network: MemoryNetwork, seed: u64, random: Random, shape: Shape, cluster: u8) -> Self {
+        let (origin, mut random) = (Instant::now(), random);
         let members = (0..shape.nodes).map(|_| Member::new(&mut random, origin, false)).collect();
         let record = Mutex::new(Record { history: seed, ..Record::default() });
         let members = Mutex::new(members);
@@ -147,8 +153,37 @@ impl World {
                 logs_set_aside,
                 leaving,
                 random,
+                cluster,
+                misled: Mutex::default(),
+                strangers: OnceLock::new(),
             }),
         }
+    }
+
+    /// Places for another cluster on the same network, of one node; nothing if there is one.
+    pub fn found_strangers(&self) -> Option<Self> {
+        let mut random = self.inner.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let shape = Shape { nodes: 1, replication_factor: 1, shards: 1 };
+        let (network, seed) = (self.inner.network.clone(), random.next_u64());
+        let strangers =
+            Self::on(network, seed, Random::new(random.next_u64()), shape, self.inner.cluster + 1);
+        self.inner.strangers.set(strangers.clone()).is_ok().then_some(strangers)
+    }
+
+    /// The other cluster on the network.
+    pub fn strangers(&self) -> Option<&Self> {
+        self.inner.strangers.get()
+    }
+
+    /// From the next start on, nodes look for their own at the addresses of another cluster too.
+    pub fn take_for_own(&self, other: &Self) {
+        let places = (0..other.places()).map(|place| ("cluster".into(), other.address(place)));
+        *self.inner.misled.lock().unwrap_or_else(PoisonError::into_inner) = places.collect();
+    }
+
+    fn address(&self, number: usize) -> SocketAddr {
+        let host = u8::try_from(number + 1).unwrap_or(u8::MAX);
+        SocketAddr::from(([10, 0, self.inner.cluster, host], 7947))
     }
 
     /// The network.
@@ -234,6 +269,7 @@ impl World {
         for member in self.members().iter() {
             words.extend([member.past, member.disk.env.history(), member.disk.env.operations()]);
         }
+        words.extend(self.strangers().map(Self::history));
         let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
         XxHash3_64::oneshot(&bytes)
     }
@@ -327,10 +363,14 @@ impl World {
         }
         member.lives += 1;
         let (lives, life) = (member.lives, Life::default());
+        let own = (0..places).map(|place| ("cluster".to_owned(), self.address(place)));
+        let misled = self.inner.misled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // One that knows no cluster yet cannot know which of two it is to join.
+        let misled = if member.join_only { Vec::new() } else { misled };
         let parts = NodeParts {
             number,
-            address: address(number),
-            seeds: (0..places).map(|place| ("cluster".to_owned(), address(place))).collect(),
+            address: self.address(number),
+            seeds: own.chain(misled).collect(),
             network: self.inner.network.clone(),
             disk: member.disk.clone(),
             clock: Arc::clone(&member.clock),
@@ -427,7 +467,7 @@ impl World {
 
     /// Takes a node off the network that was starting: nobody else knows its id yet.
     fn detach_unnamed(&self, number: usize) {
-        if let Some(node) = self.inner.network.named(&address(number).to_string()) {
+        if let Some(node) = self.inner.network.named(&self.address(number).to_string()) {
             self.inner.network.detach(node);
         }
     }
@@ -474,6 +514,7 @@ impl World {
     /// those of nodes that were removed.
     pub fn tend(&self) {
         self.retire_the_removed();
+        self.strangers().into_iter().for_each(Self::tend);
         for handle in self.up() {
             let Some(reason) = handle.life.failure() else { continue };
             let number = handle.number;

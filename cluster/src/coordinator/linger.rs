@@ -4,13 +4,16 @@
 //! So a batch closes when it is large enough, and otherwise when the shard has nothing on its way
 //! to the disk and a bound has passed since the last close: at once on an idle node, after
 //! [`LINGER_CALM`] on one that is busy writing, after [`LINGER_BUSY`] on one that is short of
-//! processor time.
+//! processor time. Behind a batch that is on its way it waits until that lands, but no longer than
+//! [`LINGER_BEHIND`] where there is processor time to spare. A tenant that has nothing on its way
+//! waits for nobody longer than [`LINGER_BUSY`], however much others send.
 
 use model::Duration;
 use model::time::Monotonic;
 
 use crate::limits::{
-    BATCH_PAYLOAD_BYTES_CLOSE, BATCH_SPANS_CLOSE, BATCHES_IN_FLIGHT_MAX, LINGER_BUSY, LINGER_CALM,
+    BATCH_PAYLOAD_BYTES_CLOSE, BATCH_SPANS_CLOSE, BATCHES_IN_FLIGHT_MAX, LINGER_BEHIND,
+    LINGER_BUSY, LINGER_CALM,
 };
 
 /// What there is to decide about.
@@ -26,6 +29,8 @@ pub(crate) struct Situation {
     pub(crate) payload_bytes: usize,
     /// Batches of this shard that are closed and not yet acknowledged.
     pub(crate) in_flight: usize,
+    /// Those of them that are of this batch's tenant.
+    pub(crate) own_in_flight: usize,
     /// Whether the machine is short of processor time.
     pub(crate) is_busy: bool,
 }
@@ -51,13 +56,24 @@ pub(crate) fn decide(now: Monotonic, situation: &Situation) -> Decision {
     // With something in flight company is likely; but nobody waits longer than the busy bound.
     let latest = situation.opened.plus(LINGER_BUSY);
     if situation.in_flight >= BATCHES_IN_FLIGHT_MAX {
-        return Decision::WaitUntil(now.plus(LINGER_BUSY));
+        let is_waiting = situation.own_in_flight == 0;
+        return match (is_waiting, now >= latest) {
+            (true, true) => Decision::Close,
+            (true, false) => Decision::WaitUntil(latest),
+            (false, _) => Decision::WaitUntil(now.plus(LINGER_BUSY)),
+        };
     }
-    let is_due = if situation.in_flight == 0 { now >= due.min(latest) } else { now >= latest };
-    if is_due || is_full(situation.spans, situation.payload_bytes) {
+    let due = if situation.in_flight == 0 {
+        due.min(latest)
+    } else if situation.is_busy {
+        latest
+    } else {
+        situation.last_closed.plus(LINGER_BEHIND).max(situation.opened).min(latest)
+    };
+    if now >= due || is_full(situation.spans, situation.payload_bytes) {
         Decision::Close
     } else {
-        Decision::WaitUntil(if situation.in_flight == 0 { due.min(latest) } else { latest })
+        Decision::WaitUntil(due)
     }
 }
 
@@ -74,6 +90,7 @@ mod tests {
             spans: 1,
             payload_bytes: 100,
             in_flight: 0,
+            own_in_flight: 0,
             is_busy: false,
         }
     }
@@ -102,11 +119,21 @@ mod tests {
 
     #[test]
     fn a_batch_in_flight_holds_the_next_one_back_unless_it_is_full() {
-        let behind = Situation { in_flight: 1, ..situation() };
+        let behind = Situation { in_flight: 1, last_closed: NOW, is_busy: true, ..situation() };
         assert_eq!(decide(NOW, &behind), Decision::WaitUntil(NOW.plus(LINGER_BUSY)));
         assert_eq!(decide(NOW, &Situation { spans: 2_000, ..behind }), Decision::Close);
         assert_eq!(decide(NOW, &Situation { opened: millis_ago(20), ..behind }), Decision::Close);
-        let crowded = Situation { in_flight: BATCHES_IN_FLIGHT_MAX, spans: 9_000, ..situation() };
-        assert!(matches!(decide(NOW, &crowded), Decision::WaitUntil(_)));
+        let calm = Situation { is_busy: false, ..behind };
+        assert_eq!(decide(NOW, &calm), Decision::WaitUntil(NOW.plus(LINGER_BEHIND)));
+        assert_eq!(decide(NOW, &Situation { last_closed: millis_ago(4), ..calm }), Decision::Close);
+    }
+
+    #[test]
+    fn a_crowd_waits_but_for_tenants_that_have_nothing_on_their_way() {
+        let crowd = Situation { in_flight: BATCHES_IN_FLIGHT_MAX, ..situation() };
+        let flood = Situation { own_in_flight: 3, spans: 9_000, opened: millis_ago(90), ..crowd };
+        assert!(matches!(decide(NOW, &flood), Decision::WaitUntil(_)));
+        assert_eq!(decide(NOW, &crowd), Decision::WaitUntil(NOW.plus(LINGER_BUSY)));
+        assert_eq!(decide(NOW, &Situation { opened: millis_ago(20), ..crowd }), Decision::Close);
     }
 }

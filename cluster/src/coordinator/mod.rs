@@ -6,6 +6,7 @@
 
 mod archive;
 mod batch_ids;
+mod in_flight;
 mod linger;
 mod merge;
 mod pool;
@@ -28,7 +29,9 @@ use storage::log::LogEngine;
 pub use batch_ids::BatchIds;
 pub(crate) use pool::Pool;
 pub(crate) use serve::{explain, serve, serve_whole};
-pub(crate) use shards::{Answered, Question, RoutedBatch, Routes, ShardAnswer, Shards};
+pub(crate) use shards::{
+    Answered, Digests, Held, Question, RoutedBatch, Routes, ShardAnswer, Shards,
+};
 pub use write::WriteSink;
 
 use crate::config::ClusterConfig;

@@ -24,6 +24,18 @@ use crate::local::Answer;
 use crate::placement::Ring;
 use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch};
 
+/// What a replica held at its shard's mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The mark, which the replica has applied.
+    pub(crate) mark: u64,
+    /// The sum over its spans.
+    pub(crate) digest: u128,
+}
+
+/// By shard and node.
+pub(crate) type Digests = BTreeMap<(ShardId, NodeId), Held>;
+
 /// The shards, as the coordinator sees them.
 pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// How traces are led to shards.
@@ -41,9 +53,9 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Everything that can be seen from here.
     fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus>;
 
-    /// What the replicas of each shard held at one mark each, by node; empty where none can differ.
-    fn digests(&self) -> BoxFuture<'static, BTreeMap<(ShardId, NodeId), u128>> {
-        Box::pin(std::future::ready(BTreeMap::new()))
+    /// What the replicas of each shard held at one mark each; empty where none can differ.
+    fn digests(&self) -> BoxFuture<'static, Digests> {
+        Box::pin(std::future::ready(Digests::new()))
     }
 
     /// Whether this node can serve.

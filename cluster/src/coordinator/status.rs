@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use model::ClusterAdmin;
-use model::admin::{ChangeError, ClusterChange, ClusterStatus, Readiness};
+use model::admin::{ChangeError, ClusterChange, ClusterStatus, Readiness, ReplicaState};
 
 use super::Coordinator;
 use crate::error::Error;
@@ -18,7 +18,12 @@ impl ClusterAdmin for Coordinator {
         let mut status = self.status().await;
         for shard in &mut status.shards {
             for replica in &mut shard.replicas {
-                replica.digest = digests.get(&(shard.id, replica.node)).copied();
+                let Some(held) = digests.get(&(shard.id, replica.node)) else { continue };
+                replica.digest = Some(held.digest);
+                // Replicas are compared at one entry; each may have gone on since.
+                if let ReplicaState::Present { applied, .. } = &mut replica.state {
+                    *applied = held.mark;
+                }
             }
         }
         status

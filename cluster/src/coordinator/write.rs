@@ -9,7 +9,7 @@
 //! Spans of many requests share a batch; a request waits for every batch that has a span of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -21,13 +21,14 @@ use model::{Clock, ShardId, SpanSink, StoreError, Tenant, TraceId};
 use tokio::sync::{Notify, oneshot};
 
 use super::batch_ids::BatchIds;
+use super::in_flight::{InFlight, Share};
 use super::linger::{self, Decision, Situation};
 use super::pool::Pool;
 use super::shards::{RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::limits::{
     BATCH_PAYLOAD_BYTES_MAX, BATCH_SPANS_MAX, BATCHES_IN_FLIGHT_MAX, OPEN_BATCHES_MAX,
-    RETRY_AFTER_MS, SPARE_BUILDERS_MAX, WRITE_BYTES_IN_FLIGHT_MAX,
+    SPARE_BUILDERS_MAX,
 };
 use crate::wire::RingEpoch;
 
@@ -36,7 +37,7 @@ use crate::wire::RingEpoch;
 pub(crate) struct Writer {
     routes: Arc<Routes>,
     shards: Vec<Arc<ShardWriter>>,
-    bytes_in_flight: Arc<AtomicUsize>,
+    in_flight: InFlight,
 }
 
 impl Writer {
@@ -47,7 +48,6 @@ impl Writer {
         batch_ids: BatchIds,
     ) -> Self {
         let batch_ids = Arc::new(batch_ids);
-        let bytes_in_flight = Arc::new(AtomicUsize::new(0));
         let routes = shards.routes();
         let writers = routes
             .shards()
@@ -60,7 +60,6 @@ impl Writer {
                     pool: Arc::clone(pool),
                     clock: Arc::clone(clock),
                     batch_ids: Arc::clone(&batch_ids),
-                    bytes_in_flight: Arc::clone(&bytes_in_flight),
                     is_busy: AtomicBool::new(false),
                     changed: Notify::new(),
                     landed: Notify::new(),
@@ -69,7 +68,7 @@ impl Writer {
                 })
             })
             .collect();
-        Self { routes, shards: writers, bytes_in_flight }
+        Self { routes, shards: writers, in_flight: InFlight::default() }
     }
 
     pub(crate) fn shards(&self) -> &[Arc<ShardWriter>] {
@@ -95,18 +94,6 @@ impl Writer {
             shard.is_busy.store(is_busy, Ordering::Relaxed);
         }
     }
-
-    fn check_room(&self) -> Result<(), StoreError> {
-        if self.bytes_in_flight.load(Ordering::Relaxed) >= WRITE_BYTES_IN_FLIGHT_MAX {
-            metrics::counter!("skua_write_refusals_total", "reason" => "bytes_in_flight")
-                .increment(1);
-            return Err(StoreError::Overloaded {
-                what: "the memory for writes",
-                retry_after_ms: RETRY_AFTER_MS,
-            });
-        }
-        Ok(())
-    }
 }
 
 /// The write side of one shard.
@@ -118,7 +105,6 @@ pub(crate) struct ShardWriter {
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
     batch_ids: Arc<BatchIds>,
-    bytes_in_flight: Arc<AtomicUsize>,
     is_busy: AtomicBool,
     /// Something was appended, or a batch landed.
     changed: Notify,
@@ -134,8 +120,23 @@ pub(crate) struct ShardWriter {
 struct Open {
     batches: BTreeMap<Tenant, OpenBatch>,
     spare: Vec<Builder>,
+    /// Batches that are closed and have not landed: all, and those of each tenant that has any.
     in_flight: usize,
+    in_flight_of: BTreeMap<Tenant, usize>,
     last_closed: Monotonic,
+}
+
+impl Open {
+    /// A batch of a tenant has landed.
+    fn landed(&mut self, tenant: &Tenant) {
+        self.in_flight -= 1;
+        if let Some(count) = self.in_flight_of.get_mut(tenant) {
+            *count -= 1;
+            if *count == 0 {
+                self.in_flight_of.remove(tenant);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -143,8 +144,9 @@ struct OpenBatch {
     builder: Builder,
     waiting: Vec<Arc<Pending>>,
     opened: Monotonic,
-    /// What the batch counts for among the bytes in flight.
+    /// What the batch counts for among the bytes in flight, and where.
     bytes: usize,
+    share: Arc<Share>,
 }
 
 impl ShardWriter {
@@ -155,7 +157,7 @@ impl ShardWriter {
     /// Adds rows to the tenant's open batch.
     fn append(
         self: &Arc<Self>,
-        tenant: &Tenant,
+        (tenant, share): (&Tenant, &Arc<Share>),
         digest: RequestDigest,
         size: PartSize,
         pending: &Arc<Pending>,
@@ -169,14 +171,15 @@ impl ShardWriter {
             }
             let mut builder = open.spare.pop().unwrap_or_else(|| Builder::new(tenant.clone()));
             builder.reset(tenant.clone());
-            let batch = OpenBatch { builder, waiting: Vec::new(), opened: now, bytes: 0 };
+            let share = Arc::clone(share);
+            let batch = OpenBatch { builder, waiting: Vec::new(), opened: now, bytes: 0, share };
             open.batches.insert(tenant.clone(), batch);
         }
         let Some(batch) = open.batches.get_mut(tenant) else { return Ok(()) };
         batch.builder.begin_request(digest);
         rows(&mut batch.builder);
         batch.bytes += size.bytes;
-        self.bytes_in_flight.fetch_add(size.bytes, Ordering::Relaxed);
+        batch.share.add(size.bytes);
         pending.add_part();
         batch.waiting.push(Arc::clone(pending));
         let (spans, payload) = (batch.builder.span_count(), batch.builder.payload_bytes());
@@ -208,6 +211,7 @@ impl ShardWriter {
                 spans: batch.builder.span_count(),
                 payload_bytes: batch.builder.payload_bytes(),
                 in_flight,
+                own_in_flight: open.in_flight_of.get(&tenant).copied().unwrap_or(0),
                 is_busy,
             };
             match linger::decide(now, &situation) {
@@ -242,9 +246,11 @@ impl ShardWriter {
     ) -> Option<(Builder, Flight)> {
         let batch = open.batches.remove(tenant)?;
         open.in_flight += 1;
+        *open.in_flight_of.entry(tenant.clone()).or_default() += 1;
         open.last_closed = now;
-        let flight = Flight { shard: Arc::clone(self), waiting: batch.waiting, bytes: batch.bytes };
-        Some((batch.builder, flight))
+        let OpenBatch { builder, waiting, bytes, share, .. } = batch;
+        let (shard, tenant) = (Arc::clone(self), tenant.clone());
+        Some((builder, Flight { shard, tenant, waiting, bytes, share }))
     }
 
     /// Sends a closed batch on its way.
@@ -302,8 +308,10 @@ impl ShardWriter {
 #[derive(Debug)]
 struct Flight {
     shard: Arc<ShardWriter>,
+    tenant: Tenant,
     waiting: Vec<Arc<Pending>>,
     bytes: usize,
+    share: Arc<Share>,
 }
 
 impl Flight {
@@ -320,8 +328,8 @@ impl Drop for Flight {
             let reason = "the batch was dropped on its way".to_owned();
             pending.land_part(Err(Error::Unknown { reason }));
         }
-        self.shard.bytes_in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.shard.lock().in_flight -= 1;
+        self.share.remove(self.bytes);
+        self.shard.lock().landed(&self.tenant);
         self.shard.changed.notify_one();
         self.shard.landed.notify_waiters();
     }
@@ -385,6 +393,7 @@ impl Pending {
 pub struct WriteSink {
     writer: Arc<Writer>,
     tenant: Tenant,
+    share: Arc<Share>,
     digest: RequestDigest,
     pending: Arc<Pending>,
     spans: u64,
@@ -396,10 +405,10 @@ impl WriteSink {
         tenant: &Tenant,
         digest: RequestDigest,
     ) -> Result<Self, StoreError> {
-        writer.check_room()?;
         Ok(Self {
             writer: Arc::clone(writer),
             tenant: tenant.clone(),
+            share: writer.in_flight.share_of(tenant)?,
             digest,
             pending: Arc::default(),
             spans: 0,
@@ -428,7 +437,8 @@ impl SpanSink for WriteSink {
             return Err(StoreError::Invalid { what: format!("there is no shard {partition}") });
         };
         self.spans += u64::from(size.spans);
-        shard.append(&self.tenant, self.digest, size, &self.pending, rows)
+        let whose = (&self.tenant, &self.share);
+        shard.append(whose, self.digest, size, &self.pending, rows)
     }
 
     async fn finish(self) -> Result<Ack, StoreError> {

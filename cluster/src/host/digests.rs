@@ -8,19 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use model::ShardId;
 use model::budget::Budget;
-use model::{NodeId, ShardId};
 use storage::entry;
 use storage::log::LogIndex;
 
 use super::handle::{Shared, std};
 use super::limits::{DIGEST_DEADLINE, MARK_DEADLINE, WRITE_ATTEMPT};
 use super::messages::{MetaReply, MetaRequest};
+use crate::coordinator::{Digests, Held};
 use crate::raft::Outcome;
 use crate::wire::RingEpoch;
-
-/// By shard and node: the sum over what the replica held at its shard's mark.
-pub(crate) type Digests = BTreeMap<(ShardId, NodeId), u128>;
 
 impl Shared {
     /// Marks every shard, and asks every node.
@@ -36,8 +34,9 @@ impl Shared {
             async move { Some((shard.0, shared.mark(shard).await?.0)) }
         });
         let marks: Vec<(u32, u64)> = join_all(marked).await.into_iter().flatten().collect();
+        let mark_of: BTreeMap<u32, u64> = marks.iter().copied().collect();
         let asked = state.present().map(|(node, _)| {
-            let (shared, marks) = (&self, marks.clone());
+            let (shared, mark_of, marks) = (&self, &mark_of, marks.clone());
             async move {
                 let reply = if node == shared.node {
                     shared.digests_here(marks).await
@@ -47,8 +46,12 @@ impl Shared {
                     asked.unwrap_or(MetaReply::Done)
                 };
                 let MetaReply::Digests(sums) = reply else { return Vec::new() };
-                let of_node = |(shard, sum)| ((ShardId(shard), node), u128::from_be_bytes(sum));
-                sums.into_iter().map(of_node).collect()
+                let of_node = |(shard, sum): (u32, [u8; 16])| {
+                    let mark = *mark_of.get(&shard)?;
+                    let held = Held { mark, digest: u128::from_be_bytes(sum) };
+                    Some(((ShardId(shard), node), held))
+                };
+                sums.into_iter().filter_map(of_node).collect()
             }
         });
         join_all(asked).await.into_iter().flatten().collect()

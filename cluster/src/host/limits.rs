@@ -13,7 +13,7 @@ pub const WRITE_ATTEMPT: Duration = Duration::from_secs(2);
 /// The first pause between attempts; it doubles each time.
 pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// The longest of these pauses: a new leader is found within this.
+/// The longest of these pauses: a new leader that no replica here hears of is found within this.
 pub const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Batches on their way at a time. The bytes are bounded by the coordinator; this bounds the tasks.

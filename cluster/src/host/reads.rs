@@ -1,4 +1,6 @@
 //! A question to shards: barriers first, then one replica of each, the nearest that is far enough.
+//! A replica here that has applied all it knows of is read while the barriers are under way; what
+//! it says counts if the barrier turns out to be no further (QRY-3).
 //!
 //! A shard whose majority does not answer is read from whatever replica can be reached, and named
 //! as stale; one of which no replica can be reached is an error, and named as missing by whoever
@@ -48,21 +50,28 @@ impl Shared {
         }
         let began = self.now();
         let deadline = budget.deadline().min(began.plus(READ_DEADLINE_MAX));
-        let barriers = if question.scope.stale {
-            BTreeMap::new()
+        let question = Arc::new(question);
+        let (barriers, mut ahead) = if question.scope.stale {
+            (BTreeMap::new(), BTreeMap::new())
         } else {
             let share = Duration(deadline.since(began).0 / BARRIER_SHARE);
-            self.barriers(&shards, began.plus(share)).await
+            let barriers = self.barriers(&shards, began.plus(share));
+            tokio::join!(barriers, self.read_ahead(&question, &shards, deadline.since(began)))
         };
+        let mut answered = Vec::new();
         let mut wanted: BTreeMap<ShardId, Wanted> = BTreeMap::new();
         for shard in shards {
             let applied_min = barriers.get(&shard).copied();
+            if let Some((applied, answer)) = ahead.remove(&shard)
+                && applied_min.is_some_and(|barrier| barrier <= applied)
+            {
+                answered.push((shard, Ok(answer)));
+                continue;
+            }
             let candidates = self.candidates(shard, applied_min.is_some());
             let error = unavailable(format!("no replica of shard {shard} can be reached"));
             wanted.insert(shard, Wanted { applied_min, candidates, error });
         }
-        let question = Arc::new(question);
-        let mut answered = Vec::new();
         while !wanted.is_empty() {
             let mut by_node: BTreeMap<NodeId, Vec<AskedShard>> = BTreeMap::new();
             let mut given_up = Vec::new();
@@ -114,6 +123,24 @@ impl Shared {
             }
         }
         answered
+    }
+
+    /// Answers of replicas here, while their barriers are still asked for, and what each had applied
+    /// when it began: if the barrier is no further, it is the answer. Asked are replicas that have
+    /// applied all that they have: others are likely to be behind, and reading twice costs twice.
+    async fn read_ahead(
+        &self,
+        question: &Arc<Question>,
+        shards: &[ShardId],
+        left: Duration,
+    ) -> BTreeMap<ShardId, (LogIndex, ShardAnswer)> {
+        let ahead = shards.iter().filter_map(|shard| {
+            let applied = self.replicas.of_shard(*shard)?.replica.all_applied()?;
+            let asked = AskedShard { shard: *shard, applied_min: None };
+            let answer = self.ask_own(Arc::clone(question), asked, left);
+            Some(async move { Some((*shard, (applied, answer.await.ok()?))) })
+        });
+        join_all(ahead).await.into_iter().flatten().collect()
     }
 
     /// Nodes to ask about a shard: this one, then the leader, then the others; those that could not

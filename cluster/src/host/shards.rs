@@ -18,7 +18,7 @@ use super::limits::{META_DEADLINE, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest, Notice, Report};
 use super::notice::alarms;
 use super::sampling::sampling_status;
-use crate::coordinator::{Answered, Question, RoutedBatch, Routes, Shards};
+use crate::coordinator::{Answered, Digests, Question, RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::identity::shard_of_group;
 use crate::local::Answer;
@@ -54,7 +54,7 @@ impl Shards for Host {
         async move { shared.cluster_status().await }.boxed()
     }
 
-    fn digests(&self) -> BoxFuture<'static, BTreeMap<(ShardId, NodeId), u128>> {
+    fn digests(&self) -> BoxFuture<'static, Digests> {
         Arc::clone(&self.shared).digests().boxed()
     }
 

@@ -130,8 +130,29 @@ impl Shared {
                 }
                 WriteOutcome::Unknown { reason: lost } => reason = lost,
             }
-            tokio::time::sleep(std(pause.min(self.left(deadline)))).await;
+            self.pause(shard, pause.min(self.left(deadline))).await;
             pause = Duration(pause.0.saturating_mul(2)).min(PAUSE_MAX);
+        }
+    }
+
+    /// Waits for so long, or until the replica here hears of another leader of the shard.
+    async fn pause(&self, shard: ShardId, pause: Duration) {
+        let over = tokio::time::sleep(std(pause));
+        let Some(hosted) = self.replicas.of_shard(shard) else { return over.await };
+        let mut leadership = hosted.replica.leadership();
+        let heard = async {
+            while leadership.changed().await.is_ok() {
+                if leadership.borrow().leader.is_some() {
+                    return;
+                }
+            }
+            // The replica has ended, and tells of nobody.
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            () = heard => {}
+            () = over => {}
         }
     }
 

@@ -215,6 +215,13 @@ impl Replica {
         *self.shared.standing.watch_applied().borrow()
     }
 
+    /// The last index that is applied here, if the log here ends with it.
+    pub fn all_applied(&self) -> Option<LogIndex> {
+        let handle = &self.shared.handle;
+        let last = handle.log.bounds(handle.group).last;
+        self.applied().filter(|applied| last.is_none_or(|last| last <= *applied))
+    }
+
     /// Who leads the group, as this replica believes.
     pub fn leader(&self) -> Option<Place> {
         self.shared.leadership.borrow().leader

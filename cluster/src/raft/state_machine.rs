@@ -17,7 +17,7 @@ use storage::mutant::{self, Mutant};
 
 use super::fence::Pass;
 use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
-use super::machine::{MachineError, Pin};
+use super::machine::{MachineError, MachineSnapshot, Pin};
 use super::position::Position;
 use super::standing::Standing;
 use super::types::{Consensus, Entry, LogId, SnapshotMeta, StoredMembership};
@@ -64,30 +64,37 @@ impl StateMachine {
         }
     }
 
-    /// The machine's snapshot, if it has one. Its position is in the log's state when this
+    /// The machine's snapshot, if it has one; of a machine that hands none on, its position alone,
+    /// which is offered to nobody. Its position is in the log's state when this
     /// returns, so the log may be purged up to it.
     async fn snapshot(&self, checkpoint: bool) -> io::Result<Option<Snapshot>> {
         let found = self.run(move |standing| {
             if checkpoint {
                 standing.machine.checkpoint().map_err(io::Error::other)?;
             }
-            let snapshot = match standing.machine.snapshot() {
-                Ok(snapshot) => snapshot,
-                Err(MachineError::NotYet) => return Ok(None),
+            let (cut, data) = match standing.machine.snapshot() {
+                Ok(MachineSnapshot { index, manifest, pin }) => {
+                    (index, SnapshotData { manifest, pin: Some(pin) })
+                }
+                // What is damaged is not handed on. But the log is purged up to its cut, and a
+                // core needs to know what is in the log's place.
+                Err(MachineError::NotYet) => {
+                    let Some(cut) = standing.machine.cut() else { return Ok(None) };
+                    (cut, SnapshotData { manifest: Bytes::new(), pin: None })
+                }
                 Err(error) => return Err(io::Error::other(error)),
             };
             let applied = standing.applied().0.map(|applied| LogIndex(applied.index));
             let beyond = applied.filter(|_| mutant::is(Mutant::PurgePastSealCut));
-            let position = standing.position_at(beyond.unwrap_or(snapshot.index))?;
-            Ok(position.map(|position| (snapshot, position)))
+            let position = standing.position_at(beyond.unwrap_or(cut))?;
+            Ok(position.map(|position| (data, position)))
         });
-        let Some((snapshot, position)) = found.await? else { return Ok(None) };
+        let Some((data, position)) = found.await? else { return Ok(None) };
         self.save(Some(position.clone())).await?;
         let meta = SnapshotMeta {
             last_log_id: Some(position.log_id),
             last_membership: position.membership,
         };
-        let data = SnapshotData { manifest: snapshot.manifest, pin: Some(snapshot.pin) };
         Ok(Some(Snapshot { meta, snapshot: data }))
     }
 }

@@ -20,8 +20,15 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
 /// Pause after the first failed connect; doubled with each further one.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 
-/// Longest pause between connects: a node that is back is noticed within this.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Longest pause between connects: a node that is back is noticed within this and
+/// [`CONNECT_ONE_DEADLINE`].
+pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
+
+/// How long bytes may stay unconfirmed by the other side's kernel. The kernel repeats them at twice
+/// the distance each time, so that a connection that outlived a cut of some seconds would be silent
+/// for as long again; a new one is there at once. A process that is paused or starved confirms all
+/// the same.
+pub const UNCONFIRMED_DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// Silence after which the other side is asked for a sign of life.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);

@@ -9,7 +9,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::KeyRing;
-use super::limits::{ADDRESSES_TRIED_MAX, CONNECT_DEADLINE, CONNECT_ONE_DEADLINE};
+use super::limits::{
+    ADDRESSES_TRIED_MAX, CONNECT_DEADLINE, CONNECT_ONE_DEADLINE, UNCONFIRMED_DEADLINE,
+};
 use super::noise::{NoiseError, NoiseStream};
 
 /// A connection to a node.
@@ -36,6 +38,14 @@ pub(crate) enum ConnectError {
     Deadline,
 }
 
+/// Sends without delay, and gives up on a network that does not carry.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNCONFIRMED_DEADLINE))?;
+    Ok(())
+}
+
 impl Socket {
     /// Resolves an address and connects to the first of its answers that takes the call.
     pub(crate) async fn connect(
@@ -55,7 +65,7 @@ impl Socket {
     }
 
     async fn seal(stream: TcpStream, keys: Option<&KeyRing>) -> Result<Self, ConnectError> {
-        stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        prepare(&stream).map_err(ConnectError::Tcp)?;
         let Some(keys) = keys else { return Ok(Self::Plain(stream)) };
         match NoiseStream::connect(stream, keys).await {
             Ok(sealed) => Ok(Self::Sealed(Box::new(sealed))),
@@ -73,7 +83,7 @@ impl Socket {
         stream: TcpStream,
         keys: Option<&KeyRing>,
     ) -> Result<Self, NoiseError> {
-        stream.set_nodelay(true).map_err(NoiseError::Io)?;
+        prepare(&stream).map_err(NoiseError::Io)?;
         let Some(keys) = keys else { return Ok(Self::Plain(stream)) };
         let sealed = NoiseStream::accept(stream, keys).await.inspect_err(|error| {
             let labels = [("side", "server"), ("reason", error.label())];

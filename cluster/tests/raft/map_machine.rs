@@ -25,6 +25,8 @@ struct State {
     cut: Option<LogIndex>,
     incoming: BTreeMap<FileName, Vec<u8>>,
     installs: u32,
+    /// Its files are damaged: it hands on no snapshots.
+    withholds: bool,
 }
 
 impl MapMachine {
@@ -48,12 +50,19 @@ impl MapMachine {
     /// The machine after a restart: what the last checkpoint kept.
     pub(crate) fn restarted(&self) -> Self {
         let old = self.state();
-        let mut state = State { files: old.files.clone(), cut: old.cut, ..State::default() };
+        let withholds = old.withholds;
+        let (files, cut) = (old.files.clone(), old.cut);
+        let mut state = State { files, cut, withholds, ..State::default() };
         if let Some(cut) = state.cut {
             state.map = parse(&state.files[&cut.0]);
             state.applied = state.cut;
         }
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Hands on no snapshots any more, nor after a restart.
+    pub(crate) fn withhold(&self) {
+        self.state().withholds = true;
     }
 
     /// Makes the state durable without telling anybody.
@@ -124,7 +133,7 @@ impl Machine for MapMachine {
 
     fn snapshot(&self) -> Result<MachineSnapshot, MachineError> {
         let state = self.state();
-        let index = state.cut.ok_or(MachineError::NotYet)?;
+        let index = state.cut.filter(|_| !state.withholds).ok_or(MachineError::NotYet)?;
         let manifest = manifest(index, state.files[&index.0].len());
         Ok(MachineSnapshot { index, manifest, pin: Arc::new(()) })
     }

@@ -45,6 +45,25 @@ async fn a_learner_without_the_log_gets_a_snapshot() {
     assert_eq!(group.members[3].machine.installs(), 0, "its own snapshot was enough");
 }
 
+/// A shard with a damaged block gives no snapshots. Its core, told of none, fell over a log whose
+/// beginning was purged, again and again (simulated seed 32).
+#[tokio::test(start_paused = true)]
+async fn a_member_that_hands_on_no_snapshot_starts_again() {
+    let mut group = Group::start(47, 3).await;
+    purged(&group, 40).await;
+    group.members[1].machine.withhold();
+    group.kill(1).await;
+    group.revive(1).await;
+    group.write("more", "1").await;
+    assert_eq!(group.settled().await.len(), 42);
+    // It can still lead; whoever needs a snapshot gets it from another.
+    group.members[1].machine.seal();
+    group.kill(1).await;
+    group.revive(1).await;
+    group.write("still more", "1").await;
+    assert_eq!(group.settled().await.len(), 43);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_transfer_goes_on_where_a_broken_link_left_it() {
     let mut group = Group::start(42, 3).await;

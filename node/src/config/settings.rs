@@ -683,7 +683,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log-filter",
         value_name: "FILTER",
-        default: Some("info,openraft=warn"),
+        default: Some("info,openraft=error"),
         help: "What is logged: a level, or levels by part, such as `info,storage=debug`.",
         apply: |config, text| {
             crate::telemetry::check_filter(text)?;

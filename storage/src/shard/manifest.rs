@@ -4,7 +4,7 @@
 //! every seal; each seal writes what it added as a chunk of its own, so that the bytes written are
 //! a small part of the bytes sealed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,6 +51,29 @@ pub(super) struct StateRow {
 pub(super) struct WindowChunk {
     pub(super) batch_ids: Vec<(LogIndex, BatchId)>,
     pub(super) digests: Vec<(LogIndex, Timestamp, RequestPart)>,
+}
+
+/// What the manifest says of a block besides its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct BlockRow {
+    /// The length of its file.
+    pub(super) file_bytes: u64,
+    /// It was found damaged, and what was made since may not count what is in it.
+    pub(super) is_set_aside: bool,
+}
+
+impl BlockRow {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut out = self.file_bytes.to_be_bytes().to_vec();
+        out.extend(self.is_set_aside.then_some(1));
+        out
+    }
+
+    /// Never fails: which blocks there are is in the keys.
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        let (length, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        Self { file_bytes: u64::from_be_bytes(*length), is_set_aside: !rest.is_empty() }
+    }
 }
 
 impl StateRow {
@@ -180,19 +203,26 @@ impl Shard {
         let row = row.unwrap_or_default();
         self.load_windows(store)?;
         let named = self.scan(store, ShardKey::Block(0), ShardKey::Block(u64::MAX), BLOCKS_MAX)?;
-        let named: BTreeSet<u64> =
-            named.iter().filter_map(|(key, _)| ShardKey::number(key)).collect();
+        let row_of = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            ShardKey::number(key).map(|number| (number, BlockRow::decode(value)))
+        };
+        let named: BTreeMap<u64, BlockRow> = named.iter().filter_map(row_of).collect();
         for (number, path) in store.numbers(self.id())? {
-            if !named.contains(&number) {
+            if !named.contains_key(&number) {
                 tracing::info!(file = %path.display(), "removed a block that was never finished");
                 store.env.remove(&path)?;
             }
         }
         // Merges count on without writing the row.
-        let last_block = named.last().copied().unwrap_or_default();
+        let last_block = named.last_key_value().map_or(0, |(number, _)| *number);
         let mut blocks = Vec::new();
-        for number in named {
-            blocks.push(self.open_block(store, number)?);
+        for (number, row) in named {
+            let block = self.open_block(store, number)?;
+            if let Some(block) = block.as_ref().filter(|_| row.is_set_aside) {
+                tracing::error!(shard = %self.id(), block = number, "a damaged block stays set aside");
+                block.set_damaged();
+            }
+            blocks.push(block);
         }
         let mut state = self.state();
         if row.cut > 0 {
@@ -307,6 +337,15 @@ const _: () = assert!(TENANTS_MAX < BATCH_IDS_MAX);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_that_is_set_aside_is_marked() {
+        for is_set_aside in [false, true] {
+            let row = BlockRow { file_bytes: 4_711, is_set_aside };
+            assert_eq!(BlockRow::decode(&row.encode()), row);
+        }
+        assert_eq!(BlockRow::decode(&[1]), BlockRow::default());
+    }
 
     #[test]
     fn rows_come_back_and_damage_is_found() {

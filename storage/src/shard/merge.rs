@@ -153,8 +153,7 @@ impl Shard {
         store.env.sync_directory(&store.shard_directory(self.id()))?;
         let splits = splits_of(std::slice::from_ref(&block))?;
         let mut edit = self.new_edit(store)?;
-        let length = block.file().size_bytes().to_be_bytes();
-        edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
+        self.name_block(&mut edit, &block);
         for input in &inputs {
             edit.delete(Family::Shards, &ShardKey::Block(input.number()).of(self.id()));
         }

@@ -283,8 +283,7 @@ impl Shard {
         let splits = splits_of(blocks)?;
         let mut edit = self.new_edit(store)?;
         for block in blocks {
-            let length = block.file().size_bytes().to_be_bytes();
-            edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
+            self.name_block(&mut edit, block);
         }
         let row = StateRow {
             cut: closed.upto.0,

@@ -215,8 +215,7 @@ impl Shard {
         let mut edit = store.edit_without(self.id())?;
         edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
         for block in &installed {
-            let length = block.file().size_bytes().to_be_bytes();
-            edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &length);
+            self.name_block(&mut edit, block);
         }
         let chunk_key = ShardKey::Window(row.cut).of(self.id());
         edit.put(Family::Shards, &chunk_key, &manifest.window.encode());

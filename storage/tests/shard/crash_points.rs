@@ -301,6 +301,52 @@ fn a_flipped_bit_anywhere_in_a_block_is_found_and_the_rest_serves() {
     rig.check("every bit flipped back");
 }
 
+/// Blocks that are made while another is set aside do not count its parts of traces. If a start
+/// forgot that it was, a search would rank what is left of these traces and call them whole.
+#[test]
+fn what_is_set_aside_stays_so_after_a_start() {
+    let mut rig = Rig::new();
+    let own = tenant("own");
+    let mut generator = Generator::new(9);
+    let traces: Vec<Vec<Span>> = (0..6).map(|_| generator.trace()).collect();
+    let cut: Vec<(&[Span], &[Span])> =
+        traces.iter().map(|trace| trace.split_at(trace.len() / 2)).collect();
+    let halves = |take: fn(&(&[Span], &[Span])) -> Vec<Span>| cut.iter().flat_map(take).collect();
+    let (first, second): (Vec<Span>, Vec<Span>) =
+        (halves(|(first, _)| first.to_vec()), halves(|(_, second)| second.to_vec()));
+    rig.add(HOUR, 1, &first);
+    rig.seal().unwrap();
+    let file = rig.env.paths().first().unwrap().clone();
+    // In the first page, which no start reads.
+    rig.env.flip(&file, 200, 0x10);
+    let meet = |shard: &Shard| {
+        let ids = traces.iter().map(|trace| trace[0].trace_id);
+        ids.filter(|id| shard.trace(&own, *id, usize::MAX, &no_limit()).is_err()).count()
+    };
+    rig.fixture.shard = open(&rig.env, &rig.kv, &rig.fixture);
+    assert!(!rig.fixture.shard.has_damage(), "a start does not read pages");
+    assert!(meet(&rig.fixture.shard) > 0);
+    rig.add(HOUR + 1, 2, &second);
+    rig.seal().unwrap();
+    for flip_back in [false, true] {
+        if flip_back {
+            rig.env.flip(&file, 200, 0x10);
+        }
+        for _ in 0..2 {
+            rig.fixture.shard = open(&rig.env, &rig.kv, &rig.fixture);
+            let shard = &rig.fixture.shard;
+            assert!(shard.has_damage(), "flipped back: {flip_back}");
+            assert!(!shard.completeness().is_complete());
+            assert!(shard.snapshot_at_cut().unwrap().is_none());
+            assert_eq!(meet(shard), 0, "what is left is served");
+            // Another change keeps the mark.
+            shard.merge(Timestamp(9 * HOUR), true, &no_limit()).unwrap();
+            rig.add(2 * HOUR, 3, &first);
+            rig.seal().unwrap();
+        }
+    }
+}
+
 /// Every byte counts: what arrives is not what was sent, however well it can be read.
 #[test]
 fn a_bit_that_is_flipped_on_the_way_is_refused() {

@@ -147,10 +147,6 @@ const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind 
     Kind { name, needs, make, known: None, costs_data: true }
 }
 
-const fn known(name: &'static str, needs: &'static [Need], make: Make, why: &'static str) -> Kind {
-    Kind { name, needs, make, known: Some(why), costs_data: true }
-}
-
 use Need::{Bridge, Netem, Power, Preload, Shaping};
 
 /// Every kind of fault.
@@ -186,20 +182,8 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
-    known(
-        "identity-twice",
-        &[],
-        |scene, _| process::Twice::boxed(scene),
-        "of the two the one that is refused ends, in turn, within two seconds; that every node \
-         accepts writes again in time has not been shown: one run took 28 s on a busy machine",
-    ),
-    known(
-        "empty-disk",
-        &[],
-        |scene, _| disk::Empty::boxed(scene),
-        "every node accepts writes again in time, before the new node takes the place of the old \
-         one, which takes 30 s and more; but digests of replicas differed in the one run there was",
-    ),
+    costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
+    costly("empty-disk", &[], |scene, _| disk::Empty::boxed(scene)),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
     costly("flip-block", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Block)),
     costly("flip-manifest", &[], |scene, chance| {
