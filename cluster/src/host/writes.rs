@@ -147,7 +147,7 @@ impl Shared {
                 }
             }
             // The replica has ended, and tells of nobody.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             biased;
