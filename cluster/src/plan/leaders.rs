@@ -1,15 +1,17 @@
 //! Who should lead: off nodes that stop, and evenly over the rest.
 //!
 //! Writes of a shard pause while its leader changes, so few change at once, and only to a voter
-//! that answered the last heartbeat and has the last entry: it can lead at once.
+//! that answered the last heartbeat and has the last entry: it can lead at once. Where a node has
+//! just failed, its shards have paused already: nothing is evened out until it is back, or gone
+//! for so long that the others have to do without it.
 
 use std::collections::BTreeMap;
 
 use model::NodeId;
 use model::time::Monotonic;
 
-use super::facts::{DiskMark, Facts};
-use super::limits::TRANSFERS_MAX;
+use super::facts::{DiskMark, Facts, Progress};
+use super::limits::{CALM_SILENCE_MAX, REPLACE_AFTER, TRANSFERS_MAX};
 use super::step::At;
 use super::view::{GroupView, View};
 use crate::identity::{META_GROUP, ReplicaId};
@@ -45,8 +47,27 @@ pub(crate) fn spread(
 ) -> Vec<Transfer> {
     let mut leaders = Leaders::new(view, groups);
     leaders.leave(free, &|node| !may_lead(view, node));
-    leaders.even_out(free);
+    if is_calm(view, groups) {
+        leaders.even_out(free);
+    }
     leaders.transfers
+}
+
+/// Whether every group has a leader, and every leader hears its voters, but for nodes that have
+/// been gone for long.
+fn is_calm(view: View<'_>, groups: &[GroupView<'_>]) -> bool {
+    let is_heard = |group: &GroupView<'_>, replica: ReplicaId| {
+        let lately = |progress: &Progress| progress.silent_for <= CALM_SILENCE_MAX;
+        replica == group.leader || group.progress(replica).is_some_and(lately)
+    };
+    let is_given_up = |group: &GroupView<'_>, replica: ReplicaId| {
+        group.node_of(replica).is_some_and(|node| view.is_gone(node, REPLACE_AFTER))
+    };
+    groups.len() == view.state.groups().len()
+        && groups.iter().all(|group| {
+            let mut wanted = group.wanted().into_iter();
+            wanted.all(|replica| is_heard(group, replica) || is_given_up(group, replica))
+        })
 }
 
 /// Leaders by node, those decided on included.

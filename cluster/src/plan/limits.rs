@@ -15,6 +15,10 @@ pub const VOTER_SILENCE_MAX: Duration = Duration::from_secs(3);
 /// The heartbeat of a group: leadership goes only to a voter that answered the last one.
 pub const HEARTBEAT: Duration = Duration::from_millis(100);
 
+/// How long a voter may be silent while leaders are evened out: a few heartbeats, so that a node
+/// that has just failed is not taken for one that leads too little.
+pub const CALM_SILENCE_MAX: Duration = Duration::from_millis(500);
+
 /// How long a node must be gone before a new one with its name takes its place.
 pub const REPLACE_AFTER: Duration = Duration::from_secs(30);
 
