@@ -29,7 +29,7 @@ cluster: build ## build a release binary and start three nodes on 127.0.0.1, .2 
 
 .PHONY: test
 test: ## everything: make check, the UI and it in a browser, then real clients against a real node
-	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 chaos-core=10 deny=10 ui=15 ui-core=10 clients=20 chaos-real=25
+	@.ci/stages prepare=60 fmt=5 clippy=30 doc=15 unit=45 chaos-core=10 deny=10 ui=15 ui-core=10 clients=20 conformance=10 chaos-real=25
 
 ##@ Parts of them
 
@@ -47,8 +47,8 @@ prepare: ## install what the build needs and lacks; compile RocksDB once (15 min
 	@.ci/prepare build
 
 .PHONY: build
-build: prepare ## the release binary
-	@$(ENVIRONMENT); cargo build --release --package skua-node --locked
+build: prepare ## the release binary, with everything it can do
+	@$(ENVIRONMENT); cargo build --release --package skua-node --locked --features kafka-tls
 
 .PHONY: fmt
 fmt: ## is everything formatted?
@@ -72,10 +72,16 @@ unit: ## every Rust test: unit, behaviour, tidy, short fuzz
 	fi
 
 .PHONY: clients
-clients: ## OpenTelemetry SDKs send to a node and read back through Jaeger's API
+clients: ## real clients of OpenTelemetry, Jaeger, Zipkin and Kafka send to a node and are read back
 	@.ci/prepare clients
 	@$(ENVIRONMENT); cargo build $(WHOLE) --bins --tests
 	@SKUA_BIN="$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" node/tests/clients/run.sh
+
+.PHONY: conformance
+conformance: ## Jaeger's tests of a store, on a node and on three
+	@$(ENVIRONMENT); cargo build $(WHOLE) --bins --tests
+	@$(ENVIRONMENT); SKUA_BIN="$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" api/tests/jaeger/on_nodes.sh \
+	  cargo test $(WHOLE) --test jaeger conformance:: -- --test-threads=1
 
 .PHONY: ui
 ui: ## the UI: types, lints, layers, unit tests, and whether ui/dist is what the sources make

@@ -259,7 +259,7 @@ impl TraceStore for Nothing {
 
 impl ClusterAdmin for Nothing {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new() }
+        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new(), sampling: None }
     }
 
     fn readiness(&self) -> Readiness {

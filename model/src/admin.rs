@@ -107,6 +107,27 @@ pub struct ClusterStatus {
     pub shards: Vec<ShardStatus>,
     /// What somebody should know, what stands longest first.
     pub alarms: Vec<AlarmStatus>,
+    /// The sampling strategies that all nodes serve; none if none were set.
+    pub sampling: Option<SamplingStatus>,
+}
+
+/// Which sampling strategies are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SamplingStatus {
+    /// A name for the content (128 bits of xxh3 over its bytes).
+    pub digest: u128,
+    /// Its size.
+    pub bytes: u64,
+    /// The change of the cluster's own state that put it in force; 0 on a node that is alone.
+    pub revision: u64,
+}
+
+impl SamplingStatus {
+    /// Of this content.
+    pub fn of(content: &[u8], revision: u64) -> Self {
+        let digest = twox_hash::XxHash3_128::oneshot(content);
+        Self { digest, bytes: content.len() as u64, revision }
+    }
 }
 
 /// Something that is wrong with the cluster now.

@@ -80,7 +80,7 @@ async fn run_node(
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
-    let strategies = Strategies::load(config).await?;
+    let mut strategies = Strategies::load(config).await?;
     let ui = ui_files::load(config)?;
     let sampling = sampling(config, &strategies);
     let doors = bind(config, &sampling, &ui).await?;
@@ -92,15 +92,22 @@ async fn run_node(
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
-    if let (Sampling::Adaptive(adaptive), Company::Cluster(membership)) = (&sampling, &company) {
-        adaptive.share(membership.peers());
+    match (&sampling, &company) {
+        (Sampling::Adaptive(adaptive), Company::Cluster(membership)) => {
+            adaptive.share(membership.peers());
+        }
+        (Sampling::File(_), Company::Cluster(membership)) => {
+            strategies.share(Arc::clone(membership.host()));
+        }
+        (_, Company::Alone { .. }) => {}
     }
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
     let node = Some(coordinator.node_id());
     let compaction = company.compaction();
     let is_stopping = Arc::default();
     let inner = coordinator.clone();
-    let admin = Admin { inner, node, address, ui: ui_url, is_stopping, compaction };
+    let (ui_address, sampling) = (ui_url, sampling.clone());
+    let admin = Admin { inner, node, address, ui: ui_address, is_stopping, compaction, sampling };
     let state = ApiState {
         store: coordinator.clone(),
         admin: admin.clone(),
@@ -223,7 +230,8 @@ fn sampling(config: &NodeConfig, strategies: &Strategies) -> Sampling {
 /// How the tenant of a request is told.
 fn tenancy(config: &NodeConfig) -> anyhow::Result<Tenancy> {
     let Some(name) = &config.tenancy else { return Ok(Tenancy::Off) };
-    Ok(Tenancy::Header { name: name.parse()?, allowed: None })
+    let allowed = (!config.tenants.is_empty()).then(|| config.tenants.clone());
+    Ok(Tenancy::Header { name: name.parse()?, allowed })
 }
 
 /// The ports that were taken.
@@ -299,7 +307,7 @@ struct Starting;
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new() }
+        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new(), sampling: None }
     }
 
     fn readiness(&self) -> Readiness {
@@ -321,6 +329,7 @@ struct Admin {
     /// Set once, when the first signal came.
     is_stopping: Arc<AtomicBool>,
     compaction: Arc<Compaction>,
+    sampling: Sampling,
 }
 
 impl Admin {
@@ -332,6 +341,11 @@ impl Admin {
             node.address.clone_from(&self.address);
             node.ui.get_or_insert_with(|| self.ui.clone());
             node.state = if is_stopping { NodeState::Draining } else { node.state };
+        }
+        match &self.sampling {
+            // What the cluster was told before is not in force.
+            Sampling::Adaptive(_) => status.sampling = None,
+            Sampling::File(strategies) => status.sampling = status.sampling.or(strategies.status()),
         }
         status
     }

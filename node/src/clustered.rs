@@ -63,6 +63,11 @@ impl Membership {
         &self.compaction
     }
 
+    /// The node's part in its cluster.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
     /// The way to what other nodes counted.
     pub(crate) fn peers(&self) -> Arc<dyn Peers> {
         Arc::new(SamplingPeers(Arc::clone(&self.host)))

@@ -19,12 +19,13 @@ pub mod settings;
 mod strategies_source;
 pub mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster::upkeep::DiskCap;
+use model::Tenant;
 
 pub use self::error::{ConfigError, Problem};
 pub use self::file::FileLayer;
@@ -68,6 +69,8 @@ pub struct NodeConfig {
     pub drain_delay: Duration,
     /// The header that names the tenant of a request; none if there is one tenant.
     pub tenancy: Option<String>,
+    /// Tenants there may be; none if any may.
+    pub tenants: BTreeSet<Tenant>,
     /// Where sampling strategies are.
     pub sampling_strategies: Option<StrategiesSource>,
     /// How often they are read again; zero for only when told to.
@@ -307,6 +310,7 @@ impl Default for NodeConfig {
             cluster: ClusterSettings::default(),
             ports: Ports::default(),
             tenancy: None,
+            tenants: BTreeSet::new(),
             sampling_strategies: None,
             sampling_reload: Duration::from_mins(1),
             sampling_adaptive: false,

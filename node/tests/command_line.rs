@@ -156,6 +156,7 @@ sampling-reload: 1m                     # default
 sampling-adaptive: false                # default
 sampling-target: 1                      # default
 # tenancy: (unset)                      # default
+# tenants: (unset)                      # default
 base-path: /                            # default
 # ui-dir: (unset)                       # default
 # ui-config: (unset)                    # default

@@ -36,12 +36,13 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 pub const UDP_SOCKETS_MAX: usize = 4;
 
 /// Most bytes of translated spans that wait at a UDP socket while earlier ones are being stored:
-/// about 2,000 spans, one batch. This is the bounded queue; datagrams that find it full are
+/// about 8,000 spans. With as many in each request under way it bridges a sync that takes most of
+/// a second at 50,000 spans a second. This is the bounded queue; datagrams that find it full are
 /// dropped and counted.
-pub const UDP_PENDING_BYTES_MAX: usize = 1 << 20;
+pub const UDP_PENDING_BYTES_MAX: usize = 4 << 20;
 
 /// Most requests of one UDP socket that are being stored at the same time. Each waits for an
-/// fsync of a few milliseconds, and with [`UDP_PENDING_BYTES_MAX`] each can be a full batch.
+/// fsync of a few milliseconds, and with [`UDP_PENDING_BYTES_MAX`] each can be some full batches.
 pub const UDP_REQUESTS_MAX: usize = 4;
 
 /// Receive buffer asked of the system for a UDP socket: what arrives during 50 ms of a stall at

@@ -34,8 +34,17 @@ use crate::{limits as node_limits, task};
 
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot consume from Kafka")]
-pub struct KafkaError(#[from] rdkafka::error::KafkaError);
+#[non_exhaustive]
+pub enum KafkaError {
+    /// Not by librdkafka.
+    #[error("cannot consume from Kafka")]
+    Client(#[from] rdkafka::error::KafkaError),
+    /// Not by this build.
+    #[error(
+        "this build of skua speaks neither TLS nor SCRAM with Kafka: it lacks the feature kafka-tls"
+    )]
+    NoTls,
+}
 
 /// A consumer that has its settings and was not started.
 pub struct KafkaSource {
@@ -55,6 +64,11 @@ impl std::fmt::Debug for KafkaSource {
 impl KafkaSource {
     /// Checks the settings. Brokers need not be there yet.
     pub fn open(config: &KafkaConfig) -> Result<Self, KafkaError> {
+        let needs_tls = config.tls.is_some()
+            || config.sasl.as_ref().is_some_and(|sasl| sasl.mechanism.starts_with("SCRAM"));
+        if needs_tls && !cfg!(feature = "kafka-tls") {
+            return Err(KafkaError::NoTls);
+        }
         let consumer: StreamConsumer<Context> =
             client_config(config).create_with_context(Context::default())?;
         let (encoding, topics) = (config.encoding, config.topics.clone());

@@ -2,8 +2,9 @@
 
 use model::Duration;
 
-/// Largest strategies file: some 50,000 operations.
-pub const STRATEGIES_BYTES_MAX: usize = 4 << 20;
+/// Largest strategies file: some 12,000 operations, as much as a cluster's own state holds and as
+/// a `ConfigMap` of Kubernetes.
+pub const STRATEGIES_BYTES_MAX: usize = 1 << 20;
 /// Most warnings kept about one file: enough to find what is wrong with it.
 pub const WARNINGS_MAX: usize = 100;
 /// Most operations whose throughput is counted between two calculations; further ones wait for

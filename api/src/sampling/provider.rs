@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use model::admin::SamplingStatus;
 use model::{Duration, NodeId};
 
 use super::adaptive::{AdaptiveOptions, Probabilities};
@@ -55,8 +56,15 @@ impl Sampling {
 /// The strategies of a file, which may be replaced while they are read. Cloning shares.
 #[derive(Debug, Clone)]
 pub struct StrategiesHandle {
-    current: Arc<RwLock<Arc<Strategies>>>,
+    current: Arc<RwLock<Arc<InForce>>>,
     default_probability: f64,
+}
+
+#[derive(Debug)]
+struct InForce {
+    strategies: Strategies,
+    /// Which content they are of; none if nobody has said anything.
+    status: Option<SamplingStatus>,
 }
 
 impl Default for StrategiesHandle {
@@ -68,22 +76,36 @@ impl Default for StrategiesHandle {
 impl StrategiesHandle {
     /// One probability for all services, until a file says more.
     pub fn uniform(default_probability: f64) -> Self {
-        let current = Arc::new(Strategies::uniform(default_probability));
+        let strategies = Strategies::uniform(default_probability);
+        let current = Arc::new(InForce { strategies, status: None });
         Self { current: Arc::new(RwLock::new(current)), default_probability }
+    }
+
+    /// Whether content could be taken, and what it says about entries that could not be as they
+    /// stand. Changes nothing.
+    pub fn check(&self, bytes: &[u8]) -> Result<Vec<Warning>, StrategiesError> {
+        Strategies::parse(bytes, self.default_probability).map(|(_, warnings)| warnings)
     }
 
     /// Takes a file's content. Content that cannot be read changes nothing; what it says about
     /// entries that could not be taken as they stand is for the log.
     pub fn replace(&self, bytes: &[u8]) -> Result<Vec<Warning>, StrategiesError> {
         let (strategies, warnings) = Strategies::parse(bytes, self.default_probability)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(strategies);
+        let status = Some(SamplingStatus::of(bytes, 0));
+        let next = Arc::new(InForce { strategies, status });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(warnings)
+    }
+
+    /// Which content is in force, if any was taken.
+    pub fn status(&self) -> Option<SamplingStatus> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).status
     }
 
     /// How to sample a service.
     pub fn strategy(&self, service: &str) -> Strategy {
         let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        current.of(service).clone()
+        current.strategies.of(service).clone()
     }
 }
 

@@ -29,7 +29,7 @@ pub enum StrategiesError {
     },
     /// It is not JSON of this form.
     #[error("failed to unmarshal sampling strategies: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(serde_json::Error),
 }
 
 /// An entry that was not taken as it stands.
@@ -89,7 +89,8 @@ impl Strategies {
         if bytes.len() > STRATEGIES_BYTES_MAX {
             return Err(StrategiesError::TooLarge { bytes_max: STRATEGIES_BYTES_MAX });
         }
-        let file: Option<File> = serde_json::from_slice(bytes)?;
+        let file: Option<File> =
+            serde_json::from_slice(bytes).map_err(StrategiesError::Malformed)?;
         let file = file.unwrap_or_default();
         let mut reader = Reader { default_probability, warnings: Vec::new() };
         let mut strategies = Self::uniform(default_probability);

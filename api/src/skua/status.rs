@@ -5,7 +5,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::admin::{
-    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ReplicaState, ReplicaStatus, ShardStatus,
+    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ReplicaState, ReplicaStatus, SamplingStatus,
+    ShardStatus,
 };
 use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,16 @@ struct Cluster {
     nodes: Vec<Node>,
     shards: Vec<Shard>,
     alarms: Vec<Alarm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampling: Option<Sampling>,
+}
+
+/// The sampling strategies in force.
+#[derive(Serialize)]
+struct Sampling {
+    digest: String,
+    bytes: u64,
+    revision: u64,
 }
 
 #[derive(Serialize)]
@@ -109,6 +120,7 @@ fn render(status: ClusterStatus) -> Vec<u8> {
         nodes: status.nodes.into_iter().map(node).collect(),
         shards: status.shards.iter().map(shard).collect(),
         alarms: status.alarms.into_iter().map(alarm).collect(),
+        sampling: status.sampling.map(sampling),
     };
     let mut body = serde_json::to_vec(&cluster).unwrap_or_default();
     body.push(b'\n');
@@ -148,6 +160,11 @@ fn alarm(status: AlarmStatus) -> Alarm {
         shard: status.shard.map(|shard| shard.0),
         seconds: whole_seconds(status.stands),
     }
+}
+
+fn sampling(status: SamplingStatus) -> Sampling {
+    let SamplingStatus { digest, bytes, revision } = status;
+    Sampling { digest: format!("{digest:032x}"), bytes, revision }
 }
 
 fn shard(status: &ShardStatus) -> Shard {
@@ -220,6 +237,7 @@ mod tests {
                 shard: Some(ShardId(4)),
                 stands: Duration(61_000_000_000),
             }],
+            sampling: Some(SamplingStatus { digest: 0x1f, bytes: 9, revision: 3 }),
         };
         let json: serde_json::Value = serde_json::from_slice(&render(status)).unwrap();
         assert_eq!(
@@ -237,5 +255,8 @@ mod tests {
         let alarm = serde_json::json!({"kind": "under-replicated", "text": "shard 4 is thin",
             "shard": 4, "seconds": 61});
         assert_eq!(json["alarms"][0], alarm);
+        let digest = format!("{:032x}", 0x1f);
+        let sampling = serde_json::json!({"digest": digest, "bytes": 9, "revision": 3});
+        assert_eq!(json["sampling"], sampling);
     }
 }

@@ -47,6 +47,7 @@ impl ClusterAdmin for OneNode {
                 replicas: Vec::new(),
             }],
             alarms: Vec::new(),
+            sampling: None,
         }
     }
 

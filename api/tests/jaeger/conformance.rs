@@ -5,7 +5,12 @@
 //! The questions are those of Jaeger's suite, caption by caption; the traces are ours. Beside
 //! each trace that a question is to find lie its near misses: the same but for one operation,
 //! one nanosecond, one value, or with its attributes spread over two spans.
+//!
+//! The store is one in memory; or, if the environment names it ([`NODE`]), that of a node that
+//! runs, which is emptied before each test. `api/tests/jaeger/on_nodes.sh` does so with one node
+//! and with three.
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "the environment names a node")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +29,10 @@ use api::read_context::{ReadContext, ReadLimits};
 use api::tenant::Tenancy;
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::{Request, Version};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use model::span::{Event, Link, ParentId, SpanKind};
 use model::testing::{ManualClock, MemoryStore, simple_span};
 use model::value::ValueRef;
@@ -40,13 +48,43 @@ use crate::fixture::NOON;
 const DAY: u64 = 86_400_000_000_000;
 const READER: &str = "jaeger.storage.v2.TraceReader";
 
+/// The variable that names a node: where its remote storage answers, which must allow purges, and
+/// where its (or another one's) query service does, `HOST:PORT,HOST:PORT`.
+const NODE: &str = "SKUA_CONFORMANCE_NODE";
+
 /// Both ports over one store.
 struct Backend {
     storage: Router,
     query: Router,
 }
 
-fn backend(allow_purge: bool) -> Backend {
+/// An empty store, wherever it is.
+async fn backend() -> Backend {
+    let Ok(addresses) = std::env::var(NODE) else { return in_memory(false) };
+    let (storage, query) = addresses.split_once(',').unwrap();
+    let backend = Backend { storage: forward(storage), query: forward(query) };
+    assert_eq!(backend.purge().await, 200);
+    backend
+}
+
+/// Hands requests on to a port, and answers back.
+fn forward(address: &str) -> Router {
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build::<_, Body>(HttpConnector::new());
+    let address = address.to_owned();
+    Router::new().fallback(move |mut request: Request<Body>| {
+        let (client, address) = (client.clone(), address.clone());
+        async move {
+            let target = format!("http://{address}{}", request.uri().path());
+            *request.uri_mut() = target.parse().unwrap();
+            *request.version_mut() = Version::HTTP_2;
+            client.request(request).await.unwrap().map(Body::new)
+        }
+    })
+}
+
+fn in_memory(allow_purge: bool) -> Backend {
     let store = MemoryStore::new();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Moment(NOON)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
@@ -405,7 +443,7 @@ fn place(span: &mut Span, spot: Spot, tags: &[Attribute], service: &str) {
 /// Everything loaded first, then every question: exactly its traces, just as they were written.
 #[tokio::test]
 async fn find_traces() {
-    let backend = backend(false);
+    let backend = backend().await;
     let mut expected: Vec<Vec<Span>> = Vec::new();
     for (number, case) in (1_u64..).zip(&CASES) {
         let traces = (0..case.traces).map(|trace| case.wanted(number * 10_000 + trace * 100));
@@ -470,7 +508,7 @@ fn example_trace() -> Vec<Span> {
 
 #[tokio::test]
 async fn services_operations_and_a_trace_of_the_example() {
-    let backend = backend(false);
+    let backend = backend().await;
     let spans = example_trace();
     backend.write(&spans).await;
     let services: Vec<GetServicesResponse> =
@@ -495,7 +533,7 @@ async fn services_operations_and_a_trace_of_the_example() {
 
 #[tokio::test]
 async fn a_large_trace_comes_back_whole_in_messages_that_jaeger_takes() {
-    let backend = backend(false);
+    let backend = backend().await;
     let spans: Vec<Span> =
         (1..=10_008).map(|id| named(0x12, id, "large", "op", SpanKind::CLIENT)).collect();
     // Every write sorts the trace anew in the memory store.
@@ -510,7 +548,7 @@ async fn a_large_trace_comes_back_whole_in_messages_that_jaeger_takes() {
 
 #[tokio::test]
 async fn different_spans_under_one_id_are_all_kept() {
-    let backend = backend(false);
+    let backend = backend().await;
     let mut spans: Vec<Span> =
         (1..=200).map(|id| named(0x13, id, "twins", "op", SpanKind::CLIENT)).collect();
     for (place, span) in spans.iter_mut().enumerate().filter(|(place, _)| place % 20 == 0) {
@@ -523,7 +561,7 @@ async fn different_spans_under_one_id_are_all_kept() {
 
 #[tokio::test]
 async fn find_trace_summaries() {
-    let backend = backend(false);
+    let backend = backend().await;
     backend.write(&example_trace()).await;
     let query = storage_v2::TraceQueryParameters {
         service_name: "example-service-1".to_owned(),
@@ -546,7 +584,7 @@ async fn find_trace_summaries() {
 
 #[tokio::test]
 async fn find_traces_without_a_service_name() {
-    let backend = backend(false);
+    let backend = backend().await;
     let mut expected = BTreeSet::new();
     for (id, service) in [(0x21, "cross-service-a"), (0x22, "cross-service-b")] {
         let mut span = named(id, 1, service, "op", SpanKind::SERVER);
@@ -576,7 +614,7 @@ async fn find_traces_without_a_service_name() {
 
 #[tokio::test]
 async fn dependencies_are_read_back() {
-    let backend = backend(false);
+    let backend = backend().await;
     backend.write(&example_trace()).await;
     let method = "jaeger.storage.v2.DependencyReader/GetDependencies";
     let window = GetDependenciesRequest { start_time: time(NOON - 2 * DAY), end_time: time(NOON) };
@@ -594,11 +632,11 @@ async fn dependencies_are_read_back() {
 
 #[tokio::test]
 async fn a_purge_empties_everything_and_only_where_it_is_allowed() {
-    let backend_without = backend(false);
+    let backend_without = in_memory(false);
     backend_without.write(&example_trace()).await;
     assert_eq!(backend_without.purge().await, 403);
     assert!(!backend_without.get(&[0x11]).await.is_empty(), "nothing was purged");
-    let backend = backend(true);
+    let backend = if std::env::var(NODE).is_ok() { backend().await } else { in_memory(true) };
     backend.write(&example_trace()).await;
     assert_eq!(backend.purge().await, 200);
     let services: Vec<GetServicesResponse> =
@@ -611,7 +649,7 @@ async fn a_purge_empties_everything_and_only_where_it_is_allowed() {
 
 #[tokio::test]
 async fn bad_questions_are_refused() {
-    let backend = backend(false);
+    let backend = backend().await;
     for (name, message) in [
         ("FindTraces", &[][..]),
         ("FindTraceIDs", &[]),

@@ -66,6 +66,12 @@ async fn archive_dependencies_metrics() {
     check("archive_dependencies_metrics").await;
 }
 
+/// Every call that Grafana's data source for Jaeger makes, as it makes it.
+#[tokio::test]
+async fn grafana() {
+    check("grafana").await;
+}
+
 async fn check(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/scripts/jaeger")

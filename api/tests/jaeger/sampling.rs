@@ -105,7 +105,7 @@ async fn bad_content_keeps_the_old_and_says_so() {
         assert_eq!(handle.strategy("foo"), before);
     }
     let large = vec![b' '; 5 << 20];
-    assert!(handle.replace(&large).unwrap_err().to_string().contains("4194304"));
+    assert!(handle.replace(&large).unwrap_err().to_string().contains("1048576"));
     let seed = 3;
     let mut random = Random::new(seed);
     for _ in 0..2_000 {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use api::ingest::{Admission, Receiver};
-use api::kafka::{KafkaConfig, KafkaEncoding, KafkaSource, KafkaStart};
+use api::kafka::{KafkaConfig, KafkaEncoding, KafkaError, KafkaSource, KafkaStart, Sasl, Tls};
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::budget::Budget;
 use model::query::AttributeScope;
@@ -367,4 +367,37 @@ async fn members_of_a_group_share_what_comes() {
     until("a message after one has left", async || has_trace(&store, 41).await).await;
     two.stop().await;
     assert_eq!(broker.committed(), 41);
+}
+
+/// What proves a name and what encrypts is taken by every build that has it, and refused in words
+/// by one that has not.
+#[tokio::test]
+async fn names_and_encryption_are_taken_or_refused_before_anything_is_consumed() {
+    let broker = Broker::start();
+    let sasl = |mechanism: &str| Sasl {
+        mechanism: mechanism.to_owned(),
+        username: "me".to_owned(),
+        password: "secret".to_owned(),
+    };
+    let open = |tls: Option<Tls>, sasl: Option<Sasl>| {
+        let config = KafkaConfig { tls, sasl, ..broker.config(KafkaEncoding::OtlpProto) };
+        KafkaSource::open(&config)
+    };
+    assert!(open(None, Some(sasl("PLAIN"))).is_ok());
+    for (tls, sasl) in [
+        (Some(Tls::default()), None),
+        (Some(Tls::default()), Some(sasl("PLAIN"))),
+        (Some(Tls::default()), Some(sasl("SCRAM-SHA-256"))),
+        (None, Some(sasl("SCRAM-SHA-512"))),
+    ] {
+        let opened = open(tls, sasl);
+        if cfg!(feature = "kafka-tls") {
+            assert!(opened.is_ok(), "{opened:?}");
+        } else {
+            assert!(matches!(opened, Err(KafkaError::NoTls)), "{opened:?}");
+        }
+    }
+    let bad = Tls { authorities: Some("no certificate".to_owned()), ..Tls::default() };
+    assert!(open(Some(bad), None).is_err());
+    assert!(!format!("{:?}", sasl("PLAIN")).contains("secret"));
 }

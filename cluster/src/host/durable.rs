@@ -9,6 +9,7 @@
 //!   host/replicas  the replicas on its disk
 //!   host/burned    replicas that were here and must never be again
 //!   host/disowned  there while another process may have spoken as this node
+//!   host/sampling  the digest of the sampling strategies that the node offered last
 //!   host/meta      the cluster's own state at the cut of the replica of the meta group
 //!   host/map       the newest state of the cluster that the node saw
 //! ```
@@ -31,6 +32,7 @@ const REPLICAS: &[u8] = b"host/replicas";
 const BURNED: &[u8] = b"host/burned";
 /// There is a value while what the log says may not be all that was said in the node's name.
 const DISOWNED: &[u8] = b"host/disowned";
+const SAMPLING: &[u8] = b"host/sampling";
 const META: &[u8] = b"host/meta";
 const MAP: &[u8] = b"host/map";
 
@@ -152,6 +154,22 @@ impl Durable {
         self.kv.flush()
     }
 
+    /// The digest of the sampling strategies that the node offered last.
+    pub(crate) fn sampling_offer(&self) -> Result<Option<u128>, KvError> {
+        let bytes = self.kv.get(Family::Meta, SAMPLING)?;
+        // What cannot be read was never offered: then it is offered once more.
+        Ok(bytes.and_then(|bytes| match bytes.split_first() {
+            Some((&FORMAT, digest)) => digest.try_into().ok().map(u128::from_be_bytes),
+            _ => None,
+        }))
+    }
+
+    pub(crate) fn set_sampling_offer(&self, digest: u128) -> Result<(), KvError> {
+        let mut value = vec![FORMAT];
+        value.extend_from_slice(&digest.to_be_bytes());
+        put(self.kv.as_ref(), SAMPLING, &value)
+    }
+
     /// Changes the list of replicas and that of burned ones together.
     pub(crate) fn burn(
         &self,
@@ -257,6 +275,9 @@ mod tests {
             BTreeMap::from([(GroupId(0), ReplicaId(3)), (GroupId(u64::MAX), ReplicaId(1))]);
         durable.set_replicas(&replicas).unwrap();
         assert_eq!(durable.replicas().unwrap(), replicas);
+        assert_eq!(durable.sampling_offer().unwrap(), None);
+        durable.set_sampling_offer(u128::MAX - 1).unwrap();
+        assert_eq!(durable.sampling_offer().unwrap(), Some(u128::MAX - 1));
         assert_eq!(begin_life(kv.as_ref(), 5).unwrap().start, 1);
         assert_eq!(begin_life(kv.as_ref(), 6).unwrap(), Incarnation { start: 2, nonce: 6 });
     }

@@ -58,6 +58,10 @@ pub const READ_HELD_BYTES_MAX: usize = 64 << 20;
 /// How long a command for the meta group may take.
 pub const META_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often new sampling strategies are offered when those of other nodes come first: more nodes
+/// do not find theirs at the same time.
+pub const SAMPLING_OFFERS_MAX: usize = 16;
+
 /// How long a question among members about themselves may take.
 pub const REPORT_DEADLINE: Duration = Duration::from_secs(1);
 

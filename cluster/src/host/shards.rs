@@ -17,6 +17,7 @@ use super::handle::{Host, Shared};
 use super::limits::{META_DEADLINE, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest, Notice, Report};
 use super::notice::alarms;
+use super::sampling::sampling_status;
 use crate::coordinator::{Answered, Digests, Question, RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::identity::shard_of_group;
@@ -145,7 +146,8 @@ impl Shared {
             Some(shard_status(id, intent, &told))
         });
         let notices = told.iter().map(|(node, told)| (*node, told.notice.clone())).collect();
-        ClusterStatus { nodes, shards: shards.collect(), alarms: alarms(&notices) }
+        let (shards, alarms) = (shards.collect(), alarms(&notices));
+        ClusterStatus { nodes, shards, alarms, sampling: sampling_status(&state) }
     }
 
     /// A node that does not answer, and since when not: now, if it did a moment ago.

@@ -146,7 +146,13 @@ impl Shards for LocalShards {
             disk_used_bytes: self.log.stats().segment_bytes,
             disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
         };
-        std::future::ready(ClusterStatus { nodes: vec![node], shards, alarms: Vec::new() }).boxed()
+        std::future::ready(ClusterStatus {
+            nodes: vec![node],
+            shards,
+            alarms: Vec::new(),
+            sampling: None,
+        })
+        .boxed()
     }
 
     fn readiness(&self) -> Readiness {

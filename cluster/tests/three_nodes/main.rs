@@ -8,4 +8,5 @@ mod bootstrap;
 mod conformance;
 mod faults;
 mod keeping;
+mod sampling;
 mod world;

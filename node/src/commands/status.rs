@@ -20,6 +20,14 @@ struct Cluster {
     shards: Vec<Shard>,
     #[serde(default)]
     alarms: Vec<Alarm>,
+    sampling: Option<Sampling>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sampling {
+    digest: String,
+    bytes: u64,
+    revision: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,7 +141,13 @@ fn render(cluster: &Cluster) -> String {
             shards.push(row([&shard.id.to_string(), &shard.epoch.to_string(), "nowhere"]));
         }
     }
-    let tables = format!("{}\n{}", table(&nodes), table(&shards));
+    let mut tables = format!("{}\n{}", table(&nodes), table(&shards));
+    if let Some(Sampling { digest, bytes, revision }) = &cluster.sampling {
+        let mut sampling = vec![row(["SAMPLING STRATEGIES", "SIZE", "CHANGE"])];
+        let change = if *revision == 0 { "-".to_owned() } else { revision.to_string() };
+        sampling.push(row([digest, &ByteSize(*bytes).rounded(), &change]));
+        tables = format!("{tables}\n{}", table(&sampling));
+    }
     if cluster.alarms.is_empty() {
         return tables;
     }
@@ -191,7 +205,8 @@ mod tests {
                 "unknown": 1}],
             "shards": [{"id": 0, "epoch": 1, "leader": "ab12", "replicas": [
                 {"node": "ab12", "applied": 17, "lag": 0, "spans": 500, "bytes": 22000}]},
-                {"id": 1, "epoch": 1, "leader": null, "replicas": []}]
+                {"id": 1, "epoch": 1, "leader": null, "replicas": []}],
+            "sampling": {"digest": "0011223344556677", "bytes": 312, "revision": 40}
         }"#;
         let expected = "\
 NODE  NAME  ADDRESS    STATE  VERSION  DISK     FREE
@@ -200,6 +215,9 @@ ab12  here  127.0.0.1  ready  0.1.0    2.0 KiB  1.0 GiB
 SHARD  EPOCH  REPLICA ON  ROLE    APPLIED  LAG  SPANS  BYTES
 0      1      ab12        leader  17       0    500    21 KiB
 1      1      nowhere
+
+SAMPLING STRATEGIES  SIZE   CHANGE
+0011223344556677     312 B  40
 ";
         assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
     }

@@ -161,6 +161,10 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
             "`kafka-brokers` and `tenancy` do not go together: a message names no tenant",
         ),
         (
+            !config.tenants.is_empty() && config.tenancy.is_none(),
+            "`tenants` needs `tenancy`: the header that names them",
+        ),
+        (
             kafka.sasl_username.is_some() != kafka.sasl_password_file.is_some(),
             "`kafka-sasl-username` and `kafka-sasl-password-file` need each other",
         ),
@@ -363,11 +367,14 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let cases: [(&[(&'static str, &str)], bool); 9] = [
+        let cases: [(&[(&'static str, &str)], bool); 12] = [
             (&[("ui-config", "a.json")], false),
             (&[("ui-config", "a.json"), ("ui-dir", "ui")], true),
             (&[("kafka-brokers", "one:9092")], true),
             (&[("kafka-brokers", "one:9092"), ("tenancy", "x-tenant")], false),
+            (&[("tenants", "a,b")], false),
+            (&[("tenants", "a,b"), ("tenancy", "x-tenant")], true),
+            (&[("tenants", "a,b/c"), ("tenancy", "x-tenant")], false),
             (&[("kafka-sasl-username", "me")], false),
             (&[("kafka-tls-ca", "ca.pem")], false),
             (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),

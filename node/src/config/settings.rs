@@ -7,6 +7,7 @@
 
 use api::kafka::KafkaStart;
 use cluster::upkeep::DiskCap;
+use model::Tenant;
 
 use super::{LogFormat, NodeConfig, StrategiesSource, units};
 
@@ -341,9 +342,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "Sampling strategies in Jaeger's format: a file, or a URL that begins with `http://` \
                (this program has no TLS client). They are read at the start, every \
                `sampling-reload` and at every SIGHUP; content that cannot be read keeps the former \
-               and says so. A file that cannot be used ends the start. A URL that cannot does not: \
-               until it answers, every trace is sampled with Jaeger's default probability, 0.001. \
-               At most 4 MiB, within 5 s.",
+               and says so, once. A file that cannot be used ends the start. A URL that cannot \
+               does not: until it answers, every trace is sampled with Jaeger's default \
+               probability, 0.001. At most 1 MiB, within 5 s. In a cluster one node that is told \
+               suffices: all nodes serve what any of them last found new, also after a restart of \
+               all. Nodes with different content do not take turns: the one whose content changed \
+               last wins, and `skua status` shows the digest of what is in force.",
         apply: |config, text| {
             config.sampling_strategies = Some(StrategiesSource::parse(non_empty(text)?)?);
             Ok(())
@@ -406,6 +410,25 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| config.tenancy.clone(),
+        ..ROW
+    },
+    Setting {
+        key: "tenants",
+        value_name: "NAME,...",
+        help: "Tenants there may be; a request that names another one is refused. Unset, any name \
+               is one. Needs `tenancy`.",
+        apply: |config, text| {
+            let names = list(non_empty(text)?);
+            let tenants = names.iter().map(|name| {
+                Tenant::new(name).map_err(|_| format!("`{name}` is no name of a tenant"))
+            });
+            config.tenants = tenants.collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        show: |config| {
+            let names: Vec<&str> = config.tenants.iter().map(Tenant::as_str).collect();
+            (!names.is_empty()).then(|| names.join(","))
+        },
         ..ROW
     },
     Setting {
@@ -526,7 +549,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "kafka-tls",
         value_name: SWITCH,
         default: Some("false"),
-        help: "Speak to the brokers over TLS.",
+        help: "Speak to the brokers over TLS. Like `SCRAM-...` below it needs a build with the \
+               feature `kafka-tls`, as `make build` makes it; another one says so and ends.",
         apply: |config, text| switch(text).map(|value| config.kafka.tls = value),
         show: |config| Some(config.kafka.tls.to_string()),
         ..ROW

@@ -2,11 +2,12 @@
 
 Usage: check.py TRACE_JSON UI_PORT SENT_JSONL EXPECTED_TRACES. Prints each failed check and, as its last
 line, "N passed, N failed"; fails if a check failed. Acknowledged means visible, so nothing here waits
-or retries.
+or retries, but for what a Kafka acknowledged.
 """
 
 import json
 import sys
+import time
 import traceback
 import urllib.error
 import urllib.parse
@@ -282,6 +283,18 @@ def unknown_trace(jaeger, _description, _sent):
     equal("errors", answer["errors"], [{"code": 404, "msg": "trace not found"}])
 
 
+def until_stored(jaeger, sent):
+    """Waits for a trace that went through something that answers before it is stored."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    url = f"{jaeger.base}/api/traces/{sent['trace_id']}"
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS).close()
+            return
+        except urllib.error.HTTPError:
+            time.sleep(0.05)
+
+
 PER_TRACE = [by_id, by_id_otlp, by_id_otlp_raw, services, operations, search, search_by_everything]
 
 
@@ -292,6 +305,9 @@ def main():
     with open(sent_path, encoding="utf-8") as file:
         traces = [json.loads(line) for line in file]
     jaeger = Jaeger(port)
+    for sent in traces:
+        if sent.get("is_forwarded"):
+            until_stored(jaeger, sent)
 
     passed = failed = 0
     checks = [(check, sent) for sent in traces for check in PER_TRACE]

@@ -88,7 +88,12 @@ impl Client {
 
     /// A GET at a port.
     pub(crate) async fn get_at(&self, port: u16, path: &str) -> Answer {
-        let request = Request::get(format!("http://127.0.0.1:{port}{path}"));
+        self.get_from(&format!("127.0.0.1:{port}"), path).await
+    }
+
+    /// A GET at any address.
+    pub(crate) async fn get_from(&self, address: &str, path: &str) -> Answer {
+        let request = Request::get(format!("http://{address}{path}"));
         send(&self.http1, request, Bytes::new()).await.unwrap()
     }
 

@@ -7,6 +7,7 @@
 //! - `bad_input`: what is refused is refused clearly, counted, and leaves nothing behind.
 //! - `transfer`: import and export carry everything that the form in between can carry.
 //! - `lifecycle`: starting, stopping, a directory in use, a log that is torn or damaged.
+//! - `strategies`: sampling strategies that one of three nodes finds are served by all of them.
 //! - `twice`: of two processes with one identity, the one that others refuse ends.
 //!
 //! The rest is what they stand on: `server` runs the process, `client` speaks to it, and
@@ -21,5 +22,6 @@ mod bad_input;
 mod durability;
 mod jaeger_answers;
 mod lifecycle;
+mod strategies;
 mod transfer;
 mod twice;

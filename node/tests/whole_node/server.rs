@@ -37,6 +37,7 @@ pub(crate) struct Ports {
     pub(crate) metrics: u16,
     pub(crate) query_grpc: u16,
     pub(crate) remote_storage: u16,
+    pub(crate) sampling_http: u16,
 }
 
 impl Server {
@@ -44,18 +45,7 @@ impl Server {
     pub(crate) fn start(directory: &Path, more: &[&str]) -> Self {
         let mut server = Self::spawn(directory, more);
         server.out.wait_for(BANNER_END);
-        let text = read(&directory.join("ports.json"));
-        let ports: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let port = |name: &str| ports[name].as_u64().unwrap().try_into().unwrap();
-        server.ports = Ports {
-            otlp_grpc: port("otlp_grpc"),
-            otlp_http: port("otlp_http"),
-            ui: port("ui"),
-            health: port("health"),
-            metrics: port("metrics"),
-            query_grpc: port("query_grpc"),
-            remote_storage: port("remote_storage"),
-        };
+        server.ports = Ports::told_in(directory);
         server
     }
 
@@ -111,6 +101,25 @@ impl Server {
         let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Ports {
+    /// What a node that is ready wrote into its directory.
+    pub(crate) fn told_in(directory: &Path) -> Self {
+        let text = read(&directory.join("ports.json"));
+        let ports: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let port = |name: &str| ports[name].as_u64().unwrap().try_into().unwrap();
+        Self {
+            otlp_grpc: port("otlp_grpc"),
+            otlp_http: port("otlp_http"),
+            ui: port("ui"),
+            health: port("health"),
+            metrics: port("metrics"),
+            query_grpc: port("query_grpc"),
+            remote_storage: port("remote_storage"),
+            sampling_http: port("sampling_http"),
+        }
     }
 }
 

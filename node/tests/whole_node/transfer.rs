@@ -90,6 +90,18 @@ fn every_form_carries_traces_from_node_to_node() {
     export(&second, "second.pb", "otlp-pb");
     assert!(spans_in(&path("second.pb")) == expected);
 
+    // And as from a remote storage.
+    let home = tempfile::tempdir().unwrap();
+    let fourth = Server::start(home.path(), &[]);
+    let (from, to) = (at(first.ports.remote_storage), at(fourth.ports.otlp_grpc));
+    let arguments =
+        ["import", "--from-storage", &from, "--to", &to, "--since", "2022-08-22T00:00:00Z"];
+    let report =
+        skua(directory.path(), &[&arguments[..], &["--until", "2022-08-24T00:00:00Z"]].concat());
+    assert_eq!(report["spans_done"], SPANS, "{report}");
+    export(&fourth, "fourth.pb", "otlp-pb");
+    assert!(spans_in(&path("fourth.pb")) == expected);
+
     // What Jaeger's JSON carries is the same after another round, whatever it does not carry.
     let home = tempfile::tempdir().unwrap();
     let third = Server::start(home.path(), &[]);

@@ -7,7 +7,7 @@ use storage::log::{GroupId, LogIndex};
 
 use super::*;
 use crate::identity::{META_GROUP, ReplicaId, group_of_shard};
-use crate::meta::limits::REPLICATION_FACTOR_MAX;
+use crate::meta::limits::{REPLICATION_FACTOR_MAX, SAMPLING_BYTES_MAX};
 
 const SHARD: ShardId = ShardId(0);
 
@@ -314,6 +314,13 @@ fn settings_are_changed_on_what_was_seen() {
     let sample = |expected, content| MetaCommand::SetSampling { expected, content };
     log.done(sample(LogIndex(0), vec![1]));
     assert!(log.refused(&sample(LogIndex(0), vec![2])).is_stale());
+    let now = log.state.sampling().revision;
+    log.refused(&sample(now, vec![0; SAMPLING_BYTES_MAX + 1]));
+    // Who comes last, knowing what is there, is in force, also for those who get a snapshot.
+    log.done(sample(now, vec![3; SAMPLING_BYTES_MAX]));
+    assert!(log.state.sampling().revision > now);
+    let copy = MetaState::decode(&log.state.encode()).unwrap();
+    assert_eq!((&copy, copy.sampling().content.len()), (&log.state, SAMPLING_BYTES_MAX));
     let tenant = Tenant::new("acme").unwrap();
     log.done(MetaCommand::PutTenant { tenant: tenant.clone() });
     assert!(log.state.tenants().contains_key(&tenant));

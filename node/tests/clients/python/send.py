@@ -110,4 +110,5 @@ def main():
         print(json.dumps(send(description, exporter(), f"clients.python.{way}")), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
