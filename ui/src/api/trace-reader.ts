@@ -15,7 +15,14 @@ import type { JaegerTrace } from "../model/jaeger-json";
 import { type SortBy, sortedRows } from "../model/order";
 import { indexPairs } from "../model/pair-index";
 import { rowsOfSpans } from "../model/rows-of-spans";
-import { copyOf, type EventColumns, Flag, type TraceColumns } from "../model/trace";
+import {
+  copyOf,
+  type EventColumns,
+  Flag,
+  lengthOf,
+  startTimeOf,
+  type TraceColumns,
+} from "../model/trace";
 import { type AnsweredBytes, ApiError, getJson, postJson } from "./http";
 import { readTraces } from "./jaeger";
 
@@ -134,7 +141,9 @@ export class TraceReader {
     return rows.map((row) => {
       const span = details?.trace.spans[details.spanOfRow[row] ?? -1];
       if (details === undefined || span === undefined) return bareDetails(columns, row);
-      return detailsOf(span, details.trace.processes[span.processID]);
+      const whole = detailsOf(span, details.trace.processes[span.processID]);
+      // The JSON has whole microseconds; the panel must not differ from the bar beside it.
+      return { ...whole, start: startTimeOf(columns, row), length: lengthOf(columns, row) };
     });
   }
 

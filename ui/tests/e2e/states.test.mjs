@@ -23,7 +23,9 @@ test("an empty node offers the recorded traces", async () => {
     "/api/v3/trace-summaries": { summaries: [] },
   };
   await see(answers, "/search", async (page) => {
-    await page.getByText("skua load bench/data/hipster-20k.pb.zst --shift-to-now").waitFor();
+    await page
+      .getByText("target/release/skua load bench/data/hipster-20k.pb.zst --shift-to-now")
+      .waitFor();
   });
 });
 

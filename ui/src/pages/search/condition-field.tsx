@@ -73,6 +73,7 @@ export function ConditionField(props: {
           ref={input}
           id={id}
           className="input"
+          aria-keyshortcuts="/"
           role="combobox"
           aria-expanded={isOpen && options.length > 0}
           aria-controls={`${id}-list`}

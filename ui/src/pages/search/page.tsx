@@ -119,7 +119,10 @@ function Outcome(props: {
     [services, known],
   );
   const live = useLive(query, printSearch(query).toString(), look.isLive, window);
-  usePlainKeys({ ".": () => look.setLive(!look.isLive) });
+  usePlainKeys({
+    ".": () => look.setLive(!look.isLive),
+    "/": () => document.querySelector<HTMLElement>(".search-form .tags input")?.focus(),
+  });
   const listed = useMemo(() => withLive(live.traces, traces), [live.traces, traces]);
   const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
   const [ticked, setTicked] = useState<readonly string[]>([]);

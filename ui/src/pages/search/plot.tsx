@@ -52,7 +52,9 @@ export function Plot(props: {
     <section className="panel plot" aria-label="Time and duration">
       <div className="plot-head">
         <h2>{isHeat ? what : "Traces found"} by start and duration</h2>
-        {isHeat && heatmap !== undefined && <HeatLegend most={gridOf(heatmap, window).most} />}
+        {isHeat && heatmap !== undefined && heatmap.spans > 0 && (
+          <HeatLegend most={gridOf(heatmap, window).most} />
+        )}
         {isHeat && !isExactOnSpans(query) && (
           <span className="faint">without the conditions on whole traces</span>
         )}
@@ -103,7 +105,8 @@ export function Plot(props: {
       ) : heatmap === undefined ? (
         <div className="heatmap-wait" />
       ) : (
-        <div data-stale={heat.isPrevious}>
+        <div className="plot-box" data-stale={heat.isPrevious}>
+          {heatmap.spans === 0 && <p className="heatmap-none faint">No span matches</p>}
           <HeatmapPlot
             heatmap={heatmap}
             window={window}

@@ -1,6 +1,6 @@
 // Everything about the selected span, at the right of whatever view is on.
 
-import { type PointerEvent, useEffect, useId, useState } from "react";
+import { type CSSProperties, type PointerEvent, useEffect, useId, useState } from "react";
 import { Link } from "wouter";
 import { duration, exactDuration, percent, timestamp } from "../../base/format";
 import { between, micros } from "../../base/time";
@@ -25,7 +25,12 @@ export function DetailPanel(props: { readonly view: TraceView; readonly row: num
   const details = useDetails(view, row);
   const resize = usePanelResize(panelWidth);
   return (
-    <aside className="detail" style={{ width: panelWidth }} aria-label="Selected span">
+    <aside
+      className="detail"
+      style={{ "--panel": `${panelWidth}px` } as CSSProperties}
+      aria-label="Selected span"
+      tabIndex={-1}
+    >
       <div className="detail-resize" aria-hidden="true" {...resize} />
       {details !== undefined && <Details view={view} row={row} span={details} />}
     </aside>

@@ -19,6 +19,7 @@ export const VIEWS = [
   "statistics",
   "events",
   "graph",
+  "raw",
 ] as const;
 export type ViewName = (typeof VIEWS)[number];
 
@@ -30,6 +31,7 @@ const NAMES: Record<ViewName, string> = {
   statistics: "Statistics",
   events: "Events",
   graph: "Graph",
+  raw: "Raw",
 };
 
 /** Does the view keep to the stretch of time that is zoomed to? */
