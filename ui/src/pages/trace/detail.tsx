@@ -10,7 +10,7 @@ import { Icon } from "../../components/icon";
 import { later } from "../../components/later";
 import { Service } from "../../components/service";
 import type { SpanDetails, SpanEvent } from "../../model/details";
-import { searchHref } from "../../model/links";
+import { searchHref, searchWithoutHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { changeSettings, useSettings } from "../../state/settings";
@@ -145,6 +145,7 @@ function Details(props: {
           attributes={span.attributes}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
+          withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
         />
       </Section>
       <Events view={view} span={span} />
@@ -154,6 +155,7 @@ function Details(props: {
           attributes={span.resource}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
+          withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
         />
       </Section>
       {span.scope.length > 0 && (
