@@ -39,7 +39,7 @@ export function ComparePage(props: { readonly ids: string }) {
         <Picker key={props.ids} left={left} right={right} />
       </div>
       {left === "" || right === "" ? (
-        <Incomplete />
+        <Incomplete known={left || right} isLeft={left !== ""} />
       ) : (
         <Pair key={props.ids} left={left} right={right} />
       )}
@@ -101,14 +101,33 @@ function Picker(props: { readonly left: string; readonly right: string }) {
   );
 }
 
-function Incomplete() {
+/** One of the two is known, or none. */
+function Incomplete(props: { readonly known: string; readonly isLeft: boolean }) {
+  const { known } = props;
   const href = useSearchHref();
+  const search = useSearch();
+  const others = useCohort().filter((id) => known !== "" && id !== known);
+  const pair = (other: string) => (props.isLeft ? `${known}...${other}` : `${other}...${known}`);
   return (
     <Message title="Choose another trace">
       <p>
         A comparison needs two traces: tick them among the <Link href={href}>traces found</Link>, or
         give the id of the other one above.
       </p>
+      {others.length > 0 && (
+        <>
+          <p>Of the traces that came with this link:</p>
+          <ul className="row">
+            {others.map((other) => (
+              <li key={other}>
+                <Link className="button mono" href={`/trace/${pair(other)}?${search}`}>
+                  {shortId(other)}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
     </Message>
   );
 }

@@ -149,7 +149,7 @@ function Archive(props: { readonly traceId: string }) {
       onClick={archive}
     >
       <Icon name={state === "kept" ? "check" : isFailed ? "error" : "star"} />
-      <span role="status">
+      <span aria-live="polite">
         {state === "kept" ? "Archived" : isFailed ? "Not archived" : "Archive"}
       </span>
     </button>
