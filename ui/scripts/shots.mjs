@@ -100,7 +100,11 @@ async function scenes() {
     ],
     ["trace", `/trace/${large}`],
     ["trace-error", `/trace/${failed}`, (page) => page.keyboard.press("e")],
-    ["trace-find", `/trace/${large}?uiFind=frontend`, (page) => page.keyboard.press("n")],
+    [
+      "trace-find",
+      `/trace/${large}?uiFind=frontend`,
+      (page) => page.keyboard.press("n").then(() => page.keyboard.press("n")),
+    ],
     ["trace-zoom", `/trace/${large}`, zoomed],
     ["trace-flame", `/trace/${large}?v=flame`],
     ["trace-path", `/trace/${large}?v=path`],
@@ -116,6 +120,8 @@ async function scenes() {
     ["trace-raw", `/trace/${failed}?v=raw`],
     ["trace-keys", `/trace/${large}`, (page) => page.keyboard.press("?")],
     ["trace-missing", "/trace/00000000000000000000000000000bad"],
+    ["search-phone", "/search?lookback=24h", undefined, phone],
+    ["trace-phone", `/trace/${failed}`, undefined, phone],
     ["compare", `/trace/${large}...${others[1]?.traceId}`],
     ["compare-structure", `/trace/${large}...${failed}?v=structure`],
     ["compare-graph", `/trace/${large}...${failed}?v=graph`],
@@ -175,6 +181,10 @@ function replies(answers) {
       );
     }
   };
+}
+
+async function phone(page) {
+  await page.setViewportSize({ width: 390, height: 780 });
 }
 
 /** What the node answers, as if a shard had been missing. */
@@ -300,7 +310,7 @@ async function shrink(picture, path) {
     image.src = `data:image/png;base64,${source}`;
     await image.decode();
     const canvas = document.createElement("canvas");
-    canvas.width = 960;
+    canvas.width = Math.min(960, image.width);
     canvas.height = Math.round((image.height / image.width) * canvas.width);
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";

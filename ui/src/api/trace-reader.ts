@@ -4,6 +4,7 @@
 // server without the columns, and a file, give the JSON at once.
 
 import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { type AttributeColumn, attributeColumn, attributeKeys } from "../model/attribute-column";
 import { type Built, buildColumns, eventsOf } from "../model/build";
 import { type Decoded, decodeColumns } from "../model/columns";
 import { COMPLETE, type Completeness } from "../model/completeness";
@@ -203,6 +204,18 @@ export class TraceReader {
       if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
     }
     return { rows: findRows(query, columns, this.#pairs), isWhole: true };
+  }
+
+  /** The keys of all attributes; undefined where they cannot all be had. */
+  async keys(): Promise<readonly string[] | undefined> {
+    const details = await this.#loaded();
+    return details && attributeKeys(details.trace);
+  }
+
+  /** One attribute of all spans; undefined where they cannot all be had. */
+  async attribute(key: string): Promise<AttributeColumn | undefined> {
+    const details = await this.#loaded();
+    return details && attributeColumn(details.trace, details.spanOfRow, key);
   }
 
   order(by: SortBy, isDescending: boolean): Int32Array<ArrayBuffer> {

@@ -129,6 +129,34 @@ test("every view shows the trace and keeps its place in the address", async () =
   await page.close();
 });
 
+test("any attribute groups the statistics and is a column of the table", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=statistics`);
+  const choice = page.getByLabel("By attribute");
+  await choice.focus();
+  await choice.locator("option", { hasText: "http.status_code" }).waitFor({ state: "attached" });
+  await choice.selectOption("http.status_code");
+  await page.getByRole("columnheader", { name: "http.status_code" }).waitFor();
+  const groups = await page.locator(".statistics tbody tr td:first-child").allTextContents();
+  assert.ok(groups.includes("200") && groups.includes("500"), groups.join());
+  await page.keyboard.press("4");
+  await page.waitForURL(/v=table/);
+  const column = page.getByLabel("Another column");
+  await column.focus();
+  await column.locator("option", { hasText: "http.status_code" }).waitFor({ state: "attached" });
+  await column.selectOption("http.status_code");
+  const head = page.getByRole("columnheader", { name: "http.status_code" });
+  await head.getByRole("button").click();
+  await head.getByRole("button").click();
+  await page.locator("[role=columnheader][aria-sort=descending]").waitFor();
+  const first = page.locator(".span-row:not(.head)").first().getByRole("cell").last();
+  await page.waitForFunction(
+    () => document.querySelector(".span-row:not(.head) > :last-child")?.textContent === "500",
+  );
+  assert.equal(await first.textContent(), "500");
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("of a trace too large for its JSON the panel asks for the span alone", async () => {
   const before = asked.length;
   spansReply = oneSpan;

@@ -103,7 +103,7 @@ export function Plot(props: {
           onOpen={props.onOpen}
         />
       ) : heatmap === undefined ? (
-        <div className="heatmap-wait" />
+        <div className="heatmap-wait">{heat.isFetching && <Waiting />}</div>
       ) : (
         <div className="plot-box" data-stale={heat.isPrevious}>
           {heatmap.spans === 0 && <p className="heatmap-none faint">No span matches</p>}
@@ -122,6 +122,15 @@ export function Plot(props: {
         </div>
       )}
     </section>
+  );
+}
+
+/** Said only of what does not come at once. */
+function Waiting() {
+  return (
+    <p className="loading faint" role="status">
+      Counting …
+    </p>
   );
 }
 
