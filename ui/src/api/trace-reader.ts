@@ -56,8 +56,8 @@ const SPANS_WHOLE_MAX = 20_000;
 /** A server takes no more at once. */
 const SPANS_ASKED_MAX = 1_000;
 
-/** The JSON of a larger trace is more than a browser can hold as one text. */
-const DETAILS_SPANS_MAX = 250_000;
+/** Of a larger trace a node gives the first spans only, as JSON. */
+const DETAILS_SPANS_MAX = 100_000;
 
 export interface Found {
   /** One byte a row: 1 where the span matches. */

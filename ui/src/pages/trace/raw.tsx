@@ -10,6 +10,9 @@ import { Icon } from "../../components/icon";
 import { Failure, Loading, Message } from "../../components/states";
 import type { TraceView } from "../../state/trace-view";
 
+/** How many spans a node puts into one file. */
+const JSON_SPANS_MAX = 100_000;
+const PROTOBUF_SPANS_MAX = 250_000;
 /** The text of a larger trace is for a program, not for a page. */
 const SPANS_MAX = 20_000;
 /** Characters of it that are shown. */
@@ -68,6 +71,9 @@ export function RawTrace(props: { readonly view: TraceView; readonly isFile: boo
       {trace.count > SPANS_MAX ? (
         <p className="faint">
           The text of {count(trace.count)} spans is too long for a page; it can be saved.
+          {trace.count > JSON_SPANS_MAX &&
+            ` Of a trace this large JSON has the first ${count(JSON_SPANS_MAX)} spans, protobuf the
+              first ${count(PROTOBUF_SPANS_MAX)}.`}
         </p>
       ) : (
         <RawText key={url} url={url} />
