@@ -165,7 +165,7 @@ impl Shared {
             }
         }
         // The replica has ended, and tells of nobody.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Proposes a batch to the replica here, in bounded time.
