@@ -11,6 +11,7 @@ mod linger;
 mod merge;
 mod pool;
 mod read;
+mod read_pools;
 mod serve;
 mod shards;
 mod status;
@@ -28,6 +29,7 @@ use storage::log::LogEngine;
 
 pub use batch_ids::BatchIds;
 pub(crate) use pool::Pool;
+pub(crate) use read_pools::ReadPools;
 pub(crate) use serve::{explain, serve, serve_whole};
 pub(crate) use shards::{
     Answered, Digests, Held, Question, RoutedBatch, Routes, ShardAnswer, Shards,
@@ -135,11 +137,11 @@ impl fmt::Debug for Coordinator {
 impl Coordinator {
     /// Starts the coordinator of a node that is alone. Call it within a runtime.
     pub fn start(parts: CoordinatorParts) -> std::io::Result<Self> {
-        let read_pool = Pool::new("read", parts.config.pool_threads)?;
+        let read_pools = ReadPools::new(parts.config.pool_threads)?;
         let shards = LocalShards::new(LocalShardsParts {
             routes: Routes::first(parts.config.shard_count),
             groups: parts.groups,
-            read_pool,
+            read_pools,
             log: Arc::clone(&parts.log),
             disk: parts.disk.clone(),
             node_id: parts.node_id,

@@ -22,7 +22,7 @@ use super::lane::Lanes;
 use super::meta_machine::MetaMachine;
 use super::parts::{HostParts, NodeAddresses, RandomBytes, ResolveSeeds};
 use super::replicas::{Replicas, ReplicasParts};
-use crate::coordinator::{Pool, Routes};
+use crate::coordinator::{ReadPools, Routes};
 use crate::gossip::Members;
 use crate::identity::{ClusterId, shard_of_group};
 use crate::meta::{CLUSTER_VERSION, MetaState, NodeRecord};
@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     /// The newest state of the cluster that was seen. It only goes forward.
     pub(super) map: watch::Sender<Arc<MetaState>>,
     pub(super) routes: OnceLock<Arc<Routes>>,
-    pub(super) read_pool: Pool,
+    pub(super) read_pools: ReadPools,
     pub(super) lanes: Lanes,
     pub(super) writes: Crew,
     /// Who led shards that have no replica here, when last heard of.
@@ -277,7 +277,7 @@ impl Shared {
             replicas,
             map: watch::Sender::default(),
             routes: OnceLock::new(),
-            read_pool: Pool::new("read", parts.pool_threads)?,
+            read_pools: ReadPools::new(parts.pool_threads)?,
             lanes: Lanes::default(),
             writes: crew,
             leaders: Mutex::default(),

@@ -68,8 +68,10 @@ impl Shared {
                 return send_all(&send, frames).await;
             }
         };
-        if self.read_pool.is_inline() {
-            let served = self.read_pool.run(move || {
+        let asked_for = Arc::clone(&question);
+        let pool = self.read_pools.of(&asked_for.operation);
+        if pool.is_inline() {
+            let served = pool.run(move || {
                 let mut frames = Vec::new();
                 write_answer(&shard, &question, &mut |frame| {
                     frames.push(frame);
@@ -79,7 +81,7 @@ impl Shared {
             });
             return send_all(&send, served.await.unwrap_or_default()).await;
         }
-        let served = self.read_pool.run(move || {
+        let served = pool.run(move || {
             write_answer(&shard, &question, &mut |frame| match send.blocking_send(frame) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),

@@ -16,7 +16,7 @@ use storage::log::LogEngine;
 
 use super::group::{Answer, LocalGroup};
 use crate::coordinator::{
-    Answered, Pool, Question, RoutedBatch, Routes, Shards, explain, serve_whole,
+    Answered, Question, ReadPools, RoutedBatch, Routes, Shards, explain, serve_whole,
 };
 use crate::error::Error;
 
@@ -26,7 +26,7 @@ pub(crate) struct LocalShardsParts {
     /// In the order of their shards.
     pub(crate) groups: Vec<Arc<LocalGroup>>,
     /// Reads have threads of their own, so that writes and reads do not queue for each other.
-    pub(crate) read_pool: Pool,
+    pub(crate) read_pools: ReadPools,
     pub(crate) log: Arc<dyn LogEngine>,
     pub(crate) disk: (Arc<dyn Env>, PathBuf),
     pub(crate) node_id: NodeId,
@@ -39,7 +39,7 @@ pub(crate) struct LocalShardsParts {
 pub(crate) struct LocalShards {
     routes: Arc<Routes>,
     groups: Vec<Arc<LocalGroup>>,
-    read_pool: Arc<Pool>,
+    read_pools: Arc<ReadPools>,
     log: Arc<dyn LogEngine>,
     disk: (Arc<dyn Env>, PathBuf),
     node_id: NodeId,
@@ -52,7 +52,7 @@ impl LocalShards {
         Self {
             routes: Arc::new(parts.routes),
             groups: parts.groups,
-            read_pool: Arc::new(parts.read_pool),
+            read_pools: Arc::new(parts.read_pools),
             log: parts.log,
             disk: parts.disk,
             node_id: parts.node_id,
@@ -98,13 +98,15 @@ impl Shards for LocalShards {
         let question = Arc::new(question);
         let asked = shards.into_iter().map(|id| {
             let group = self.group(id).cloned();
-            let (question, pool) = (Arc::clone(&question), Arc::clone(&self.read_pool));
+            let (question, pools) = (Arc::clone(&question), Arc::clone(&self.read_pools));
             async move {
                 let group = match group {
                     Ok(group) => group,
                     Err(error) => return (id, Err(StoreError::from(error))),
                 };
-                let served = pool.run(move || serve_whole(group.shard(), &question)).await;
+                let asked = Arc::clone(&question);
+                let served = pools.of(&asked.operation);
+                let served = served.run(move || serve_whole(group.shard(), &question)).await;
                 let explained = |served: Result<_, storage::Error>| served.map_err(|e| explain(&e));
                 (id, served.map_err(StoreError::from).and_then(explained))
             }
@@ -175,9 +177,9 @@ impl Shards for LocalShards {
     }
 
     fn drain(&self) -> BoxFuture<'static, ()> {
-        let (log, pool) = (Arc::clone(&self.log), Arc::clone(&self.read_pool));
+        let (log, pools) = (Arc::clone(&self.log), Arc::clone(&self.read_pools));
         async move {
-            let synced = pool.run(move || log.barrier()).await;
+            let synced = pools.lookups().run(move || log.barrier()).await;
             if !matches!(synced, Ok(Ok(()))) {
                 tracing::warn!("the log could not be synced before the stop");
             }

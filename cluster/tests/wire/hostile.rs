@@ -161,9 +161,9 @@ fn fields_of_a_later_version_are_passed_over() {
 #[test]
 fn choices_of_a_later_version_are_refused_by_name() {
     let unknown = |what, number| WireError::Unknown { what, number };
-    let error = question(&number(1, 10)).unwrap_err();
-    assert_eq!(error, unknown("operation", 10));
-    assert_eq!(error.to_string(), "operation 10 is not known to this version");
+    let error = question(&number(1, 11)).unwrap_err();
+    assert_eq!(error, unknown("operation", 11));
+    assert_eq!(error.to_string(), "operation 11 is not known to this version");
     assert!(error.is_of_another_version());
     let error = figures(&number(1, 7)).unwrap_err();
     assert_eq!(error, unknown("a predicate on spans of kind", 7));

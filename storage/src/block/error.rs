@@ -83,12 +83,17 @@ impl BlockError {
         }
     }
 
-    /// True if bytes on the disk are not what was written.
+    /// True if bytes on the disk are not what was written. A version that nobody has written yet
+    /// is that too: whether data are a newer program's stands in [`crate::meta::NodeMeta`], which
+    /// every start looks at first.
     pub fn is_corruption(&self) -> bool {
         match self {
-            Self::Env { .. } | Self::Version { .. } => false,
-            Self::NotABlock { .. } | Self::Checksum { .. } | Self::Malformed { .. } => true,
-            Self::Page { source, .. } => !matches!(source, BatchError::Version { .. }),
+            Self::Env { .. } => false,
+            Self::NotABlock { .. }
+            | Self::Version { .. }
+            | Self::Checksum { .. }
+            | Self::Malformed { .. }
+            | Self::Page { .. } => true,
         }
     }
 
