@@ -176,7 +176,7 @@ red-metrics: true                       # default
 # ports-file: (unset)                   # default
 drain-delay: 0s                         # default
 log-format: auto                        # default
-log-filter: \"info,openraft=error\"        # default
+log-filter: \"info,openraft=error\"       # default
 # seeds: (unset)                        # default
 expected-nodes: 1                       # default
 join-only: false                        # default

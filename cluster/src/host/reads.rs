@@ -125,9 +125,10 @@ impl Shared {
         answered
     }
 
-    /// Answers of replicas here, while their barriers are still asked for, and what each had applied
-    /// when it began: if the barrier is no further, it is the answer. Asked are replicas that have
-    /// applied all that they have: others are likely to be behind, and reading twice costs twice.
+    /// Answers of replicas here, while their barriers are still asked for, and what each had
+    /// applied when it began: if the barrier is no further, it is the answer. Asked are replicas
+    /// that have applied all that they have: others are likely to be behind, and reading twice
+    /// costs twice.
     async fn read_ahead(
         &self,
         question: &Arc<Question>,

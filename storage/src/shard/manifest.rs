@@ -219,7 +219,8 @@ impl Shard {
         for (number, row) in named {
             let block = self.open_block(store, number)?;
             if let Some(block) = block.as_ref().filter(|_| row.is_set_aside) {
-                tracing::error!(shard = %self.id(), block = number, "a damaged block stays set aside");
+                let shard = self.id();
+                tracing::error!(%shard, block = number, "a damaged block stays set aside");
                 block.set_damaged();
             }
             blocks.push(block);
