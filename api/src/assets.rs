@@ -1,4 +1,5 @@
-//! The UI's files: Skua's own in the binary, or those of a stock Jaeger UI from a directory.
+//! The UI's files: Skua's own in the binary, or from a directory another build of it or a stock
+//! Jaeger UI.
 //!
 //! Skua's page is served on every path that the API does not have, so that an address can be
 //! opened, reloaded and sent to someone. It names everything relative to a base, which is rewritten
@@ -54,7 +55,8 @@ struct Dist;
 /// What is shown to browsers. Cloning shares.
 #[derive(Clone, Default)]
 pub struct UiFiles {
-    /// The files of a stock Jaeger UI by their paths below its directory; Skua's own UI if none.
+    /// The files of a stock Jaeger UI, or of another build of Skua's own, by their paths below its
+    /// directory; what is in the binary if none.
     pub files: Option<Arc<BTreeMap<String, Vec<u8>>>>,
     /// What the operator wants of a stock Jaeger UI.
     pub config: UiConfigHandle,
@@ -104,6 +106,7 @@ struct Ui {
 /// taken off before.
 pub fn router(files: &UiFiles, base: &str) -> Router {
     let ui = Arc::new(match &files.files {
+        Some(files_of) if is_own(files_of) => Ui::own(files_of),
         Some(stock) => Ui::stock(stock, files.config.clone(), base),
         None => Ui::embedded(),
     });
@@ -111,6 +114,12 @@ pub fn router(files: &UiFiles, base: &str) -> Router {
         let ui = Arc::clone(&ui);
         async move { ui.answer(request.method(), request.uri().path(), request.headers()) }
     })
+}
+
+/// Whether these are files of Skua's own UI, by the line of its page that a stock UI does not have.
+fn is_own(files: &BTreeMap<String, Vec<u8>>) -> bool {
+    let page = files.get("index.html").map(|page| String::from_utf8_lossy(page));
+    page.is_some_and(|page| page.contains(BASE))
 }
 
 impl Ui {
@@ -124,6 +133,11 @@ impl Ui {
             })
             .collect();
         Self { page: page.unwrap_or_default(), assets, stock: None }
+    }
+
+    /// Skua's own UI out of a directory: another build of it.
+    fn own(files: &BTreeMap<String, Vec<u8>>) -> Self {
+        Self { stock: None, ..Self::stock(files, UiConfigHandle::default(), "") }
     }
 
     fn stock(files: &BTreeMap<String, Vec<u8>>, config: UiConfigHandle, base: &str) -> Self {
@@ -317,6 +331,24 @@ mod tests {
         assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip");
         headers.insert(IF_NONE_MATCH, packed.headers()[ETAG].clone());
         assert_eq!(get("/assets/app.js", &headers).status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[test]
+    fn another_build_of_the_own_ui_is_served_as_the_one_in_the_binary() {
+        let page = b"<base href=\"./\" /><title>Skua</title>".to_vec();
+        let mut files = BTreeMap::from([
+            ("index.html".to_owned(), page),
+            ("assets/app.js".to_owned(), b"app()".to_vec()),
+        ]);
+        assert!(is_own(&files));
+        let ui = Ui::own(&files);
+        let get = |path: &str| ui.answer(&Method::GET, path, &HeaderMap::new());
+        for path in ["/trace/1", "/assets/app.js"] {
+            assert_eq!(get(path).headers()[CONTENT_SECURITY_POLICY], POLICY);
+        }
+        assert_eq!(get("/assets/none.js").status(), StatusCode::NOT_FOUND);
+        files.insert("index.html".to_owned(), b"<base href=\"/\">".to_vec());
+        assert!(!is_own(&files));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use model::sink::{
     EventHead, Interned, LinkHead, PartSize, ResourceHead, ScopeHead, SpanHead, SpanVisitor,
 };
 use model::store::{
-    Ack, AggregateRequest, Operation, ReadScope, RequestDigest, SearchRequest, SearchStream, Trace,
-    TraceColumns, TraceRequest,
+    Ack, AggregateRequest, Operation, ReadScope, RequestDigest, SearchRequest, SearchStream,
+    SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::testing::ManualClock;
 use model::value::ValueRef;
@@ -192,6 +192,10 @@ impl TraceStore for Nothing {
     }
 
     async fn trace(&self, _: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+        unsupported()
+    }
+
+    async fn spans(&self, _: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         unsupported()
     }
 

@@ -50,6 +50,13 @@ pub trait TraceStore: Clone + Send + Sync + 'static {
         request: TraceRequest,
     ) -> impl Future<Output = Result<Answer<Option<TraceColumns>>, StoreError>> + Send;
 
+    /// Spans of a trace by their ids, with all that they carry; nothing if the trace has none of
+    /// them. For traces too large to be read whole: what it costs is what is asked for.
+    fn spans(
+        &self,
+        request: SpansRequest,
+    ) -> impl Future<Output = Result<Answer<Option<Trace>>, StoreError>> + Send;
+
     /// The first traces of a query in its exact order. Hits come in that order; the last item
     /// of the stream is [`SearchItem::End`].
     fn search(
@@ -147,6 +154,20 @@ pub struct TraceRequest {
     pub trace_id: TraceId,
     /// Most spans to return; more are cut off, latest first, and [`Trace::truncated`] says so.
     pub spans_max: usize,
+}
+
+/// Most span ids one [`SpansRequest`] may name: more than are looked at together.
+pub const SPAN_IDS_MAX: usize = 1_000;
+
+/// A request for some spans of a trace.
+#[derive(Debug, Clone)]
+pub struct SpansRequest {
+    /// Who reads.
+    pub scope: ReadScope,
+    /// Which trace.
+    pub trace_id: TraceId,
+    /// Which spans; all that have one of these ids. At most [`SPAN_IDS_MAX`].
+    pub span_ids: BTreeSet<SpanId>,
 }
 
 /// A search.

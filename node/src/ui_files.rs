@@ -1,4 +1,5 @@
-//! The files of a stock Jaeger UI, and its configuration: read at the start; the configuration
+//! The files of a UI that is not the one in the binary, and the configuration of a stock Jaeger UI:
+//! read at the start; the configuration
 //! again at every SIGHUP.
 //!
 //! What cannot be used ends the start, because whoever named it wants it; later it is reported, and

@@ -85,7 +85,12 @@ function forward(api, path, request, response) {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.pipe(response);
   });
-  upstream.on("error", () => response.writeHead(502).end("the node does not answer\n"));
+  upstream.on("error", () => {
+    if (!response.headersSent) response.writeHead(502);
+    response.end("the node does not answer\n");
+  });
+  // Whoever leaves is not waited for: a node stops what nobody wants any more.
+  response.on("close", () => upstream.destroy());
   request.pipe(upstream);
 }
 

@@ -100,7 +100,11 @@ async function scenes() {
     ],
     ["trace", `/trace/${large}`],
     ["trace-error", `/trace/${failed}`, (page) => page.keyboard.press("e")],
-    ["trace-find", `/trace/${large}?uiFind=frontend`, (page) => page.keyboard.press("n")],
+    [
+      "trace-find",
+      `/trace/${large}?uiFind=SELECT`,
+      (page) => page.keyboard.press("n").then(() => page.keyboard.press("n")),
+    ],
     ["trace-zoom", `/trace/${large}`, zoomed],
     ["trace-flame", `/trace/${large}?v=flame`],
     ["trace-path", `/trace/${large}?v=path`],
@@ -113,10 +117,15 @@ async function scenes() {
     ["trace-graph", `/trace/${failed}?v=graph`],
     ["trace-statistics", `/trace/${large}?v=statistics`],
     ["trace-events", `/trace/${failed}?v=events`],
+    ["trace-raw", `/trace/${failed}?v=raw`],
     ["trace-keys", `/trace/${large}`, (page) => page.keyboard.press("?")],
     ["trace-missing", "/trace/00000000000000000000000000000bad"],
+    ["search-phone", "/search?lookback=24h", undefined, phone],
+    ["trace-phone", `/trace/${failed}`, undefined, phone],
     ["compare", `/trace/${large}...${others[1]?.traceId}`],
-    ["compare-half", `/trace/${large}...`],
+    ["compare-structure", `/trace/${large}...${others[1]?.traceId}?v=structure`],
+    ["compare-graph", `/trace/${large}...${others[1]?.traceId}?v=graph`],
+    ["compare-half", `/trace/${large}...?cohort=${large}&cohort=${failed}`],
     ["services", "/services"],
     ["service", "/services/frontend"],
     ["map", "/dependencies"],
@@ -174,6 +183,10 @@ function replies(answers) {
   };
 }
 
+async function phone(page) {
+  await page.setViewportSize({ width: 390, height: 780 });
+}
+
 /** What the node answers, as if a shard had been missing. */
 async function partial(page) {
   await page.route(/v1\/search/, async (route) => {
@@ -201,21 +214,39 @@ function threeNodes() {
       id,
       name: `skua-${index}`,
       address: `10.0.0.${index + 1}:16686`,
-      state: index === 2 ? "starting" : "ready",
-      version: "0.1.0",
-      disk: { used_bytes: 4e9 + index * 1e8, free_bytes: 5e10 },
+      state: index === 2 ? "down" : "ready",
+      ...(index === 2 ? { down: { since_ns: (Date.now() - 252_000) * 1e6, seconds: 252 } } : {}),
+      version: index === 2 ? "" : "0.1.0",
+      disk:
+        index === 2
+          ? { used_bytes: 0, free_bytes: 0 }
+          : { used_bytes: 4e9 + index * 4.4e10, free_bytes: 5e10 - index * 4.4e10 },
     })),
+    alarms: [
+      {
+        kind: "under-replicated",
+        text: "shard 5 has 2 of 3 replicas that answer, so one more failure stops its writes",
+        shard: 5,
+        seconds: 251,
+      },
+      { kind: "nowhere-to-go", text: "no node can take the replica of shard 5", seconds: 12 },
+    ],
     shards: Array.from({ length: 6 }, (_, shard) => ({
       id: shard,
       epoch: 3,
       leader: shard === 5 ? null : ids[shard % 2],
-      replicas: ids.map((node, index) => ({
-        node,
-        applied: 90_000 - index * 10,
-        lag: index === 2 ? 4_200 : 0,
-        spans: 1_200_000 + shard * 31_000,
-        bytes: 31e6 + shard * 2e6 - index * 4e5,
-      })),
+      replicas: ids.map((node, index) => {
+        if (index === 2) return { node, state: "unreachable" };
+        if (index === 1 && shard === 4) return { node, state: "absent" };
+        return {
+          node,
+          state: "present",
+          applied: 90_000 - index * 10,
+          lag: index === 1 && shard === 3 ? 4_200 : 0,
+          spans: 1_200_000 + shard * 31_000,
+          bytes: 31e6 + shard * 2e6 - index * 4e5,
+        };
+      }),
     })),
   };
 }
@@ -279,7 +310,7 @@ async function shrink(picture, path) {
     image.src = `data:image/png;base64,${source}`;
     await image.decode();
     const canvas = document.createElement("canvas");
-    canvas.width = 960;
+    canvas.width = Math.min(960, image.width);
     canvas.height = Math.round((image.height / image.width) * canvas.width);
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";

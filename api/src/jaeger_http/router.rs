@@ -26,6 +26,7 @@ pub fn router<S: TraceStore>(context: ReadContext<S>) -> Router {
         .route("/api/operations", get(catalog::operations::<S>))
         .route("/api/traces", get(traces::search::<S>))
         .route("/api/traces/{trace_id}", get(traces::by_id::<S>))
+        .route("/api/skua/v1/traces/{trace_id}/spans", get(traces::some_spans::<S>))
         .route("/api/archive/{trace_id}", post(traces::archive::<S>))
         .route("/api/transform", post(transform::transform))
         .route("/api/dependencies", get(dependencies::dependencies::<S>))

@@ -1,9 +1,11 @@
 //! The old API's traces: search, several by id, one by id, archive.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
-use model::store::{Completeness, TraceRequest};
-use model::{StoreError, Timestamp, TraceId, TraceStore};
+use model::store::{Completeness, SPAN_IDS_MAX, SpansRequest, TraceRequest};
+use model::{SpanId, StoreError, Timestamp, TraceId, TraceStore};
 
 use super::answer::{EnvelopeError, Gaps, envelope, json};
 use super::error::{Old, ParameterError, QueryError};
@@ -78,6 +80,53 @@ pub(super) async fn by_id<S: TraceStore>(
     let found = one(&context, &read, id, Form::Jaeger.rendering(&context, raw)).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
     Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
+}
+
+/// `GET /api/skua/v1/traces/{traceID}/spans?span_id=...`: some spans of a trace that is too large
+/// to be read whole, in the old API's form.
+pub(super) async fn some_spans<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Response, Old> {
+    let trace_id = trace_id::parse(&id).map_err(ParameterError::from)?;
+    let span_ids = parse_span_ids(&asked)?;
+    let read = asked.begin(&context)?;
+    let request = SpansRequest { scope: read.scope.clone(), trace_id, span_ids };
+    let found = those(&context, request).await?;
+    let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
+    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
+}
+
+/// Some spans of a trace, rendered.
+async fn those<S: TraceStore>(
+    context: &ReadContext<S>,
+    request: SpansRequest,
+) -> Result<One, QueryError> {
+    let answer = context.store.spans(request).await?;
+    // Adjusters look at the whole trace, and what is here would seem to lack its parents.
+    let rendering = Form::Jaeger.rendering(context, true);
+    let rendered = match answer.value {
+        Some(trace) => Some(rendering.render(trace).await?),
+        None => None,
+    };
+    Ok(One { rendered, completeness: answer.completeness, truncated: None })
+}
+
+/// The parameter `span_id`, which may be there several times.
+fn parse_span_ids(asked: &Asked) -> Result<BTreeSet<SpanId>, ParameterError> {
+    let malformed = |reason| ParameterError::Malformed { name: "span_id", reason };
+    let mut ids = BTreeSet::new();
+    for text in asked.query.get_all("span_id") {
+        ids.insert(SpanId::from_hex(text).map_err(|error| malformed(error.to_string()))?);
+        if ids.len() > SPAN_IDS_MAX {
+            return Err(malformed(format!("more than {SPAN_IDS_MAX}")));
+        }
+    }
+    if ids.is_empty() {
+        return Err(malformed("at least one is needed".to_owned()));
+    }
+    Ok(ids)
 }
 
 /// `POST /api/archive/{traceID}`

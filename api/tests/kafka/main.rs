@@ -15,7 +15,7 @@ use model::query::AttributeScope;
 use model::sink::PartSize;
 use model::store::{
     Ack, AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SearchRequest,
-    SearchStream, Trace, TraceColumns, TraceRequest,
+    SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::testing::{ManualClock, MemorySink, MemoryStore};
 use model::{Clock, SpanSink, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
@@ -257,6 +257,10 @@ impl TraceStore for Unwilling {
 
     async fn trace(&self, request: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         self.store.trace(request).await
+    }
+
+    async fn spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+        self.store.spans(request).await
     }
 
     async fn trace_columns(

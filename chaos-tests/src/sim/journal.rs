@@ -60,7 +60,9 @@ impl Subscriber for Journal {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         *metadata.level() <= self.least
-            && (target.starts_with("cluster") || target.starts_with("storage"))
+            && (target.starts_with("cluster")
+                || target.starts_with("storage")
+                || (self.least >= tracing::Level::TRACE && target.starts_with("openraft")))
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

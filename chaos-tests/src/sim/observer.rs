@@ -23,8 +23,10 @@ const READ_BYTES: usize = 4 << 20;
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub struct Observer {
-    /// Who led a term of a group, and in which of its lives.
-    leaders: BTreeMap<(GroupId, u64), (NodeId, u64)>,
+    /// Who led a term of a group.
+    leaders: BTreeMap<(GroupId, u64), BTreeMap<ReplicaId, Reign>>,
+    /// How often everything was looked at.
+    looks: u64,
     /// Configurations of groups, by the entries that say so.
     configurations: BTreeSet<(GroupId, LogPosition)>,
     /// Applied entries, by what they are.
@@ -39,6 +41,14 @@ pub struct Observer {
     acknowledged: BTreeMap<ReplicaId, Acknowledged>,
     /// Up to which loss of its disk a node has made up for what it lost of a group.
     made_up: BTreeMap<(usize, GroupId), u64>,
+}
+
+/// When a replica was first seen to lead a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reign {
+    /// In which life of its node.
+    lives: u64,
+    look: u64,
 }
 
 /// What a replica acknowledged.
@@ -69,6 +79,7 @@ fn is_settled(seen: &[Seen], group: GroupId) -> bool {
 impl Observer {
     /// Looks once.
     pub fn look(&mut self, world: &World) {
+        self.looks += 1;
         let up = world.up().into_iter();
         let seen: Vec<Seen> = up
             .map(|handle| {
@@ -241,26 +252,30 @@ impl Observer {
         }
     }
 
+    /// A node leads. openraft lets a candidate with a greater id take over within a term, so that
+    /// two of one term do not block each other; a smaller one is never elected after it.
     fn leads(&mut self, world: &World, group: GroupId, term: u64, handle: &Handle) {
+        let Some(replica) = handle.host.replica_ids().get(&group).copied() else { return };
         let is_new_group = !self.leaders.keys().any(|(other, _)| *other == group);
-        let (node, lives) = (handle.node, handle.lives);
-        match self.leaders.get(&(group, term)) {
-            Some((known, _)) if *known != node => {
-                world.violation(&format!("REP-1: {known} and {node} led term {term} of {group}"));
-            }
-            Some((_, known)) if *known != lives => {
+        let (node, reign) = (handle.node, Reign { lives: handle.lives, look: self.looks });
+        let reigns = self.leaders.entry((group, term)).or_default();
+        if let Some(known) = reigns.get(&replica) {
+            if known.lives != reign.lives {
                 let what =
                     format!("REP-1: {node} leads term {term} of {group} without an election");
                 world.violation(&what);
             }
-            Some(_) => {}
-            None => {
-                self.leaders.insert((group, term), (node, lives));
-                world.note(&format!("{node} leads group {group} in term {term}"));
-                if !is_new_group {
-                    world.count(|counters| counters.leader_changes += 1);
-                }
-            }
+            return;
+        }
+        let greatest = reigns.iter().next_back().filter(|(other, _)| **other > replica);
+        if let Some((other, _)) = greatest.filter(|(_, known)| known.look < reign.look) {
+            let what = format!("REP-1: {replica} leads term {term} of {group} after {other}");
+            world.violation(&what);
+        }
+        reigns.insert(replica, reign);
+        world.note(&format!("{node} leads group {group} in term {term}"));
+        if !is_new_group {
+            world.count(|counters| counters.leader_changes += 1);
         }
     }
 

@@ -39,6 +39,11 @@ pub(crate) fn serve(
             give(ReadItem::Columns(columns.map(Box::new)));
             shard.completeness()
         }
+        ReadOperation::Spans { trace_id, span_ids } => {
+            let found = shard.spans_by_id(tenant, *trace_id, span_ids, budget)?;
+            give(ReadItem::Trace(found));
+            shard.completeness()
+        }
         ReadOperation::Search { query, detail } => {
             let mut on_hit = |hit| emit(ReadItem::Hit(Box::new(hit)));
             let end = shard.search(tenant, query, *detail, budget, &mut on_hit)?;

@@ -9,7 +9,7 @@ use model::aggregate::{Aggregate, DependencyEdge};
 use model::query::AttributeScope;
 use model::store::{
     AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchEnd,
-    SearchItem, SearchRequest, SearchStream, Trace, TraceColumns, TraceRequest,
+    SearchItem, SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
@@ -42,6 +42,16 @@ impl TraceStore for Coordinator {
             return Ok(found);
         }
         self.live_columns(in_archive(request)).await
+    }
+
+    async fn spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+        let found = self.live_spans(request.clone()).await?;
+        if found.value.is_some() || !found.completeness.is_complete() {
+            return Ok(found);
+        }
+        let SpansRequest { mut scope, trace_id, span_ids } = request;
+        scope.tenant = scope.tenant.archive();
+        self.live_spans(SpansRequest { scope, trace_id, span_ids }).await
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
@@ -181,6 +191,23 @@ impl Coordinator {
     ) -> Result<Answer<Option<Trace>>, StoreError> {
         let TraceRequest { scope, trace_id, spans_max } = request;
         let operation = ReadOperation::Trace { trace_id, spans_max };
+        self.union_of(scope, trace_id, operation, spans_max).await
+    }
+
+    async fn live_spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+        let SpansRequest { scope, trace_id, span_ids } = request;
+        let operation = ReadOperation::Spans { trace_id, span_ids };
+        self.union_of(scope, trace_id, operation, usize::MAX >> 1).await
+    }
+
+    /// The trace that the shards tell of together.
+    async fn union_of(
+        &self,
+        scope: ReadScope,
+        trace_id: TraceId,
+        operation: ReadOperation,
+        spans_max: usize,
+    ) -> Result<Answer<Option<Trace>>, StoreError> {
         let gathered = self.ask_about(scope, trace_id, operation).await?;
         let completeness = gathered.completeness();
         let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);

@@ -10,6 +10,13 @@ pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// again, with the same bytes, finds the next leader.
 pub const WRITE_ATTEMPT: Duration = Duration::from_secs(2);
 
+/// How long to wait between two looks at whether a leader that was just elected may write: a
+/// follower's answer takes a few milliseconds.
+pub const LEASE_WAIT: Duration = Duration::from_millis(4);
+
+/// How often to look: for a little longer than it is to the next heartbeat.
+pub const LEASE_WAITS_MAX: u32 = 30;
+
 /// The first pause between attempts; it doubles each time.
 pub const PAUSE_MIN: Duration = Duration::from_millis(10);
 

@@ -13,13 +13,15 @@ use storage::entry;
 use storage::mutant::{self, Mutant};
 
 use super::handle::{Shared, std};
-use super::limits::{META_DEADLINE, PAUSE_MAX, PAUSE_MIN, WRITE_ATTEMPT, WRITE_DEADLINE};
+use super::limits::{
+    LEASE_WAIT, LEASE_WAITS_MAX, META_DEADLINE, PAUSE_MAX, PAUSE_MIN, WRITE_ATTEMPT, WRITE_DEADLINE,
+};
 use super::messages::{MetaReply, MetaRequest};
 use super::replicas::Hosted;
 use crate::coordinator::RoutedBatch;
 use crate::error::Error;
 use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
-use crate::raft::{Outcome, ProposeError};
+use crate::raft::{Outcome, ProposeError, Replica, Role};
 use crate::transport::{CallError, Reply};
 use crate::wire::{RingEpoch, ShardBatch, ShardWrite, WriteOutcome, WriteReply, WriteRequest};
 
@@ -96,12 +98,21 @@ impl Shared {
                 Some(node) => {
                     let batch = ShardBatch { shard, batch: bytes.clone() };
                     let sent = self.send_batch(node, epoch, batch);
-                    match tokio::time::timeout(std(left), sent).await {
-                        Ok(outcome) => outcome,
-                        Err(_) => WriteOutcome::Unknown { reason: "no answer in time".into() },
-                    }
+                    let outcome = tokio::select! {
+                        biased;
+                        sent = tokio::time::timeout(std(left), sent) => sent,
+                        // Whoever led may be gone without a word.
+                        () = self.heard_of_leader(shard, Some(node)) => {
+                            search = Search::default();
+                            continue;
+                        }
+                    };
+                    outcome.unwrap_or_else(|_| WriteOutcome::Unknown {
+                        reason: "no answer in time".into(),
+                    })
                 }
             };
+            tracing::trace!(%shard, ?node, ?outcome, "an attempt to write");
             match outcome {
                 WriteOutcome::Done => {
                     node.into_iter().for_each(|node| self.note_leader(shard, node));
@@ -130,30 +141,31 @@ impl Shared {
                 }
                 WriteOutcome::Unknown { reason: lost } => reason = lost,
             }
-            self.pause(shard, pause.min(self.left(deadline))).await;
+            let left = self.left(deadline);
+            tokio::select! {
+                biased;
+                // It is asked next, whatever others said before.
+                () = self.heard_of_leader(shard, None) => search = Search::default(),
+                () = tokio::time::sleep(std(pause.min(left))) => {}
+            }
             pause = Duration(pause.0.saturating_mul(2)).min(PAUSE_MAX);
         }
     }
 
-    /// Waits for so long, or until the replica here hears of another leader of the shard.
-    async fn pause(&self, shard: ShardId, pause: Duration) {
-        let over = tokio::time::sleep(std(pause));
-        let Some(hosted) = self.replicas.of_shard(shard) else { return over.await };
-        let mut leadership = hosted.replica.leadership();
-        let heard = async {
+    /// Waits until the replica here hears that another node than this one has become the shard's
+    /// leader; without a replica, for ever.
+    async fn heard_of_leader(&self, shard: ShardId, than: Option<NodeId>) {
+        if let Some(hosted) = self.replicas.of_shard(shard) {
+            let mut leadership = hosted.replica.leadership();
             while leadership.changed().await.is_ok() {
-                if leadership.borrow().leader.is_some() {
+                let leader = leadership.borrow().leader.map(|place| place.node);
+                if leader.is_some() && leader != than {
                     return;
                 }
             }
-            // The replica has ended, and tells of nobody.
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            biased;
-            () = heard => {}
-            () = over => {}
         }
+        // The replica has ended, and tells of nobody.
+        std::future::pending::<()>().await;
     }
 
     /// Proposes a batch to the replica here, in bounded time.
@@ -236,9 +248,23 @@ pub(super) fn answer(outcome: WriteOutcome) -> MetaReply {
     }
 }
 
+/// Proposes an entry. One that was just elected takes none before a follower has answered it: that
+/// is waited for, as long as a heartbeat takes, rather than sent back to whoever asked.
+async fn propose_to_leader(replica: &Replica, entry: Bytes) -> Result<Outcome, ProposeError> {
+    for _ in 0..LEASE_WAITS_MAX {
+        let outcome = replica.propose(entry.clone()).await;
+        let is_elected = replica.leadership().borrow().role == Role::Leader;
+        if outcome != Err(ProposeError::NoQuorum) || !is_elected {
+            return outcome;
+        }
+        tokio::time::sleep(std(LEASE_WAIT)).await;
+    }
+    replica.propose(entry).await
+}
+
 /// Proposes an entry, in bounded time.
 pub(super) async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
-    let proposing = hosted.replica.propose(entry);
+    let proposing = propose_to_leader(&hosted.replica, entry);
     let within =
         if mutant::is(Mutant::AckBeforeCommit) { Duration::from_millis(2) } else { WRITE_ATTEMPT };
     let proposed = tokio::time::timeout(std(within), proposing).await;

@@ -1,10 +1,12 @@
 //! A question to a node about some of its shards.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use model::aggregate::AggregateQuery;
 use model::query::{AttributeScope, TraceQuery};
 use model::store::Detail;
-use model::{ShardId, Tenant, Text, TimeRange, TraceId};
+use model::{ShardId, SpanId, Tenant, Text, TimeRange, TraceId};
 use storage::log::LogIndex;
 
 use super::limits::REQUEST_BYTES_MAX;
@@ -53,6 +55,13 @@ pub enum ReadOperation {
     TraceColumns {
         /// Which.
         trace_id: TraceId,
+    },
+    /// Some spans of a trace. Answer: a trace with these alone.
+    Spans {
+        /// Which trace.
+        trace_id: TraceId,
+        /// Which of its spans.
+        span_ids: BTreeSet<SpanId>,
     },
     /// The first traces of an order. Answer: hits in that order.
     Search {

@@ -214,6 +214,7 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     };
     let step = Duration::from_secs(60);
     let trace_id = TraceId([0x11; 16]);
+    let span_ids = [0x22, 0x33].map(|byte| model::SpanId([byte; 8])).into();
     let top = AggregateKind::TopValues {
         scope: AttributeScope::Resource,
         key: "host.name".into(),
@@ -231,6 +232,7 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
         ("trace_columns", ReadOperation::TraceColumns { trace_id }),
+        ("spans", ReadOperation::Spans { trace_id, span_ids }),
         ("search", full),
         ("search_plain", ReadOperation::Search { query: plain, detail: Detail::Summary }),
         ("aggregate_totals", aggregate(AggregateKind::Totals)),

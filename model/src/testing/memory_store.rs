@@ -19,8 +19,8 @@ use crate::query::{AttributeScope, Cursor, Field, aggregate as figures, evaluate
 use crate::sink::PartSize;
 use crate::store::{
     Ack, AggregateRequest, Detail, Hit, Operation, ReadScope, RequestDigest, Revision,
-    SUGGESTIONS_MAX, SearchEnd, SearchItem, SearchRequest, SearchStream, Trace, TraceColumns,
-    TraceRequest,
+    SUGGESTIONS_MAX, SearchEnd, SearchItem, SearchRequest, SearchStream, SpansRequest, Trace,
+    TraceColumns, TraceRequest,
 };
 use crate::summary::summarize;
 use crate::trace::{assemble, columns, distinct};
@@ -253,6 +253,17 @@ impl TraceStore for MemoryStore {
 
     async fn trace(&self, request: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         self.find(&request)
+    }
+
+    async fn spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+        let SpansRequest { scope, trace_id, span_ids } = request;
+        let spans_max = usize::MAX >> 1;
+        let answer = self.find(&TraceRequest { scope, trace_id, spans_max })?;
+        Ok(answer.map(|found| {
+            let mut trace = found?;
+            trace.spans.retain(|span| span_ids.contains(&span.span_id));
+            (!trace.spans.is_empty()).then_some(trace)
+        }))
     }
 
     async fn trace_columns(

@@ -447,8 +447,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "ui-dir",
         value_name: "DIR",
-        help: "Directory with the built files of a stock Jaeger UI, which is served in the place \
-               of Skua's own. It is read at the start.",
+        help: "Directory with the built files of a stock Jaeger UI, or of another build of Skua's \
+               own, which is served in the place of the one in the binary. It is read at the \
+               start.",
         apply: |config, text| {
             config.ui_dir = Some(non_empty(text)?.into());
             Ok(())

@@ -5,7 +5,7 @@
 //! and id may be exact repeats: these are told apart by the fingerprints of their spans, read one
 //! batch at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::batch::TraceRows;
@@ -13,7 +13,7 @@ use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::store::Trace;
 use model::trace::assemble;
-use model::{Span, SpanId, Timestamp, TraceId};
+use model::{Span, SpanId, Tenant, Timestamp, TraceId};
 
 use super::handle::Shard;
 use super::piece::Piece;
@@ -59,6 +59,30 @@ impl Shard {
         let trace = assemble(id, spans, spans_max);
         let truncated = (distinct_count > spans_max).then_some(distinct_count as u64);
         Ok(trace.map(|trace| Trace { truncated, ..trace }))
+    }
+
+    /// All spans of a trace that have one of these ids; nothing if there are none. Indexes say
+    /// where they lie, so that no other span of a large trace is read.
+    pub fn spans_by_id(
+        &self,
+        tenant: &Tenant,
+        id: TraceId,
+        span_ids: &BTreeSet<SpanId>,
+        budget: &Budget,
+    ) -> Result<Option<Trace>, Error> {
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
+        let mut spans = Vec::new();
+        for batch in snapshot.parts(id)? {
+            let reader = PieceReader::new(self, batch, budget);
+            let index = reader.index()?;
+            let is_wanted =
+                |row: &usize| index.span_ids.get(*row).is_some_and(|own| span_ids.contains(own));
+            let traces = index.traces.iter().filter(|trace| trace.id == id);
+            for row in traces.flat_map(TraceRows::rows).filter(is_wanted) {
+                reader.spans(&index, row..row + 1, &mut spans)?;
+            }
+        }
+        Ok(assemble(id, spans, usize::MAX))
     }
 
     /// Every row of the trace that is no marked repeat.

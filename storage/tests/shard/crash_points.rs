@@ -309,11 +309,10 @@ fn what_is_set_aside_stays_so_after_a_start() {
     let own = tenant("own");
     let mut generator = Generator::new(9);
     let traces: Vec<Vec<Span>> = (0..6).map(|_| generator.trace()).collect();
-    let cut: Vec<(&[Span], &[Span])> =
-        traces.iter().map(|trace| trace.split_at(trace.len() / 2)).collect();
-    let halves = |take: fn(&(&[Span], &[Span])) -> Vec<Span>| cut.iter().flat_map(take).collect();
-    let (first, second): (Vec<Span>, Vec<Span>) =
-        (halves(|(first, _)| first.to_vec()), halves(|(_, second)| second.to_vec()));
+    let first: Vec<Span> =
+        traces.iter().flat_map(|trace| trace[..trace.len() / 2].to_vec()).collect();
+    let second: Vec<Span> =
+        traces.iter().flat_map(|trace| trace[trace.len() / 2..].to_vec()).collect();
     rig.add(HOUR, 1, &first);
     rig.seal().unwrap();
     let file = rig.env.paths().first().unwrap().clone();

@@ -6,7 +6,12 @@ import type { Predicate } from "../model/predicate";
 import type { TimeSpan } from "../model/search-query";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, askJson } from "./http";
+import { Lane } from "./lane";
 import { nanos } from "./search";
+
+/** Connections that figures may hold, out of six. */
+const AT_A_TIME = 3;
+const lane = new Lane(AT_A_TIME);
 
 interface Asked {
   readonly window: TimeSpan;
@@ -122,16 +127,12 @@ async function ask<T>(
   };
   let completeness: Completeness | undefined;
   const url = apiUrl("api/skua/v1/aggregate");
-  const answer = await askJson(
-    url,
-    body,
-    (json) => {
-      const fields = record(json, "answer");
-      completeness = completenessOf(text(fields["completeness"], "completeness"));
-      return read(fields);
-    },
-    signal,
-  );
+  const readAll = (json: unknown) => {
+    const fields = record(json, "answer");
+    completeness = completenessOf(text(fields["completeness"], "completeness"));
+    return read(fields);
+  };
+  const answer = await lane.run(() => askJson(url, body, readAll, signal), signal);
   return { ...answer, completeness: completeness ?? answer.completeness };
 }
 

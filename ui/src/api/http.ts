@@ -96,6 +96,12 @@ export async function beginningOf(
   }
 }
 
+/** Fetches a text as it is. */
+export async function getText(url: string, signal: AbortSignal): Promise<string> {
+  const { response } = await send(url, { headers: { accept: "application/json" }, signal });
+  return response.text();
+}
+
 /** Sends JSON and fetches JSON. */
 export function askJson<T>(
   url: string,

@@ -3,7 +3,7 @@
 import type { JaegerTrace } from "../model/jaeger-json";
 import type { DependencyEdge, Operation } from "../model/operation";
 import { list, number, record, text } from "./guards";
-import { type Answered, apiUrl, getJson } from "./http";
+import { type Answered, apiUrl, getJson, postJson } from "./http";
 
 export function fetchServices(signal?: AbortSignal): Promise<Answered<readonly string[]>> {
   const read = (json: unknown) =>
@@ -73,6 +73,17 @@ export function traceJsonUrl(traceId: string, options: { raw?: boolean } = {}): 
   const params = new URLSearchParams({ prettyPrint: "true" });
   if (options.raw) params.set("raw", "true");
   return apiUrl(`api/traces/${encodeURIComponent(traceId)}`, params);
+}
+
+/** Keeps a trace beyond its retention. */
+export async function archiveTrace(traceId: string): Promise<void> {
+  const nothing = new Blob([]);
+  await postJson(apiUrl(`api/archive/${encodeURIComponent(traceId)}`), nothing, () => undefined);
+}
+
+/** Where a trace is as OTLP in JSON. */
+export function traceOtlpJsonUrl(traceId: string): string {
+  return apiUrl(`api/v3/traces/${encodeURIComponent(traceId)}`);
 }
 
 /** Where the JSON of several traces is. */

@@ -1,10 +1,13 @@
 // Skua's own API, below `api/skua/v1/`.
 
-import type { Cluster, NodeState } from "../model/cluster";
+import { epochMicros } from "../base/time";
+import type { Cluster, Down, NodeState, ReplicaState } from "../model/cluster";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
 
-const NODE_STATES = ["starting", "ready", "draining"] as const;
+const NODE_STATES = ["ready", "draining", "down"] as const;
+const REPLICA_STATES = ["present", "unreachable", "absent"] as const;
+const NANOS_PER_MICRO = 1_000;
 
 export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
   return getJson(apiUrl("api/skua/v1/cluster"), readCluster, signal);
@@ -27,6 +30,7 @@ export function readCluster(json: unknown): Cluster {
         address: text(node["address"], "address"),
         ui: webAddress(text(node["ui"], "ui")),
         state: stateOf(node),
+        down: downOf(node),
         version: text(node["version"], "version"),
         diskUsedBytes: number(disk["used_bytes"], "used_bytes"),
         diskFreeBytes: number(disk["free_bytes"], "free_bytes"),
@@ -42,12 +46,22 @@ export function readCluster(json: unknown): Cluster {
           const replica = record(entry, "replica");
           return {
             node: text(replica["node"], "node"),
+            state: replicaState(replica),
             applied: number(replica["applied"], "applied"),
             lag: number(replica["lag"], "lag"),
             spans: number(replica["spans"], "spans"),
             bytes: number(replica["bytes"], "bytes"),
           };
         }),
+      };
+    }),
+    alarms: list(cluster["alarms"], "alarms").map((each) => {
+      const alarm = record(each, "alarm");
+      return {
+        kind: text(alarm["kind"], "kind"),
+        text: text(alarm["text"], "text"),
+        shard: alarm["shard"] === undefined ? undefined : number(alarm["shard"], "shard"),
+        seconds: number(alarm["seconds"], "seconds"),
       };
     }),
   };
@@ -59,8 +73,20 @@ function webAddress(text: string): string | undefined {
   return text.endsWith("/") ? text : `${text}/`;
 }
 
-/** A node that could not be asked is listed without a version. */
 function stateOf(node: Json): NodeState {
-  if (text(node["version"], "version") === "") return "unknown";
   return NODE_STATES.find((state) => state === node["state"]) ?? "unknown";
+}
+
+function downOf(node: Json): Down | undefined {
+  if (node["down"] === undefined) return undefined;
+  const down = record(node["down"], "down");
+  return {
+    since: epochMicros(Math.floor(number(down["since_ns"], "since_ns") / NANOS_PER_MICRO)),
+    seconds: number(down["seconds"], "seconds"),
+  };
+}
+
+/** A node of another version may say nothing of it where the replica is there. */
+function replicaState(replica: Json): ReplicaState {
+  return REPLICA_STATES.find((state) => state === replica["state"]) ?? "present";
 }

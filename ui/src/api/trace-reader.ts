@@ -4,6 +4,7 @@
 // server without the columns, and a file, give the JSON at once.
 
 import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { type AttributeColumn, attributeColumn, attributeKeys } from "../model/attribute-column";
 import { type Built, buildColumns, eventsOf } from "../model/build";
 import { type Decoded, decodeColumns } from "../model/columns";
 import { COMPLETE, type Completeness } from "../model/completeness";
@@ -15,14 +16,26 @@ import type { JaegerTrace } from "../model/jaeger-json";
 import { type SortBy, sortedRows } from "../model/order";
 import { indexPairs } from "../model/pair-index";
 import { rowsOfSpans } from "../model/rows-of-spans";
-import { copyOf, type EventColumns, Flag, type TraceColumns } from "../model/trace";
+import {
+  copyOf,
+  type EventColumns,
+  Flag,
+  lengthOf,
+  spanIdOf,
+  startTimeOf,
+  type TraceColumns,
+} from "../model/trace";
 import { type AnsweredBytes, ApiError, getJson, postJson } from "./http";
 import { readTraces } from "./jaeger";
 
-/** A stored trace: its columns if the server has them, and where its JSON is. */
+/**
+ * A stored trace: its columns if the server has them, where its JSON is, and where that of some of
+ * its spans is.
+ */
 export interface Stored {
   readonly columns: AnsweredBytes | undefined;
   readonly json: string;
+  readonly spans: string;
 }
 
 export interface Opened {
@@ -32,14 +45,19 @@ export interface Opened {
   readonly elapsed: Micros;
   /** Of how many traces this is one; more than one only in files. */
   readonly traces: number;
-  /** Can attributes and events be had? */
+  /** Can attributes and events of all spans be had? Of single ones they can. */
   readonly hasDetails: boolean;
   /** Which state of a stored trace this is; empty if the server does not say. */
   readonly revision: string;
 }
 
-/** The JSON of a larger trace is more than a browser can hold as one text. */
-const DETAILS_SPANS_MAX = 250_000;
+/** Of a larger trace nobody waits for all attributes to see those of one span. */
+const SPANS_WHOLE_MAX = 20_000;
+/** A server takes no more at once. */
+const SPANS_ASKED_MAX = 1_000;
+
+/** Of a larger trace a node gives the first spans only, as JSON. */
+const DETAILS_SPANS_MAX = 100_000;
 
 export interface Found {
   /** One byte a row: 1 where the span matches. */
@@ -56,8 +74,11 @@ interface Details {
 export class TraceReader {
   #columns: TraceColumns | undefined;
   #detailsUrl: string | undefined;
+  #spansUrl: string | undefined;
   #details: Promise<Details> | undefined;
   #pairs: PairIndex | undefined;
+  /** The spans that link to others. */
+  #linking: Promise<Details | undefined> | undefined;
 
   async open(stored: Stored): Promise<Opened> {
     if (stored.columns === undefined) return this.#openJson(stored.json);
@@ -65,6 +86,7 @@ export class TraceReader {
     const { columns, completeness, revision } = decode(stored.columns.value, stored.json);
     const hasDetails = columns.count <= DETAILS_SPANS_MAX;
     this.#detailsUrl = hasDetails ? stored.json : undefined;
+    this.#spansUrl = stored.spans;
     this.#columns = columns;
     const elapsed = micros(stored.columns.elapsed + since(began));
     return {
@@ -129,13 +151,43 @@ export class TraceReader {
   }
 
   async details(rows: readonly number[]): Promise<readonly SpanDetails[]> {
+    const details = await this.#detailsFor(rows);
+    return rows.map((row) => this.#detail(row, details));
+  }
+
+  /** All there is, where that is not much or at hand; else what is asked for alone. */
+  async #detailsFor(rows: readonly number[]): Promise<Details | undefined> {
+    const isSmall = this.#shown().count <= SPANS_WHOLE_MAX;
+    if (isSmall || this.#details !== undefined) return this.#loaded();
+    return (await this.#some(rows)) ?? (await this.#loaded());
+  }
+
+  #detail(row: number, details: Details | undefined): SpanDetails {
     const columns = this.#shown();
-    const details = await this.#loaded();
-    return rows.map((row) => {
-      const span = details?.trace.spans[details.spanOfRow[row] ?? -1];
-      if (details === undefined || span === undefined) return bareDetails(columns, row);
-      return detailsOf(span, details.trace.processes[span.processID]);
-    });
+    const span = details?.trace.spans[details.spanOfRow[row] ?? -1];
+    if (details === undefined || span === undefined) return bareDetails(columns, row);
+    const whole = detailsOf(span, details.trace.processes[span.processID]);
+    // The JSON has whole microseconds; the panel must not differ from the bar beside it.
+    return { ...whole, start: startTimeOf(columns, row), length: lengthOf(columns, row) };
+  }
+
+  /** What can be had of these rows alone; undefined from a server that does not give single spans. */
+  async #some(rows: readonly number[]): Promise<Details | undefined> {
+    const columns = this.#shown();
+    if (this.#spansUrl === undefined || rows.length === 0) return undefined;
+    const url = new URL(this.#spansUrl);
+    for (const row of rows.slice(0, SPANS_ASKED_MAX)) {
+      url.searchParams.append("span_id", spanIdOf(columns, row));
+    }
+    try {
+      const { value } = await getJson(url.href, readTraces, undefined);
+      const trace = value[0];
+      return trace && { trace, spanOfRow: rowsOfSpans(columns, trace, rows) };
+    } catch (error) {
+      // Every server answers for a trace that it has, unless it does not know the question.
+      if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -154,6 +206,18 @@ export class TraceReader {
     return { rows: findRows(query, columns, this.#pairs), isWhole: true };
   }
 
+  /** The keys of all attributes; undefined where they cannot all be had. */
+  async keys(): Promise<readonly string[] | undefined> {
+    const details = await this.#loaded();
+    return details && attributeKeys(details.trace);
+  }
+
+  /** One attribute of all spans; undefined where they cannot all be had. */
+  async attribute(key: string): Promise<AttributeColumn | undefined> {
+    const details = await this.#loaded();
+    return details && attributeColumn(details.trace, details.spanOfRow, key);
+  }
+
   order(by: SortBy, isDescending: boolean): Int32Array<ArrayBuffer> {
     return sortedRows(this.#shown(), by, isDescending);
   }
@@ -161,18 +225,21 @@ export class TraceReader {
   /** Rows that link to the span of `row` from within the trace. */
   async linkedFrom(row: number): Promise<readonly number[]> {
     const columns = this.#shown();
-    const details = await this.#loaded();
-    if (details === undefined) return [];
-    const [target] = await this.details([row]);
-    const rows: number[] = [];
+    const linking: number[] = [];
     for (let from = 0; from < columns.count; from += 1) {
-      if (((columns.flags[from] ?? 0) & Flag.links) === 0) continue;
-      const span = details.trace.spans[details.spanOfRow[from] ?? -1];
-      if (span === undefined) continue;
-      const { links } = detailsOf(span, undefined);
-      if (links.some((link) => link.spanId === target?.spanId)) rows.push(from);
+      if (((columns.flags[from] ?? 0) & Flag.links) !== 0) linking.push(from);
     }
-    return rows;
+    if (linking.length === 0) return [];
+    this.#linking ??= this.#detailsFor(linking);
+    const details = await this.#linking;
+    const target = spanIdOf(columns, row);
+    return linking.filter((from) => {
+      const span = details?.trace.spans[details.spanOfRow[from] ?? -1];
+      return (
+        span !== undefined &&
+        detailsOf(span, undefined).links.some(({ spanId }) => spanId === target)
+      );
+    });
   }
 
   #shown(): TraceColumns {

@@ -1,6 +1,7 @@
 // Where the trace page gets a trace from. The page knows this interface only; a worker reads the
 // trace behind it.
 
+import type { AttributeColumn } from "../model/attribute-column";
 import type { CriticalPath } from "../model/critical-path";
 import type { SpanDetails } from "../model/details";
 import type { SortBy } from "../model/order";
@@ -21,6 +22,10 @@ export interface TraceSource extends Opened {
   find(text: string, isWhole: boolean): Promise<Found>;
   /** All rows in the order of a column. */
   order(by: SortBy, isDescending: boolean): Promise<Int32Array>;
+  /** The keys of all attributes; undefined where they cannot all be had. */
+  keys(): Promise<readonly string[] | undefined>;
+  /** One attribute of all spans; undefined where they cannot all be had. */
+  attribute(key: string): Promise<AttributeColumn | undefined>;
   /** Rows that link to the span of `row` from within the trace. */
   linkedFrom(row: number): Promise<readonly number[]>;
   close(): void;
@@ -51,12 +56,13 @@ export function openTrace(traceId: string, signal: AbortSignal): Promise<TraceSo
 
 function openStored(traceId: string, signal: AbortSignal): Promise<TraceSource> {
   const json = apiUrl(`api/traces/${encodeURIComponent(traceId)}`);
+  const spans = apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}/spans`);
   // Asked for here, the columns are on their way while the worker starts.
   const columns = getBuffer(columnsUrl(traceId), signal).catch(asJson);
   return opened(signal, async (channel) => {
     const answer = await columns;
     const transfer = answer === undefined ? [] : [answer.value];
-    return channel.ask("open", { columns: answer, json }, transfer);
+    return channel.ask("open", { columns: answer, json, spans }, transfer);
   });
 }
 
@@ -107,6 +113,8 @@ async function opened(
       details: (rows) => channel.ask("details", { rows }),
       find: (text, isWhole) => channel.ask("find", { text, isWhole }),
       order: (by, isDescending) => channel.ask("order", { by, isDescending }),
+      keys: () => channel.ask("keys", {}),
+      attribute: (key) => channel.ask("attribute", { key }),
       linkedFrom: (row) => channel.ask("linkedFrom", { row }),
       close: () => channel.close(),
     };

@@ -2,6 +2,7 @@
 
 /// <reference lib="webworker" />
 
+import type { AttributeColumn } from "../model/attribute-column";
 import type { CriticalPath } from "../model/critical-path";
 import type { SpanDetails } from "../model/details";
 import type { SortBy } from "../model/order";
@@ -36,6 +37,11 @@ export interface Questions {
   order: {
     readonly ask: { readonly by: SortBy; readonly isDescending: boolean };
     readonly answer: Int32Array<ArrayBuffer>;
+  };
+  keys: { readonly ask: object; readonly answer: readonly string[] | undefined };
+  attribute: {
+    readonly ask: { readonly key: string };
+    readonly answer: AttributeColumn | undefined;
   };
   linkedFrom: { readonly ask: { readonly row: number }; readonly answer: readonly number[] };
 }
@@ -72,6 +78,10 @@ function answer(request: Request): unknown {
       return reader.find(request.text, request.isWhole);
     case "order":
       return reader.order(request.by, request.isDescending);
+    case "keys":
+      return reader.keys();
+    case "attribute":
+      return reader.attribute(request.key);
     case "linkedFrom":
       return reader.linkedFrom(request.row);
   }

@@ -141,15 +141,16 @@ export function ago(time: EpochMicros, now: EpochMicros): string {
   const seconds = (now - time) / 1_000_000;
   const distance = Math.abs(seconds);
   if (distance < 1) return "just now";
-  const text =
-    distance < 90
-      ? `${Math.round(distance)} s`
-      : distance < 5_400
-        ? `${Math.round(distance / 60)} min`
-        : distance < 129_600
-          ? `${Math.round(distance / 3_600)} h`
-          : `${Math.round(distance / 86_400)} d`;
+  const text = lasting(distance);
   return seconds < 0 ? `in ${text}` : `${text} ago`;
+}
+
+/** A stretch of time as people tell it: `12 s`, `4 min`, `3 h`, `2 d`. */
+export function lasting(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129_600) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
 }
 
 /** The part of an id that people compare. */

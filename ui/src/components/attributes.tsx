@@ -14,6 +14,8 @@ export function AttributeTable(props: {
   readonly onFind?: (text: string) => void;
   /** Where traces with the same pair are. */
   readonly hrefOf?: (key: string, value: string) => string;
+  /** Where traces without it are; takes the pair as one types it. */
+  readonly withoutHrefOf?: (pair: string) => string;
 }) {
   return (
     <table className="attributes">
@@ -45,6 +47,16 @@ export function AttributeTable(props: {
                     href={props.hrefOf(key, String(value))}
                   >
                     <Icon name="filter" />
+                  </Link>
+                )}
+                {props.withoutHrefOf && (
+                  <Link
+                    className="button quiet square small"
+                    aria-label={`Traces without this ${key}`}
+                    title="Traces without this value"
+                    href={props.withoutHrefOf(printLogfmt([[key, String(value)]]))}
+                  >
+                    <Icon name="minus" />
                   </Link>
                 )}
               </span>

@@ -23,6 +23,8 @@ export interface ComboboxProps {
   readonly onCommit?: (value: string) => void;
   /** Called when somebody is about to use it: options may be fetched now. */
   readonly onFocus?: () => void;
+  /** Options are on their way. */
+  readonly isLoading?: boolean;
   readonly inputId?: string;
 }
 
@@ -138,7 +140,9 @@ export function Combobox(props: ComboboxProps) {
                 {option.hint && <span className="hint">{option.hint}</span>}
               </div>
             ))}
-            {shown.length === 0 && <div className="none">No suggestion</div>}
+            {shown.length === 0 && (
+              <div className="none">{props.isLoading ? "Looking …" : "No suggestion"}</div>
+            )}
           </div>
         )}
       </div>

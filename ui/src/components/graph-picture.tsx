@@ -1,7 +1,7 @@
 // A picture of a graph: boxes in layers, lines between them that keep out of each other's way. What
 // is near the box under the pointer stands out.
 
-import { useMemo, useState } from "react";
+import { type RefObject, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { plural, shortCount } from "../base/format";
 import type { GraphLayout, PlacedEdge, PlacedNode, Point } from "../model/graph";
 
@@ -40,8 +40,10 @@ export function GraphPicture(props: {
     return new Set([focus, ...touching.flatMap((edge) => [edge.parent, edge.child])]);
   }, [layout, focus]);
   const touches = (edge: PlacedEdge) => edge.parent === focus || edge.child === focus;
+  const box = useRef<HTMLDivElement>(null);
+  useBeginning(box, layout);
   return (
-    <div className="panel map">
+    <div className="panel map" ref={box}>
       <svg
         viewBox={`0 0 ${layout.width} ${layout.height}`}
         style={{ maxWidth: layout.width * 1.25, minWidth: layout.width * SCALE_MIN }}
@@ -73,6 +75,18 @@ export function GraphPicture(props: {
       </svg>
     </div>
   );
+}
+
+/** Where a picture is larger than its box, the box shows where it begins. */
+function useBeginning(box: RefObject<HTMLDivElement | null>, layout: GraphLayout): void {
+  useLayoutEffect(() => {
+    const first = layout.nodes.filter(({ layer }) => layer === 0);
+    if (!box.current || first.length === 0 || layout.height === 0) return;
+    const middle = first.reduce((sum, { y }) => sum + y, 0) / first.length / layout.height;
+    const { scrollHeight, clientHeight } = box.current;
+    box.current.scrollTop = middle * scrollHeight - clientHeight / 2;
+    box.current.scrollLeft = 0;
+  }, [box, layout]);
 }
 
 function Edge(props: {

@@ -230,7 +230,7 @@ export function HeatLegend(props: { readonly most: number }) {
           <span key={shade} className={`shade-${shade}`} />
         ))}
       </span>
-      {count(props.most)} spans <span className="failed-mark" aria-hidden="true" /> failed
+      {plural(props.most, "span")} <span className="failed-mark" aria-hidden="true" /> failed
     </span>
   );
 }

@@ -11,6 +11,7 @@ const EVERYWHERE: KeyList = [
   [["g", "d"], "map of dependencies"],
   [["g", "c"], "cluster"],
   [["g", "t"], "the trace that was open last"],
+  [["/"], "the conditions, on the explore page"],
   [["."], "live traces on and off, on the explore page"],
   [["?"], "this list"],
 ];

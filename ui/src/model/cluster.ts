@@ -1,7 +1,9 @@
 // The cluster as one of its nodes sees it, and what to think of it.
 
-/** `unknown` does not answer. */
-export type NodeState = "starting" | "ready" | "draining" | "unknown";
+import { type EpochMicros, earlier, MICROS_PER_SECOND, micros } from "../base/time";
+
+/** `down` does not answer; `unknown` is a word that this page does not know. */
+export type NodeState = "ready" | "draining" | "down" | "unknown";
 
 export interface ClusterNode {
   readonly id: string;
@@ -10,13 +12,27 @@ export interface ClusterNode {
   /** Where it serves this page, with a slash at the end; undefined if it has not said. */
   readonly ui: string | undefined;
   readonly state: NodeState;
+  /** Since when it has not answered, as far as the asked node knows; undefined while it does. */
+  readonly down: Down | undefined;
   readonly version: string;
   readonly diskUsedBytes: number;
   readonly diskFreeBytes: number;
 }
 
+export interface Down {
+  readonly since: EpochMicros;
+  readonly seconds: number;
+}
+
+/**
+ * `unreachable` is meant to be on a node that does not answer, `absent` on one that answers and
+ * does not have it (yet). Of both nothing else is known: their figures are 0 and not shown.
+ */
+export type ReplicaState = "present" | "unreachable" | "absent";
+
 export interface Replica {
   readonly node: string;
+  readonly state: ReplicaState;
   readonly applied: number;
   readonly lag: number;
   readonly spans: number;
@@ -30,9 +46,20 @@ export interface Shard {
   readonly replicas: readonly Replica[];
 }
 
+/** What the cluster itself says is wrong. */
+export interface Alarm {
+  readonly kind: string;
+  readonly text: string;
+  readonly shard: number | undefined;
+  /** For how long, as far as the node knows that watches. */
+  readonly seconds: number;
+}
+
 export interface Cluster {
   readonly nodes: readonly ClusterNode[];
   readonly shards: readonly Shard[];
+  /** What stands longest first. */
+  readonly alarms: readonly Alarm[];
 }
 
 export type Health = "ok" | "degraded" | "failing";
@@ -60,7 +87,7 @@ export function summarize(cluster: Cluster): Summary {
   );
   const leaderless = cluster.shards.filter((shard) => shard.leader === undefined);
   const thin = cluster.shards.filter((shard) =>
-    shard.replicas.some((replica) => !ready.has(replica.node)),
+    shard.replicas.some((each) => each.state !== "present" || !ready.has(each.node)),
   );
   const lagMax = Math.max(
     0,
@@ -75,18 +102,23 @@ export function summarize(cluster: Cluster): Summary {
   for (const node of cluster.nodes) {
     if (node.state !== "ready") findings.push(`Node ${node.name} ${nowOf(node.state)}.`);
   }
-  const silent = cluster.nodes.filter((node) => node.state === "unknown").length;
+  const silent = cluster.nodes.filter((node) => node.state === "down").length;
   const isMajorityLost = silent > 0 && 2 * silent >= cluster.nodes.length;
   if (isMajorityLost) {
     findings.push(
       `${silent} of ${cluster.nodes.length} nodes do not answer: writes wait, and what is read may lack the latest spans.`,
     );
   }
-  if (thin.length > 0) findings.push(`A replica is not ready: ${named(thin)}.`);
+  const isTold = cluster.alarms.some(({ kind }) => kind === "under-replicated");
+  if (thin.length > 0 && !isTold) findings.push(`Copies are missing: ${named(thin)}.`);
   if (lagMax >= LAG_NOTABLE) findings.push("A replica lags behind its leader.");
   return {
     health:
-      leaderless.length > 0 || isMajorityLost ? "failing" : findings.length > 0 ? "degraded" : "ok",
+      leaderless.length > 0 || isMajorityLost
+        ? "failing"
+        : findings.length > 0 || cluster.alarms.length > 0
+          ? "degraded"
+          : "ok",
     nodesReady: ready.size,
     shardsLed: cluster.shards.length - leaderless.length,
     spans: sumOfShards(cluster, (replica) => replica.spans),
@@ -98,7 +130,8 @@ export function summarize(cluster: Cluster): Summary {
 }
 
 function nowOf(state: NodeState): string {
-  return state === "unknown" ? "does not answer" : `is ${state}`;
+  if (state === "down") return "does not answer";
+  return state === "unknown" ? "is in a state that this page does not know" : `is ${state}`;
 }
 
 /** Each shard counted once, by the replica that has most. */
@@ -119,10 +152,18 @@ export function replicaCount(cluster: Cluster, node: string): number {
   return cluster.shards.filter((shard) => shard.replicas.some((each) => each.node === node)).length;
 }
 
-/** How many entries a node is behind, where it is most. */
-export function lagOf(cluster: Cluster, node: string): number {
+/** How many entries a node is behind, where it is most; undefined if nobody knows. */
+export function lagOf(cluster: Cluster, node: string): number | undefined {
   const replicas = cluster.shards.flatMap((shard) => shard.replicas);
-  return Math.max(0, ...replicas.filter((each) => each.node === node).map((each) => each.lag));
+  const known = replicas.filter((each) => each.node === node && each.state === "present");
+  return known.length === 0 ? undefined : Math.max(...known.map((each) => each.lag));
+}
+
+/** Spans a second between two looks, repeats included; undefined where spans went away. */
+export function growthOf(before: Cluster, after: Cluster, seconds: number): number | undefined {
+  const of = (cluster: Cluster) => sumOfShards(cluster, (replica) => replica.spans);
+  const more = of(after) - of(before);
+  return seconds > 0 && more >= 0 ? more / seconds : undefined;
 }
 
 /**
@@ -158,6 +199,20 @@ export function diskShare({ diskUsedBytes, diskFreeBytes }: ClusterNode): number
   return diskFreeBytes > 0 ? diskUsedBytes / all : undefined;
 }
 
+/** What had happened before the first look, as far as the cluster says when. */
+export function knownBefore(
+  cluster: Cluster,
+  now: EpochMicros,
+): readonly { readonly time: EpochMicros; readonly text: string }[] {
+  const ago = (seconds: number) => earlier(now, micros(seconds * MICROS_PER_SECOND));
+  return [
+    ...cluster.nodes.flatMap(({ name, down }) =>
+      down === undefined ? [] : [{ time: down.since, text: `Node ${name} stopped answering.` }],
+    ),
+    ...cluster.alarms.map(({ text, seconds }) => ({ time: ago(seconds), text: `Alarm: ${text}.` })),
+  ].sort((left, right) => right.time - left.time);
+}
+
 /** What happened between two looks at the cluster, a sentence each. */
 export function changesBetween(before: Cluster, after: Cluster): readonly string[] {
   const changes: string[] = [];
@@ -186,6 +241,11 @@ export function changesBetween(before: Cluster, after: Cluster): readonly string
     }
     for (const replica of shard.replicas) {
       const was = known?.replicas.find((each) => each.node === replica.node);
+      if (known !== undefined && was === undefined) {
+        changes.push(`${nameOf(replica.node)} gets a copy of shard ${shard.id}.`);
+      } else if (was?.state === "absent" && replica.state === "present") {
+        changes.push(`${nameOf(replica.node)} has its copy of shard ${shard.id}.`);
+      }
       const lagged = (was?.lag ?? 0) >= LAG_NOTABLE;
       const lags = replica.lag >= LAG_NOTABLE;
       if (lags && !lagged) {
@@ -194,6 +254,18 @@ export function changesBetween(before: Cluster, after: Cluster): readonly string
         changes.push(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
       }
     }
+    for (const was of known?.replicas ?? []) {
+      if (!shard.replicas.some((each) => each.node === was.node)) {
+        changes.push(`${nameOf(was.node)} gave up its copy of shard ${shard.id}.`);
+      }
+    }
   }
+  const keyOf = ({ kind, shard, text }: Alarm) => `${kind} ${shard ?? text}`;
+  const stood = new Map(before.alarms.map((alarm) => [keyOf(alarm), alarm]));
+  const stands = new Set(after.alarms.map(keyOf));
+  for (const alarm of after.alarms) {
+    if (!stood.has(keyOf(alarm))) changes.push(`Alarm: ${alarm.text}.`);
+  }
+  for (const [key, alarm] of stood) if (!stands.has(key)) changes.push(`Over: ${alarm.text}.`);
   return changes;
 }

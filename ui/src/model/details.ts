@@ -10,6 +10,7 @@ import {
   operationOf,
   serviceOf,
   spanIdOf,
+  startTimeOf,
   type TraceColumns,
 } from "./trace";
 
@@ -88,7 +89,7 @@ export function bareDetails(trace: TraceColumns, row: number): SpanDetails {
   const spanId = spanIdOf(trace, row);
   const service = serviceOf(trace, row);
   const operation = operationOf(trace, row);
-  const start = epochMicros(trace.origin + (trace.start[row] ?? 0));
+  const start = startTimeOf(trace, row);
   const kind = KINDS[trace.kind[row] ?? 0] ?? "";
   return {
     spanId,

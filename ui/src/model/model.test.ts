@@ -4,7 +4,16 @@ import { describe, expect, it } from "vitest";
 import { readCluster } from "../api/skua";
 import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
-import { changesBetween, type NodeState, summarize, uiOf } from "./cluster";
+import {
+  type Alarm,
+  changesBetween,
+  growthOf,
+  knownBefore,
+  lagOf,
+  type NodeState,
+  summarize,
+  uiOf,
+} from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
 import { detailsOf } from "./details";
 import { findRows, needsPairs, parseFind } from "./find";
@@ -288,11 +297,12 @@ describe("the address of another node's UI", () => {
       address,
       ui: undefined,
       state: "ready" as const,
+      down: undefined,
       version: "1",
       diskUsedBytes: 0,
       diskFreeBytes: 0,
     }));
-    return { nodes, shards: [] };
+    return { nodes, shards: [], alarms: [] };
   };
   const addressesOf = (...addresses: string[]) => {
     const cluster = clusterOf(...addresses);
@@ -314,7 +324,7 @@ describe("the address of another node's UI", () => {
       undefined,
       undefined,
     ]);
-    const said = nodes.map((node) => uiOf({ nodes, shards: [] }, node, "http:"));
+    const said = nodes.map((node) => uiOf({ nodes, shards: [], alarms: [] }, node, "http:"));
     expect(said.slice(0, 2)).toEqual(["http://10.0.0.1:8080/skua/", "https://b/"]);
   });
 
@@ -347,36 +357,93 @@ describe("the cluster", () => {
     address: "",
     ui: undefined,
     state,
+    down: undefined,
     version: "",
     diskUsedBytes: 0,
     diskFreeBytes: 0,
   });
-  const replica = (of: string, lag = 0) => ({ node: of, applied: 1, lag, spans: 5, bytes: 10 });
+  const replica = (of: string, lag = 0) => ({
+    node: of,
+    state: "present" as const,
+    applied: 1,
+    lag,
+    spans: 5,
+    bytes: 10,
+  });
+  const alarms: readonly Alarm[] = [];
 
   it("is well when every shard is led and every node ready", () => {
     const summary = summarize({
       nodes: [node("a"), node("b")],
       shards: [{ id: 0, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] }],
+      alarms,
     });
     expect(summary).toMatchObject({ health: "ok", spans: 5, bytes: 20, findings: [] });
   });
 
   it("is degraded with a node missing and failing without a leader", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
-    const nodes = [node("a"), node("b", "starting")];
-    expect(summarize({ nodes, shards: [shard] }).health).toBe("degraded");
+    const nodes = [node("a"), node("b", "draining")];
+    expect(summarize({ nodes, shards: [shard], alarms }).health).toBe("degraded");
     const leaderless = { ...shard, leader: undefined };
-    expect(summarize({ nodes, shards: [leaderless] }).health).toBe("failing");
+    expect(summarize({ nodes, shards: [leaderless], alarms }).health).toBe("failing");
     const lagging = { ...shard, replicas: [replica("a"), replica("a", 5_000)] };
-    expect(summarize({ nodes: [node("a")], shards: [lagging] }).findings).toHaveLength(1);
+    const summary = summarize({ nodes: [node("a")], shards: [lagging], alarms });
+    expect(summary.findings).toHaveLength(1);
+  });
+
+  it("is read as nodes tell it: down, unreachable, absent, alarms", () => {
+    const cluster = readCluster({
+      nodes: [
+        { id: "a", name: "a", state: "ready", version: "1" },
+        { id: "b", name: "b", state: "down", down: { since_ns: 5_000_000, seconds: 61 } },
+        { id: "c", name: "c", state: "asleep", version: "" },
+      ],
+      shards: [
+        {
+          id: 4,
+          epoch: 1,
+          leader: null,
+          replicas: [
+            { node: "a", state: "present", applied: 7, lag: 1, spans: 2, bytes: 3 },
+            { node: "b", state: "unreachable" },
+            { node: "c", state: "absent" },
+          ],
+        },
+      ],
+      alarms: [{ kind: "under-replicated", text: "shard 4 is thin", shard: 4, seconds: 61 }],
+    });
+    expect(cluster.nodes.map(({ state }) => state)).toEqual(["ready", "down", "unknown"]);
+    expect(cluster.nodes[1]?.down).toEqual({ since: 5_000, seconds: 61 });
+    const replicas = cluster.shards[0]?.replicas.map(({ state }) => state);
+    expect(replicas).toEqual(["present", "unreachable", "absent"]);
+    expect(cluster.alarms).toEqual([
+      { kind: "under-replicated", text: "shard 4 is thin", shard: 4, seconds: 61 },
+    ]);
+    expect(["a", "b", "c"].map((id) => lagOf(cluster, id))).toEqual([1, undefined, undefined]);
+    // The alarm says which shard is thin, so the page does not say it twice.
+    expect(summarize(cluster).findings.join(" ")).not.toContain("Copies are missing");
+    expect(summarize({ ...cluster, alarms }).findings).toContain("Copies are missing: shard 4.");
+    const now = epochMicros(100_000_000);
+    expect(knownBefore(cluster, now)).toEqual([
+      { time: 39_000_000, text: "Alarm: shard 4 is thin." },
+      { time: 5_000, text: "Node b stopped answering." },
+    ]);
+  });
+
+  it("is degraded while an alarm stands", () => {
+    const alarm = { kind: "name-clash", text: "two nodes", shard: undefined, seconds: 0 };
+    expect(summarize({ nodes: [node("a")], shards: [], alarms: [alarm] }).health).toBe("degraded");
   });
 
   it("tells what changed between two looks", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
-    const before = { nodes: [node("a"), node("b")], shards: [shard] };
+    const alarm = { kind: "under-replicated", text: "shard 3 is thin", shard: 3, seconds: 1 };
+    const before = { nodes: [node("a"), node("b")], shards: [shard], alarms };
     const after = {
       nodes: [node("a", "draining"), node("c")],
       shards: [{ ...shard, leader: undefined, replicas: [{ ...replica("a"), lag: 5_000 }] }],
+      alarms: [alarm],
     };
     expect(changesBetween(before, after)).toEqual([
       "Node a is draining.",
@@ -384,8 +451,32 @@ describe("the cluster", () => {
       "Node b left.",
       "Shard 3 lost its leader a.",
       "a lags behind in shard 3.",
+      "b gave up its copy of shard 3.",
+      "Alarm: shard 3 is thin.",
     ]);
     expect(changesBetween(before, before)).toEqual([]);
     expect(changesBetween(after, before)).toContain("Shard 3 is led by a.");
+    expect(changesBetween(after, before)).toContain("b gets a copy of shard 3.");
+    expect(changesBetween(after, before)).toContain("Over: shard 3 is thin.");
+  });
+
+  it("grows by the spans of each shard, once", () => {
+    const of = (spans: number) => ({
+      nodes: [node("a"), node("b")],
+      shards: [
+        {
+          id: 3,
+          epoch: 1,
+          leader: "a",
+          replicas: [
+            { ...replica("a"), spans },
+            { ...replica("b"), spans: 2 },
+          ],
+        },
+      ],
+      alarms,
+    });
+    expect(growthOf(of(100), of(400), 5)).toBe(60);
+    expect(growthOf(of(400), of(100), 5)).toBeUndefined();
   });
 });

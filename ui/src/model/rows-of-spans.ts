@@ -4,8 +4,15 @@
 import type { JaegerSpan, JaegerTrace } from "./jaeger-json";
 import { operationOf, spanIdOf, type TraceColumns } from "./trace";
 
-/** For each row the index of its span, -1 if the JSON has none. */
-export function rowsOfSpans(columns: TraceColumns, trace: JaegerTrace): Int32Array {
+/**
+ * For each row the index of its span, -1 if the JSON has none. With `rows` only these are looked
+ * at: the JSON has the spans of these alone.
+ */
+export function rowsOfSpans(
+  columns: TraceColumns,
+  trace: JaegerTrace,
+  rows: Iterable<number> = new Array(columns.count).keys(),
+): Int32Array {
   const byId = new Map<string, number[]>();
   trace.spans.forEach((span, index) => {
     const id = span.spanID.toLowerCase().padStart(16, "0");
@@ -20,7 +27,7 @@ export function rowsOfSpans(columns: TraceColumns, trace: JaegerTrace): Int32Arr
     taken[index] = 1;
   };
   const left: number[] = [];
-  for (let row = 0; row < columns.count; row += 1) {
+  for (const row of rows) {
     const candidates = byId.get(spanIdOf(columns, row)) ?? [];
     const chosen =
       candidates.length === 1

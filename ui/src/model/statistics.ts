@@ -1,12 +1,14 @@
 // A trace in numbers: its spans by service, or by service and operation.
 
 import { type Micros, micros } from "../base/time";
+import type { AttributeColumn } from "./attribute-column";
 import type { CriticalPath } from "./critical-path";
 import { Flag, type TraceColumns } from "./trace";
 
 export interface Group {
+  /** Empty when grouped by an attribute. */
   readonly service: string;
-  /** Empty when grouped by service. */
+  /** Empty when grouped by service; the value when grouped by an attribute. */
   readonly operation: string;
   readonly count: number;
   readonly errors: number;
@@ -19,19 +21,40 @@ export interface Group {
   readonly max: Micros;
 }
 
-export type GroupBy = "service" | "operation";
+/** An attribute puts spans with one value together, whatever their services. */
+export type GroupBy = "service" | "operation" | AttributeColumn;
 
 export function groupSpans(trace: TraceColumns, path: CriticalPath, by: GroupBy): readonly Group[] {
   const rowsOf = new Map<number, number[]>();
   const operations = trace.operations.length;
   for (let row = 0; row < trace.count; row += 1) {
     const service = trace.service[row] ?? 0;
-    const key = by === "service" ? service : service * operations + (trace.operation[row] ?? 0);
+    const key =
+      typeof by === "object"
+        ? (by.ofRow[row] ?? -1)
+        : by === "service"
+          ? service
+          : service * operations + (trace.operation[row] ?? 0);
     const rows = rowsOf.get(key);
     if (rows) rows.push(row);
     else rowsOf.set(key, [row]);
   }
   return [...rowsOf.values()].map((rows) => group(trace, path, by, rows));
+}
+
+/** What all spans of the group have in common, by one of them. */
+function namesOf(
+  trace: TraceColumns,
+  by: GroupBy,
+  row: number,
+): Pick<Group, "service" | "operation"> {
+  if (typeof by === "object") {
+    return { service: "", operation: by.values[by.ofRow[row] ?? -1] ?? "(none)" };
+  }
+  return {
+    service: trace.services[trace.service[row] ?? 0] ?? "",
+    operation: by === "service" ? "" : (trace.operations[trace.operation[row] ?? 0] ?? ""),
+  };
 }
 
 function group(
@@ -46,8 +69,7 @@ function group(
     micros(rows.reduce((total, row) => total + of(row), 0));
   const at = (share: number) => micros(lengths[Math.ceil(share * lengths.length) - 1] ?? 0);
   return {
-    service: trace.services[trace.service[first] ?? 0] ?? "",
-    operation: by === "service" ? "" : (trace.operations[trace.operation[first] ?? 0] ?? ""),
+    ...namesOf(trace, by, first),
     count: rows.length,
     errors: rows.filter((row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0).length,
     total: sum((row) => trace.length[row] ?? 0),

@@ -5,7 +5,7 @@
 // Invariants: a parent's row is before its children's; the subtree of row r is the rows
 // r .. r + descendants[r]; children of one span are in order of their start.
 
-import { type EpochMicros, type Micros, micros } from "../base/time";
+import { type EpochMicros, epochMicros, type Micros, micros } from "../base/time";
 
 /** What is true of a span, as bits of `flags`. */
 export const Flag = {
@@ -77,6 +77,11 @@ export function hasFlag(trace: TraceColumns, row: number, flag: number): boolean
 
 export function startOf(trace: TraceColumns, row: number): Micros {
   return micros(trace.start[row] ?? 0);
+}
+
+/** When a span began. */
+export function startTimeOf(trace: TraceColumns, row: number): EpochMicros {
+  return epochMicros(trace.origin + (trace.start[row] ?? 0));
 }
 
 export function lengthOf(trace: TraceColumns, row: number): Micros {

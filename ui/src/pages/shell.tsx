@@ -69,7 +69,7 @@ export function Shell(props: { readonly children: ReactNode }) {
       <header className="strip">
         <Omnibox />
         <span className="spacer" />
-        <Link href="/file" className="button quiet small">
+        <Link href="/file" className="button quiet small file-link">
           Open a file
         </Link>
         <ClusterDot />

@@ -16,7 +16,7 @@ const CLUSTER = {
     id,
     name: `skua-${index}`,
     address: `10.0.0.${index + 1}:16686`,
-    state: index === 2 ? "starting" : "ready",
+    state: index === 2 ? "draining" : "ready",
     version: "0.1.0",
     disk: { used_bytes: 4e9, free_bytes: 5e10 },
   })),
@@ -26,6 +26,7 @@ const CLUSTER = {
     leader: id === 1 ? null : NODES[0],
     replicas: NODES.map((node, index) => ({
       node,
+      state: "present",
       applied: 9_000,
       lag: index === 2 ? 4_200 : 0,
       spans: 1_000_000,
@@ -34,6 +35,11 @@ const CLUSTER = {
   })),
 };
 
+const SILENT = {
+  state: "down",
+  down: { since_ns: 1_790_000_000_000_000_000, seconds: 252 },
+  version: "",
+};
 const failed = [503, { error: { message: "shard 1 did not answer" } }];
 const traces = Array.from({ length: 12 }, (_, index) =>
   found((index + 1).toString(16).padStart(32, "0"), { index, errors: index % 4 === 0 ? 1 : 0 }),
@@ -75,6 +81,7 @@ const SCENES = [
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
   ["trace, graph", `/trace/${TRACE_ID}?v=graph`],
+  ["trace, raw", `/trace/${TRACE_ID}?v=raw`],
   ["trace, keys", `/trace/${TRACE_ID}`, {}, press("?")],
   [
     "trace, missing",
@@ -83,7 +90,9 @@ const SCENES = [
   ],
   ["trace, failed", "/trace/bad", { "/api/skua/v1/traces/": failed }],
   ["compare", `/trace/${TRACE_ID}...${OTHER}`],
-  ["compare, half", `/trace/${TRACE_ID}...`],
+  ["compare, structure", `/trace/${TRACE_ID}...${OTHER}?v=structure`],
+  ["compare, graph", `/trace/${TRACE_ID}...${OTHER}?v=graph`],
+  ["compare, half", `/trace/${TRACE_ID}...?cohort=${TRACE_ID}&cohort=${OTHER}`],
   ["services", "/services"],
   ["service", "/services/shop"],
   ["service, failed", "/services/shop", { "/api/skua/v1/aggregate": failed }],
@@ -99,8 +108,20 @@ const SCENES = [
         ...CLUSTER,
         nodes: CLUSTER.nodes.map((node, index) => ({
           ...node,
-          ...(index > 0 ? { version: "", state: "starting", address: `10.0.0.${index}:7947` } : {}),
+          ...(index > 0 ? { ...SILENT, address: `10.0.0.${index}:7947` } : {}),
         })),
+        shards: CLUSTER.shards.map((shard) => ({
+          ...shard,
+          replicas: [
+            shard.replicas[0],
+            { node: NODES[1], state: "unreachable" },
+            { node: NODES[2], state: "absent" },
+          ],
+        })),
+        alarms: [
+          { kind: "under-replicated", text: "shard 1 has 1 of 3 replicas", shard: 1, seconds: 250 },
+          { kind: "no-meta-leader", text: "nobody leads", seconds: 0 },
+        ],
       },
     },
   ],

@@ -90,6 +90,9 @@ test("with one node dead all is there, and the cluster says what it lacks", { sk
   await see("/cluster", async (page) => {
     await page.getByText("Node node-3 does not answer.").waitFor(SLOW);
     await page.getByText("Degraded", { exact: true }).waitFor();
+    await page.getByText(/^no answer for \d+ s$/).waitFor();
+    await page.locator(".shards").getByText("no answer", { exact: true }).first().waitFor();
+    await page.locator(".cluster-events").getByText("Node node-3 stopped answering.").waitFor();
     await page.getByRole("link", { name: "degraded" }).waitFor();
     assert.equal(await page.getByText("All well").count(), 0);
   });

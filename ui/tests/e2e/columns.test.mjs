@@ -20,7 +20,18 @@ const slowly = new Promise((resolve) => {
   letGo = resolve;
 });
 let isGrown = false;
+let spansReply;
 let place;
+
+/** The span that is asked for, which carries its id. */
+function oneSpan(url) {
+  const spanID = new URL(url, "http://node").searchParams.get("span_id");
+  const tags = [{ key: "of.span", type: "string", value: spanID }];
+  const times = { startTime: 1_790_000_000_000_000, duration: 1 };
+  const span = { spanID, operationName: "op", processID: "p1", references: [], logs: [], tags };
+  const processes = { p1: { serviceName: "shop", tags: [] } };
+  return { data: [{ traceID: HUGE, spans: [{ ...span, ...times }], processes }] };
+}
 
 before(async () => {
   place = await stand({
@@ -30,6 +41,7 @@ before(async () => {
       return columns(SPANS, TRACE_ID);
     },
     [`/api/skua/v1/traces/${HUGE}/columns`]: columns(260_000, HUGE),
+    [`/api/skua/v1/traces/${HUGE}/spans`]: (url) => spansReply(url),
     [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
       const isKnown = headers["if-none-match"] !== undefined && !isGrown;
       return isKnown ? [304, ""] : columns(isGrown ? 40 : 30, YOUNG, Date.now() * 1_000);
@@ -99,10 +111,13 @@ test("every view shows the trace and keeps its place in the address", async () =
     ["Statistics", "statistics"],
     ["Events", "events"],
     ["Graph", "graph"],
+    ["Raw", "raw"],
   ]) {
     await page.getByRole("button", { name, exact: true }).click();
     await page.waitForURL(new RegExp(`v=${view}`));
   }
+  await page.getByText('"operationName"').waitFor();
+  await page.keyboard.press("7");
   await page.getByRole("group", { name: /paths/ }).waitFor();
   await page.keyboard.press("4");
   await page.waitForURL(/v=table/);
@@ -114,12 +129,53 @@ test("every view shows the trace and keeps its place in the address", async () =
   await page.close();
 });
 
-test("of a trace too large for its JSON the panel says what it lacks", async () => {
+test("any attribute groups the statistics and is a column of the table", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=statistics`);
+  const choice = page.getByLabel("By attribute");
+  await choice.focus();
+  await choice.locator("option", { hasText: "http.status_code" }).waitFor({ state: "attached" });
+  await choice.selectOption("http.status_code");
+  await page.getByRole("columnheader", { name: "http.status_code" }).waitFor();
+  const groups = await page.locator(".statistics tbody tr td:first-child").allTextContents();
+  assert.ok(groups.includes("200") && groups.includes("500"), groups.join());
+  await page.getByRole("button", { name: "Table", exact: true }).click();
+  await page.waitForURL(/v=table/);
+  const column = page.getByLabel("Another column");
+  await column.focus();
+  await column.locator("option", { hasText: "http.status_code" }).waitFor({ state: "attached" });
+  await column.selectOption("http.status_code");
+  const head = page.getByRole("columnheader", { name: "http.status_code" });
+  await head.getByRole("button").click();
+  await head.getByRole("button").click();
+  await page.locator("[role=columnheader][aria-sort=descending]").waitFor();
+  const first = page.locator(".span-row:not(.head)").first().getByRole("cell").last();
+  await page.waitForFunction(
+    () => document.querySelector(".span-row:not(.head) > :last-child")?.textContent === "500",
+  );
+  assert.equal(await first.textContent(), "500");
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("of a trace too large for its JSON the panel asks for the span alone", async () => {
   const before = asked.length;
+  spansReply = oneSpan;
   const { page } = await place.open(`/trace/${HUGE}`);
   await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
   await page.keyboard.press("j");
-  await page.getByText("Attributes and events of a trace this large").waitFor();
+  const panel = page.getByRole("complementary", { name: "Selected span" });
+  await panel.getByRole("rowheader", { name: "of.span" }).waitFor();
+  assert.match(await panel.textContent(), /of\.span0000000000000001/);
+  // A server that cannot is no failure; one that does not answer is, and can be asked again.
+  spansReply = () => [404, ""];
+  await page.keyboard.press("j");
+  await panel.getByText("Nothing else is known of this span.").waitFor();
+  spansReply = () => [503, { error: { message: "shard 2 has no leader" } }];
+  await page.keyboard.press("j");
+  await panel.getByText("shard 2 has no leader").waitFor();
+  spansReply = oneSpan;
+  await panel.getByRole("button", { name: "Try again" }).click();
+  await panel.getByRole("rowheader", { name: "of.span" }).waitFor();
   await page.getByLabel("Find in trace").fill("op-7 err");
   await page.locator(".find output").waitFor();
   assert.equal(asked.length, before, "the JSON is left alone");

@@ -8,6 +8,7 @@ import { stand } from "./stand.mjs";
 
 const asked = [];
 let reply;
+let figures;
 let place;
 
 const ids = (from, count) =>
@@ -23,12 +24,14 @@ before(async () => {
       return reply(body);
     },
     ...SKUA,
+    "/api/skua/v1/aggregate": (url, body) => figures(url, body),
     "/api/skua/v1/cluster": { nodes: [], shards: [] },
   });
 });
 
 beforeEach(() => {
   asked.length = 0;
+  figures = SKUA["/api/skua/v1/aggregate"];
   reply = () => lines(...traces(1, 3), end());
 });
 
@@ -205,5 +208,52 @@ test("from any page to the newest failed trace in three clicks", async () => {
   await page.waitForURL(/status/);
   await page.locator(".results li a").first().click();
   await page.waitForURL(/\/trace\//);
+  await page.close();
+});
+
+test("what failed is one click away before anything is counted, and / leads to the conditions", async () => {
+  let count;
+  const counted = new Promise((resolve) => {
+    count = resolve;
+  });
+  figures = async (url, body) => {
+    await counted;
+    return SKUA["/api/skua/v1/aggregate"](url, body);
+  };
+  const { page, complaints, rows } = await open("/search");
+  await rows.first().waitFor();
+  const facets = page.getByRole("complementary", { name: "Narrow down" });
+  await facets.getByText("counting …").waitFor();
+  await facets.getByRole("button", { name: /^error/ }).click();
+  await page.waitForURL(/q=status/);
+  assert.deepEqual(last().where, { span: { field: "status", op: "=", value: "error" } });
+  count();
+  await facets.getByText("900 spans").waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type(" host.name=*");
+  const field = page.getByRole("combobox", { name: "Conditions" });
+  assert.match(await field.inputValue(), /host\.name=\*$/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("figures leave connections for searches", async () => {
+  let count;
+  let waiting = 0;
+  const counted = new Promise((resolve) => {
+    count = resolve;
+  });
+  figures = async (url, body) => {
+    waiting += 1;
+    await counted;
+    return SKUA["/api/skua/v1/aggregate"](url, body);
+  };
+  const { page, rows } = await open("/search?facet=a&facet=b&facet=c&facet=d&facet=e");
+  await rows.first().waitFor();
+  await page.getByText("counting …").waitFor();
+  await page.waitForLoadState("networkidle", { timeout: 1_000 }).catch(() => undefined);
+  assert.equal(waiting, 3, "the others wait in the page");
+  count();
+  await page.getByText("900 spans").waitFor();
   await page.close();
 });

@@ -1,7 +1,11 @@
 // The way of a newcomer, before a real node with recorded traces. Wants the binary in SKUA_BIN.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { writeRecording } from "../../bench/recording.mjs";
 import { load, recorded, skip, startNode } from "./nodes.mjs";
 import { standBefore } from "./stand.mjs";
 
@@ -59,6 +63,27 @@ test("conditions, pages and figures are the node's", { skip }, async () => {
   await page.locator(".map .node").first().waitFor();
   await page.goto(`${place.root}/cluster`);
   await page.getByText("All well").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("of a large trace a span is asked for alone", { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "skua-large-"));
+  const file = join(folder, "large");
+  const traceId = "b16".padStart(32, "0");
+  await writeRecording({ file, traceId, spans: 25_000 });
+  await load(node.otlp, file);
+  rmSync(folder, { recursive: true });
+  const { page, complaints } = await place.open(`/trace/${traceId}`);
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  await page.keyboard.press("e");
+  const panel = page.getByRole("complementary", { name: "Selected span" });
+  await panel.getByRole("rowheader", { name: "http.response.status_code" }).waitFor();
+  assert.match(await panel.textContent(), /http\.response\.status_code500/);
+  const ends = asked.filter((path) => path.includes(traceId)).map((path) => path.split("/").at(-1));
+  assert.ok(ends.includes("spans") && !ends.includes(traceId), ends.join());
   assert.deepEqual(complaints, []);
   await page.close();
 });

@@ -11,10 +11,15 @@ const ANSWERS = {
   "/api/v3/trace-summaries": { summaries: [summary(TRACE_ID), summary("ee", HOSTILE)] },
   [`/api/traces/${TRACE_ID}`]: { data: [trace(60)] },
   "/api/traces/ee": { data: [trace(3, HOSTILE)] },
+  [`/api/archive/${TRACE_ID}`]: (url) => {
+    archived.push(url);
+    return archived.length === 1 ? { data: [] } : [503, { errors: [{ msg: "no leader" }] }];
+  },
   "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 5 }] },
   "/api/skua/v1/cluster": { nodes: [], shards: [] },
 };
 
+const archived = [];
 let place;
 
 before(async () => {
@@ -131,6 +136,72 @@ test("every page opens without a complaint", async () => {
     assert.deepEqual(complaints, [], path);
     await page.close();
   }
+});
+
+test("a trace is archived, and what cannot be is said", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}`);
+  await page.getByRole("button", { name: "Archive" }).click();
+  await page.getByText("Archived", { exact: true }).waitFor();
+  assert.deepEqual(archived, [`/api/archive/${TRACE_ID}`]);
+  await page.reload();
+  await page.getByRole("button", { name: "Archive" }).click();
+  await page.getByText("Not archived", { exact: true }).waitFor();
+  await page.close();
+});
+
+test("from the list to the details and back by keyboard", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}`);
+  await row(page, "op-0");
+  await page.locator("[role=treegrid]").focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".detail").waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.classList.contains("detail"));
+  await page.keyboard.press("Tab");
+  await page.waitForFunction(() => document.activeElement?.closest(".detail") !== null);
+  await page.close();
+});
+
+test("nothing is wider than a phone", async () => {
+  const paths = [
+    "/search",
+    `/trace/${TRACE_ID}?span=0000000000000002`,
+    `/trace/${TRACE_ID}?v=statistics`,
+    `/trace/${TRACE_ID}...ee`,
+    "/services",
+    "/dependencies?as=table",
+    "/cluster",
+    "/settings",
+  ];
+  const { page } = await place.open("/settings");
+  await page.setViewportSize({ width: 320, height: 640 });
+  for (const path of paths) {
+    await page.goto(place.root + path);
+    await page.locator("h1, h2").first().waitFor({ state: "attached" });
+    await page.waitForLoadState("networkidle");
+    const width = await page.evaluate(() => document.querySelector("main").scrollWidth);
+    assert.ok(width <= 320, `${path}: ${width}`);
+  }
+  await page.close();
+});
+
+test("one trace of two, the others of the cohort are offered", async () => {
+  const { page } = await place.open(`/trace/${TRACE_ID}...?cohort=${TRACE_ID}&cohort=ee`);
+  await page.getByRole("heading", { name: "Choose another trace" }).waitFor();
+  await page.getByRole("link", { name: "ee" }).click();
+  await page.getByRole("columnheader", { name: "Self A" }).waitFor();
+  assert.match(page.url(), /\.\.\.ee\?cohort=/);
+  for (const [name, text] of [
+    ["Structure", /paths: \d+ alike/],
+    ["Graph", /paths: \d+ alike/],
+  ]) {
+    await page.getByRole("button", { name, exact: true }).click();
+    await page.getByText(text).waitFor();
+  }
+  assert.match(page.url(), /v=graph/);
+  await page.getByRole("button", { name: "Swap" }).click();
+  await page.waitForURL(new RegExp(`/trace/ee\\.\\.\\.${TRACE_ID}`));
+  await page.close();
 });
 
 test("two ticked traces are compared", async () => {

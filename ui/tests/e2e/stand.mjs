@@ -26,7 +26,8 @@ export async function stand(answers) {
   const api = http.createServer(async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
-    const sent = parts.length > 0 ? JSON.parse(Buffer.concat(parts).toString()) : undefined;
+    const sent =
+      parts.length > 0 ? JSON.parse(Buffer.concat(parts).toString() || "null") : undefined;
     const found = Object.entries(answers).find(([path]) => request.url.startsWith(path))?.[1];
     const answer =
       typeof found === "function" ? await found(request.url, sent, request.headers) : found;

@@ -23,7 +23,9 @@ test("an empty node offers the recorded traces", async () => {
     "/api/v3/trace-summaries": { summaries: [] },
   };
   await see(answers, "/search", async (page) => {
-    await page.getByText("skua load bench/data/hipster-20k.pb.zst --shift-to-now").waitFor();
+    await page
+      .getByText("target/release/skua load bench/data/hipster-20k.pb.zst --shift-to-now")
+      .waitFor();
   });
 });
 
@@ -40,6 +42,64 @@ test("a partial answer says what is missing, even with nothing in it", async () 
   await see(answers([]), "/search", async (page) => {
     await page.getByText("Shard 4 did not answer").waitFor();
     assert.equal(await page.getByText("No trace matches").count(), 0);
+  });
+});
+
+test("the cluster page tells what nodes and replicas do not", async () => {
+  const [here, gone, thin] = ["a".repeat(32), "b".repeat(32), "c".repeat(32)];
+  const minuteAgo = Date.now() - 61_000;
+  const status = {
+    nodes: [
+      { id: here, name: "here", address: "10.0.0.1:1", state: "ready", version: "1", disk: {} },
+      {
+        id: gone,
+        name: "gone",
+        address: "10.0.0.2:1",
+        state: "down",
+        down: { since_ns: minuteAgo * 1e6, seconds: 61 },
+        version: "",
+        disk: {},
+      },
+      { id: thin, name: "thin", address: "10.0.0.3:1", state: "ready", version: "1", disk: {} },
+    ],
+    shards: [
+      {
+        id: 4,
+        epoch: 1,
+        leader: here,
+        replicas: [
+          { node: here, state: "present", applied: 9, lag: 0, spans: 5, bytes: 7 },
+          { node: gone, state: "unreachable" },
+          { node: thin, state: "absent" },
+        ],
+      },
+    ],
+    alarms: [
+      { kind: "under-replicated", text: "shard 4 has 1 of 3 replicas", shard: 4, seconds: 3700 },
+    ],
+  };
+  await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
+    await page.getByText("Degraded", { exact: true }).waitFor();
+    await page.getByText("no answer for 61 s").waitFor();
+    const cells = page.locator(".shards tbody td");
+    assert.deepEqual((await cells.allTextContents()).slice(2), [
+      "leader5 spans7 B",
+      "no answer",
+      "not there yet",
+    ]);
+    const alarm = page.locator(".alarms li");
+    assert.equal(
+      await alarm.textContent(),
+      "under-replicatedshard 4 has 1 of 3 replicasfor 62 min",
+    );
+    // What was before the page was opened is among the events, in order, and outlives a reload.
+    const events = page.locator(".cluster-events li");
+    await page.reload();
+    await events.nth(1).waitFor();
+    const texts = await events.allTextContents();
+    assert.match(texts[0], /Node gone stopped answering\.$/);
+    assert.match(texts[1], /Alarm: shard 4 has 1 of 3 replicas\.$/);
+    assert.equal(texts.length, 2);
   });
 });
 

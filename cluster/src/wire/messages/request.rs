@@ -1,8 +1,10 @@
 //! The question to a node about its shards.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use model::ShardId;
 use model::query::AttributeScope;
+use model::{ShardId, SpanId};
 use storage::log::LogIndex;
 
 use super::number::Numbered as _;
@@ -12,7 +14,7 @@ use super::query::{
 };
 use super::scalar::{
     WindowMessage, check_shards, from_tenant, from_text, from_trace_id, required, to_tenant,
-    to_trace_id, to_usize,
+    to_trace_id, to_usize, wrong_length,
 };
 use crate::wire::{AskedShard, ReadOperation, ReadRequest, RingEpoch, WireError};
 
@@ -53,11 +55,12 @@ enum OperationKind {
     Keys,
     Values,
     Dependencies,
+    Spans,
 }
 
 numbered!(OperationKind, "operation", {
     1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
-    7 => Keys, 8 => Values, 9 => Dependencies,
+    7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans,
 });
 
 /// What is asked, with the fields that some kind needs.
@@ -85,6 +88,9 @@ pub(crate) struct OperationMessage {
     prefix: Bytes,
     #[prost(message, optional, tag = "11")]
     window: Option<WindowMessage>,
+    /// One after another.
+    #[prost(bytes = "bytes", tag = "12")]
+    span_ids: Bytes,
 }
 
 pub(crate) fn from_read_request(request: &ReadRequest) -> Result<ReadRequestMessage, WireError> {
@@ -131,6 +137,11 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
             trace_id: from_trace_id(*trace_id),
             ..of(OperationKind::TraceColumns)
         },
+        ReadOperation::Spans { trace_id, span_ids } => OperationMessage {
+            trace_id: from_trace_id(*trace_id),
+            span_ids: span_ids.iter().flat_map(|id| *id.as_bytes()).collect(),
+            ..of(OperationKind::Spans)
+        },
         ReadOperation::Search { query, detail } => OperationMessage {
             query: Some(from_trace_query(query)?),
             detail: Some((*detail).into()),
@@ -169,6 +180,10 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
         OperationKind::TraceColumns => {
             ReadOperation::TraceColumns { trace_id: to_trace_id(&message.trace_id)? }
         }
+        OperationKind::Spans => ReadOperation::Spans {
+            trace_id: to_trace_id(&message.trace_id)?,
+            span_ids: to_span_ids(&message.span_ids)?,
+        },
         OperationKind::Search => ReadOperation::Search {
             query: to_trace_query(required("the query of a search", message.query)?)?,
             detail: to_detail(&required("the detail of a search", message.detail)?)?,
@@ -190,4 +205,9 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
             window: required("the window of dependencies", message.window)?.into(),
         },
     })
+}
+
+fn to_span_ids(bytes: &[u8]) -> Result<BTreeSet<SpanId>, WireError> {
+    let id = |id: &[u8]| SpanId::from_slice(id).ok_or_else(|| wrong_length("span ids", bytes));
+    bytes.chunks(SpanId::LENGTH).map(id).collect()
 }

@@ -83,7 +83,7 @@ pub(crate) fn to_node_hint(bytes: &[u8]) -> Result<Option<NodeId>, WireError> {
     NodeId::from_slice(bytes).map(Some).ok_or_else(|| wrong_length("a node id", bytes))
 }
 
-fn wrong_length(what: &'static str, bytes: &[u8]) -> WireError {
+pub(super) fn wrong_length(what: &'static str, bytes: &[u8]) -> WireError {
     WireError::invalid(what, format!("{} bytes", bytes.len()))
 }
 

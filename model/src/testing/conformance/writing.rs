@@ -1,11 +1,12 @@
 //! Checks of writing, and of reading what was written by trace id.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::run::{Run, Wrong, checked, complete, group, same, same_spans};
 use crate::query::{Order, TracePredicate, TraceQuery};
 use crate::span::ParentId;
-use crate::store::{Detail, RequestDigest, TraceColumns, TraceRequest};
+use crate::store::{Detail, RequestDigest, SpansRequest, TraceColumns, TraceRequest};
 use crate::testing::begin_with_spans;
 use crate::trace::columns;
 use crate::{
@@ -260,7 +261,16 @@ async fn require_trace<S: TraceStore>(
     let Some(first) = spans.first() else { return Ok(()) };
     let found = run.trace(tenant, first.trace_id, ALL_SPANS).await?;
     let found = found.map(|trace| trace.spans).unwrap_or_default();
-    same_spans("a trace by its id", &found, spans)
+    same_spans("a trace by its id", &found, spans)?;
+    // Some of its spans by theirs: as many as are named, and no others.
+    let span_ids: BTreeSet<_> = spans.iter().step_by(3).map(|span| span.span_id).collect();
+    let named = |span: &&Span| span_ids.contains(&span.span_id);
+    let wanted: Vec<Span> = spans.iter().filter(named).cloned().collect();
+    let scope = run.options.scope(tenant);
+    let request = SpansRequest { scope, trace_id: first.trace_id, span_ids };
+    let found = complete("spans", run.store.spans(request).await)?;
+    let found = found.map(|trace| trace.spans).unwrap_or_default();
+    same_spans("spans by their ids", &found, &wanted)
 }
 
 fn everything() -> TraceQuery {

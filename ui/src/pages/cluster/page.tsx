@@ -1,10 +1,22 @@
 // The cluster: which nodes there are, where each shard is, what is behind. Read-only.
 
 import { useEffect } from "react";
-import { bytes, clock, count, plural, shortCount } from "../../base/format";
+import {
+  bytes,
+  clock,
+  count,
+  day,
+  lasting,
+  plural,
+  shortCount,
+  timestamp,
+} from "../../base/format";
+import { wallClock } from "../../base/time";
+import { Sparkline } from "../../components/chart";
 import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
 import {
+  type Alarm,
   type Cluster,
   type ClusterNode,
   diskShare,
@@ -18,7 +30,7 @@ import {
   summarize,
   uiOf,
 } from "../../model/cluster";
-import { useClusterEvents } from "../../state/cluster-events";
+import { useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
 import "./cluster.css";
@@ -93,7 +105,9 @@ function Content(props: { readonly cluster: Cluster }) {
           }
         />
         <Tile name="Largest lag" value={plural(summary.lagMax, "entry", "entries")} />
+        <Incoming />
       </dl>
+      <Alarms alarms={cluster.alarms} />
       <Nodes cluster={cluster} />
       <Shards cluster={cluster} />
       <Events />
@@ -107,6 +121,48 @@ function Tile(props: { readonly name: string; readonly value: string; readonly t
       <dt>{props.name}</dt>
       <dd>{props.value}</dd>
     </div>
+  );
+}
+
+/** The mean of so many looks, or the number jumps with every batch. */
+const RATE_LOOKS = 6;
+
+/** What comes in, as far as the growth of the shards tells. */
+function Incoming() {
+  const { growth } = useClusterHistory();
+  const known = growth.slice(-RATE_LOOKS).filter((each) => each !== undefined);
+  const mean = known.reduce((sum, each) => sum + each, 0) / Math.max(known.length, 1);
+  return (
+    <div className="panel" title="From how the number of spans grows while this page looks">
+      <dt>Spans a second</dt>
+      <dd className="with-line">
+        {known.length === 0 ? "…" : shortCount(Math.round(mean))}
+        {growth.length > 1 && <Sparkline values={growth} look="look-rate" />}
+      </dd>
+    </div>
+  );
+}
+
+/** What the cluster itself says is wrong; nothing while all is well. */
+function Alarms(props: { readonly alarms: readonly Alarm[] }) {
+  if (props.alarms.length === 0) return null;
+  return (
+    <section>
+      <h2>
+        Alarms <span className="faint">{props.alarms.length}</span>
+      </h2>
+      <ul className="panel alarms">
+        {props.alarms.map((alarm) => (
+          <li key={`${alarm.kind} ${alarm.shard ?? alarm.text}`}>
+            <span className="badge warn mono">{alarm.kind}</span>
+            <span className="text">{alarm.text}</span>
+            <span className="faint num">
+              {alarm.seconds > 0 ? `for ${lasting(alarm.seconds)}` : "now"}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -154,9 +210,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
                 <td className="num">
-                  <Behind entries={lagOf(cluster, node.id)} />
+                  <Behind node={node} entries={lagOf(cluster, node.id)} />
                 </td>
-                <td className="num">{node.state === "unknown" ? "–" : <Disk node={node} />}</td>
+                <td className="num">{node.state === "down" ? "–" : <Disk node={node} />}</td>
               </tr>
             ))}
           </tbody>
@@ -186,10 +242,25 @@ function Address(props: { readonly cluster: Cluster; readonly node: ClusterNode 
   );
 }
 
-function Behind(props: { readonly entries: number }) {
-  if (props.entries === 0) return <span className="faint">–</span>;
-  const text = plural(props.entries, "entry", "entries");
-  return props.entries >= LAG_NOTABLE ? <span className="badge warn">{text}</span> : text;
+/** How far behind now, and how that went while the page was looking. */
+function Behind(props: { readonly node: ClusterNode; readonly entries: number | undefined }) {
+  const { node, entries } = props;
+  const looks = useClusterHistory().lag.get(node.id) ?? [];
+  const hasLagged = looks.some((each) => each !== undefined && each > 0);
+  if (entries === undefined) return <span className="faint">not known</span>;
+  const text = plural(entries, "entry", "entries");
+  return (
+    <span className="with-line">
+      {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" />}
+      {entries === 0 ? (
+        <span className="faint">–</span>
+      ) : entries >= LAG_NOTABLE ? (
+        <span className="badge warn">{text}</span>
+      ) : (
+        text
+      )}
+    </span>
+  );
 }
 
 /** The bar is of the whole disk. */
@@ -210,21 +281,30 @@ function Disk(props: { readonly node: ClusterNode }) {
   );
 }
 
-/** What changed while this page was open. */
+/** What this browser saw, and what the nodes say happened before. */
 function Events() {
   const events = useClusterEvents();
   const { zone } = useSettings();
+  const today = day(wallClock(), zone);
   return (
     <section>
       <h2>Events</h2>
       {events.length === 0 ? (
-        <p className="faint">Nothing has changed since this page was opened.</p>
+        <p className="faint">
+          Nothing has changed while this browser was looking, and no node or alarm tells of anything
+          before.
+        </p>
       ) : (
-        <ol className="panel cluster-events">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
+        <ol className="panel cluster-events" tabIndex={0}>
           {events.map((event, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: events have no other identity.
             <li key={index}>
-              <span className="mono faint">{clock(event.time, zone).slice(0, 8)}</span> {event.text}
+              <time className="mono faint" title={timestamp(event.time, zone)}>
+                {day(event.time, zone) === today ? "" : `${day(event.time, zone)} `}
+                {clock(event.time, zone).slice(0, 8)}
+              </time>{" "}
+              {event.text}
             </li>
           ))}
         </ol>
@@ -234,9 +314,17 @@ function Events() {
 }
 
 function NodeState(props: { readonly node: ClusterNode }) {
-  const { state } = props.node;
-  const look = state === "ready" ? "ok" : state === "unknown" ? "error" : "warn";
-  return <span className={`badge ${look}`}>{state === "unknown" ? "no answer" : state}</span>;
+  const { state, down } = props.node;
+  const { zone } = useSettings();
+  const look = state === "ready" ? "ok" : state === "down" ? "error" : "warn";
+  const title = down === undefined ? undefined : `Since ${timestamp(down.since, zone)}`;
+  return (
+    <span className={`badge ${look}`} title={title}>
+      {state === "down"
+        ? `no answer${down === undefined ? "" : ` for ${lasting(down.seconds)}`}`
+        : state}
+    </span>
+  );
 }
 
 /** Rows are shards and columns nodes: where every replica is, at a glance. */
@@ -276,7 +364,6 @@ function Shards(props: { readonly cluster: Cluster }) {
                     key={node.id}
                     shard={shard}
                     replica={shard.replicas.find((each) => each.node === node.id)}
-                    isSilent={node.state === "unknown"}
                     largest={largest}
                   />
                 ))}
@@ -287,21 +374,36 @@ function Shards(props: { readonly cluster: Cluster }) {
       </div>
       <p className="legend faint">
         <span className="role leader" /> leader <span className="role follower" /> follower{" "}
-        <span className="role lagging" /> lagging
+        <span className="role lagging" /> lagging <span className="role missing" /> not there or no
+        answer
       </p>
     </section>
   );
 }
 
+const GONE = {
+  unreachable: ["no answer", "Its node does not answer"],
+  absent: ["not there yet", "Its node answers and does not have it yet"],
+} as const;
+
 function ReplicaCell(props: {
   readonly shard: Shard;
   readonly replica: Replica | undefined;
-  /** The node cannot say what it has. */
-  readonly isSilent: boolean;
   readonly largest: number;
 }) {
   const { shard, replica } = props;
-  if (replica === undefined) return <td className="faint">{props.isSilent ? "no answer" : "–"}</td>;
+  if (replica === undefined) return <td className="faint">–</td>;
+  if (replica.state !== "present") {
+    const [text, title] = GONE[replica.state];
+    return (
+      <td title={title}>
+        <span className="replica">
+          <span className="role missing" />
+          <span className="badge warn">{text}</span>
+        </span>
+      </td>
+    );
+  }
   const isLeader = shard.leader === replica.node;
   const role = replica.lag >= LAG_NOTABLE ? "lagging" : isLeader ? "leader" : "follower";
   return (

@@ -1,16 +1,28 @@
 // Two traces compared: what the one did that the other did not, and where the time differs.
 
-import { useEffect, useMemo } from "react";
-import { Link } from "wouter";
+import { type FormEvent, useEffect, useMemo, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import { assignColors, type ServiceColors } from "../../base/color";
 import { count, duration, plural, shortId } from "../../base/format";
 import { micros } from "../../base/time";
+import { Combobox } from "../../components/combobox";
 import { Service } from "../../components/service";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { compareTraces, type Difference } from "../../model/compare";
-import { countFlag, Flag, operationOf, serviceOf, spansByService } from "../../model/trace";
+import { comparePaths } from "../../model/compare-paths";
+import { isTraceId } from "../../model/links";
+import {
+  countFlag,
+  Flag,
+  operationOf,
+  serviceOf,
+  spansByService,
+  type TraceColumns,
+} from "../../model/trace";
+import { useSearchHref } from "../../state/last-search";
 import { type TraceState, useTrace } from "../../state/use-trace";
+import { PathPicture, PathTree } from "./paths";
 import "./compare.css";
 
 /** `ids` as in Jaeger's address: two ids with three dots between; either may be missing. */
@@ -19,25 +31,112 @@ export function ComparePage(props: { readonly ids: string }) {
   useEffect(() => {
     document.title = "Compare · Skua";
   }, []);
-  if (left === "" || right === "") {
-    return (
-      <Message title="Choose another trace" isPage>
-        <p>
-          A comparison needs two traces: tick them among the{" "}
-          <Link href="/search">traces found</Link>.
-        </p>
-      </Message>
-    );
-  }
-  return <Pair key={props.ids} left={left} right={right} />;
+  return (
+    <div className="page compare-page">
+      <div className="page-head">
+        <h1>Compare</h1>
+        <span className="spacer" />
+        <Picker key={props.ids} left={left} right={right} />
+      </div>
+      {left === "" || right === "" ? (
+        <Incomplete known={left || right} isLeft={left !== ""} />
+      ) : (
+        <Pair key={props.ids} left={left} right={right} />
+      )}
+    </div>
+  );
+}
+
+/** The ids of Jaeger's cohort: the traces among which two are chosen. */
+function useCohort(): readonly string[] {
+  const search = useSearch();
+  return useMemo(
+    () => [...new Set(new URLSearchParams(search).getAll("cohort"))].filter(isTraceId),
+    [search],
+  );
+}
+
+/** Which two: typed, pasted, or one of the cohort. */
+function Picker(props: { readonly left: string; readonly right: string }) {
+  const [left, setLeft] = useState(props.left);
+  const [right, setRight] = useState(props.right);
+  const [, navigate] = useLocation();
+  const search = useSearch();
+  const cohort = useCohort();
+  const options = useMemo(() => cohort.map((value) => ({ value })), [cohort]);
+  const go = (first: string, second: string) =>
+    navigate(`/trace/${first.trim()}...${second.trim()}${search === "" ? "" : `?${search}`}`);
+  const isReady = isTraceId(left.trim()) && isTraceId(right.trim());
+  const isNew = left.trim() !== props.left || right.trim() !== props.right;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (isReady) go(left, right);
+  };
+  const field = (name: string, value: string, change: (value: string) => void) => (
+    <Combobox
+      label={`Trace ${name}`}
+      hideLabel
+      placeholder={`Trace ${name}`}
+      value={value}
+      options={options}
+      onChange={change}
+    />
+  );
+  return (
+    <form className="picker" onSubmit={submit} aria-label="Traces to compare">
+      {field("A", left, setLeft)}
+      <button
+        type="button"
+        className="button quiet small"
+        title="A becomes B and B becomes A"
+        onClick={() => go(props.right, props.left)}
+      >
+        Swap
+      </button>
+      {field("B", right, setRight)}
+      <button type="submit" className="button" disabled={!isReady || !isNew}>
+        Compare
+      </button>
+    </form>
+  );
+}
+
+/** One of the two is known, or none. */
+function Incomplete(props: { readonly known: string; readonly isLeft: boolean }) {
+  const { known } = props;
+  const href = useSearchHref();
+  const search = useSearch();
+  const others = useCohort().filter((id) => known !== "" && id !== known);
+  const pair = (other: string) => (props.isLeft ? `${known}...${other}` : `${other}...${known}`);
+  return (
+    <Message title="Choose another trace">
+      <p>
+        A comparison needs two traces: tick them among the <Link href={href}>traces found</Link>, or
+        give the id of the other one above.
+      </p>
+      {others.length > 0 && (
+        <>
+          <p>Of the traces that came with this link:</p>
+          <ul className="row">
+            {others.map((other) => (
+              <li key={other}>
+                <Link className="button mono" href={`/trace/${pair(other)}?${search}`}>
+                  {shortId(other)}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </Message>
+  );
 }
 
 function Pair(props: { readonly left: string; readonly right: string }) {
   const left = useStored(props.left);
   const right = useStored(props.right);
   return (
-    <div className="page compare-page">
-      <h1>Compare</h1>
+    <>
       {[left, right].map((state, index) =>
         state.is === "failed" ? (
           <Failure
@@ -52,8 +151,26 @@ function Pair(props: { readonly left: string; readonly right: string }) {
       {left.is === "open" && right.is === "open" && (
         <Comparison left={left.source} right={right.source} />
       )}
-    </div>
+    </>
   );
+}
+
+const VIEWS = { operations: "Operations", structure: "Structure", graph: "Graph" } as const;
+type View = keyof typeof VIEWS;
+
+/** What is shown, in the URL. */
+function useView(): [View, (view: View) => void] {
+  const search = useSearch();
+  const [path, navigate] = useLocation();
+  const params = new URLSearchParams(search);
+  const asked = params.get("v");
+  const view = (Object.keys(VIEWS) as View[]).find((each) => each === asked) ?? "operations";
+  const show = (next: View) => {
+    if (next === "operations") params.delete("v");
+    else params.set("v", next);
+    navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
+  };
+  return [view, show];
 }
 
 function useStored(traceId: string): TraceState {
@@ -69,7 +186,7 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
     () => assignColors([...spansByService(left), ...spansByService(right)]),
     [left, right],
   );
-  const most = Math.max(1, ...differences.map((each) => Math.abs(each.self)));
+  const [view, show] = useView();
   const only = (where: Difference["where"]) =>
     differences.filter((each) => each.where === where).length;
   return (
@@ -80,45 +197,82 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
         <SideCard name="A" source={props.left} only={only("left")} />
         <SideCard name="B" source={props.right} only={only("right")} />
       </div>
-      <div className="panel scrolled">
-        <table className="table compare">
-          <thead>
-            <tr>
-              <th scope="col">Service and operation</th>
-              <th scope="col" className="num">
-                Spans A
-              </th>
-              <th scope="col" className="num">
-                Spans B
-              </th>
-              <th scope="col" className="num">
-                p50 A
-              </th>
-              <th scope="col" className="num">
-                p50 B
-              </th>
-              <th scope="col" className="num">
-                Self A
-              </th>
-              <th scope="col" className="num">
-                Self B
-              </th>
-              <th scope="col">B against A, self time</th>
-            </tr>
-          </thead>
-          <tbody>
-            {differences.map((each) => (
-              <Row
-                key={`${each.service}\n${each.operation}`}
-                difference={each}
-                colors={colors}
-                most={most}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <fieldset className="segmented">
+        <legend className="visually-hidden">View</legend>
+        {(Object.keys(VIEWS) as View[]).map((each) => (
+          <button key={each} type="button" aria-pressed={view === each} onClick={() => show(each)}>
+            {VIEWS[each]}
+          </button>
+        ))}
+      </fieldset>
+      {view === "structure" && <Tree left={left} right={right} colors={colors} />}
+      {view === "graph" && <Picture left={left} right={right} />}
+      {view === "operations" && <Operations differences={differences} colors={colors} />}
     </>
+  );
+}
+
+interface Both {
+  readonly left: TraceColumns;
+  readonly right: TraceColumns;
+}
+
+function Tree(props: Both & { readonly colors: ServiceColors }) {
+  const { left, right } = props;
+  const compared = useMemo(() => comparePaths(left, right), [left, right]);
+  return <PathTree compared={compared} colors={props.colors} />;
+}
+
+function Picture({ left, right }: Both) {
+  const compared = useMemo(() => comparePaths(left, right), [left, right]);
+  return <PathPicture compared={compared} />;
+}
+
+function Operations(props: {
+  readonly differences: readonly Difference[];
+  readonly colors: ServiceColors;
+}) {
+  const { differences, colors } = props;
+  const most = Math.max(1, ...differences.map((each) => Math.abs(each.self)));
+  return (
+    <div className="panel scrolled">
+      <table className="table compare">
+        <thead>
+          <tr>
+            <th scope="col">Service and operation</th>
+            <th scope="col" className="num">
+              Spans A
+            </th>
+            <th scope="col" className="num">
+              Spans B
+            </th>
+            <th scope="col" className="num">
+              p50 A
+            </th>
+            <th scope="col" className="num">
+              p50 B
+            </th>
+            <th scope="col" className="num">
+              Self A
+            </th>
+            <th scope="col" className="num">
+              Self B
+            </th>
+            <th scope="col">B against A, self time</th>
+          </tr>
+        </thead>
+        <tbody>
+          {differences.map((each) => (
+            <Row
+              key={`${each.service}\n${each.operation}`}
+              difference={each}
+              colors={colors}
+              most={most}
+            />
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

@@ -73,6 +73,7 @@ export function ConditionField(props: {
           ref={input}
           id={id}
           className="input"
+          aria-keyshortcuts="/"
           role="combobox"
           aria-expanded={isOpen && options.length > 0}
           aria-controls={`${id}-list`}
@@ -136,7 +137,8 @@ function useOptions(word: Word, service: string, isOpen: boolean): Option[] {
   const values = useValues(key, prefix, wantsValues).data?.value.items ?? [];
   const isOperation = key === "operation" || key === "root.operation";
   const operations = useOperationsLike(service, prefix, isOpen && isOperation).data?.value.items;
-  const services = useServices().data?.value ?? [];
+  const isService = key === "service" || key === "root.service";
+  const services = useServices(isOpen && isService).data?.value ?? [];
   const like = (text: string) => text.toLowerCase().startsWith(word.prefix.toLowerCase());
   if (wantsKeys) {
     const fields = FIELD_KEYS.filter(like).map((value) => ({ value, hint: "field" }));
@@ -149,7 +151,7 @@ function useOptions(word: Word, service: string, isOpen: boolean): Option[] {
     return word.prefix === "" ? [...known, ...fields] : [...fields, ...known];
   }
   const plain = (of: readonly string[]) => of.filter(like).map((value) => ({ value }));
-  if (key === "service" || key === "root.service") return plain(services);
+  if (isService) return plain(services);
   if (key === "kind") return plain(KINDS);
   if (key === "status") return plain(STATUSES);
   if (isOperation) return plain([...new Set((operations ?? []).map((each) => each.name))]);

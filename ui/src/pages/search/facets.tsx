@@ -3,7 +3,7 @@
 
 import { useMemo, useState } from "react";
 import type { ServiceColors } from "../../base/color";
-import { count, shortCount } from "../../base/format";
+import { count, plural, shortCount } from "../../base/format";
 import { Icon } from "../../components/icon";
 import { swatchOf } from "../../components/service";
 import type { RedSeries, ValueCount } from "../../model/figures";
@@ -68,10 +68,23 @@ export function Facets(
   return (
     <aside className="facets panel" aria-label="Narrow down">
       <p className="facets-head faint">
-        {groups === undefined ? "…" : `${isPartial ? "at least " : ""}${count(groups.spans)} spans`}
+        {groups === undefined
+          ? "counting …"
+          : `${isPartial ? "at least " : ""}${count(groups.spans)} spans`}
         {isExactOnSpans(query) ? "" : ", before conditions on whole traces"}
       </p>
-      {groups !== undefined && <OwnFacets {...props} groups={groups} isPartial={isPartial} />}
+      {groups !== undefined ? (
+        <OwnFacets {...props} groups={groups} isPartial={isPartial} />
+      ) : (
+        // Who looks for what failed need not wait until everything is counted.
+        <ValueList
+          {...props}
+          name="status"
+          title="Status"
+          values={[{ value: "error", spans: Number.NaN, errors: Number.NaN }]}
+          isPartial={false}
+        />
+      )}
       {shown.map((key) => (
         <KeyFacet
           key={key}
@@ -195,7 +208,11 @@ function ValueList(
               type="button"
               className="facet-value"
               aria-pressed={chosen.includes(each.value)}
-              title={`${each.value}\n${count(each.spans)} spans, ${count(each.errors)} failed`}
+              title={
+                isCounted(each)
+                  ? `${each.value}\n${plural(each.spans, "span")}, ${count(each.errors)} failed`
+                  : each.value
+              }
               onClick={() => props.onChange(toggleValue(query, name, each.value))}
             >
               {props.colors && name === "service" && (
@@ -209,9 +226,11 @@ function ValueList(
               <span className="facet-name">{each.value === "" ? "(empty)" : each.value}</span>
               <span className="facet-count">
                 {props.isPartial ? "≥ " : ""}
-                {shortCount(each.spans)}
+                {isCounted(each) ? shortCount(each.spans) : "…"}
               </span>
-              <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
+              {isCounted(each) && (
+                <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
+              )}
             </button>
             <button
               type="button"
@@ -237,6 +256,11 @@ function ValueList(
       )}
     </section>
   );
+}
+
+/** Not a number of spans until they are counted. */
+function isCounted({ spans }: ValueCount): boolean {
+  return !Number.isNaN(spans);
 }
 
 function AddFacet(props: {

@@ -95,8 +95,12 @@ function ServiceFields(props: {
   readonly onChange: (part: Partial<SearchDraft>) => void;
 }) {
   const { draft, onChange } = props;
-  const services = useServices().data?.value;
-  const operations = useOperations(services?.includes(draft.service) ? draft.service : "");
+  // Only who is about to choose one needs their names.
+  const [isUsed, setUsed] = useState(false);
+  const known = useServices(isUsed);
+  const services = known.data?.value;
+  const isKnown = isUsed && services?.includes(draft.service) === true;
+  const operations = useOperations(isKnown ? draft.service : "");
   const serviceOptions = useMemo(() => (services ?? []).map((value) => ({ value })), [services]);
   const operationOptions = useMemo(() => {
     const kinds = new Map<string, string>();
@@ -113,6 +117,8 @@ function ServiceFields(props: {
         placeholder="All services"
         value={draft.service}
         options={serviceOptions}
+        isLoading={known.isFetching}
+        onFocus={() => setUsed(true)}
         onChange={(service) => onChange({ service, operation: "" })}
       />
       <Combobox
@@ -120,6 +126,8 @@ function ServiceFields(props: {
         placeholder="All operations"
         value={draft.operation}
         options={operationOptions}
+        isLoading={operations.isFetching}
+        onFocus={() => setUsed(true)}
         onChange={(operation) => onChange({ operation })}
       />
     </>

@@ -20,6 +20,7 @@ import {
 import { servicesOf, sortSummaries } from "../../model/summary";
 import { embedOf } from "../../state/embed";
 import { useTotals } from "../../state/figures";
+import { useIdle } from "../../state/idle";
 import { usePlainKeys } from "../../state/keys";
 import { rememberSearch } from "../../state/last-search";
 import { useLive } from "../../state/live";
@@ -113,13 +114,17 @@ function Outcome(props: {
     [results.traces, isLimited, query.order],
   );
   const services = useMemo(() => servicesOf(traces), [traces]);
-  const known = useServices().data?.value;
+  // Their names are looked up in everything that is stored: after the traces, not beside them.
+  const known = useServices(useIdle() && end !== undefined).data?.value;
   const colors = useMemo(
     () => assignColors([...services, ...(known ?? []).map((name) => ({ name, spans: 0 }))]),
     [services, known],
   );
   const live = useLive(query, printSearch(query).toString(), look.isLive, window);
-  usePlainKeys({ ".": () => look.setLive(!look.isLive) });
+  usePlainKeys({
+    ".": () => look.setLive(!look.isLive),
+    "/": () => document.querySelector<HTMLElement>(".search-form .tags input")?.focus(),
+  });
   const listed = useMemo(() => withLive(live.traces, traces), [live.traces, traces]);
   const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
   const [ticked, setTicked] = useState<readonly string[]>([]);

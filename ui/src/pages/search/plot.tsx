@@ -52,7 +52,9 @@ export function Plot(props: {
     <section className="panel plot" aria-label="Time and duration">
       <div className="plot-head">
         <h2>{isHeat ? what : "Traces found"} by start and duration</h2>
-        {isHeat && heatmap !== undefined && <HeatLegend most={gridOf(heatmap, window).most} />}
+        {isHeat && heatmap !== undefined && heatmap.spans > 0 && (
+          <HeatLegend most={gridOf(heatmap, window).most} />
+        )}
         {isHeat && !isExactOnSpans(query) && (
           <span className="faint">without the conditions on whole traces</span>
         )}
@@ -101,9 +103,10 @@ export function Plot(props: {
           onOpen={props.onOpen}
         />
       ) : heatmap === undefined ? (
-        <div className="heatmap-wait" />
+        <div className="heatmap-wait">{heat.isFetching && <Waiting />}</div>
       ) : (
-        <div data-stale={heat.isPrevious}>
+        <div className="plot-box" data-stale={heat.isPrevious}>
+          {heatmap.spans === 0 && <p className="heatmap-none faint">No span matches</p>}
           <HeatmapPlot
             heatmap={heatmap}
             window={window}
@@ -119,6 +122,15 @@ export function Plot(props: {
         </div>
       )}
     </section>
+  );
+}
+
+/** Said only of what does not come at once. */
+function Waiting() {
+  return (
+    <p className="loading faint" role="status">
+      Counting …
+    </p>
   );
 }
 

@@ -131,6 +131,11 @@ function FrameFields(props: { readonly frame: Frame; readonly onChange: (frame: 
 }
 
 type Column = "rate" | "errorShare" | "p50" | "p95" | "p99" | "impact";
+/** A name falls, a figure rises from bottom to top, until it is chosen again. */
+interface Order {
+  readonly by: Column | "name";
+  readonly isReversed: boolean;
+}
 
 const COLUMNS: readonly (readonly [Column, string])[] = [
   ["rate", "Rate"],
@@ -149,7 +154,17 @@ function ServiceTable(props: {
 }) {
   const { names, window, frame } = props;
   const [filter, setFilter] = useState("");
-  const [order, setOrder] = useState<Column>("impact");
+  const [order, setOrder] = useState<Order>({ by: "impact", isReversed: false });
+  const sortBy = (by: Order["by"]) =>
+    setOrder({ by, isReversed: order.by === by && !order.isReversed });
+  const sortOf = (by: Order["by"]) => {
+    if (order.by !== by) return undefined;
+    return (by === "name") === order.isReversed ? "descending" : "ascending";
+  };
+  const arrowOf = (by: Order["by"]) => {
+    const sort = sortOf(by);
+    return sort === undefined ? "" : sort === "descending" ? " ↓" : " ↑";
+  };
   const where = { field: "kind", op: "=", value: frame.kind };
   const asked = { window, where, isEnabled: true };
   const whole = Math.max(1, window.end - window.start + 1);
@@ -165,11 +180,12 @@ function ServiceTable(props: {
   }, [totals.data, window]);
   const shown = names
     .filter((name) => name.toLowerCase().includes(filter.toLowerCase()))
-    .sort(
-      (left, right) =>
-        (rows.get(right)?.[order] ?? -1) - (rows.get(left)?.[order] ?? -1) ||
-        left.localeCompare(right),
-    );
+    .sort((left, right) => {
+      const { by } = order;
+      const figure = (name: string) => (by === "name" ? 0 : (rows.get(name)?.[by] ?? -1));
+      const first = figure(right) - figure(left) || left.localeCompare(right);
+      return order.isReversed ? -first : first;
+    });
   const hasFigures = totals.error === undefined || totals.data !== undefined;
   return (
     <>
@@ -200,18 +216,17 @@ function ServiceTable(props: {
         <table className="table red-table">
           <thead>
             <tr>
-              <th scope="col">Service</th>
+              <th scope="col" aria-sort={sortOf("name")}>
+                <button type="button" onClick={() => sortBy("name")}>
+                  Service{arrowOf("name")}
+                </button>
+              </th>
               {hasFigures &&
                 COLUMNS.map(([column, name]) => (
-                  <th
-                    key={column}
-                    scope="col"
-                    className="num"
-                    aria-sort={order === column ? "descending" : undefined}
-                  >
-                    <button type="button" onClick={() => setOrder(column)}>
+                  <th key={column} scope="col" className="num" aria-sort={sortOf(column)}>
+                    <button type="button" onClick={() => sortBy(column)}>
                       {name}
-                      {order === column ? " ↓" : ""}
+                      {arrowOf(column)}
                     </button>
                   </th>
                 ))}

@@ -1,6 +1,6 @@
 // Everything about the selected span, at the right of whatever view is on.
 
-import { type PointerEvent, useEffect, useId, useState } from "react";
+import { type CSSProperties, type PointerEvent, useEffect, useId, useState } from "react";
 import { Link } from "wouter";
 import { duration, exactDuration, percent, timestamp } from "../../base/format";
 import { between, micros } from "../../base/time";
@@ -9,8 +9,9 @@ import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
 import { later } from "../../components/later";
 import { Service } from "../../components/service";
-import type { SpanDetails, SpanEvent } from "../../model/details";
-import { searchHref } from "../../model/links";
+import { Failure } from "../../components/states";
+import { bareDetails, type SpanDetails, type SpanEvent } from "../../model/details";
+import { searchHref, searchWithoutHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { changeSettings, useSettings } from "../../state/settings";
@@ -22,32 +23,70 @@ const AlikeFigure = later(async () => (await import("./alike")).AlikeFigure);
 export function DetailPanel(props: { readonly view: TraceView; readonly row: number }) {
   const { view, row } = props;
   const { panelWidth } = useSettings();
-  const details = useDetails(view, row);
+  const { details, isComing, error, retry } = useDetails(view, row);
   const resize = usePanelResize(panelWidth);
   return (
-    <aside className="detail" style={{ width: panelWidth }} aria-label="Selected span">
+    <aside
+      className="detail"
+      style={{ "--panel": `${panelWidth}px` } as CSSProperties}
+      aria-label="Selected span"
+      tabIndex={-1}
+    >
       <div className="detail-resize" aria-hidden="true" {...resize} />
-      {details !== undefined && <Details view={view} row={row} span={details} />}
+      {details !== undefined && (
+        <Details view={view} row={details.row} span={details.span} isComing={isComing} />
+      )}
+      {error !== undefined && (
+        <Failure title="Its attributes could not be read" error={error} onRetry={retry} />
+      )}
     </aside>
   );
 }
 
-/** The last details stay until those of the next span are there. */
-function useDetails(view: TraceView, row: number): SpanDetails | undefined {
-  const [details, setDetails] = useState<SpanDetails | undefined>();
+/** For so long the last span stays, so that nothing flickers where the next comes at once. */
+const STAY_MILLIS = 120;
+
+interface Shown {
+  readonly row: number;
+  readonly span: SpanDetails;
+}
+
+/** What the columns say is at hand; what does not come at once is waited for with it on show. */
+function useDetails(view: TraceView, row: number) {
+  const [details, setDetails] = useState<Shown | undefined>();
+  const [error, setError] = useState<Error | undefined>();
+  const [isComing, setComing] = useState(false);
+  const [attempt, setAttempt] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: an attempt asks again.
   useEffect(() => {
     let isCurrent = true;
+    const showBare = () => {
+      setDetails({ row, span: bareDetails(view.trace, row) });
+      setComing(true);
+    };
+    const timer = setTimeout(showBare, STAY_MILLIS);
+    setError(undefined);
     view.source.details([row]).then(
       ([span]) => {
-        if (isCurrent) setDetails(span);
+        clearTimeout(timer);
+        if (!isCurrent || span === undefined) return;
+        setDetails({ row, span });
+        setComing(false);
       },
-      () => undefined,
+      (thrown: unknown) => {
+        clearTimeout(timer);
+        if (!isCurrent) return;
+        showBare();
+        setComing(false);
+        setError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      },
     );
     return () => {
       isCurrent = false;
+      clearTimeout(timer);
     };
-  }, [view, row]);
-  return details;
+  }, [view, row, attempt]);
+  return { details, isComing, error, retry: () => setAttempt(attempt + 1) };
 }
 
 function usePanelResize(width: number) {
@@ -70,6 +109,8 @@ function Details(props: {
   readonly view: TraceView;
   readonly row: number;
   readonly span: SpanDetails;
+  /** Attributes are on their way. */
+  readonly isComing: boolean;
 }) {
   const { view, row, span } = props;
   const { zone } = useSettings();
@@ -130,9 +171,8 @@ function Details(props: {
         </div>
       )}
       {!span.isWhole && (
-        <p className="faint">
-          Attributes and events of a trace this large are not shown here; the files at the top have
-          them.
+        <p className="faint" role="status">
+          {props.isComing ? "Reading its attributes …" : "Nothing else is known of this span."}
         </p>
       )}
       <Section title="Attributes" count={span.attributes.length} isOpen>
@@ -140,6 +180,7 @@ function Details(props: {
           attributes={span.attributes}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
+          withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
         />
       </Section>
       <Events view={view} span={span} />
@@ -149,6 +190,7 @@ function Details(props: {
           attributes={span.resource}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
+          withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
         />
       </Section>
       {span.scope.length > 0 && (

@@ -1,7 +1,8 @@
 // The head of a trace: what it is, when it was, how long it took, what is wrong with it.
 
+import { useState } from "react";
 import { Link } from "wouter";
-import { traceJsonUrl } from "../../api/jaeger";
+import { archiveTrace, traceJsonUrl } from "../../api/jaeger";
 import { traceOtlpUrl } from "../../api/skua";
 import { count, duration, exactDuration, plural, shortId, timestamp } from "../../base/format";
 import { Copy } from "../../components/copy";
@@ -97,6 +98,7 @@ function Sources(props: { readonly traceId: string; readonly onReload: () => voi
         <Icon name="reset" />
         Reload
       </button>
+      <Archive traceId={props.traceId} />
       <a
         className="button quiet small"
         href={traceJsonUrl(props.traceId)}
@@ -123,6 +125,34 @@ function Sources(props: { readonly traceId: string; readonly onReload: () => voi
         OTLP
       </a>
     </>
+  );
+}
+
+/** Keeps the trace when others of its age go. */
+function Archive(props: { readonly traceId: string }) {
+  const [state, setState] = useState<"not" | "asking" | "kept" | Error>("not");
+  const archive = () => {
+    setState("asking");
+    archiveTrace(props.traceId).then(
+      () => setState("kept"),
+      (error: unknown) => setState(error instanceof Error ? error : new Error(String(error))),
+    );
+  };
+  const isFailed = state instanceof Error;
+  const title = isFailed ? state.message : "Keep this trace beyond its retention";
+  return (
+    <button
+      type="button"
+      className="button quiet small"
+      title={title}
+      disabled={state === "asking" || state === "kept"}
+      onClick={archive}
+    >
+      <Icon name={state === "kept" ? "check" : isFailed ? "error" : "star"} />
+      <span aria-live="polite">
+        {state === "kept" ? "Archived" : isFailed ? "Not archived" : "Archive"}
+      </span>
+    </button>
   );
 }
 

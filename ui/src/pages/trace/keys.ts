@@ -63,6 +63,10 @@ function treeKey(view: TraceView, event: KeyboardEvent): boolean {
     case "End":
       view.step(Number.POSITIVE_INFINITY);
       return true;
+    case "Enter":
+      if (selected < 0) view.step(1);
+      document.querySelector<HTMLElement>(".detail")?.focus();
+      return true;
     case "ArrowRight":
       if (isOpen) view.step(1);
       else view.setCollapsed(selected, false);

@@ -31,6 +31,7 @@ const Statistics = later(async () => (await import("./statistics")).Statistics, 
 const EventList = later(async () => (await import("./events")).EventList, loading);
 const SpanTable = later(async () => (await import("./table")).SpanTable, loading);
 const TraceGraph = later(async () => (await import("./graph")).TraceGraph, loading);
+const RawTrace = later(async () => (await import("./raw")).RawTrace, loading);
 const PathList = later(async () => (await import("./path")).PathList, loading);
 const HelpDialog = later(async () => (await import("../../components/help")).HelpDialog);
 
@@ -105,6 +106,7 @@ export function OpenTrace(props: {
           {shown === "graph" && <TraceGraph view={view} />}
           {shown === "statistics" && <Statistics view={view} />}
           {shown === "events" && <EventList view={view} />}
+          {shown === "raw" && <RawTrace view={view} isFile={props.isFile === true} />}
         </div>
         {selected >= 0 && <DetailPanel view={view} row={selected} />}
       </div>

@@ -7,6 +7,7 @@ import { NO_PATH } from "../../model/critical-path";
 import { type Group, type GroupBy, groupSpans } from "../../model/statistics";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { AttributeChoice, useAttribute } from "./attribute-choice";
 
 type Column = Exclude<keyof Group, "service" | "operation">;
 
@@ -23,12 +24,15 @@ const COLUMNS: readonly (readonly [Column, string])[] = [
 
 export function Statistics(props: { readonly view: TraceView }) {
   const { view } = props;
-  const [by, setBy] = useState<GroupBy>("operation");
+  const [by, setBy] = useState<"operation" | "service">("operation");
+  const [key, setKey] = useState("");
+  const column = useAttribute(view, key);
+  const grouped: GroupBy = column ?? by;
   const [order, setOrder] = useState<Column>("critical");
   const { criticalPath } = useStore(view.store);
   const groups = useMemo(
-    () => groupSpans(view.trace, criticalPath ?? NO_PATH, by),
-    [view, criticalPath, by],
+    () => groupSpans(view.trace, criticalPath ?? NO_PATH, grouped),
+    [view, criticalPath, grouped],
   );
   const sorted = useMemo(
     () => [...groups].sort((left, right) => right[order] - left[order] || right.self - left.self),
@@ -36,19 +40,36 @@ export function Statistics(props: { readonly view: TraceView }) {
   );
   return (
     <section className="statistics" aria-label="Statistics">
-      <fieldset className="segmented">
-        <legend className="visually-hidden">Group by</legend>
-        {(["operation", "service"] as const).map((each) => (
-          <button key={each} type="button" aria-pressed={by === each} onClick={() => setBy(each)}>
-            By {each}
-          </button>
-        ))}
-      </fieldset>
+      <div className="row">
+        <fieldset className="segmented">
+          <legend className="visually-hidden">Group by</legend>
+          {(["operation", "service"] as const).map((each) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={key === "" && by === each}
+              onClick={() => {
+                setBy(each);
+                setKey("");
+              }}
+            >
+              By {each}
+            </button>
+          ))}
+        </fieldset>
+        <AttributeChoice view={view} label="By attribute" value={key} onChoose={setKey} />
+      </div>
       <div className="panel scrolled">
         <table className="table">
           <thead>
             <tr>
-              <th scope="col">{by === "service" ? "Service" : "Service and operation"}</th>
+              <th scope="col">
+                {column !== undefined
+                  ? key
+                  : by === "service"
+                    ? "Service"
+                    : "Service and operation"}
+              </th>
               {COLUMNS.map(([column, name]) => (
                 <th
                   key={column}
@@ -81,8 +102,14 @@ function Row(props: { readonly group: Group; readonly view: TraceView }) {
   return (
     <tr>
       <td>
-        <Service name={group.service} colors={view.colors} />{" "}
-        <span className="faint">{group.operation}</span>
+        {group.service === "" ? (
+          <span className="mono">{group.operation}</span>
+        ) : (
+          <>
+            <Service name={group.service} colors={view.colors} />{" "}
+            <span className="faint">{group.operation}</span>
+          </>
+        )}
       </td>
       <td className="num">{count(group.count)}</td>
       <td className="num">

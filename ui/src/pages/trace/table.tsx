@@ -7,10 +7,12 @@ import { micros } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
 import { Loading } from "../../components/states";
+import { sortedByValue } from "../../model/attribute-column";
 import type { SortBy } from "../../model/order";
 import { Flag, hasFlag, KINDS, lengthOf, operationOf, serviceOf } from "../../model/trace";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { AttributeChoice, useAttribute } from "./attribute-choice";
 
 const ROW_HEIGHT = 28;
 /** Browsers cannot show elements of any height; a find shows the others. */
@@ -31,12 +33,18 @@ export function SpanTable(props: { readonly view: TraceView }) {
   const { matches, onlyMatches, selected } = useStore(view.store);
   const [by, setBy] = useState<SortBy>("duration");
   const [isDescending, setDescending] = useState(true);
+  const [key, setKey] = useState("");
+  const column = useAttribute(view, key);
+  /** By the attribute instead, which way. */
+  const [byValue, setByValue] = useState<"up" | "down" | undefined>();
   const rows = useOrder(view, by, isDescending);
   const shown = useMemo(() => {
-    const all = rows ?? new Int32Array(0);
+    const ordered = rows ?? new Int32Array(0);
+    const isByValue = column !== undefined && byValue !== undefined;
+    const all = isByValue ? sortedByValue(ordered, column, byValue === "down") : ordered;
     const kept = onlyMatches && matches !== null ? all.filter((row) => matches[row] === 1) : all;
     return kept.subarray(0, ROWS_MAX);
-  }, [rows, matches, onlyMatches]);
+  }, [rows, matches, onlyMatches, column, byValue]);
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: shown.length,
@@ -48,29 +56,43 @@ export function SpanTable(props: { readonly view: TraceView }) {
   const order = (column: SortBy) => {
     setDescending(column === by ? !isDescending : column !== "service" && column !== "operation");
     setBy(column);
+    setByValue(undefined);
   };
+  const isExtra = key !== "";
+  const sortOf = (each: SortBy) =>
+    byValue !== undefined || by !== each ? undefined : isDescending ? "descending" : "ascending";
   return (
     <section className="span-table" aria-label="Spans as a table">
-      <p className="faint">
-        {plural(shown.length, "span")}
-        {shown.length === ROWS_MAX ? ", the first in this order" : ""}
-      </p>
+      <div className="row">
+        <p className="faint">
+          {plural(shown.length, "span")}
+          {shown.length === ROWS_MAX ? ", the first in this order" : ""}
+        </p>
+        <AttributeChoice view={view} label="Another column" value={key} onChoose={setKey} />
+      </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard. */}
       <section ref={scroller} className="panel span-rows" tabIndex={0} aria-label="Spans">
         <div role="table" aria-label="Spans" aria-rowcount={shown.length + 1}>
-          <div className="span-row head" role="row">
+          <div className="span-row head" role="row" data-extra={isExtra}>
             {COLUMNS.map(([column, name]) => (
-              <span
-                key={column}
-                role="columnheader"
-                aria-sort={by === column ? (isDescending ? "descending" : "ascending") : undefined}
-              >
+              <span key={column} role="columnheader" aria-sort={sortOf(column)}>
                 <button type="button" onClick={() => order(column)}>
                   {name}
-                  {by === column ? (isDescending ? " ↓" : " ↑") : ""}
+                  {sortOf(column) === undefined ? "" : isDescending ? " ↓" : " ↑"}
                 </button>
               </span>
             ))}
+            {isExtra && (
+              <span
+                role="columnheader"
+                aria-sort={byValue && (byValue === "up" ? "ascending" : "descending")}
+              >
+                <button type="button" onClick={() => setByValue(byValue === "up" ? "down" : "up")}>
+                  {key}
+                  {byValue === undefined ? "" : byValue === "up" ? " ↑" : " ↓"}
+                </button>
+              </span>
+            )}
           </div>
           <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
             {virtual.getVirtualItems().map((item) => {
@@ -81,6 +103,7 @@ export function SpanTable(props: { readonly view: TraceView }) {
                   key={item.key}
                   className="span-row"
                   role="row"
+                  data-extra={isExtra}
                   aria-rowindex={item.index + 2}
                   aria-selected={row === selected}
                   data-match={matches?.[row] === 1}
@@ -117,6 +140,11 @@ export function SpanTable(props: { readonly view: TraceView }) {
                       <span className="faint">{KINDS[trace.kind[row] ?? 0]}</span>
                     )}
                   </span>
+                  {isExtra && (
+                    <span role="cell" className="mono">
+                      {column?.values[column.ofRow[row] ?? -1] ?? ""}
+                    </span>
+                  )}
                 </div>
               );
             })}

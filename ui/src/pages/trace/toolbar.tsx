@@ -19,6 +19,7 @@ export const VIEWS = [
   "statistics",
   "events",
   "graph",
+  "raw",
 ] as const;
 export type ViewName = (typeof VIEWS)[number];
 
@@ -30,6 +31,7 @@ const NAMES: Record<ViewName, string> = {
   statistics: "Statistics",
   events: "Events",
   graph: "Graph",
+  raw: "Raw",
 };
 
 /** Does the view keep to the stretch of time that is zoomed to? */
@@ -139,7 +141,16 @@ function Find(props: { readonly view: TraceView }) {
         id={FIND_ID}
         className="input"
         aria-label="Find in trace"
-        placeholder="Find: text, key=value, dur>10ms, err"
+        placeholder={
+          view.source.hasDetails
+            ? "Find: text, key=value, dur>10ms, err"
+            : "Find: name, span id, dur>10ms, err"
+        }
+        title={
+          view.source.hasDetails
+            ? undefined
+            : "Attributes of a trace this large are shown one span at a time, and not searched"
+        }
         autoComplete="off"
         spellCheck={false}
         value={typed}
