@@ -60,7 +60,7 @@ mod tests {
     async fn a_lookup_does_not_wait_for_figures() {
         let pools = ReadPools::new(1).unwrap();
         let figures = ReadOperation::Dependencies { window: TimeRange::ALL };
-        let (let_go, held) = mpsc::channel::<()>();
+        let (let_go, held) = mpsc::sync_channel::<()>(1);
         for _ in 0..2 {
             pools.of(&figures).submit(|| ()).unwrap();
         }
