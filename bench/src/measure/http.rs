@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,8 @@ use crate::limits::{ANSWER_BYTES_MAX, REQUEST_DEADLINE};
 #[derive(Debug)]
 pub(super) struct HttpClient {
     host: String,
+    /// Sent with every request.
+    headers: HeaderMap,
     sender: SendRequest<Full<Bytes>>,
     /// Drives the connection; ends with this value.
     _driver: JoinSet<()>,
@@ -37,7 +39,13 @@ impl HttpClient {
         let mut driver = JoinSet::new();
         // How the connection ends is told to whoever waits for an answer.
         driver.spawn(async move { drop(connection.await) });
-        Ok(Self { host: host.to_owned(), sender, _driver: driver })
+        Ok(Self { host: host.to_owned(), headers: HeaderMap::new(), sender, _driver: driver })
+    }
+
+    /// Sends a header with every request from now on.
+    pub(super) fn with_header(mut self, name: &'static str, value: &str) -> anyhow::Result<Self> {
+        self.headers.insert(name, HeaderValue::from_str(value)?);
+        Ok(self)
     }
 
     /// Asks for a path and reads the whole answer.
@@ -56,8 +64,9 @@ impl HttpClient {
     async fn send(
         &mut self,
         path: &str,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> anyhow::Result<HttpAnswer> {
+        request.headers_mut().extend(self.headers.clone());
         let exchange = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;

@@ -91,7 +91,8 @@ async fn cost(
     while let Some(sent) = senders.join_next().await {
         spans += sent??;
     }
-    compact(&mut HttpClient::connect(&server.ui()).await?).await?;
+    let client = HttpClient::connect(&server.ui()).await?;
+    compact(&mut client.with_header(HEADER, "tenant-0")?).await?;
     let used = server.processor_time()?.since(before);
     let cost = Cost {
         spans,
