@@ -26,8 +26,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
 
 /// How long bytes may stay unconfirmed by the other side's kernel. The kernel repeats them at twice
 /// the distance each time, so that a connection that outlived a cut of some seconds would be silent
-/// for as long again; a new one is there at once. A process that is paused or starved confirms all
-/// the same.
+/// for as long again; a new one is there at once. The kernel of a process that is paused or starved
+/// confirms for it until its buffers are full; then a connection is lost that served nobody.
 pub const UNCONFIRMED_DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// Silence after which the other side is asked for a sign of life.
