@@ -5,9 +5,10 @@
 //! of the node's memory. What is due is decided by the shards; what is dropped is decided by
 //! [`drop_due`], from the clock and the retention, and becomes an entry of the log, so that all
 //! replicas lose the same. It also looks at the room on the disk, drops the oldest hours when data
-//! take more than they may, and compacts when somebody asks.
+//! take more than they may, looks for damage, and compacts when somebody asks.
 
 mod disk_cap;
+mod scrubber;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,9 @@ use storage::Space;
 use storage::log::LogIndex;
 use storage::shard::{CLASS_ORDINARY, Sealed, Shard, Upkeep, bucket_of};
 
-pub use self::disk_cap::{CapKeeper, DiskCap};
+use self::disk_cap::CapKeeper;
+pub use self::disk_cap::DiskCap;
+use self::scrubber::Scrubber;
 use crate::compaction::{Compaction, Work};
 
 /// How often shards are asked what is due.
@@ -53,6 +56,8 @@ pub struct UpkeepParts {
     pub space: Arc<Space>,
     /// How much data may take of it.
     pub disk_cap: DiskCap,
+    /// How often every block is read to its last byte, to find damage.
+    pub scrub_every: Duration,
     /// Bytes of the log.
     pub log_bytes: Box<dyn Fn() -> u64 + Send>,
     /// Who asks for a compaction.
@@ -63,6 +68,13 @@ impl std::fmt::Debug for UpkeepParts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("UpkeepParts").finish_non_exhaustive()
     }
+}
+
+/// What upkeep remembers from one round to the next.
+#[derive(Debug, Default)]
+pub struct UpkeepState {
+    cap: CapKeeper,
+    scrubber: Scrubber,
 }
 
 /// The thread; it ends when this is dropped, in the middle of whatever it does.
@@ -112,9 +124,9 @@ pub fn drop_due(now: Timestamp, retention: Duration, oldest: Option<u64>) -> Opt
 }
 
 fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
-    let mut keeper = CapKeeper::default();
+    let mut state = UpkeepState::default();
     while !stop.load(Ordering::Relaxed) {
-        match round(parts, &mut keeper, budget, stop) {
+        match round(parts, &mut state, budget, stop) {
             Some(std::time::Duration::ZERO) => {}
             Some(pause) => std::thread::park_timeout(pause),
             None => return,
@@ -126,14 +138,14 @@ fn run(parts: &UpkeepParts, budget: &Budget, stop: &AtomicBool) {
 /// was cancelled. The thread does nothing else; a simulation, which has no threads, calls it.
 pub fn round(
     parts: &UpkeepParts,
-    keeper: &mut CapKeeper,
+    state: &mut UpkeepState,
     budget: &Budget,
     stop: &AtomicBool,
 ) -> Option<std::time::Duration> {
     let mut has_worked = false;
     let mut pause = PERIOD;
     let shards = (parts.shards)();
-    look_at_disk(parts, &shards, keeper);
+    look_at_disk(parts, &shards, &mut state.cap);
     if parts.compaction.take(shards.len() as u64) && compact(parts, &shards, budget, stop) {
         return None;
     }
@@ -149,7 +161,11 @@ pub fn round(
             }
         }
     }
-    Some(if has_worked { std::time::Duration::ZERO } else { pause })
+    if has_worked {
+        return Some(std::time::Duration::ZERO);
+    }
+    state.scrubber.step(&shards, parts.scrub_every, parts.clock.as_ref());
+    Some(pause)
 }
 
 /// Asks how much room there is, and drops the oldest hour if data take more than they may.

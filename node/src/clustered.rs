@@ -219,6 +219,7 @@ pub(crate) async fn open(
         },
         space: Arc::clone(&opened.space),
         disk_cap: config.retention_disk,
+        scrub_every: config.scrub_every,
         log_bytes: {
             let log = Arc::clone(&opened.log);
             Box::new(move || log.stats().segment_bytes)

@@ -95,6 +95,8 @@ pub struct NodeConfig {
     pub retention: model::Duration,
     /// How much of the disk data may take before the oldest go early.
     pub retention_disk: DiskCap,
+    /// How often every block is read to its last byte.
+    pub scrub_every: model::Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -325,6 +327,7 @@ impl Default for NodeConfig {
             drain_delay: Duration::from_secs(5),
             retention: model::Duration::from_secs(7 * 24 * 60 * 60),
             retention_disk: DiskCap::default(),
+            scrub_every: model::Duration::from_secs(24 * 3_600),
             log_format: LogFormat::Auto,
             // What consensus says of itself is for whoever looks for a bug in it.
             log_filter: "info,openraft=error".to_owned(),

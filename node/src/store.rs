@@ -139,6 +139,7 @@ fn start_upkeep(
         }),
         space,
         disk_cap: config.retention_disk,
+        scrub_every: config.scrub_every,
         log_bytes: Box::new(move || log.stats().segment_bytes),
         compaction,
     });

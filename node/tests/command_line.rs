@@ -136,6 +136,7 @@ node-name: \"a node\"                     # --node-name
 retention: \"7d\"                         # default
 log-kept: \"256 MiB\"                     # default
 # retention-disk: (unset)               # default
+scrub-every: \"1d\"                       # default
 otlp-grpc-port: 21                      # --otlp-grpc-port
 otlp-http-port: 12                      # SKUA_OTLP_HTTP_PORT
 ui-port: 3                              # skua.yaml:3

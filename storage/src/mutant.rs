@@ -65,6 +65,8 @@ pub enum Mutant {
     ChecksumIgnored,
     /// A block that was found damaged counts as sound after a start.
     DamageForgotten,
+    /// Whoever offers a damaged block never looks at it.
+    DamageOffered,
     /// A block does not know some of its traces when asked for them by id.
     FilterLies,
     /// A block that has nothing of a tenant shows another's.
@@ -105,6 +107,7 @@ impl Mutant {
         Self::DamageCutOff,
         Self::ChecksumIgnored,
         Self::DamageForgotten,
+        Self::DamageOffered,
         Self::FilterLies,
         Self::TenantIgnored,
         Self::SnapshotWithoutBlock,

@@ -29,6 +29,9 @@ const RECOVER_MAX: Duration = Duration::from_secs(40);
 /// How long replicas may take to become alike, and a last reading to be answered whole.
 const SETTLE_MAX: Duration = Duration::from_mins(1);
 
+/// How long all of it may take to be read back: three times what a loaded machine needs.
+const READ_BACK_MAX: Duration = Duration::from_mins(5);
+
 /// How long it may take until what a fault cost is made good, how long that has to last, and how
 /// many entries a replica may lag meanwhile.
 const MEND_MAX: Duration = Duration::from_mins(2);
@@ -459,8 +462,13 @@ impl Stage<'_> {
         let bell = &self.clients.world.bell;
         let mut connection = Connection::default();
         // One deadline for all that cannot be read: a broken cluster is not asked for hours.
+        let until_ns = bell.now_ns() + nanos(READ_BACK_MAX);
         let mut patience = if self.clients.world.settings.alone { CALM } else { SETTLE_MAX };
         for asked in questions {
+            // What was not read is told by the checker: such a run does not count.
+            if bell.now_ns() > until_ns {
+                return Ok(());
+            }
             let tenant = tenant(asked.requests().0);
             loop {
                 let begun_ns = bell.now_ns();
@@ -473,7 +481,6 @@ impl Stage<'_> {
                     break;
                 }
                 if patience.is_zero() {
-                    // What was not read is told by the checker: such a run does not count.
                     return Ok(());
                 }
                 bell.wait(Duration::from_millis(500));

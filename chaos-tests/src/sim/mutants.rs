@@ -80,6 +80,10 @@ pub fn hunt(mutant: Mutant) -> Hunt {
             "crash_points::what_is_set_aside_stays_so_after_a_start",
             "a replica with damage is made anew before many restarts",
         ),
+        Mutant::DamageOffered => Hunt::Test(
+            "keeping::a_leader_with_damage_that_nobody_met_is_replaced_too",
+            "damage is met by reads and by scrubbing long before a block is offered",
+        ),
         Mutant::BatchIdIgnored => Hunt::Test(
             "apply::a_batch_id_is_added_once",
             "contents are a set, and requests are known by their digests too",

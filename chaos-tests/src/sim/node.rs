@@ -18,7 +18,7 @@ use cluster::plan::BootstrapConfig;
 use cluster::raft::{Blocking, FatalHook, unwrap};
 use cluster::task::Task;
 use cluster::transport::MemoryNetwork;
-use cluster::upkeep::{self, CapKeeper, DiskCap, UpkeepParts};
+use cluster::upkeep::{self, DiskCap, UpkeepParts, UpkeepState};
 use futures_util::FutureExt as _;
 use model::budget::Budget;
 use model::testing::Random;
@@ -49,6 +49,9 @@ const LOG_KEPT_BYTES: u64 = 16 << 10;
 
 /// How often upkeep looks whether it was asked to do more than is due.
 const UPKEEP_PERIOD: Duration = Duration::from_millis(250);
+
+/// How often blocks are read to their last byte: a few times in a run.
+const SCRUB_EVERY: Span = Span::from_secs(20);
 
 /// What all nodes of a cluster begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +183,7 @@ impl Running {
 /// Seals and merges of a node: those that are due, and those that were asked for.
 #[derive(Debug)]
 pub struct Upkeep {
-    parts: Mutex<(UpkeepParts, CapKeeper)>,
+    parts: Mutex<(UpkeepParts, UpkeepState)>,
     clock: Arc<dyn Clock>,
     shards: Arc<Mutex<Vec<Weak<Shard>>>>,
     wanted: AtomicBool,
@@ -209,8 +212,8 @@ impl Upkeep {
             // What failed is tried again the next time.
             {
                 let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-                let (parts, keeper) = &mut *parts;
-                upkeep::round(parts, keeper, &budget, &never);
+                let (parts, state) = &mut *parts;
+                upkeep::round(parts, state, &budget, &never);
             }
             if self.wanted.swap(false, Ordering::Relaxed) {
                 for shard in self.shards() {
@@ -327,10 +330,11 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
                 propose_drop: Box::new(|_, _, _| {}),
                 space,
                 disk_cap: DiskCap::Bytes(u64::MAX),
+                scrub_every: SCRUB_EVERY,
                 log_bytes: Box::new(|| 0),
                 compaction: Arc::new(Compaction::default()),
             },
-            CapKeeper::default(),
+            UpkeepState::default(),
         )),
         clock,
         shards,

@@ -45,6 +45,10 @@ pub const BARRIER_DEADLINE_MAX: Duration = Duration::from_secs(10);
 /// asked: ten heartbeats, so that all but a replica that is really behind are in time.
 pub const BEHIND_WAIT: Duration = Duration::from_secs(1);
 
+/// Entries behind a barrier from which on a replica here is not waited for: more than it can be
+/// expected to apply in [`BEHIND_WAIT`], and far more than one that keeps up is ever behind.
+pub const BEHIND_ENTRIES_MAX: u64 = 1_000;
+
 /// The longest read: whoever asks for more gets this.
 pub const READ_DEADLINE_MAX: Duration = Duration::from_secs(120);
 

@@ -17,7 +17,8 @@ use storage::mutant::{self, Mutant};
 
 use super::handle::{Shared, millis, std};
 use super::limits::{
-    BARRIER_SHARE, BEHIND_WAIT, READ_BYTES_MAX, READ_DEADLINE_MAX, READ_HELD_BYTES_MAX,
+    BARRIER_SHARE, BEHIND_ENTRIES_MAX, BEHIND_WAIT, READ_BYTES_MAX, READ_DEADLINE_MAX,
+    READ_HELD_BYTES_MAX,
 };
 use crate::coordinator::{Answered, Question, ShardAnswer, explain, serve_whole};
 use crate::limits::RETRY_AFTER_MS;
@@ -33,6 +34,8 @@ struct Wanted {
     applied_min: Option<LogIndex>,
     candidates: VecDeque<NodeId>,
     error: StoreError,
+    /// What a damaged replica answered: all there is if no other one can be reached.
+    partial: Option<ShardAnswer>,
 }
 
 impl Shared {
@@ -64,13 +67,14 @@ impl Shared {
             let applied_min = barriers.get(&shard).copied();
             if let Some((applied, answer)) = ahead.remove(&shard)
                 && applied_min.is_some_and(|barrier| barrier <= applied)
+                && !lacks_damaged(&answer)
             {
                 answered.push((shard, Ok(answer)));
                 continue;
             }
-            let candidates = self.candidates(shard, applied_min.is_some());
+            let candidates = self.candidates(shard, applied_min);
             let error = unavailable(format!("no replica of shard {shard} can be reached"));
-            wanted.insert(shard, Wanted { applied_min, candidates, error });
+            wanted.insert(shard, Wanted { applied_min, candidates, error, partial: None });
         }
         while !wanted.is_empty() {
             let mut by_node: BTreeMap<NodeId, Vec<AskedShard>> = BTreeMap::new();
@@ -86,8 +90,9 @@ impl Shared {
                 }
             }
             for shard in given_up {
-                if let Some(wanted) = wanted.remove(&shard) {
-                    answered.push((shard, Err(wanted.error)));
+                if let Some(Wanted { applied_min, error, partial, .. }) = wanted.remove(&shard) {
+                    let answer = partial.map(|answer| said_stale(shard, applied_min, answer));
+                    answered.push((shard, answer.ok_or(error)));
                 }
             }
             let left = self.left(deadline);
@@ -101,12 +106,14 @@ impl Shared {
             });
             for (shard, result) in join_all(asked).await.into_iter().flatten() {
                 match result {
-                    Ok(mut answer) => {
-                        let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
-                        if barrier.is_none() && !mutant::is(Mutant::StaleNotSaid) {
-                            answer.end.completeness.stale.insert(shard);
+                    Ok(answer) if lacks_damaged(&answer) => {
+                        if let Some(wanted) = wanted.get_mut(&shard) {
+                            wanted.partial.get_or_insert(answer);
                         }
-                        answered.push((shard, Ok(answer)));
+                    }
+                    Ok(answer) => {
+                        let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
+                        answered.push((shard, Ok(said_stale(shard, barrier, answer))));
                     }
                     // Another replica would spend as much.
                     Err(error @ StoreError::Exhausted(_)) => {
@@ -145,18 +152,25 @@ impl Shared {
     }
 
     /// Nodes to ask about a shard: this one, then the leader, then the others; those that could not
-    /// be reached lately last. Without a barrier a replica that only catches up is no good.
-    fn candidates(&self, shard: ShardId, has_barrier: bool) -> VecDeque<NodeId> {
+    /// be reached lately last. A replica here that is damaged, catches up, or is far behind the
+    /// barrier, is asked last: what it says is not whole, or would be waited for in vain.
+    fn candidates(&self, shard: ShardId, applied_min: Option<LogIndex>) -> VecDeque<NodeId> {
         let leader = self.leader_of(shard);
         let own = self.replicas.of_shard(shard);
-        let is_near = own.is_some_and(|hosted| {
-            has_barrier || hosted.replica.leadership().borrow().role != Role::Learner
+        let is_near = own.as_ref().is_some_and(|hosted| {
+            let applied = hosted.shard.as_ref().and_then(|shard| shard.applied());
+            let (applied, wanted) =
+                (applied.map_or(0, |at| at.0), applied_min.map_or(0, |at| at.0));
+            !hosted.shard.as_ref().is_some_and(|shard| shard.has_damage())
+                && hosted.replica.leadership().borrow().role != Role::Learner
+                && wanted.saturating_sub(applied) <= BEHIND_ENTRIES_MAX
         });
         let mut nodes = self.holders(shard);
-        nodes.extend(is_near.then_some(self.node));
+        nodes.extend(own.map(|_| self.node));
         let rank = |node: &NodeId| {
-            let near = *node == self.node && is_near;
-            (!near, self.cannot_reach(*node), Some(*node) != leader, *node)
+            let is_own = *node == self.node;
+            let (near, far) = (is_own && is_near, is_own && !is_near);
+            (!near, far, self.cannot_reach(*node), Some(*node) != leader, *node)
         };
         nodes.sort_by_key(rank);
         nodes.dedup();
@@ -278,6 +292,19 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether the answer lacks what is damaged in the replica that gave it. Others may have it.
+fn lacks_damaged(answer: &ShardAnswer) -> bool {
+    !answer.end.completeness.missing.is_empty()
+}
+
+/// The answer, which says that it may be stale if there was no barrier.
+fn said_stale(shard: ShardId, barrier: Option<LogIndex>, mut answer: ShardAnswer) -> ShardAnswer {
+    if barrier.is_none() && !mutant::is(Mutant::StaleNotSaid) {
+        answer.end.completeness.stale.insert(shard);
+    }
+    answer
 }
 
 pub(super) fn unavailable(what: String) -> StoreError {

@@ -69,8 +69,7 @@ pub struct NodeFacts {
 pub struct Held {
     /// Which one.
     pub replica: ReplicaId,
-    /// Whether its log or vote is damaged: it does not vote any more, and must come back as
-    /// another replica.
+    /// Whether its log, its vote or a block of it is damaged: it must come back as another replica.
     pub is_damaged: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who should lead: off nodes that stop, and evenly over the rest.
+//! Who should lead: nobody on a node that stops, nobody who is damaged, and evenly over the rest.
 //!
 //! Writes of a shard pause while its leader changes, so few change at once, and only to a voter
 //! that answered the last heartbeat and has the last entry: it can lead at once. Where a node has
@@ -47,6 +47,7 @@ pub(crate) fn spread(
 ) -> Vec<Transfer> {
     let mut leaders = Leaders::new(view, groups);
     leaders.leave(free, &|node| !may_lead(view, node));
+    leaders.leave_damaged(free);
     if is_calm(view, groups) {
         leaders.even_out(free);
     }
@@ -98,15 +99,29 @@ impl<'a> Leaders<'a> {
         }
     }
 
+    /// Off damaged replicas: what is damaged can be handed on to nobody, so that a new replica would
+    /// wait for ever, and with it the replacement of its leader.
+    fn leave_damaged(&mut self, groups: &[GroupView<'_>]) {
+        for group in groups.iter().filter(|group| group.id != META_GROUP) {
+            if group.is_damaged(group.leader)
+                && !self.has(group)
+                && let Some((to, node)) = self.best(group, &|node| node != group.at.node)
+            {
+                self.transfer(group, to, node);
+            }
+        }
+    }
+
+    /// Whether a transfer of the group is decided on.
+    fn has(&self, group: &GroupView<'_>) -> bool {
+        self.transfers.iter().any(|transfer| transfer.at.group == group.id)
+    }
+
     /// From the node that leads most to one that leads two fewer or less, again and again.
     fn even_out(&mut self, groups: &[GroupView<'_>]) {
-        let is_taken = |transfers: &[Transfer], group: &GroupView<'_>| {
-            transfers.iter().any(|transfer| transfer.at.group == group.id)
-        };
         while self.budget > 0 {
-            let candidates = groups
-                .iter()
-                .filter(|group| group.id != META_GROUP && !is_taken(&self.transfers, group));
+            let candidates =
+                groups.iter().filter(|group| group.id != META_GROUP && !self.has(group));
             let best = candidates.filter_map(|group| {
                 let from = self.count(group.at.node);
                 let (to, node) = self.best(group, &|node| self.count(node) + 2 <= from)?;
@@ -125,7 +140,7 @@ impl<'a> Leaders<'a> {
         is_fit: &dyn Fn(NodeId) -> bool,
     ) -> Option<(ReplicaId, NodeId)> {
         let wanted = group.wanted();
-        let able = wanted.iter().filter(|replica| group.can_lead(**replica));
+        let able = wanted.iter().filter(|id| group.can_lead(**id) && !group.is_damaged(**id));
         let placed = able.filter_map(|replica| Some((*replica, group.node_of(*replica)?)));
         let fit = placed.filter(|(_, node)| may_lead(self.view, *node) && is_fit(*node));
         fit.min_by_key(|(replica, node)| (self.count(*node), *replica))

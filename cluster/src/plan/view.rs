@@ -165,6 +165,13 @@ impl<'a> GroupView<'a> {
             && all_there
     }
 
+    /// Whether a replica's node says that something of it is damaged. A removed one may still lead.
+    pub(crate) fn is_damaged(&self, replica: ReplicaId) -> bool {
+        let facts = self.node_of(replica).and_then(|node| self.view.node(node));
+        let held = facts.and_then(|facts| facts.held.as_ref()?.get(&self.id));
+        held.is_some_and(|held| held.replica == replica && held.is_damaged)
+    }
+
     /// Whether a replica will never work again: its node says that its log or vote is damaged; or
     /// it is silent, and its node, which answers, does not have it (a founder that was down when
     /// the others began never had). Either comes back under a new id only.

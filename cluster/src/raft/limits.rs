@@ -78,6 +78,10 @@ pub const STRETCH_BYTES_MAX: usize = 1 << 20;
 /// How long fetching one stretch may take.
 pub const STRETCH_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a sender may take to read every byte of a file whose copy is damaged: the largest block
+/// on a slow disk.
+pub const DOUBT_WITHIN: Duration = Duration::from_secs(30);
+
 /// Attempts to fetch a stretch before the transfer is given up; what was fetched stays.
 pub const STRETCH_ATTEMPTS_MAX: usize = 3;
 

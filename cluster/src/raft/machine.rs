@@ -59,6 +59,12 @@ pub trait Machine: fmt::Debug + Send + Sync + 'static {
         length: usize,
     ) -> Result<Bytes, MachineError>;
 
+    /// Whether a file that a snapshot pins is sound, because what came of it elsewhere is damaged.
+    /// A machine that finds damage hands the file on no more.
+    fn is_sound(&self, _file: &FileName) -> Result<bool, MachineError> {
+        Ok(true)
+    }
+
     /// The cut of a manifest from elsewhere. Says so if the manifest is none.
     fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError>;
 

@@ -48,12 +48,14 @@ mod kind {
     pub(super) const TRANSFER: u8 = 4;
     pub(super) const OFFER: u8 = 5;
     pub(super) const FETCH: u8 = 6;
+    pub(super) const DOUBT: u8 = 7;
     pub(super) const VOTED: u8 = 65;
     pub(super) const APPENDED: u8 = 66;
     pub(super) const TRANSFERRED: u8 = 67;
     pub(super) const OFFERED: u8 = 68;
     pub(super) const STRETCH: u8 = 69;
     pub(super) const REFUSED: u8 = 70;
+    pub(super) const JUDGED: u8 = 71;
 }
 
 /// Between whom a message goes.
@@ -96,6 +98,8 @@ pub(crate) enum Request {
     Transfer(TransferLeaderRequest<Consensus>),
     Offer(Offer),
     Fetch(Fetch),
+    /// What came of this file is damaged: is it sound there?
+    Doubt(FileName),
 }
 
 /// How far a receiver is with an offered snapshot.
@@ -115,6 +119,7 @@ pub(crate) enum Answer {
     Transferred(TransferLeaderResponse<Consensus>),
     Offered(Offered),
     Stretch(Bytes),
+    Judged { is_sound: bool },
     Refused { reason: String },
 }
 
@@ -153,6 +158,14 @@ pub(crate) fn encode_request(route: Route, request: &Request) -> Result<Bytes, D
             message.put_slice(name);
             message
         }
+        Request::Doubt(file) => {
+            if file.0.len() > FILE_NAME_BYTES_MAX {
+                return Err(DecodeError::TooLarge { what: "a file's name" });
+            }
+            let mut message = begin(kind::DOUBT, route, file.0.len());
+            message.put_slice(&file.0);
+            message
+        }
     };
     finish(message)
 }
@@ -189,6 +202,13 @@ pub(crate) fn decode_request(message: Bytes) -> Result<(Route, Request), DecodeE
             }
             let file = FileName(name);
             return Ok((route, Request::Fetch(Fetch { file, offset, length })));
+        }
+        kind::DOUBT => {
+            let name = reader.rest();
+            if name.len() > FILE_NAME_BYTES_MAX {
+                return Err(DecodeError::TooLarge { what: "a file's name" });
+            }
+            return Ok((route, Request::Doubt(FileName(name))));
         }
         kind => return Err(DecodeError::Kind { kind }),
     };
@@ -260,6 +280,11 @@ pub(crate) fn encode_answer(route: Route, answer: &Answer) -> Result<Bytes, Deco
             message.put_slice(bytes);
             message
         }
+        Answer::Judged { is_sound } => {
+            let mut message = begin(kind::JUDGED, route, 1);
+            message.put_u8(u8::from(*is_sound));
+            message
+        }
         Answer::Refused { reason } => {
             let reason = reason.as_bytes();
             let reason = reason.get(..REASON_BYTES_MAX).unwrap_or(reason);
@@ -310,6 +335,7 @@ pub(crate) fn decode_answer(message: Bytes) -> Result<(Route, Answer), DecodeErr
             }
             return Ok((route, Answer::Stretch(bytes)));
         }
+        kind::JUDGED => Answer::Judged { is_sound: reader.flag()? },
         kind::REFUSED => {
             let reason = String::from_utf8_lossy(&reader.rest()).into_owned();
             return Ok((route, Answer::Refused { reason }));

@@ -12,10 +12,10 @@ use model::NodeId;
 use storage::mutant::{self, Mutant};
 
 use super::limits::{
-    FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
+    DOUBT_WITHIN, FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
     STRETCH_BYTES_MAX, STRETCH_WITHIN,
 };
-use super::machine::{Machine, MissingFile};
+use super::machine::{FileName, Machine, MachineError, MissingFile};
 use super::messages::{
     Answer, Fetch, Offer, Offered, Request, Route, decode_answer, encode_request,
 };
@@ -201,11 +201,7 @@ impl Transfer {
                 if stretch.is_empty() || end > length {
                     return Err("a stretch is empty or too long".into());
                 }
-                let (manifest, file) = (manifest.clone(), file.clone());
-                self.on_machine(move |machine| {
-                    machine.put_stretch(&manifest, &file, offset, &stretch)
-                })
-                .await?;
+                self.put(manifest, &file, offset, stretch).await?;
                 bytes += end - offset;
                 offset = end;
                 self.sender.send_replace(Progress::Fetching { bytes });
@@ -214,21 +210,54 @@ impl Transfer {
         Ok(bytes)
     }
 
+    /// Hands a stretch to the machine. If the file that it ends turns out damaged, the sender has
+    /// to look at its own: one that does not know of the damage would offer it for ever.
+    async fn put(
+        &self,
+        manifest: &Bytes,
+        file: &FileName,
+        offset: u64,
+        stretch: Bytes,
+    ) -> Result<(), String> {
+        let machine = Arc::clone(&self.endpoint.machine);
+        let (manifest, put) = (manifest.clone(), file.clone());
+        let put = move || machine.put_stretch(&manifest, &put, offset, &stretch);
+        match self.endpoint.blocking.run(put).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(MachineError::BadSnapshot { reason })) => {
+                let judged = self.ask(Request::Doubt(file.clone()), DOUBT_WITHIN).await;
+                let judged = match judged {
+                    Ok(Answer::Judged { is_sound: true }) => "the sender's is sound".to_owned(),
+                    Ok(Answer::Judged { is_sound: false }) => "so is the sender's".to_owned(),
+                    Ok(_) => "an answer to another question".to_owned(),
+                    Err(error) => error,
+                };
+                Err(format!("{reason}; {judged}"))
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes, String> {
+        match self.ask(Request::Fetch(fetch), STRETCH_WITHIN).await? {
+            Answer::Stretch(bytes) => Ok(bytes),
+            _ => Err("an answer to another question".into()),
+        }
+    }
+
+    /// Asks the sender, again if nothing comes back.
+    async fn ask(&self, request: Request, within: model::Duration) -> Result<Answer, String> {
         let route = self.route.back();
-        let request = encode_request(route, &Request::Fetch(fetch));
-        let request = request.map_err(|error| error.to_string())?;
+        let request = encode_request(route, &request).map_err(|error| error.to_string())?;
         let transport: &dyn Transport = self.endpoint.transport.as_ref();
         let mut last = String::new();
         for _ in 0..STRETCH_ATTEMPTS_MAX {
-            let call =
-                transport.call(self.leader, Method::FetchFile, request.clone(), STRETCH_WITHIN);
+            let call = transport.call(self.leader, Method::FetchFile, request.clone(), within);
             match call.await.map(decode_answer) {
-                Ok(Ok((from, Answer::Stretch(bytes)))) if from == route.back() => {
-                    return Ok(bytes);
-                }
                 Ok(Ok((_, Answer::Refused { reason }))) => return Err(reason),
-                Ok(Ok(_)) => return Err("an answer to another question".into()),
+                Ok(Ok((from, answer))) if from == route.back() => return Ok(answer),
+                Ok(Ok(_)) => return Err("an answer of another replica".into()),
                 Ok(Err(error)) => last = error.to_string(),
                 Err(error) => last = error.to_string(),
             }

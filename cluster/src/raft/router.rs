@@ -19,7 +19,7 @@ use storage::log::GroupId;
 
 use super::blocking::Blocking;
 use super::limits::TOMBSTONES_MAX;
-use super::machine::Machine;
+use super::machine::{FileName, Machine};
 use super::messages::{Answer, Fetch, Request, Route, decode_request, encode_answer};
 use super::receive::{Receiving, receive};
 use super::serve_append::serve_append;
@@ -156,6 +156,7 @@ impl GroupRouter {
                 offered.map_or_else(|reason| Answer::Refused { reason }, Answer::Offered)
             }
             (Method::FetchFile, Request::Fetch(fetch)) => endpoint.fetch(fetch).await,
+            (Method::FetchFile, Request::Doubt(file)) => endpoint.judge(file).await,
             _ => return Err(refused("this message does not go this way")),
         };
         encode_answer(route.back(), &answer).map_err(|error| refused(&error))
@@ -186,7 +187,7 @@ impl Endpoint {
                 }
                 Answer::Appended(response.into_stream_result(prev, last))
             }
-            Request::Offer(_) | Request::Fetch(_) => {
+            Request::Offer(_) | Request::Fetch(_) | Request::Doubt(_) => {
                 return Err(refused("this message does not go this way"));
             }
         })
@@ -197,6 +198,15 @@ impl Endpoint {
         let read = move || machine.read_stretch(&fetch.file, fetch.offset, fetch.length);
         match self.blocking.run(read).await {
             Ok(Ok(bytes)) => Answer::Stretch(bytes),
+            Ok(Err(error)) => Answer::Refused { reason: error.to_string() },
+            Err(error) => Answer::Refused { reason: error.to_string() },
+        }
+    }
+
+    async fn judge(&self, file: FileName) -> Answer {
+        let machine = Arc::clone(&self.machine);
+        match self.blocking.run(move || machine.is_sound(&file)).await {
+            Ok(Ok(is_sound)) => Answer::Judged { is_sound },
             Ok(Err(error)) => Answer::Refused { reason: error.to_string() },
             Err(error) => Answer::Refused { reason: error.to_string() },
         }
@@ -237,7 +247,7 @@ pub(crate) fn check_sender(route: Route, request: &Request) -> Result<(), CallEr
         Request::Append(request) => &request.vote,
         Request::Transfer(request) => request.from_leader(),
         Request::Offer(offer) => &offer.vote,
-        Request::Fetch(_) => return Ok(()),
+        Request::Fetch(_) | Request::Doubt(_) => return Ok(()),
     };
     if vote.leader_id.node_id == route.from.0 {
         Ok(())

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storage::log::LogIndex;
-use storage::shard::{Applied, BatchOutcome, BlockName, MissingBlock, Shard, ShardSnapshot};
+use storage::mutant::{self, Mutant};
+use storage::shard::{
+    Applied, BatchOutcome, BlockName, MissingBlock, Scrubbed, Shard, ShardSnapshot,
+};
 
 use super::machine::{FileName, Machine, MachineError, MachineSnapshot, MissingFile};
 use super::types::Outcome;
@@ -84,6 +87,15 @@ impl Machine for ShardMachine {
         let name = BlockName::from_bytes(&file.0).ok_or(MachineError::NoSuchFile)?;
         let stretch = self.shard.read_snapshot_block(name, offset, length)?;
         stretch.ok_or(MachineError::NoSuchFile)
+    }
+
+    fn is_sound(&self, file: &FileName) -> Result<bool, MachineError> {
+        if mutant::is(Mutant::DamageOffered) {
+            return Ok(true);
+        }
+        let name = BlockName::from_bytes(&file.0).ok_or(MachineError::NoSuchFile)?;
+        let scrubbed = self.shard.scrub_snapshot_block(name).ok_or(MachineError::NoSuchFile)?;
+        Ok(scrubbed != Scrubbed::Damaged)
     }
 
     fn cut_of(&self, manifest: &Bytes) -> Result<LogIndex, MachineError> {

@@ -30,7 +30,7 @@ impl DiskCap {
 
 /// Finds what has to go for the cap, one bucket after another.
 #[derive(Debug, Default)]
-pub struct CapKeeper {
+pub(super) struct CapKeeper {
     /// The bucket whose drop was proposed last.
     dropping: Option<u64>,
 }

@@ -127,6 +127,13 @@ fn happens(world: &mut World, verb: &str, words: &Words<'_>) -> bool {
             world.machine(node()).held.get_mut(&group).unwrap().is_damaged = true;
             world.elect();
         }
+        "damage-block" => {
+            let group = group(words.value("group").unwrap());
+            let held = world.machine(node()).held.get_mut(&group).unwrap();
+            held.is_damaged = true;
+            let replica = held.replica;
+            world.with_damaged_block.insert(replica);
+        }
         "leader" => {
             let (group, on) = (group(words.first()), render::node(words.value("on").unwrap()));
             let replica = world.machine(on).held[&group].replica;

@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) rafts: BTreeMap<GroupId, Raft>,
     pub(crate) now: Monotonic,
     pub(crate) transfers_under_way: usize,
+    /// Damaged replicas that vote all the same: what is damaged is a block, not the log.
+    pub(crate) with_damaged_block: BTreeSet<ReplicaId>,
     /// Groups whose replicas have begun to be created, with the list each was given.
     begun: BTreeMap<GroupId, BTreeSet<ReplicaId>>,
     index: u64,
@@ -210,11 +212,12 @@ impl World {
         self.machines.iter().find(|(_, machine)| holds(machine)).map(|(node, _)| *node)
     }
 
-    /// Whether a replica works: its process is up and its data sound.
+    /// Whether a replica works: its process is up and its log sound.
     pub(crate) fn is_up(&self, group: GroupId, replica: ReplicaId) -> bool {
         self.holder(group, replica).is_some_and(|node| {
             let machine = &self.machines[&node];
-            machine.is_up && !machine.held[&group].is_damaged
+            let votes = self.with_damaged_block.contains(&replica);
+            machine.is_up && (votes || !machine.held[&group].is_damaged)
         })
     }
 
@@ -355,11 +358,19 @@ impl World {
         self.elect();
     }
 
-    /// Everybody has everything.
+    /// Everybody has everything that its leader can give: one with a damaged block has no snapshot
+    /// for a new replica.
     pub(crate) fn catch_up(&mut self) {
-        for raft in self.rafts.values_mut() {
-            raft.lags.clear();
+        let helpers: Vec<GroupId> =
+            self.rafts.keys().copied().filter(|group| !self.leader_is_damaged(*group)).collect();
+        for group in helpers {
+            self.raft(group).lags.clear();
         }
+    }
+
+    fn leader_is_damaged(&self, group: GroupId) -> bool {
+        let leader = self.rafts[&group].leader;
+        leader.is_some_and(|leader| self.with_damaged_block.contains(&leader))
     }
 }
 

@@ -1,8 +1,15 @@
 //! What is kept and what goes: logs behind blocks, blocks behind retention, damaged replicas.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use cluster::upkeep::{self, DiskCap, UpkeepParts, UpkeepState};
 use model::admin::{ChangeError, ClusterChange, ShardStatus};
 use model::testing::Generator;
 use model::{ClusterAdmin as _, Duration, NodeId, Span};
+
+use storage::Space;
 
 use crate::world::{Shape, THREE, World, node};
 
@@ -83,6 +90,85 @@ async fn a_replica_with_a_damaged_block_is_replaced_by_a_sound_one() {
     let status = world.store(0).status().await;
     let shards: Vec<_> = status.shards.iter().map(|shard| shard.replicas.len()).collect();
     assert_eq!(shards, [3; 4], "{status:?}");
+}
+
+/// A bit that flipped where nobody looked, in a block of a leader, and then another node needs that
+/// block: what arrives does not verify, the leader finds out, and leaves both to the one that is
+/// sound (chaos run of seed 1, in which the new replica waited for ever).
+#[tokio::test(start_paused = true)]
+async fn a_leader_with_damage_that_nobody_met_is_replaced_too() {
+    let mut world = World::start(91, FORGETFUL).await;
+    let spans = Generator::new(91).spans(600);
+    world.write(0, &spans).await.unwrap();
+    world.settled(0, 3).await;
+    (0..3).for_each(|number| world.seal(number));
+    world.until("the logs forget what is sealed", || (0..3).all(|it| purged(&world, it))).await;
+    // So that its log has an end to lose.
+    let after = Generator::new(92).spans(100);
+    world.write(1, &after).await.unwrap();
+    world.settled(0, 3).await;
+    for file in world.members[0].files.paths() {
+        assert!(world.members[0].files.flip(&file, 200, 0x10));
+    }
+    assert!(!world.host(0).shards().iter().any(|shard| shard.has_damage()));
+    world.kill(2).await;
+    world.cut_log(2, 1);
+    world.revive(2).await;
+    world.ready().await;
+    world.settled(0, 3).await;
+    let is_sound = |world: &World, number: usize| {
+        let shards = world.host(number).shards();
+        shards.len() == 4 && !shards.iter().any(|shard| shard.has_damage())
+    };
+    world.until("all are sound", || (0..3).all(|number| is_sound(&world, number))).await;
+    world.settled(0, 3).await;
+    for number in 0..3 {
+        world.require(number, &spans).await;
+        world.require(number, &after).await;
+    }
+}
+
+/// A new block is looked at after a tenth of the time between two looks, whoever reads it.
+#[tokio::test(start_paused = true)]
+async fn damage_that_nobody_meets_is_found_in_time() {
+    let world = World::start(93, FORGETFUL).await;
+    let spans = written_and_sealed(&world, 93).await;
+    let member = &world.members[1];
+    let shards = world.host(1).shards();
+    let listed = shards.clone();
+    let parts = UpkeepParts {
+        shards: Box::new(move || listed.clone()),
+        clock: Arc::clone(&member.clock) as _,
+        retention: Duration(u64::MAX),
+        purge: Box::new(|_, _| {}),
+        propose_drop: Box::new(|_, _, _| {}),
+        space: Arc::new(Space::open(Arc::new(member.files.clone()), Path::new("/upkeep"))),
+        disk_cap: DiskCap::Bytes(u64::MAX),
+        scrub_every: Duration::from_secs(3_600),
+        log_bytes: Box::new(|| 0),
+        compaction: Arc::default(),
+    };
+    let mut state = UpkeepState::default();
+    let budget = world.scope().budget;
+    let mut look = || {
+        for _ in 0..20 {
+            upkeep::round(&parts, &mut state, &budget, &AtomicBool::new(false)).unwrap();
+        }
+        shards.iter().filter(|shard| shard.has_damage()).count()
+    };
+    let mut files = member.files.paths();
+    files.retain(|path| path.starts_with("/blocks"));
+    let damaged = files.len();
+    assert!(damaged > 1 && files.iter().all(|file| member.files.flip(file, 200, 0x10)));
+    assert_eq!(look(), 0, "it is too early for a look");
+    tokio::time::sleep(std::time::Duration::from_secs(359)).await;
+    assert_eq!(look(), 0, "it is too early for a look");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(look(), damaged, "every block is damaged");
+    world.settled(0, 3).await;
+    let is_sound = || !world.host(1).shards().iter().any(|shard| shard.has_damage());
+    world.until("what was damaged is made good", is_sound).await;
+    world.require(1, &spans).await;
 }
 
 /// Asks until every replica of every shard has told its digest, and requires them to agree.

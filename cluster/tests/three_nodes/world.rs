@@ -338,7 +338,7 @@ impl World {
         assert!(waited.is_ok(), "the shards never settled");
     }
 
-    fn scope(&self) -> ReadScope {
+    pub(crate) fn scope(&self) -> ReadScope {
         let deadline = self.clock.monotonic().plus(model::Duration::from_secs(30));
         let budget = Budget::new(Arc::clone(&self.clock) as _, deadline, u64::MAX);
         ReadScope { tenant: self.tenant.clone(), budget, stale: false }

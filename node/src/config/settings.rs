@@ -198,6 +198,27 @@ pub const SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "scrub-every",
+        value_name: "DURATION",
+        default: Some("1d"),
+        help: "How often every block is read to its last byte, so that damage is found while other \
+               nodes have what it was; at least `1m`. It takes a fiftieth of a core at most.",
+        apply: |config, text| {
+            let every = units::parse_duration(text).map_err(|problem| problem.to_string())?;
+            if every < SCRUB_EVERY_MIN {
+                return Err("at least 1m is expected".to_owned());
+            }
+            let nanoseconds = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
+            config.scrub_every = model::Duration(nanoseconds);
+            Ok(())
+        },
+        show: |config| {
+            let every = std::time::Duration::from_nanos(config.scrub_every.0);
+            Some(units::format_duration(every))
+        },
+        ..ROW
+    },
+    Setting {
         key: "otlp-grpc-port",
         value_name: "PORT",
         default: Some("4317"),
@@ -827,6 +848,9 @@ const SAMPLING_RELOAD_MIN: std::time::Duration = std::time::Duration::from_secs(
 
 /// Spans go by the hour: a shorter time could not be kept.
 const RETENTION_MIN: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// More often is a load for its own sake.
+const SCRUB_EVERY_MIN: std::time::Duration = std::time::Duration::from_mins(1);
 
 fn non_empty(text: &str) -> Result<&str, String> {
     if text.is_empty() { Err("a value is expected".to_owned()) } else { Ok(text) }

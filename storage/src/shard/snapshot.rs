@@ -20,6 +20,7 @@ use super::contents::Contents;
 use super::handle::Shard;
 use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, WINDOW_CHUNKS_MAX};
 use super::manifest::{StateRow, WindowChunk};
+use super::scrub::Scrubbed;
 use super::seal::splits_of;
 use super::snapshot_manifest::{BlockName, Manifest};
 use super::window::{BatchIdWindow, DigestWindow};
@@ -110,6 +111,13 @@ impl Shard {
         let read = block.file().read_at(offset, &mut bytes)?;
         bytes.truncate(read);
         Ok(Some(bytes.into()))
+    }
+
+    /// Reads every byte of a block that a snapshot names, because what came of it elsewhere is
+    /// damaged; nothing if no snapshot that is held names it.
+    pub fn scrub_snapshot_block(&self, name: BlockName) -> Option<Scrubbed> {
+        let block = self.transfers().pinned.get(&name).and_then(Weak::upgrade)?;
+        Some(self.scrub_block(&block))
     }
 
     /// The blocks of a manifest from elsewhere that are not here whole. Files of other snapshots

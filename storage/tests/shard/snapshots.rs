@@ -12,7 +12,9 @@ use storage::entry::{encode_data, encode_drop, encode_purge};
 use storage::env::{Crash, Env, Fault, FaultEnv};
 use storage::kv::Kv;
 use storage::log::{LogEngine, LogIndex};
-use storage::shard::{Applied, BlockStore, CLASS_ORDINARY, DecodedCache, Shard, ShardSnapshot};
+use storage::shard::{
+    Applied, BlockStore, CLASS_ORDINARY, DecodedCache, Scrubbed, Shard, ShardSnapshot,
+};
 
 use crate::fixture::{DamagingLog, GROUP, no_limit, open_shard, plain_batch, tenant, traces_of};
 use crate::forgetful_kv::ForgetfulKv;
@@ -311,6 +313,27 @@ fn what_was_damaged_on_the_way_is_found_and_fetched_again() {
     odd.unwrap_err();
     receiver.receive(&story.sender.shard, &story.snapshot).unwrap();
     story.go_on(&mut receiver, "after damage");
+}
+
+/// A flipped bit that nobody has read yet would be offered for ever: whoever gets it says so, and
+/// the sender looks at its own.
+#[test]
+fn a_sender_that_is_told_of_damage_finds_it_and_offers_nothing_more() {
+    let Story { sender, snapshot, .. } = story();
+    let receiver = Replica::new(4);
+    let missing = receiver.shard.missing_blocks(&snapshot.manifest).unwrap();
+    let scrub = |name| sender.shard.scrub_snapshot_block(name).unwrap();
+    assert!(missing.iter().all(|it| scrub(it.name) == Scrubbed::Sound));
+    for file in sender.env.paths() {
+        let middle = sender.env.content(&file).unwrap().len() / 2;
+        assert!(sender.env.flip(&file, middle, 0x10));
+    }
+    assert!(!sender.shard.has_damage());
+    let found: Vec<_> = missing.iter().map(|it| scrub(it.name)).collect();
+    // The others were merged away: they are read through what the snapshot holds.
+    assert!(found.contains(&Scrubbed::Damaged), "{found:?}");
+    assert!(sender.shard.has_damage());
+    assert!(sender.shard.snapshot_at_cut().unwrap().is_none());
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn requests() -> Vec<Request> {
             offset: 1 << 40,
             length: 77,
         }),
+        Request::Doubt(FileName(Bytes::from_static(b"block"))),
     ]
 }
 
@@ -66,6 +67,7 @@ fn answers() -> Vec<Answer> {
         Answer::Offered(Offered::Working { bytes_fetched: 5 }),
         Answer::Offered(Offered::Done { vote: vote(true) }),
         Answer::Stretch(Bytes::from_static(b"bytes")),
+        Answer::Judged { is_sound: false },
         Answer::Refused { reason: "no".into() },
     ]
 }
