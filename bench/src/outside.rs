@@ -106,6 +106,13 @@ pub(crate) fn append_line(path: &Path, line: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The directories in a directory.
+pub(crate) fn directories(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
+    let directories = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    Ok(directories.filter(|path| path.is_dir()).collect())
+}
+
 /// A directory of its own for one run, removed with all that is in it when this value goes.
 #[derive(Debug)]
 pub(crate) struct Scratch(PathBuf);

@@ -61,6 +61,17 @@ impl HttpClient {
         self.send(path, request.body(Full::from(json))?).await
     }
 
+    /// Posts a protobuf message to a path and reads the whole answer.
+    pub(super) async fn post_protobuf(
+        &mut self,
+        path: &str,
+        message: Bytes,
+    ) -> anyhow::Result<HttpAnswer> {
+        let request = Request::post(path).header(header::HOST, &self.host);
+        let request = request.header(header::CONTENT_TYPE, "application/x-protobuf");
+        self.send(path, request.body(Full::from(message))?).await
+    }
+
     async fn send(
         &mut self,
         path: &str,

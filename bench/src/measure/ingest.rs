@@ -20,7 +20,8 @@ use crate::recording::Recording;
 use crate::replay::{Load, LoadOptions, PlanOptions, ReplayPlan};
 
 /// The recording that targets are stated for.
-const ASTRONOMY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/astronomy-oteltraces.zst");
+pub(super) const ASTRONOMY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/data/astronomy-oteltraces.zst");
 
 /// Values are drawn from this, so two measurements send the same but for the time.
 const SEED: u64 = 1;

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod cluster;
+mod giant;
 mod http;
 mod ingest;
 mod machine;
@@ -23,6 +24,7 @@ mod udp;
 
 pub use arguments::Arguments;
 pub use cluster::cluster;
+pub use giant::giant;
 pub use ingest::ingest;
 pub use micro::micro;
 pub use query::query;

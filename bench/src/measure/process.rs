@@ -67,6 +67,19 @@ impl Process {
         parse_stat(&stat).with_context(|| format!("cannot read {stat}"))
     }
 
+    /// Processor time of the threads that there are now, to the nanosecond.
+    pub(super) fn thread_time(&self) -> anyhow::Result<Duration> {
+        let threads = outside::directories(&PathBuf::from(format!("/proc/{}/task", self.id)))?;
+        let mut nanoseconds: u64 = 0;
+        for thread in threads {
+            // One that has ended meanwhile counts no more.
+            let stat = outside::read_text(&thread.join("schedstat")).unwrap_or_default();
+            let ran = stat.split_ascii_whitespace().next().and_then(|ran| ran.parse::<u64>().ok());
+            nanoseconds += ran.unwrap_or_default();
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// The most memory that was resident at once, in bytes.
     pub(super) fn resident_peak_bytes(&self) -> anyhow::Result<u64> {
         let kibibytes = number_after(&self.read_proc("status")?, "VmHWM:");

@@ -90,17 +90,14 @@ const BINS: u64 = 120;
 const MINUTE_NANOSECONDS: u64 = 60_000_000_000;
 
 /// Asks for figures over all that was sent.
-async fn figures(
+pub(super) async fn figures(
     client: &mut HttpClient,
     plan: &ReplayPlan,
     rounds: u32,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let (start_micros, now_micros) = window_micros(plan);
-    let start = start_micros * 1000 / MINUTE_NANOSECONDS * MINUTE_NANOSECONDS;
-    let minutes = (now_micros * 1000 - start).div_ceil(MINUTE_NANOSECONDS);
-    let step = minutes.div_ceil(BINS) * MINUTE_NANOSECONDS;
-    let end = start + minutes * MINUTE_NANOSECONDS - 1;
+    let (start, end) = window_nanos(plan);
+    let step = (end - start).div_ceil(MINUTE_NANOSECONDS).div_ceil(BINS) * MINUTE_NANOSECONDS;
     let window = format!("\"window\":{{\"start\":{start},\"end\":{end}}}");
     let heatmap = format!("{{{window},\"kind\":\"heatmap\",\"step\":\"{step}ns\"}}");
     let mut questions = vec![heatmap];
@@ -126,9 +123,7 @@ async fn figures(
     results.add("figures_spans", spans);
     results.add_rounded("heatmap_and_8_facets_p50_milliseconds", times.percentile_milliseconds(50));
     results.add_rounded("heatmap_and_8_facets_p99_milliseconds", times.percentile_milliseconds(99));
-    let lookback = (now_micros - start_micros) / 1000;
-    let end = now_micros / 1000;
-    let calls = format!("/api/dependencies?endTs={end}&lookback={lookback}");
+    let calls = dependencies_path(plan);
     ask(client, "dependencies", &vec![calls; rounds.min(20) as usize], results).await?;
     Ok(())
 }
@@ -148,6 +143,21 @@ pub(super) async fn compact(client: &mut HttpClient) -> anyhow::Result<()> {
     }
 }
 
+/// Asks for the calls between services over all that was sent.
+pub(super) fn dependencies_path(plan: &ReplayPlan) -> String {
+    let (start_micros, now_micros) = window_micros(plan);
+    let lookback = (now_micros - start_micros) / 1000;
+    format!("/api/dependencies?endTs={}&lookback={lookback}", now_micros / 1000)
+}
+
+/// The same as [`window_micros`], in whole minutes; the end is the last nanosecond.
+pub(super) fn window_nanos(plan: &ReplayPlan) -> (u64, u64) {
+    let (start_micros, now_micros) = window_micros(plan);
+    let start = start_micros * 1000 / MINUTE_NANOSECONDS * MINUTE_NANOSECONDS;
+    let minutes = (now_micros * 1000 - start).div_ceil(MINUTE_NANOSECONDS);
+    (start, start + minutes * MINUTE_NANOSECONDS - 1)
+}
+
 /// From before the first span to now.
 fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
     let now = outside::unix_nanos() / 1000;
@@ -156,7 +166,7 @@ fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
 }
 
 /// Ids of traces that were sent, over all passes, as hexadecimal.
-fn trace_ids(plan: &ReplayPlan, count: u32) -> anyhow::Result<Vec<String>> {
+pub(super) fn trace_ids(plan: &ReplayPlan, count: u32) -> anyhow::Result<Vec<String>> {
     let mut random = Random::new(SEED);
     let traces = plan.recording().traces().len() as u64;
     let mut draw = || {

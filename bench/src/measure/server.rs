@@ -34,6 +34,7 @@ pub(super) struct Server {
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Ports {
     otlp_grpc: u16,
+    otlp_http: u16,
     ui: u16,
     health: u16,
     metrics: u16,
@@ -109,6 +110,11 @@ impl Server {
         format!("{}:{}", self.address, self.ports.otlp_grpc)
     }
 
+    /// Where OTLP over HTTP goes.
+    pub(super) fn otlp_http(&self) -> String {
+        format!("{}:{}", self.address, self.ports.otlp_http)
+    }
+
     /// Where queries go.
     pub(super) fn ui(&self) -> String {
         format!("{}:{}", self.address, self.ports.ui)
@@ -132,6 +138,11 @@ impl Server {
     /// The address of all its ports.
     pub(super) fn host(&self) -> &str {
         &self.address
+    }
+
+    /// Processor time of the threads that there are now, to the nanosecond.
+    pub(super) fn thread_time(&self) -> anyhow::Result<Duration> {
+        self.process.thread_time()
     }
 
     /// Processor time of all threads so far, in user and kernel mode.

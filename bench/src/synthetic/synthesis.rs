@@ -31,6 +31,8 @@ pub struct Synthesis<'a> {
     random: Random,
     traces: u64,
     spans: u64,
+    /// What the ids of the current trace are drawn from.
+    trace: u64,
     /// Spans of the current trace that are not in a message yet, the next one last.
     waiting: Vec<NewSpan>,
 }
@@ -59,7 +61,7 @@ impl<'a> Synthesis<'a> {
     /// Traces like those of `profile`.
     pub fn new(profile: &'a Profile<'a>, options: SynthesisOptions) -> Self {
         let random = Random::new(options.seed);
-        Self { profile, options, random, traces: 0, spans: 0, waiting: Vec::new() }
+        Self { profile, options, random, traces: 0, spans: 0, trace: 0, waiting: Vec::new() }
     }
 
     /// The next message; `None` when all spans are told, or the recording had none.
@@ -77,6 +79,11 @@ impl<'a> Synthesis<'a> {
         assemble(self.profile.recording(), message).map(Some)
     }
 
+    /// The id of the trace that was begun last.
+    pub fn trace_id(&self) -> [u8; 16] {
+        trace_id(self.trace)
+    }
+
     /// Makes the next trace; false if there is none.
     fn grow_trace(&mut self) -> Result<bool, WireError> {
         let left = self.options.spans.saturating_sub(self.spans);
@@ -86,6 +93,7 @@ impl<'a> Synthesis<'a> {
         let start = self.options.first_start + self.traces * self.profile.gap();
         let places = self.grow_places(wanted, start)?;
         let trace = self.random.draw();
+        self.trace = trace;
         for (row, place) in places.iter().enumerate() {
             let span = self.write(place, row, trace)?;
             self.waiting.push(span);
@@ -161,9 +169,7 @@ impl<'a> Synthesis<'a> {
     fn write(&self, place: &Place, row: usize, trace: u64) -> Result<NewSpan, WireError> {
         let (parts, exemplar) = self.exemplar(place.exemplar)?;
         let mut bytes = Vec::with_capacity(exemplar.len() + 16);
-        let mut trace_id = Random::new(trace);
-        let trace_id = [trace_id.draw() | 1, trace_id.draw()].map(u64::to_be_bytes);
-        put_bytes(&mut bytes, 1, trace_id.as_flattened());
+        put_bytes(&mut bytes, 1, &trace_id(trace));
         put_bytes(&mut bytes, 2, &span_id(trace, row));
         if place.parent != row {
             put_bytes(&mut bytes, 4, &span_id(trace, place.parent));
@@ -205,6 +211,15 @@ impl RequestSpan for NewSpan {
 }
 
 /// The id of a span of a trace; never zero.
+fn trace_id(trace: u64) -> [u8; 16] {
+    let mut random = Random::new(trace);
+    let mut id = [0; 16];
+    for (half, value) in id.chunks_exact_mut(8).zip([random.draw() | 1, random.draw()]) {
+        half.copy_from_slice(&value.to_be_bytes());
+    }
+    id
+}
+
 fn span_id(trace: u64, row: usize) -> [u8; 8] {
     Random::of(trace, &row.to_le_bytes()).draw().max(1).to_be_bytes()
 }

@@ -52,6 +52,10 @@ use settings::Settings;
 
 /// The program: 0 if every promise was kept, 1 if not, 2 for bad usage.
 pub fn main(arguments: &[String]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help") {
+        println!("{}", settings::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let settings = match Settings::parse(arguments) {
         Ok(settings) => settings,
         Err(error) => {

@@ -162,7 +162,7 @@ impl Node {
             .arg(settings.folder.join("cluster.key"))
             .args(["--open-access", "--tenancy", "x-tenant", "--drain-delay", "500ms"])
             // So little that a node which was away for a while needs blocks.
-            .args(["--log-kept", "4 MiB"])
+            .args(["--log-kept", "4 MiB", "--scrub-every", "1m"])
             .args(["--log-format", "text"])
             .args(&settings.flags)
             .env("CHAOS_CONTROL", self.disk.with_file_name("control"))

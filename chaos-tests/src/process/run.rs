@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -348,26 +349,33 @@ impl Stage<'_> {
         if !recovered && !world.settings.alone {
             self.intervene(number, kind)?;
         }
-        if kind.costs_data && !world.settings.alone { self.mend(number, kind) } else { Ok(()) }
+        if kind.costs_data && !world.settings.alone {
+            self.mend(number, kind, fault.damaged())
+        } else {
+            Ok(())
+        }
     }
 
-    /// Waits until every shard has as many replicas as before that lag little, for a while: what
-    /// was lost has been made good, and new replicas vote.
-    fn mend(&self, number: u32, kind: &Kind) -> Result<()> {
+    /// Waits until what is damaged is gone, and every shard has as many replicas as before that lag
+    /// little, for a while: what was lost has been made good, and new replicas vote. The next fault
+    /// would else meet a second replica of the same shard.
+    fn mend(&self, number: u32, kind: &Kind, damaged: Option<&Path>) -> Result<()> {
         let world = self.clients.world;
         let begun_ns = world.bell.now_ns();
         let mut whole_since = None;
         let mended = world.bell.until(MEND_MAX, || {
             let told = world.nodes.iter().find_map(World::cluster);
-            let is_whole = told.is_some_and(|cluster| {
-                cluster.shards.iter().all(|shard| {
-                    let near = shard
-                        .replicas
-                        .iter()
-                        .filter(|replica| replica.lag.is_some_and(|lag| lag <= LAG_MAX));
-                    near.count() >= FACTOR
-                })
-            });
+            let is_found = damaged.is_none_or(|path| !path.exists());
+            let is_whole = is_found
+                && told.is_some_and(|cluster| {
+                    cluster.shards.iter().all(|shard| {
+                        let near = shard
+                            .replicas
+                            .iter()
+                            .filter(|replica| replica.lag.is_some_and(|lag| lag <= LAG_MAX));
+                        near.count() >= FACTOR
+                    })
+                });
             let now_ns = world.bell.now_ns();
             let since = *whole_since.get_or_insert(now_ns);
             if !is_whole {

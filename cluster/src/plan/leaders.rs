@@ -99,7 +99,7 @@ impl<'a> Leaders<'a> {
         }
     }
 
-    /// Off damaged replicas: what is damaged can be handed on to nobody, so that a new replica would
+    /// Off damaged replicas: what is damaged can be handed on to nobody, so a new replica would
     /// wait for ever, and with it the replacement of its leader.
     fn leave_damaged(&mut self, groups: &[GroupView<'_>]) {
         for group in groups.iter().filter(|group| group.id != META_GROUP) {

@@ -18,7 +18,7 @@ use model::{Tenant, Text, TimeRange, Timestamp, TraceId};
 
 use super::asked::Numbered;
 use super::handle::Shard;
-use super::limits::{APART_NAMES_MAX, APART_ROWS_MAX, APART_TENANTS_MAX};
+use super::limits::{APART_NAMES_MAX, APART_ROWS_MAX, APART_TENANTS_MAX, APART_TRACE_PAGES_MAX};
 use super::outline::Outline;
 use super::piece::{Piece, Place};
 use super::read::Snapshot;
@@ -32,10 +32,12 @@ pub(super) struct ApartTrace {
     /// The pieces that its parts may lie on.
     pieces: Vec<u64>,
     pub(super) parts: Vec<ApartPart>,
-    /// A span lies in more than one part.
+    /// A span lies, or may lie, in more than one part.
     pub(super) has_repeats: bool,
     /// The calls in the whole.
     pub(super) calls: Vec<Call>,
+    /// It has so many rows that nothing is kept of them: whoever counts it reads it.
+    pub(super) is_long: bool,
 }
 
 /// Its rows in one block.
@@ -138,8 +140,15 @@ impl Shard {
         pieces: &[Arc<Piece>],
         budget: &Budget,
     ) -> Result<ApartTrace, Error> {
+        let is_long =
+            self.trace_rows(pieces, id, budget)? > APART_TRACE_PAGES_MAX * self.page_rows();
         let mut parts = Vec::new();
         for of_block in pieces.chunk_by(|left, right| block_of(left) == block_of(right)) {
+            if is_long {
+                let block = of_block.first().map_or(u64::MAX, |piece| block_of(piece));
+                parts.push(ApartPart { block, rows: Vec::new(), calls: Vec::new() });
+                continue;
+            }
             let outline = self.outline(of_block, id, budget)?;
             let Some(block) = of_block.first().map(|piece| block_of(piece)) else { continue };
             if outline.rows.is_empty() {
@@ -154,11 +163,17 @@ impl Shard {
             let calls = calls_of(&outline, &mut apart.services);
             parts.push(ApartPart { block, rows, calls });
         }
+        let numbers = pieces.iter().map(|piece| piece.number).collect();
+        if is_long {
+            let (has_repeats, calls) = (true, Vec::new());
+            return Ok(ApartTrace { id, pieces: numbers, has_repeats, calls, is_long, parts });
+        }
         let whole = self.outline(pieces, id, budget)?;
         let of_parts: usize = parts.iter().map(|part| part.rows.len()).sum();
         Ok(ApartTrace {
             id,
-            pieces: pieces.iter().map(|piece| piece.number).collect(),
+            pieces: numbers,
+            is_long,
             has_repeats: whole.rows.len() < of_parts,
             calls: calls_of(&whole, &mut apart.services),
             parts,

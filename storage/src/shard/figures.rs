@@ -13,9 +13,9 @@ use std::sync::atomic::Ordering;
 use model::aggregate::{Aggregate, AggregateQuery, Counts, DependencyEdge};
 use model::batch::Index;
 use model::budget::Budget;
-use model::query::{self, SpanPredicate};
+use model::query::SpanPredicate;
 use model::store::{Answer, Completeness};
-use model::{Span, Tenant, Text, TimeRange, TraceId, trace};
+use model::{Tenant, Text, TimeRange, TraceId};
 
 use super::blocks::BlockRun;
 use super::columnar::{Columnar, may_have_twins};
@@ -27,7 +27,7 @@ use super::read::Snapshot;
 use super::reader::PieceReader;
 use super::rolled_calls::RolledCalls;
 use super::rows::Marks;
-use super::skeleton::{decides_figures, decides_span};
+use super::whole::All;
 use crate::Error;
 use crate::block::PageInfo;
 
@@ -105,8 +105,7 @@ impl Shard {
                 }
                 _ if visited.insert(trace.id) => {
                     let parts = snapshot.parts(trace.id)?;
-                    let spans = self.spans_for(query, &parts, trace.id, budget)?;
-                    value.merge(&query::aggregate(query, [spans.as_slice()]));
+                    value.merge(&self.trace_figures(query, &parts, trace.id, &All, budget)?);
                 }
                 _ => {}
             }
@@ -115,21 +114,6 @@ impl Shard {
             columnar.finish(value);
         }
         Ok(())
-    }
-
-    /// The distinct spans of a trace, as far as the figures look at them.
-    pub(super) fn spans_for(
-        &self,
-        query: &AggregateQuery,
-        parts: &[Arc<Piece>],
-        id: TraceId,
-        budget: &Budget,
-    ) -> Result<Vec<Span>, Error> {
-        if decides_figures(&query.kind) && decides_span(&query.predicate) {
-            self.skeletons(parts, id, budget)
-        } else {
-            Ok(trace::distinct(self.trace_spans(parts, id, budget)?))
-        }
     }
 
     /// Calls between services, sorted. With a spent budget, those in the traces seen so far.

@@ -99,6 +99,10 @@ pub const VALUE_PIECES_MAX: usize = 512;
 /// each, for each tenant that asks. A tenant with more has its figures made from columns.
 pub const APART_ROWS_MAX: usize = 1 << 18;
 
+/// Pages full of rows of one such trace from which on nothing is kept of it, so that a huge trace
+/// does not take the place of all others.
+pub const APART_TRACE_PAGES_MAX: usize = 4;
+
 /// Tenants of a shard of which that is kept.
 pub const APART_TENANTS_MAX: usize = 4;
 

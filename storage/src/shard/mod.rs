@@ -77,6 +77,7 @@ mod rolled;
 mod rolled_calls;
 mod search;
 mod structure;
+mod whole;
 
 pub use apply::{Applied, BatchOutcome, Refusal};
 pub use block_store::BlockStore;

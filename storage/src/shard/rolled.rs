@@ -34,6 +34,7 @@ use super::piece::Piece;
 use super::read::Snapshot;
 use super::reader::PieceReader;
 use super::rows::RowSet;
+use super::whole::{All, Choice};
 use crate::Error;
 use crate::block::zones::{ZoneClass, Zones};
 use crate::block::{BlockError, Rollup, SectionKind};
@@ -323,22 +324,30 @@ impl Rolled<'_> {
         for of_block in pieces.chunk_by(|left, right| block_of(left) == block_of(right)) {
             let block = of_block.first().map(|piece| block_of(piece));
             let Some(run) = block.and_then(|block| self.runs.get(&block)) else { continue };
-            let spans = self.shard.spans_for(self.query, of_block, id, self.budget)?;
-            self.minus.merge(&self.figures_of_part(run, spans));
+            let part = self.figures_of_part(run, of_block, id)?;
+            self.minus.merge(&part);
         }
-        let spans = self.shard.spans_for(self.query, pieces, id, self.budget)?;
-        self.plus.merge(&query::aggregate(self.query, [spans.as_slice()]));
+        let whole = self.shard.trace_figures(self.query, pieces, id, &All, self.budget)?;
+        self.plus.merge(&whole);
         Ok(())
     }
 
     /// What the rollup of a run says of the spans of a trace in it.
-    fn figures_of_part(&self, run: &RolledRun, mut spans: Vec<Span>) -> Aggregate {
-        spans.retain(|span| self.minutes.has(span.start));
-        let traces = query::aggregate(self.query, [spans.as_slice()]).traces;
-        if run.has_left_out() {
-            spans.retain(|span| run.counts_class(&class_of(span)));
+    fn figures_of_part(
+        &self,
+        run: &RolledRun,
+        of_block: &[Arc<Piece>],
+        id: TraceId,
+    ) -> Result<Aggregate, Error> {
+        let figures = |classes_of| {
+            let choice = InRollup { minutes: self.minutes, classes_of };
+            self.shard.trace_figures(self.query, of_block, id, &choice, self.budget)
+        };
+        let all = figures(None)?;
+        if !run.has_left_out() {
+            return Ok(all);
         }
-        Aggregate { traces, ..query::aggregate(self.query, [spans.as_slice()]) }
+        Ok(Aggregate { traces: all.traces, ..figures(Some(run))? })
     }
 
     /// Adds what columns have to tell of runs that were rolled up.
@@ -455,6 +464,37 @@ impl Rolled<'_> {
     }
 }
 
+/// Spans in whole minutes; of these, if a run is given, those whose class its rollup counts.
+struct InRollup<'a> {
+    minutes: Minutes,
+    classes_of: Option<&'a RolledRun>,
+}
+
+impl Choice for InRollup<'_> {
+    fn rows(&self, index: &Index) -> Option<RowSet> {
+        let left_out = self.classes_of.map(|run| left_out_classes(run, index)).unwrap_or_default();
+        Some(RowSet::from_test(index.starts.len(), |row| {
+            let class = index.row_classes.get(row).map(|class| *class as usize);
+            let is_left_out = class.and_then(|class| left_out.get(class)).copied();
+            let start = index.starts.get(row);
+            start.is_some_and(|start| self.minutes.has(*start)) && !is_left_out.unwrap_or(false)
+        }))
+    }
+
+    fn takes(&self, span: &Span) -> bool {
+        self.minutes.has(span.start)
+            && self.classes_of.is_none_or(|run| run.counts_class(&class_of(span)))
+    }
+}
+
+/// By class of a piece: whether its spans count and are not in the rollup of a run.
+fn left_out_classes(run: &RolledRun, index: &Index) -> Vec<bool> {
+    let is_left_out = |class: &model::batch::Class| {
+        zone_class(index, class).is_none_or(|class| !run.counts_class(&class))
+    };
+    index.classes.iter().map(is_left_out).collect()
+}
+
 /// Rows of a page that count.
 struct PageRows {
     /// Those in minutes that are not whole.
@@ -477,10 +517,7 @@ impl PageRows {
         let cut = RowSet::from_test(index.starts.len(), |row| passing.contains(row) && is_cut(row));
         let mut here = cut.clone();
         if has_left_out {
-            let is_left_out = |class: &model::batch::Class| {
-                zone_class(index, class).is_none_or(|class| !run.counts_class(&class))
-            };
-            let left_out: Vec<bool> = index.classes.iter().map(is_left_out).collect();
+            let left_out = left_out_classes(run, index);
             for row in 0..index.row_classes.len() {
                 let class = index.row_classes.get(row).map(|class| *class as usize);
                 let is_left_out = class.and_then(|class| left_out.get(class)).copied();

@@ -79,7 +79,7 @@ impl Shard {
         };
         question.add_rollups(&mut found)?;
         question.add_head(&mut found)?;
-        question.add_apart(&apart, &mut found);
+        question.add_apart(&apart, &mut found)?;
         question.add_left_out(&mut found)?;
         question.add_cut_minutes(&mut found)?;
         Ok(Some(found))
@@ -165,13 +165,18 @@ impl Question<'_> {
     }
 
     /// Counts traces with parts in several blocks.
-    fn add_apart(&self, apart: &Apart, found: &mut RolledCalls) {
+    fn add_apart(&self, apart: &Apart, found: &mut RolledCalls) -> Result<(), Error> {
         let services = apart.services.things();
         for trace in apart.traces.values() {
             let is_counted = |block: u64| self.runs.iter().any(|r| r.run.block.number() == block);
-            if !trace.parts.iter().any(|part| is_counted(part.block))
-                || !found.visited.insert(trace.id)
-            {
+            if !trace.parts.iter().any(|part| is_counted(part.block)) {
+                continue;
+            }
+            if trace.is_long {
+                self.count_whole(trace.id, found)?;
+                continue;
+            }
+            if !found.visited.insert(trace.id) {
                 continue;
             }
             for part in trace.parts.iter().filter(|part| self.counts_block(trace.id, part.block)) {
@@ -180,6 +185,7 @@ impl Question<'_> {
             let window = self.window;
             found.edges.add_calls(&trace.calls, services, |start| window.contains(start));
         }
+        Ok(())
     }
 
     /// Counts traces of which rollups have left out the calls.

@@ -239,6 +239,7 @@ pub(crate) struct Damage {
     dice: u64,
     hit: u64,
     note: String,
+    block: Option<PathBuf>,
 }
 
 impl Damage {
@@ -252,7 +253,8 @@ impl Damage {
 
     fn boxed(scene: &Scene<'_>, chance: &mut Chance, part: Part, cut: bool) -> Box<dyn Fault> {
         let dice = chance.next() >> 1;
-        Box::new(Self { node: scene.victim, part, cut, dice, hit: 0, note: String::new() })
+        let (hit, note) = (0, String::new());
+        Box::new(Self { node: scene.victim, part, cut, dice, hit, note, block: None })
     }
 }
 
@@ -301,7 +303,12 @@ impl Fault for Damage {
         }
         file.sync_all()?;
         self.hit = u64::from(length > 0);
+        self.block = matches!(self.part, Part::Block).then(|| path.clone());
         Ok(())
+    }
+
+    fn damaged(&self) -> Option<&Path> {
+        self.block.as_deref()
     }
 
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {

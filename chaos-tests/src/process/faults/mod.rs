@@ -17,6 +17,7 @@ mod network;
 mod preload;
 mod process;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -73,6 +74,11 @@ pub(crate) trait Fault {
     fn inject(&mut self, scene: &Scene<'_>) -> Result<()>;
     /// Ends it, and says what it did.
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence>;
+    /// The file whose damage nobody meets at the start: it is there until it was found and made
+    /// good.
+    fn damaged(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// Limits on the time without writes, by what kind of fault it is.
