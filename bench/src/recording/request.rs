@@ -1,5 +1,7 @@
 //! Puts spans together into one request, each resource and each scope written once.
 
+use std::collections::BTreeMap;
+
 use super::Recording;
 use crate::wire::{WireError, bytes_field_len, put_bytes_head};
 
@@ -51,11 +53,11 @@ struct ResourceGroup<S> {
 
 fn grouped<S: RequestSpan>(spans: impl IntoIterator<Item = S>) -> Vec<ResourceGroup<S>> {
     let mut groups: Vec<ResourceGroup<S>> = Vec::new();
+    // A recording may have thousands of resources, and a request spans of all of them.
+    let mut places: BTreeMap<u32, usize> = BTreeMap::new();
     for span in spans {
         let (resource, scope) = span.group();
-        // A request holds few resources; the last one is the likeliest.
-        let known = groups.iter().rposition(|group| group.resource == resource);
-        let at = known.unwrap_or_else(|| {
+        let at = *places.entry(resource).or_insert_with(|| {
             groups.push(ResourceGroup { resource, scopes: Vec::new() });
             groups.len() - 1
         });

@@ -93,12 +93,14 @@ impl<'a> Synthesis<'a> {
         let start = self.options.first_start + self.traces * self.profile.gap();
         let places = self.grow_places(wanted, start)?;
         let trace = self.random.draw();
-        self.trace = trace;
         for (row, place) in places.iter().enumerate() {
             let span = self.write(place, row, trace)?;
             self.waiting.push(span);
         }
         self.waiting.reverse();
+        if !places.is_empty() {
+            self.trace = trace;
+        }
         self.traces += 1;
         self.spans += places.len() as u64;
         Ok(!places.is_empty())
@@ -210,7 +212,7 @@ impl RequestSpan for NewSpan {
     }
 }
 
-/// The id of a span of a trace; never zero.
+/// The id of a trace; never zero.
 fn trace_id(trace: u64) -> [u8; 16] {
     let mut random = Random::new(trace);
     let mut id = [0; 16];
@@ -220,6 +222,7 @@ fn trace_id(trace: u64) -> [u8; 16] {
     id
 }
 
+/// The id of a span of a trace; never zero.
 fn span_id(trace: u64, row: usize) -> [u8; 8] {
     Random::of(trace, &row.to_le_bytes()).draw().max(1).to_be_bytes()
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Lateness, Syncs};
 use super::chance::Chance;
-use super::faults::{KINDS, Kind, Scene};
+use super::faults::{Fault as Made, KINDS, Kind, Scene};
 use super::http::Connection;
 use super::node::Node;
 use super::settings::Settings;
@@ -350,7 +349,7 @@ impl Stage<'_> {
             self.intervene(number, kind)?;
         }
         if kind.costs_data && !world.settings.alone {
-            self.mend(number, kind, fault.damaged())
+            self.mend(number, kind, fault.as_ref())
         } else {
             Ok(())
         }
@@ -359,13 +358,13 @@ impl Stage<'_> {
     /// Waits until what is damaged is gone, and every shard has as many replicas as before that lag
     /// little, for a while: what was lost has been made good, and new replicas vote. The next fault
     /// would else meet a second replica of the same shard.
-    fn mend(&self, number: u32, kind: &Kind, damaged: Option<&Path>) -> Result<()> {
+    fn mend(&self, number: u32, kind: &Kind, fault: &dyn Made) -> Result<()> {
         let world = self.clients.world;
         let begun_ns = world.bell.now_ns();
         let mut whole_since = None;
         let mended = world.bell.until(MEND_MAX, || {
             let told = world.nodes.iter().find_map(World::cluster);
-            let is_found = damaged.is_none_or(|path| !path.exists());
+            let is_found = !fault.has_damage();
             let is_whole = is_found
                 && told.is_some_and(|cluster| {
                     cluster.shards.iter().all(|shard| {

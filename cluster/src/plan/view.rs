@@ -131,12 +131,14 @@ impl<'a> GroupView<'a> {
         replica == self.leader || self.progress(replica).is_some_and(heard)
     }
 
-    /// Whether a learner is near enough to vote.
+    /// Whether a replica is near enough to vote. The leader is, who tells of the others only: also
+    /// the newcomer that was elected in a joint configuration.
     pub(crate) fn has_caught_up(&self, replica: ReplicaId) -> bool {
         let near = |progress: &Progress| {
             progress.lag_bytes < PROMOTE_LAG_BYTES_MAX && progress.lag < PROMOTE_LAG_MAX
         };
-        self.is_up(replica) && self.progress(replica).is_some_and(near)
+        let is_near = || self.progress(replica).is_some_and(near);
+        replica == self.leader || self.is_up(replica) && is_near()
     }
 
     /// Whether leadership can go to a replica without a pause: a voter that answered the last

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cluster::identity::META_GROUP;
 use cluster::meta::{EpochState, MetaCommand};
-use cluster::plan::{DiskMark, add_shards, meta_voter_count};
+use cluster::plan::{Configuration, DiskMark, add_shards, meta_voter_count};
 use model::time::Monotonic;
 use model::{Duration, NodeId};
 use proptest::collection::vec;
@@ -22,7 +22,7 @@ fn act(world: &mut World, kind: u8, choice: u8, seconds: u16) {
     let number = choice % 8;
     let id = node(number);
     let is_known = world.machines.contains_key(&id);
-    match kind % 20 {
+    match kind % 21 {
         0 | 1 => {
             // A removed node may knock again; every third one comes with another's name.
             let name = if choice.is_multiple_of(3) { "a".to_owned() } else { format!("n{number}") };
@@ -45,6 +45,7 @@ fn act(world: &mut World, kind: u8, choice: u8, seconds: u16) {
         12 if is_known => world.machine(id).is_draining = true,
         13 => damage(world, id),
         14 => world.catch_up(),
+        15 => world.stops_halfway = true,
         _ => {
             let plan = world.plan();
             for step in plan.steps.iter().skip(usize::from(choice % 2)) {
@@ -62,11 +63,11 @@ fn damage(world: &mut World, id: NodeId) {
         holder.is_some_and(|holder| !world.machines[&holder].held[&group].is_damaged)
     };
     let survives = world.rafts.iter().all(|(group, raft)| {
-        let voters = &raft.configuration.voters;
+        let Configuration { voters, outgoing, .. } = &raft.configuration;
         let sound = voters.iter().filter(|replica| is_sound(*group, **replica)).count();
         // Where a removal is under way, those to stay may all be on this node.
         let meant = world.state.groups()[group].voters().map(|replica| &replica.id);
-        sound > voters.len() / 2 && meant.eq(voters)
+        outgoing.is_empty() && sound > voters.len() / 2 && meant.eq(voters)
     });
     if survives && world.rafts.len() == world.state.groups().len() {
         if let Some(machine) = world.machines.get_mut(&id) {
@@ -106,7 +107,7 @@ fn check(world: &World) {
         let fact = &world.rafts[id].configuration;
         let wanted: Vec<_> = meant.voters().map(|replica| replica.id).collect();
         assert_eq!(fact.voters.iter().copied().collect::<Vec<_>>(), wanted, "{id}\n{picture}");
-        assert!(fact.learners.is_empty(), "{picture}");
+        assert!(fact.learners.is_empty() && fact.outgoing.is_empty(), "{picture}");
         let count = if *id == META_GROUP { meta_voter_count(members) } else { factor };
         assert_eq!(wanted.len(), count, "group {id}\n{picture}");
         for replica in &meant.replicas {

@@ -142,6 +142,10 @@ pub(crate) fn map(world: &World) -> String {
                 if configuration.voters != wanted {
                     line.push_str(&format!(" is {}", replicas(world, &configuration.voters)));
                 }
+                if configuration.is_joint() {
+                    let outgoing = replicas(world, &configuration.outgoing);
+                    line.push_str(&format!(" with {outgoing}"));
+                }
                 if !configuration.learners.is_empty() {
                     let learners = replicas(world, &configuration.learners);
                     line.push_str(&format!(" learners {learners}"));

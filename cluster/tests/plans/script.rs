@@ -139,6 +139,7 @@ fn happens(world: &mut World, verb: &str, words: &Words<'_>) -> bool {
             let replica = world.machine(on).held[&group].replica;
             world.rafts.get_mut(&group).unwrap().leader = Some(replica);
         }
+        "halfway" => world.stops_halfway = true,
         "lag" => lag(world, words),
         "catch-up" => world.catch_up(),
         "transfers" => world.transfers_under_way = words.first().parse().unwrap(),

@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) transfers_under_way: usize,
     /// Damaged replicas that vote all the same: what is damaged is a block, not the log.
     pub(crate) with_damaged_block: BTreeSet<ReplicaId>,
+    /// The next change of voters stops between its halves, because its newest voter is elected.
+    pub(crate) stops_halfway: bool,
     /// Groups whose replicas have begun to be created, with the list each was given.
     begun: BTreeMap<GroupId, BTreeSet<ReplicaId>>,
     index: u64,
@@ -192,7 +194,15 @@ impl World {
 
     fn group_facts(&self, id: GroupId, raft: &Raft) -> GroupFacts {
         let configuration = raft.configuration.clone();
-        let all = configuration.voters.iter().chain(&configuration.learners);
+        let all: BTreeSet<ReplicaId> = [
+            &configuration.voters,
+            &configuration.outgoing,
+            &configuration.learners,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
         let progress = |replica: &ReplicaId| {
             let (lag_bytes, lag) = raft.lags.get(replica).copied().unwrap_or_default();
             let is_up = self.is_up(id, *replica);
@@ -200,7 +210,7 @@ impl World {
             let has_last = is_up && lag_bytes == 0;
             (*replica, Progress { lag_bytes, lag, silent_for, has_last })
         };
-        let progress = all.filter(|replica| Some(**replica) != raft.leader).map(progress).collect();
+        let progress = all.iter().filter(|replica| Some(**replica) != raft.leader).map(progress).collect();
         GroupFacts { leader: raft.leader, progress, fenced: raft.fenced, configuration }
     }
 
@@ -238,13 +248,17 @@ impl World {
             .rafts
             .iter()
             .map(|(id, raft)| {
-                let voters = &raft.configuration.voters;
-                if !self.has_majority(*id, voters) {
+                let Configuration { voters, outgoing, .. } = &raft.configuration;
+                let is_joint = !outgoing.is_empty();
+                if !self.has_majority(*id, voters) || is_joint && !self.has_majority(*id, outgoing)
+                {
                     return (*id, None);
                 }
                 let works = |replica: &ReplicaId| self.is_up(*id, *replica);
-                let present = raft.leader.filter(|leader| works(leader) && voters.contains(leader));
-                (*id, present.or_else(|| voters.iter().copied().find(|replica| works(replica))))
+                let mut all = voters.union(outgoing).copied();
+                let votes = |leader: &ReplicaId| voters.contains(leader) || outgoing.contains(leader);
+                let present = raft.leader.filter(|leader| works(leader) && votes(leader));
+                (*id, present.or_else(|| all.find(works)))
             })
             .collect();
         for (id, leader) in leaders {
@@ -281,6 +295,9 @@ impl World {
                 let old = self.raft(at.group).configuration.voters.clone();
                 assert!(self.has_majority(at.group, &old), "under a majority before");
                 assert!(self.has_majority(at.group, voters), "under a majority after");
+                if std::mem::take(&mut self.stops_halfway) {
+                    return self.change_half(*at, voters);
+                }
                 self.reconfigure(*at, |configuration| {
                     configuration.learners.retain(|learner| !voters.contains(learner));
                     configuration.outgoing.clear();
@@ -344,6 +361,21 @@ impl World {
         raft.configuration.id.index += 1;
         self.elect();
         Ok(())
+    }
+
+    /// The first half of a change of voters, and an election that its leader loses.
+    fn change_half(&mut self, at: At, voters: &BTreeSet<ReplicaId>) -> Result<(), String> {
+        self.reconfigure(at, |configuration| {
+            configuration.learners.retain(|learner| !voters.contains(learner));
+            if configuration.outgoing.is_empty() {
+                configuration.outgoing.clone_from(&configuration.voters);
+            }
+            configuration.voters.clone_from(voters);
+        })?;
+        let newest = voters.last().copied().filter(|voter| self.is_up(at.group, *voter));
+        let raft = self.raft(at.group);
+        raft.leader = newest.filter(|_| raft.leader.is_some()).or(raft.leader);
+        Err("it stopped halfway".to_owned())
     }
 
     fn create(&mut self, group: GroupId, members: &[(ReplicaId, NodeId)], on: &[NodeId]) {

@@ -2,7 +2,7 @@
 //! written. The last is done to one node only: what no single disk can decide is not decided here.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -239,7 +239,14 @@ pub(crate) struct Damage {
     dice: u64,
     hit: u64,
     note: String,
-    block: Option<PathBuf>,
+    block: Option<(PathBuf, Version)>,
+}
+
+/// What tells a file from another one that takes its name later.
+type Version = (u64, i64, i64);
+
+fn version(metadata: &fs::Metadata) -> Version {
+    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 impl Damage {
@@ -303,12 +310,16 @@ impl Fault for Damage {
         }
         file.sync_all()?;
         self.hit = u64::from(length > 0);
-        self.block = matches!(self.part, Part::Block).then(|| path.clone());
+        if matches!(self.part, Part::Block) {
+            self.block = Some((path.clone(), version(&file.metadata()?)));
+        }
         Ok(())
     }
 
-    fn damaged(&self) -> Option<&Path> {
-        self.block.as_deref()
+    fn has_damage(&self) -> bool {
+        self.block.as_ref().is_some_and(|(path, damaged)| {
+            fs::metadata(path).is_ok_and(|metadata| version(&metadata) == *damaged)
+        })
     }
 
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {

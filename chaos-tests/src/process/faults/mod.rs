@@ -17,7 +17,6 @@ mod network;
 mod preload;
 mod process;
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -74,10 +73,10 @@ pub(crate) trait Fault {
     fn inject(&mut self, scene: &Scene<'_>) -> Result<()>;
     /// Ends it, and says what it did.
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence>;
-    /// The file whose damage nobody meets at the start: it is there until it was found and made
-    /// good.
-    fn damaged(&self) -> Option<&Path> {
-        None
+    /// Whether something damaged is still there: what nobody meets at the start has to be found
+    /// first, and then be made good.
+    fn has_damage(&self) -> bool {
+        false
     }
 }
 
