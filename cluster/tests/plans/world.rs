@@ -194,15 +194,12 @@ impl World {
 
     fn group_facts(&self, id: GroupId, raft: &Raft) -> GroupFacts {
         let configuration = raft.configuration.clone();
-        let all: BTreeSet<ReplicaId> = [
-            &configuration.voters,
-            &configuration.outgoing,
-            &configuration.learners,
-        ]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+        let all: BTreeSet<ReplicaId> =
+            [&configuration.voters, &configuration.outgoing, &configuration.learners]
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect();
         let progress = |replica: &ReplicaId| {
             let (lag_bytes, lag) = raft.lags.get(replica).copied().unwrap_or_default();
             let is_up = self.is_up(id, *replica);
@@ -210,7 +207,8 @@ impl World {
             let has_last = is_up && lag_bytes == 0;
             (*replica, Progress { lag_bytes, lag, silent_for, has_last })
         };
-        let progress = all.iter().filter(|replica| Some(**replica) != raft.leader).map(progress).collect();
+        let progress =
+            all.iter().filter(|replica| Some(**replica) != raft.leader).map(progress).collect();
         GroupFacts { leader: raft.leader, progress, fenced: raft.fenced, configuration }
     }
 
@@ -256,7 +254,8 @@ impl World {
                 }
                 let works = |replica: &ReplicaId| self.is_up(*id, *replica);
                 let mut all = voters.union(outgoing).copied();
-                let votes = |leader: &ReplicaId| voters.contains(leader) || outgoing.contains(leader);
+                let votes =
+                    |leader: &ReplicaId| voters.contains(leader) || outgoing.contains(leader);
                 let present = raft.leader.filter(|leader| works(leader) && votes(leader));
                 (*id, present.or_else(|| all.find(works)))
             })
