@@ -109,6 +109,14 @@ pub enum Command {
     /// a node may run on the directory meanwhile.
     #[command(verbatim_doc_comment)]
     Verify(VerifyArguments),
+    /// Go on with what one data directory holds, when the rest is lost for good
+    ///
+    /// For a cluster whose majority will not come back: the node becomes a cluster of its own, with
+    /// a new id, and empty nodes can join it. And for a damaged log whose contents no other node
+    /// has: it is cut where the damage begins. Without --accept-loss it only says what would be
+    /// left. The node must not run, nor may any other of the former cluster ever again.
+    #[command(verbatim_doc_comment)]
+    Recover(RecoverArguments),
     /// Print the version, and the commit it was built from.
     Version(VersionArguments),
     /// Print a completion script for a shell.
@@ -362,6 +370,20 @@ pub struct VerifyArguments {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "./skua-data")]
     pub data_dir: PathBuf,
+}
+
+/// What to go on with.
+#[derive(Debug, Args)]
+pub struct RecoverArguments {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "./skua-data")]
+    pub data_dir: PathBuf,
+    /// Do it: what is not in this directory is lost.
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to print the version.

@@ -33,7 +33,7 @@ use model::NodeId;
 use model::time::Clock;
 use storage::env::Env;
 use storage::kv::{Kv, RocksKv};
-use storage::log::{LogEngine, LogError};
+use storage::log::LogEngine;
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
 use storage::{Shard, Space};
@@ -42,7 +42,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use crate::config::NodeConfig;
 use crate::process::MachineLoad;
 use crate::sampling_peers::SamplingPeers;
-use crate::store::{OF_A_CLUSTER, end_process_of_store, open_log, os_env, threads};
+use crate::store::{OF_A_CLUSTER, end_process_of_store, is_log_damage, open_log, os_env, threads};
 use crate::{build_info, files, lost_self, output};
 
 /// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
@@ -305,18 +305,16 @@ fn open_sound_log(
             }
             anyhow::anyhow!("the log has lost its end: blocks know of more")
         }
-        Err(error) if is_damage(&error) => error,
+        Err(error) if is_log_damage(&error) => error,
         Err(error) => return Err(error),
     };
     if set_aside_log(env, kv, directory, &damage)? {
         return open_log(env, directory, clock);
     }
-    Err(damage.context("others do not have what this node's replicas held, so it does not start"))
-}
-
-/// Whether the log is not what was written.
-fn is_damage(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<LogError>().is_some_and(LogError::is_corruption)
+    Err(damage.context(
+        "others do not have what this node's replicas held, so it does not start; `skua recover` \
+         shows what is left",
+    ))
 }
 
 /// Gives up what the damaged log was of, if other nodes have it, and puts the log out of the way,

@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod health;
 mod load;
+mod recover;
 mod status;
 mod transfer;
 mod version;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Drain(arguments)) => change::drain(&arguments),
         Some(Command::Inspect(arguments)) => blocks::inspect(&arguments),
         Some(Command::Verify(arguments)) => blocks::verify(&arguments),
+        Some(Command::Recover(arguments)) => recover::run(&arguments),
         Some(Command::Version(arguments)) => version::run(&arguments),
         Some(Command::Completions { shell }) => completions::run(shell),
     }

@@ -18,7 +18,7 @@ use model::time::{Clock, Duration, Monotonic};
 use model::{NodeId, ShardId};
 use storage::env::{Env, OsEnv};
 use storage::kv::{Kv, KvError, RocksKv};
-use storage::log::{GroupId, LogEngine, LogError, LogOptions, SegmentLog};
+use storage::log::{GroupId, LogEngine, LogError, LogIndex, LogOptions, SegmentLog};
 use storage::meta::{FORMAT_VERSION, NodeMeta};
 use storage::shard::{BlockStore, DecodedCache, ShardParts};
 use storage::{Shard, Space};
@@ -34,7 +34,7 @@ const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 pub(crate) const OF_A_CLUSTER: u32 = 0;
 
 /// The group of the first shard in the log. Group 0 is kept for the cluster's own state.
-const FIRST_SHARD_GROUP: u64 = 1;
+pub(crate) const FIRST_SHARD_GROUP: u64 = 1;
 
 /// Recovers everything under the data directory.
 pub(crate) fn open_parts(
@@ -46,7 +46,12 @@ pub(crate) fn open_parts(
     let env = os_env();
     // First of all: what is opened below may need the room that the ballast keeps.
     let space = Arc::new(Space::open(Arc::clone(&env), directory));
-    let log = open_log(&env, directory, clock)?;
+    let log = open_log(&env, directory, clock).map_err(|error| {
+        if is_log_damage(&error) {
+            return error.context("the node does not start; `skua recover` shows what is left");
+        }
+        error
+    })?;
     let kv = RocksKv::open(&directory.join("db"), end_process_of_store)
         .with_context(|| format!("{}/db cannot be opened", directory.display()))?;
     let kv: Arc<dyn Kv> = Arc::new(kv);
@@ -65,6 +70,12 @@ pub(crate) fn open_parts(
             blocks: Some(blocks.clone()),
         });
         let shard = shard.with_context(|| format!("shard {number} cannot be opened"))?;
+        ensure!(
+            reaches(log.as_ref(), group, shard.seal_cut()),
+            "the log in {} has lost its end: blocks of shard {number} know of more; \
+             `skua recover` shows what is left",
+            directory.join("log").display()
+        );
         recover(&shard, clock.as_ref())
             .with_context(|| format!("shard {number} cannot be recovered from the log"))?;
         let (log, clock) = (Arc::clone(&log), Arc::clone(clock));
@@ -223,6 +234,17 @@ pub(crate) fn open_log(
     let (segments, bytes, entries) = (report.segments, report.bytes, report.live_entries);
     tracing::info!(segments, bytes, entries, "read the log");
     Ok(Arc::new(log))
+}
+
+/// Whether a log cannot be opened because it is not what was written.
+pub(crate) fn is_log_damage(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<LogError>().is_some_and(LogError::is_corruption)
+}
+
+/// Whether the log goes as far as the blocks do. New entries would get numbers that were used.
+pub(crate) fn reaches(log: &dyn LogEngine, group: GroupId, cut: Option<LogIndex>) -> bool {
+    let bounds = log.bounds(group);
+    cut.is_none() || bounds.last.max(bounds.purged) >= cut
 }
 
 /// Applies what the log holds of a shard.

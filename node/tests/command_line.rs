@@ -241,6 +241,7 @@ fn help_lists_what_exists() {
         "drain",
         "inspect",
         "verify",
+        "recover",
         "version",
         "completions",
     ] {

@@ -6,16 +6,17 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use storage::env::{Crash, FaultEnv};
 use storage::log::{
     Damage, GroupId, LogEngine, LogError, LogIndex, MemoryLog, Operation, SegmentNumber, StateSlot,
-    check_segment,
+    check_segment, salvage,
 };
-use support::{Picture, Random, Step, ignore, open, options, picture, workload};
+use support::{Picture, Random, Step, directory, ignore, open, options, picture, workload};
 
 const SEGMENT_BYTES: u64 = 1_500;
 
@@ -92,6 +93,51 @@ fn every_flipped_byte_is_corruption_or_a_cut_tail() {
         }
         assert!(refused > 1_000 && cut > 20, "seed {seed}: {refused} {cut} {ignored}");
     }
+}
+
+#[test]
+fn a_damaged_log_is_cut_where_the_damage_begins() {
+    let env = FaultEnv::new(11);
+    let (log, _) = open(&env, &options(1_000)).unwrap();
+    let group = GroupId(1);
+    let entry = |index: u64| Bytes::from(vec![u8::try_from(index).unwrap(); 100]);
+    for index in 0..40 {
+        log.append(group, vec![(LogIndex(index), entry(index))], ignore()).unwrap();
+        log.pump();
+    }
+    log.confirm();
+    drop(log);
+    env.restart(Crash::Process);
+    let aside = Path::new("data/aside");
+    let mut held = BTreeSet::new();
+    for (_, path) in segments(&env) {
+        for offset in (0..env.content(&path).unwrap().len()).step_by(13) {
+            let env = env.fork();
+            env.flip(&path, offset, 1);
+            if open(&env.fork(), &options(1_000)).is_ok() {
+                continue;
+            }
+            let before = env.content(&path).unwrap();
+            let cuts = salvage(&env, directory(), aside, &options(1_000)).unwrap();
+            let context = format!("{} at {offset}: {cuts:?}", path.display());
+            assert_eq!(cuts[0].file, path, "{context}");
+            assert!(cuts[0].kept_bytes <= offset as u64, "{context}");
+            let name = aside.join(path.file_name().unwrap());
+            assert_eq!(env.content(&name).unwrap(), before, "{context}");
+            env.restart(Crash::Lost);
+            let (log, _) = open(&env, &options(1_000)).unwrap();
+            let entries = log.read(group, LogIndex(0)..LogIndex(99), usize::MAX).unwrap();
+            for (index, bytes) in &entries {
+                assert_eq!(*bytes, entry(index.0), "{context}");
+            }
+            held.insert(entries.len());
+            // What is left is a log like any other.
+            let next = LogIndex(entries.len() as u64);
+            log.append(group, vec![(next, entry(1))], ignore()).unwrap();
+            log.pump();
+        }
+    }
+    assert!(held.len() > 30, "as many as come before the damage: {held:?}");
 }
 
 #[test]

@@ -362,7 +362,8 @@ impl Stage<'_> {
         let world = self.clients.world;
         let begun_ns = world.bell.now_ns();
         let mut whole_since = None;
-        let mended = world.bell.until(MEND_MAX, || {
+        let most = MEND_MAX.mul_f64(world.settings.slack);
+        let mended = world.bell.until(most, || {
             let told = world.nodes.iter().find_map(World::cluster);
             let is_found = !fault.has_damage();
             let is_whole = is_found
@@ -466,11 +467,11 @@ impl Stage<'_> {
     }
 
     fn read_back_through(&self, node: &Node, questions: &[Asked]) -> Result<()> {
-        let bell = &self.clients.world.bell;
+        let (bell, settings) = (&self.clients.world.bell, &self.clients.world.settings);
         let mut connection = Connection::default();
         // One deadline for all that cannot be read: a broken cluster is not asked for hours.
-        let until_ns = bell.now_ns() + nanos(READ_BACK_MAX);
-        let mut patience = if self.clients.world.settings.alone { CALM } else { SETTLE_MAX };
+        let until_ns = bell.now_ns() + nanos(READ_BACK_MAX.mul_f64(settings.slack));
+        let mut patience = if settings.alone { CALM } else { SETTLE_MAX };
         for asked in questions {
             // What was not read is told by the checker: such a run does not count.
             if bell.now_ns() > until_ns {

@@ -77,6 +77,9 @@ impl MetaState {
                 self.set_sampling(index, *expected, content)
             }
             MetaCommand::RaiseVersion { to } => self.raise_version(index, *to),
+            MetaCommand::Recover { cluster, survivor, held } => {
+                self.recover(index, *cluster, *survivor, held)
+            }
         }
     }
 }

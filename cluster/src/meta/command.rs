@@ -6,7 +6,7 @@ use model::{Duration, NodeId, Tenant, Timestamp};
 use storage::log::{GroupId, LogIndex};
 
 use super::{EpochId, Founding, NodeRecord, RetentionClass, Role};
-use crate::identity::ReplicaId;
+use crate::identity::{ClusterId, ReplicaId};
 
 /// A replica to be added to a group; its id comes from the meta group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,16 @@ pub enum MetaCommand {
     RaiseVersion {
         /// The version.
         to: u32,
+    },
+    /// Goes on with one node and what lies on its disk, as another cluster: the others are lost.
+    /// Written into a log by somebody who decided so, never proposed.
+    Recover {
+        /// The id of the cluster from now on: members that come back know another one.
+        cluster: ClusterId,
+        /// The node that is left.
+        survivor: NodeId,
+        /// The replicas on its disk.
+        held: BTreeMap<GroupId, ReplicaId>,
     },
 }
 

@@ -41,6 +41,7 @@ mod apply;
 mod apply_epochs;
 mod apply_groups;
 mod apply_nodes;
+mod apply_recover;
 mod apply_settings;
 mod state;
 

@@ -104,6 +104,8 @@ pub(super) struct WireCommand {
     pub(super) content: Vec<u8>,
     #[prost(message, optional, tag = "17")]
     pub(super) founding: Option<WireFounding>,
+    #[prost(uint64, repeated, tag = "18")]
+    pub(super) groups: Vec<u64>,
 }
 
 /// A node, present or removed.

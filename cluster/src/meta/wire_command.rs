@@ -33,6 +33,7 @@ mod kind {
     pub(super) const SET_RETENTION: u32 = 16;
     pub(super) const SET_SAMPLING: u32 = 17;
     pub(super) const RAISE_VERSION: u32 = 18;
+    pub(super) const RECOVER: u32 = 19;
 }
 
 impl From<&MetaCommand> for WireCommand {
@@ -124,6 +125,13 @@ impl From<&MetaCommand> for WireCommand {
                 wire.kind = kind::RAISE_VERSION;
                 wire.number = *to;
             }
+            MetaCommand::Recover { cluster, survivor, held } => {
+                wire.kind = kind::RECOVER;
+                wire.content = cluster.0.to_vec();
+                wire.node = survivor.0.to_vec();
+                wire.groups = held.keys().map(|group| group.0).collect();
+                wire.replicas = held.values().map(|replica| replica.0).collect();
+            }
         }
         wire
     }
@@ -172,6 +180,11 @@ impl TryFrom<WireCommand> for MetaCommand {
             }
             kind::SET_SAMPLING => Self::SetSampling { expected, content: wire.content },
             kind::RAISE_VERSION => Self::RaiseVersion { to: wire.number },
+            kind::RECOVER => Self::Recover {
+                cluster: cluster(&wire.content)?,
+                survivor: node(&wire.node)?,
+                held: held(&wire.groups, &wire.replicas)?,
+            },
             _ => return Err(CodecError::Malformed { what: "no kind of command" }),
         })
     }
@@ -300,6 +313,14 @@ pub(super) fn ages(wire: &[WireAge]) -> Result<BTreeMap<RetentionClass, Duration
 
 fn placements(wire: &[WirePlacement]) -> Result<Vec<Vec<NodeId>>, CodecError> {
     wire.iter().map(|shard| shard.nodes.iter().map(|id| node(id)).collect()).collect()
+}
+
+fn held(groups: &[u64], replicas: &[u64]) -> Result<BTreeMap<GroupId, ReplicaId>, CodecError> {
+    if groups.len() != replicas.len() {
+        return Err(CodecError::Malformed { what: "not a replica for each group" });
+    }
+    let pairs = groups.iter().zip(replicas);
+    Ok(pairs.map(|(group, replica)| (GroupId(*group), ReplicaId(*replica))).collect())
 }
 
 fn only(replicas: &[u64]) -> Result<ReplicaId, CodecError> {

@@ -83,6 +83,7 @@ mod serve_append;
 
 mod budget;
 mod failure;
+mod sole;
 mod status;
 
 mod replica;
@@ -105,6 +106,7 @@ pub use router::{GroupRouter, GroupRouterHandle, Intake};
 pub use shard_machine::ShardMachine;
 #[cfg(feature = "simulation")]
 pub use simulated::seed_chance;
+pub use sole::make_sole_voter;
 pub use standing::{held_by, reaches};
 pub use status::{Configuration, FollowerStatus, Leadership, ReplicaStatus, Role};
 pub use types::{LogPosition, Outcome, Place};

@@ -96,7 +96,7 @@ async fn one_dead_node_of_three_costs_nothing() {
 }
 
 /// Waits until a node's view of the cluster is as wanted.
-async fn until_seen(
+pub(crate) async fn until_seen(
     world: &World,
     through: usize,
     what: &str,

@@ -8,5 +8,6 @@ mod bootstrap;
 mod conformance;
 mod faults;
 mod keeping;
+mod recover;
 mod sampling;
 mod world;

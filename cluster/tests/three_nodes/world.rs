@@ -10,7 +10,7 @@ use std::time::Duration;
 use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
 use cluster::host::limits::LOG_KEPT_BYTES;
-use cluster::host::{Host, HostDoor, HostParts, NodeAddresses, begin_life};
+use cluster::host::{Host, HostDoor, HostError, HostParts, NodeAddresses, Recovery, begin_life};
 use cluster::identity::ReplicaId;
 use cluster::meta::NodeRecord;
 use cluster::plan::BootstrapConfig;
@@ -275,6 +275,12 @@ impl World {
             let after = last.0.checked_sub(entries).map(LogIndex);
             log.truncate_after(group, after, Box::new(|result| result.unwrap())).unwrap();
         }
+    }
+
+    /// What the disk of a node holds that does not run.
+    pub(crate) fn recovery(&self, number: usize) -> Result<Recovery, HostError> {
+        let member = &self.members[number];
+        Recovery::open(&member.kv, &member.log, node(number))
     }
 
     /// The ids of a node's replicas.

@@ -168,6 +168,82 @@ async fn a_damaged_log_is_not_served_and_the_place_is_named() {
     Server::start(directory.path(), &[]);
 }
 
+/// Runs `skua recover` on a stopped node's directory; its exit code and what it printed.
+fn recover(directory: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_skua"))
+        .args(["recover", "--data-dir", "data", "--json"])
+        .args(more)
+        .current_dir(directory)
+        .env_clear()
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&command.stdout).unwrap_or_default();
+    (command.status.code(), report)
+}
+
+#[tokio::test]
+async fn a_damaged_log_that_nobody_else_has_is_cut_if_somebody_accepts_the_loss() {
+    let (directory, spans) = stopped_node().await;
+    let (code, report) = recover(directory.path(), &["--accept-loss"]);
+    assert_eq!((code, &report["is_done"]), (Some(0), &false.into()), "{report}");
+    let (path, bytes) = segments(directory.path()).into_iter().max_by_key(|file| file.1).unwrap();
+    let mut damaged = fs::read(&path).unwrap();
+    damaged[usize::try_from(bytes / 2).unwrap()] ^= 0x10;
+    fs::write(&path, &damaged).unwrap();
+
+    let (code, report) = recover(directory.path(), &[]);
+    assert_eq!((code, &report["is_done"]), (Some(0), &false.into()), "{report}");
+    assert!(report["damage"].as_str().unwrap().contains("the log is damaged"), "{report}");
+    assert!(fs::read(&path).unwrap() == damaged, "looking changed the log");
+
+    let (code, report) = recover(directory.path(), &["--accept-loss"]);
+    assert_eq!((code, &report["is_done"]), (Some(0), &true.into()), "{report}");
+    assert_eq!(report["cuts"].as_array().unwrap().len(), 1, "{report}");
+    let aside = directory.path().join("data/log.damaged").join(path.file_name().unwrap());
+    assert!(fs::read(aside).unwrap() == damaged, "what was cut off is kept");
+    let server = Server::start(directory.path(), &[]);
+    let left = Client::of(server.ports).spans_held().await;
+    assert!(left > 0 && left < spans, "{left} of {spans}");
+    // What was lost is taken in when it is sent again.
+    assert!(load(&server, 20).await >= spans);
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_the_blocks_do_is_not_written_to() {
+    let (directory, spans) = stopped_node().await;
+    let server = Server::start(directory.path(), &[]);
+    let node = format!("http://127.0.0.1:{}", server.ports.ui);
+    let compact = std::process::Command::new(env!("CARGO_BIN_EXE_skua"))
+        .args(["compact", "--wait", "--node", &node])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert!(compact.status.success(), "{}", String::from_utf8_lossy(&compact.stderr));
+    server.signal("TERM");
+    server.end();
+    for (path, _) in segments(directory.path()) {
+        fs::remove_file(path).unwrap();
+    }
+    let (code, log) = Server::spawn(directory.path(), &[]).end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("the log in") && log.contains("has lost its end"), "{log}");
+    let (_, report) = recover(directory.path(), &[]);
+    assert!(report["damage"].as_str().unwrap().contains("lost its end"), "{report}");
+    let (code, report) = recover(directory.path(), &["--accept-loss"]);
+    assert_eq!((code, &report["is_done"]), (Some(0), &true.into()), "{report}");
+    let mut server = Server::start(directory.path(), &[]);
+    let client = Client::of(server.ports);
+    assert_eq!(client.spans_held().await, spans, "all of it was in blocks");
+    let message = &originals::messages()[20];
+    assert_eq!(client.export_grpc(message).await, Outcome::Acknowledged);
+    let more = client.spans_held().await;
+    assert!(more > spans, "what came after is taken in");
+    server.kill();
+    drop(server);
+    let server = Server::start(directory.path(), &[]);
+    assert_eq!(Client::of(server.ports).spans_held().await, more);
+}
+
 #[tokio::test]
 async fn a_torn_tail_is_cut_off_and_reported() {
     let (directory, spans) = stopped_node().await;

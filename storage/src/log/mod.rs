@@ -18,7 +18,8 @@
 //!
 //! The layout stands to the byte in `docs/formats/log-v1.md`.
 //!
-//! What is absent on purpose: no file is overwritten, truncated or used again; no segment is
+//! What is absent on purpose: no file is overwritten, truncated or used again (but by [`salvage`],
+//! which somebody decided on); no segment is
 //! compressed (entries are compressed batches already); no read goes through the writer.
 
 mod id;
@@ -36,6 +37,7 @@ mod view;
 
 mod memory;
 mod open;
+mod salvage;
 mod segment;
 mod segment_log;
 mod shared;
@@ -49,5 +51,6 @@ pub use id::{GroupId, LogIndex, SegmentNumber, StateSlot};
 pub use memory::MemoryLog;
 pub use open::{LogOptions, Progress, RecoveryReport, TornTail};
 pub use recover::{SegmentSummary, check_segment};
+pub use salvage::{Cut, salvage};
 pub use segment_log::SegmentLog;
 pub use stats::LogStats;

@@ -9,7 +9,7 @@ use prost::Message;
 use storage::log::{GroupId, LogIndex};
 
 use super::*;
-use crate::identity::ReplicaId;
+use crate::identity::{ClusterId, ReplicaId};
 
 fn nodes() -> impl Strategy<Value = NodeId> {
     // Few, so that commands meet in the same nodes.
@@ -88,6 +88,13 @@ fn commands() -> impl Strategy<Value = MetaCommand> {
         (indexes(), vec(any::<u8>(), 0..9))
             .prop_map(|(expected, content)| MetaCommand::SetSampling { expected, content }),
         (0..3_u32).prop_map(|to| MetaCommand::RaiseVersion { to }),
+        (any::<[u8; 16]>(), nodes(), btree_map(groups(), replicas(), 0..4)).prop_map(
+            |(cluster, survivor, held)| MetaCommand::Recover {
+                cluster: ClusterId(cluster),
+                survivor,
+                held
+            }
+        ),
     ]
 }
 
