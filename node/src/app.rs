@@ -336,9 +336,11 @@ impl Admin {
     /// Adds what only the wiring knows.
     fn told(&self, mut status: ClusterStatus) -> ClusterStatus {
         let is_stopping = self.is_stopping.load(Ordering::Relaxed);
-        // Only this one's address is known here; others tell where peers reach them.
         for node in status.nodes.iter_mut().filter(|node| Some(node.id) == self.node) {
-            node.address.clone_from(&self.address);
+            // One that is alone has no address for peers.
+            if node.address.is_empty() {
+                node.address.clone_from(&self.address);
+            }
             node.ui.get_or_insert_with(|| self.ui.clone());
             node.state = if is_stopping { NodeState::Draining } else { node.state };
         }
