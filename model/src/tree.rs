@@ -11,6 +11,7 @@
 //! names itself as its parent is the smallest such circle. Roots in the sense of this module are
 //! all rows without a parent row: real roots, orphans and cut circles.
 
+use crate::pace::{self, Pace, STRETCH_ROWS, Unhurried, unstopped};
 use crate::span::ParentId;
 use crate::{Span, SpanId, Timestamp};
 
@@ -68,9 +69,19 @@ impl Parents {
     /// The parents of `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are left
     /// out.
     pub fn new(rows: &[TreeRow]) -> Self {
-        let (mut parents, orphans) = find_parents(rows);
-        cut_circles(rows, &mut parents);
-        Self { rows: parents, orphans }
+        unstopped(Self::within(rows, &Unhurried))
+    }
+
+    /// The same, as long as the pace lets it go on.
+    pub fn within<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<Self, P::Stop> {
+        let (mut parents, orphans) = find_parents(rows, pace)?;
+        cut_circles(rows, &mut parents, pace)?;
+        Ok(Self { rows: parents, orphans })
+    }
+
+    /// Rows that name a parent which is not in the trace, ascending.
+    pub fn orphans(&self) -> &[u32] {
+        &self.orphans
     }
 
     /// The row of the parent of `row`, if that lies in the trace.
@@ -78,7 +89,7 @@ impl Parents {
         self.rows.get(row as usize).copied().filter(|parent| *parent != NONE)
     }
 
-    /// Rows that name a parent which is not in the trace, ascending.
+    /// The same, for keeping.
     pub fn into_orphans(self) -> Vec<u32> {
         self.orphans
     }
@@ -172,36 +183,35 @@ impl Tree {
 /// The parent of each row as it is named, and the orphans. Both who is there and who is named are
 /// put in the order of ids and walked together: a search for each row would take longer, and a hash
 /// table could be made slow by who chooses the ids.
-fn find_parents(rows: &[TreeRow]) -> (Vec<u32>, Vec<u32>) {
+fn find_parents<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<(Vec<u32>, Vec<u32>), P::Stop> {
     // As numbers ids compare as their bytes do.
     let key = |id: SpanId| u64::from_be_bytes(id.0);
     let numbered = || rows.iter().zip(0..NONE);
-    let mut there: Vec<_> = numbered().map(|(row, number)| (key(row.span_id), number)).collect();
-    there.sort_unstable();
+    let there = numbered().map(|(row, number)| (key(row.span_id), number));
+    let there = pace::sort_by_key(pace::collect(there, pace)?, |pair| *pair, pace)?;
     let mut orphans = Vec::new();
     let mut named = Vec::with_capacity(there.len());
-    for (row, number) in numbered() {
-        match row.parent {
-            ParentLink::Root => {}
-            // The smallest circle; not the child of another row that shares its id.
-            ParentLink::Span(id) if id == row.span_id => {}
-            ParentLink::Span(id) => named.push((key(id), number)),
-            ParentLink::Odd => orphans.push(number),
-        }
-    }
-    named.sort_unstable();
+    pace::for_each(numbered(), pace, |(row, number)| match row.parent {
+        ParentLink::Root => {}
+        // The smallest circle; not the child of another row that shares its id.
+        ParentLink::Span(id) if id == row.span_id => {}
+        ParentLink::Span(id) => named.push((key(id), number)),
+        ParentLink::Odd => orphans.push(number),
+    })?;
+    let named = pace::sort_by_key(named, |pair| *pair, pace)?;
     let mut parents = vec![NONE; there.len()];
-    let mut there = there.into_iter().peekable();
-    for (id, number) in named {
-        while there.next_if(|(other, _)| *other < id).is_some() {}
+    let mut at = 0;
+    pace::for_each(named, pace, |(id, number)| {
+        while there.get(at).is_some_and(|(other, _)| *other < id) {
+            at += 1;
+        }
         // The first of those with this id: rows of one id stand in their own order.
-        match (there.peek(), parents.get_mut(number as usize)) {
+        match (there.get(at), parents.get_mut(number as usize)) {
             (Some((other, parent)), Some(place)) if *other == id => *place = *parent,
             _ => orphans.push(number),
         }
-    }
-    orphans.sort_unstable();
-    (parents, orphans)
+    })?;
+    Ok((parents, pace::sort_by_key(orphans, |row| *row, pace)?))
 }
 
 /// What the search for circles knows of a row.
@@ -215,11 +225,20 @@ enum Visit {
 /// Walks up from every row until a row that was seen before. Met on the same walk, it lies on a
 /// circle.
 #[expect(clippy::indexing_slicing, reason = "parents are rows, and both lists have all rows")]
-fn cut_circles(rows: &[TreeRow], parents: &mut [u32]) {
+fn cut_circles<P: Pace>(rows: &[TreeRow], parents: &mut [u32], pace: &P) -> Result<(), P::Stop> {
     let mut visits = vec![Visit::No; parents.len()];
-    for (walk, _) in (0..).zip(rows.iter().take(visits.len())) {
+    // Steps of all walks: one walk can be as long as the trace.
+    let mut steps = 0_usize;
+    for (walk, _) in (0..).zip(rows.iter().take(parents.len())) {
         let mut row = walk;
-        while row != NONE && visits[row as usize] == Visit::No {
+        loop {
+            if steps.is_multiple_of(STRETCH_ROWS) {
+                pace.go_on()?;
+            }
+            steps += 1;
+            if row == NONE || visits[row as usize] != Visit::No {
+                break;
+            }
             visits[row as usize] = Visit::From(walk);
             row = parents[row as usize];
         }
@@ -235,6 +254,7 @@ fn cut_circles(rows: &[TreeRow], parents: &mut [u32]) {
             }
         }
     }
+    Ok(())
 }
 
 /// The children of all rows, and where each row's begin.
