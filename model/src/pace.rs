@@ -85,6 +85,28 @@ pub fn for_each<T, P: Pace>(
     }
 }
 
+/// Whether the test holds of any item; the pace is asked before every stretch.
+pub fn any<T, P: Pace>(
+    items: impl IntoIterator<Item = T>,
+    pace: &P,
+    mut test: impl FnMut(T) -> bool,
+) -> Result<bool, P::Stop> {
+    let mut items = items.into_iter();
+    loop {
+        pace.go_on()?;
+        let mut tested = 0;
+        for item in items.by_ref().take(STRETCH_ROWS) {
+            if test(item) {
+                return Ok(true);
+            }
+            tested += 1;
+        }
+        if tested < STRETCH_ROWS {
+            return Ok(false);
+        }
+    }
+}
+
 /// Collects the items, and asks the pace before every stretch.
 pub fn collect<T, P: Pace>(
     items: impl IntoIterator<Item = T>,
@@ -96,20 +118,23 @@ pub fn collect<T, P: Pace>(
     Ok(collected)
 }
 
-/// Sorts by a key; the order of items with equal keys is not kept. Stretches are sorted each for
-/// itself and then merged, so that what lies in order already is only moved.
+/// Rows that are sorted at once: a few milliseconds. With fewer there is more to merge.
+const SORTED_ROWS: usize = 1 << 16;
+
+/// Sorts by a key; the order of items with equal keys is not kept. Parts are sorted each for itself
+/// and then merged, so that what lies in order already is only moved.
 pub fn sort_by_key<T: Copy, K: Ord, P: Pace>(
     mut items: Vec<T>,
     key: impl Fn(&T) -> K,
     pace: &P,
 ) -> Result<Vec<T>, P::Stop> {
-    for stretch in items.chunks_mut(STRETCH_ROWS) {
+    for part in items.chunks_mut(SORTED_ROWS) {
         pace.go_on()?;
-        stretch.sort_unstable_by_key(&key);
+        part.sort_unstable_by_key(&key);
     }
     let mut merged = Vec::new();
-    let mut width = STRETCH_ROWS;
-    while width < items.len() && !is_sorted(&items, &key, pace)? {
+    let mut width = SORTED_ROWS;
+    while width < items.len() {
         merged.clear();
         merged.reserve_exact(items.len());
         for pair in items.chunks(width.saturating_mul(2)) {
@@ -122,27 +147,8 @@ pub fn sort_by_key<T: Copy, K: Ord, P: Pace>(
     Ok(items)
 }
 
-/// Whether the items are in order.
-fn is_sorted<T, K: Ord, P: Pace>(
-    items: &[T],
-    key: &impl Fn(&T) -> K,
-    pace: &P,
-) -> Result<bool, P::Stop> {
-    pace.go_on()?;
-    // One item more than a stretch, so that no pair of neighbours is left out.
-    let mut rest = items;
-    while rest.len() > 1 {
-        let (stretch, _) = rest.split_at(rest.len().min(STRETCH_ROWS + 1));
-        if !stretch.is_sorted_by_key(key) {
-            return Ok(false);
-        }
-        rest = rest.get(stretch.len() - 1..).unwrap_or_default();
-        pace.go_on()?;
-    }
-    Ok(true)
-}
-
 /// Appends both in order; each of them is in order.
+#[expect(clippy::indexing_slicing, reason = "both places are looked at before they are used")]
 fn merge<T: Copy, K: Ord, P: Pace>(
     left: &[T],
     right: &[T],
@@ -150,14 +156,30 @@ fn merge<T: Copy, K: Ord, P: Pace>(
     out: &mut Vec<T>,
     pace: &P,
 ) -> Result<(), P::Stop> {
-    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
-    let next = || match (left.peek(), right.peek()) {
-        // Of equal ones the left.
-        (Some(first), Some(other)) if key(other) < key(first) => right.next().copied(),
-        (Some(_), _) => left.next().copied(),
-        (None, _) => right.next().copied(),
+    let (mut at, mut other_at) = (0, 0);
+    let is_behind = match (left.last(), right.first()) {
+        (Some(last), Some(first)) => key(last) <= key(first),
+        _ => true,
     };
-    for_each(std::iter::from_fn(next), pace, |item| out.push(item))
+    while !is_behind && at < left.len() && other_at < right.len() {
+        pace.go_on()?;
+        for _ in 0..STRETCH_ROWS {
+            if at == left.len() || other_at == right.len() {
+                break;
+            }
+            // Of equal ones the left. Without a branch, which nobody could foresee.
+            let takes_other = key(&right[other_at]) < key(&left[at]);
+            out.push(if takes_other { right[other_at] } else { left[at] });
+            other_at += usize::from(takes_other);
+            at += usize::from(!takes_other);
+        }
+    }
+    let (left, right) = (&left[at..], &right[other_at..]);
+    for stretch in left.chunks(STRETCH_ROWS).chain(right.chunks(STRETCH_ROWS)) {
+        pace.go_on()?;
+        out.extend_from_slice(stretch);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -190,13 +212,13 @@ mod tests {
 
     #[test]
     fn long_lists_are_sorted_in_stretches() {
-        for rows in [0, 1, 4_096, 4_097, 8_192, 50_000] {
+        for rows in [0, 1, 65_536, 65_537, 200_000, 300_000] {
             let mut expected = mixed(rows);
             expected.sort_unstable();
             let pace = Counting { asked_max: usize::MAX, ..Counting::default() };
             assert_eq!(sort_by_key(mixed(rows), |item| *item, &pace), Ok(expected.clone()));
-            let stretches = mixed(rows).len().div_ceil(STRETCH_ROWS);
-            assert!(pace.asked.get() >= stretches, "{rows}: {}", pace.asked.get());
+            let parts = mixed(rows).len().div_ceil(SORTED_ROWS);
+            assert!(pace.asked.get() >= parts, "{rows}: {}", pace.asked.get());
             assert_eq!(unstopped(sort_by_key(expected.clone(), |it| *it, &Unhurried)), expected);
         }
     }
@@ -204,16 +226,26 @@ mod tests {
     #[test]
     fn work_ends_at_the_first_question_that_is_denied() {
         let whole = Counting { asked_max: usize::MAX, ..Counting::default() };
-        sort_by_key(mixed(20_000), |item| *item, &whole).unwrap();
+        sort_by_key(mixed(150_000), |item| *item, &whole).unwrap();
+        assert!(whole.asked.get() > 150_000 / STRETCH_ROWS);
         for asked_max in 0..whole.asked.get() {
             let pace = Counting { asked_max, ..Counting::default() };
-            assert_eq!(sort_by_key(mixed(20_000), |item| *item, &pace), Err(()));
+            assert_eq!(sort_by_key(mixed(150_000), |item| *item, &pace), Err(()));
             assert_eq!(pace.asked.get(), asked_max + 1);
         }
         let pace = Counting { asked_max: 2, ..Counting::default() };
         let mut worked = 0;
         assert_eq!(for_each(0..100_000, &pace, |_| worked += 1), Err(()));
         assert_eq!(worked, 2 * STRETCH_ROWS);
+    }
+
+    #[test]
+    fn any_finds_the_first_and_looks_no_further() {
+        let pace = Counting { asked_max: usize::MAX, ..Counting::default() };
+        assert_eq!(super::any(0..50_000, &pace, |item| item == 5_000), Ok(true));
+        assert_eq!(pace.asked.get(), 2);
+        assert_eq!(super::any(0..50_000, &pace, |_| false), Ok(false));
+        assert_eq!(pace.asked.get(), 2 + 50_000_usize.div_ceil(STRETCH_ROWS));
     }
 
     #[test]

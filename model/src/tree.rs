@@ -112,15 +112,24 @@ impl Tree {
     /// The tree over `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are
     /// left out.
     pub fn new(rows: &[TreeRow]) -> Self {
-        let Parents { rows: parents, orphans } = Parents::new(rows);
-        let (children, child_starts) = find_children(&parents);
-        Self { parents, orphans, children, child_starts }
+        unstopped(Self::within(rows, &Unhurried))
     }
 
     /// The tree over the spans of a trace.
     pub fn of_spans(spans: &[Span]) -> Self {
-        let rows: Vec<_> = spans.iter().map(TreeRow::from).collect();
-        Self::new(&rows)
+        unstopped(Self::of_spans_within(spans, &Unhurried))
+    }
+
+    /// The same, as long as the pace lets it go on.
+    pub fn of_spans_within<P: Pace>(spans: &[Span], pace: &P) -> Result<Self, P::Stop> {
+        let rows = pace::collect(spans.iter().map(TreeRow::from), pace)?;
+        Self::within(&rows, pace)
+    }
+
+    fn within<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<Self, P::Stop> {
+        let Parents { rows: parents, orphans } = Parents::within(rows, pace)?;
+        let (children, child_starts) = find_children(&parents, pace)?;
+        Ok(Self { parents, orphans, children, child_starts })
     }
 
     /// How many rows there are.
@@ -168,15 +177,14 @@ impl Tree {
     }
 
     /// Every row once, each before its children, children in row order.
-    pub fn depth_first(&self) -> Vec<u32> {
-        let mut order = Vec::with_capacity(self.len());
+    pub fn depth_first(&self) -> impl Iterator<Item = u32> + '_ {
         let mut pending: Vec<u32> = self.roots().collect();
         pending.reverse();
-        while let Some(row) = pending.pop() {
-            order.push(row);
+        std::iter::from_fn(move || {
+            let row = pending.pop()?;
             pending.extend(self.children(row).iter().rev());
-        }
-        order
+            Some(row)
+        })
     }
 }
 
@@ -259,24 +267,25 @@ fn cut_circles<P: Pace>(rows: &[TreeRow], parents: &mut [u32], pace: &P) -> Resu
 
 /// The children of all rows, and where each row's begin.
 #[expect(clippy::indexing_slicing, reason = "parents are rows, and starts have one entry more")]
-fn find_children(parents: &[u32]) -> (Vec<u32>, Vec<u32>) {
+fn find_children<P: Pace>(parents: &[u32], pace: &P) -> Result<(Vec<u32>, Vec<u32>), P::Stop> {
     let mut starts = vec![0_u32; parents.len() + 1];
-    for parent in parents.iter().filter(|parent| **parent != NONE) {
+    pace::for_each(parents.iter().filter(|parent| **parent != NONE), pace, |parent| {
         starts[*parent as usize + 1] += 1;
-    }
+    })?;
     let mut total = 0;
-    for start in &mut starts {
+    pace::for_each(&mut starts, pace, |start| {
         total += *start;
         *start = total;
-    }
+    })?;
     let mut children = vec![0; total as usize];
     let mut free = starts.clone();
-    for (row, parent) in (0..).zip(parents).filter(|(_, parent)| **parent != NONE) {
+    let with_parent = (0..).zip(parents).filter(|(_, parent)| **parent != NONE);
+    pace::for_each(with_parent, pace, |(row, parent)| {
         let place = &mut free[*parent as usize];
         children[*place as usize] = row;
         *place += 1;
-    }
-    (children, starts)
+    })?;
+    Ok((children, starts))
 }
 
 #[cfg(test)]
@@ -313,7 +322,7 @@ mod tests {
         assert_eq!(parents_of(&tree), [None, Some(0), None, Some(1), Some(0)]);
         assert_eq!(tree.orphans(), [2]);
         assert!(tree.is_orphan(2) && !tree.is_orphan(0));
-        assert_eq!(tree.depth_first(), [0, 1, 3, 4, 2]);
+        assert!(tree.depth_first().eq([0, 1, 3, 4, 2]));
         assert_eq!(tree.children(0), [1, 4]);
         assert_eq!(tree.ancestors(3).collect::<Vec<_>>(), [1, 0]);
         assert_eq!(tree.children(99), [0; 0]);
@@ -333,7 +342,7 @@ mod tests {
         rows[0].start = Timestamp(1);
         let tree = Tree::new(&rows);
         assert_eq!(parents_of(&tree), [Some(2), None, Some(1), Some(1), None]);
-        assert_eq!(tree.depth_first(), [1, 2, 0, 3, 4]);
+        assert!(tree.depth_first().eq([1, 2, 0, 3, 4]));
         assert!(tree.orphans().is_empty());
     }
 
@@ -342,14 +351,14 @@ mod tests {
         let mut rows = rows(&[(1, 0), (2, 1)]);
         rows[1].parent = (&ParentId::Odd("abc".into())).into();
         assert_eq!(Tree::new(&rows).orphans(), [1]);
-        assert!(Tree::new(&[]).depth_first().is_empty());
+        assert_eq!(Tree::new(&[]).depth_first().count(), 0);
     }
 
     #[test]
     fn a_chain_of_a_hundred_thousand_rows_is_no_recursion() {
         let chain: Vec<_> = (1..=100_000).map(|own| (own, own - 1)).collect();
         let tree = Tree::new(&rows(&chain));
-        assert_eq!(tree.depth_first().len(), 100_000);
+        assert_eq!(tree.depth_first().count(), 100_000);
         assert_eq!(tree.ancestors(99_999).count(), 99_999);
     }
 
@@ -359,9 +368,8 @@ mod tests {
             pairs in proptest::collection::vec((1_u64..12, 0_u64..14), 0..40)
         ) {
             let tree = Tree::new(&rows(&pairs));
-            let order = tree.depth_first();
             let mut seen = vec![false; pairs.len()];
-            for row in order {
+            for row in tree.depth_first() {
                 prop_assert!(!seen[row as usize]);
                 prop_assert!(tree.parent(row).is_none_or(|parent| seen[parent as usize]));
                 seen[row as usize] = true;

@@ -8,7 +8,7 @@
 //! Trace --from_trace--> EditableTrace --sanitize--> --adjust (unless raw)--> translate, write
 //! ```
 //!
-//! Each takes a [`Pace`]: a trace may have a hundred thousand spans, and who asked for it may leave.
+//! Each takes a [`Pace`]: a trace may have a hundred thousand spans, and whoever asked may leave.
 //! A warning travels inside the span, as the attribute [`WARNINGS_KEY`] with a list of texts.
 //! What is *not* here: any rule that storage or search depends on (that is `model::effective`).
 

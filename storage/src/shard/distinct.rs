@@ -131,24 +131,15 @@ impl Shard {
         for_each_part(parts, rows, budget, &mut |piece, wanted| {
             let reader = PieceReader::new(self, Arc::clone(piece), budget);
             let index = reader.index()?;
+            let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
+            let stretch = first.row as usize..last.row as usize + 1;
             let mut wanted = wanted.iter().peekable();
-            // Stretches without gaps: what lies between is not read.
-            while let Some(first) = wanted.next() {
-                let mut places = vec![first.place];
-                let next_row = |count: usize| u64::from(first.row) + count as u64;
-                while let Some(next) =
-                    wanted.next_if(|next| u64::from(next.row) == next_row(places.len()))
-                {
-                    places.push(next.place);
+            // In one go, with what lies between: the columns are walked from their beginning.
+            reader.each_span(&index, stretch, &mut |row, span| {
+                if let Some(wanted) = wanted.next_if(|wanted| wanted.row as usize == row) {
+                    tell(wanted.place as usize, span);
                 }
-                let mut spans = Vec::with_capacity(places.len());
-                let first_row = first.row as usize;
-                reader.spans(&index, first_row..first_row + places.len(), &mut spans)?;
-                for (place, span) in places.into_iter().zip(spans) {
-                    tell(place as usize, span);
-                }
-            }
-            Ok(())
+            })
         })
     }
 

@@ -100,6 +100,16 @@ impl<'a> PieceReader<'a> {
         rows: std::ops::Range<usize>,
         out: &mut Vec<Span>,
     ) -> Result<(), Error> {
+        self.each_span(index, rows, &mut |_, span| out.push(span))
+    }
+
+    /// Tells the spans of a stretch of rows that are no repeats, with their rows.
+    pub(super) fn each_span(
+        &self,
+        index: &Index,
+        rows: std::ops::Range<usize>,
+        tell: &mut dyn FnMut(usize, Span),
+    ) -> Result<(), Error> {
         self.budget.spend(rows.len() as u64 * SPAN_BYTES_ESTIMATE)?;
         let values = self.values(index)?;
         let details = self.details(index)?;
@@ -107,7 +117,7 @@ impl<'a> PieceReader<'a> {
         let mut row = rows.start;
         let read = each_span(index, &values, &details, rows, &mut |span| {
             if self.piece.counts(index, row) {
-                out.push(span);
+                tell(row, span);
             }
             row += 1;
             if row.is_multiple_of(STRETCH_SPANS) {

@@ -477,9 +477,11 @@ impl<'a> Search<'a> {
         } else {
             self.shard.distinct_spans(&parts, id, self.budget)?
         };
-        let facts = TraceFacts::new(&spans);
+        let facts = TraceFacts::within(&spans, self.budget)?;
         let query = self.query;
-        if truth != Truth::Yes && !facts.matches(query.window, &query.predicate) {
+        if truth != Truth::Yes
+            && !facts.matches_within(query.window, &query.predicate, self.budget)?
+        {
             return Ok(None);
         }
         let summary = facts.summary().clone();

@@ -3,14 +3,13 @@
 //! A clock counts the looks, and after so many of them says that the time is over. Nothing here
 //! depends on how fast anything is.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::aggregate::{AggregateKind, AggregateQuery};
 use model::budget::{Budget, Exhausted};
-use model::query::{AttributeScope, Order, SpanPredicate, TracePredicate, TraceQuery};
+use model::query::{AttributeScope, Order, Relation, SpanPredicate, TracePredicate, TraceQuery};
 use model::span::ParentId;
 use model::store::Detail;
 use model::testing::simple_span;
@@ -52,11 +51,15 @@ const READS: [(&str, Read); 9] = [
     ("columns", |shard, id, budget| {
         ended(shard.trace_columns(&tenant("a"), id, budget).map(|_| None))
     }),
-    ("some spans", |shard, id, budget| {
-        let ids: BTreeSet<SpanId> = (1..900_u64).map(|id| SpanId(id.to_be_bytes())).collect();
-        ended(shard.spans_by_id(&tenant("a"), id, &ids, budget).map(|_| None))
-    }),
     ("summaries", |shard, _, budget| search(shard, Detail::Summary, Order::Newest, budget)),
+    ("relations", |shard, _, budget| {
+        let predicate = TracePredicate::Structure {
+            left: SpanPredicate::True,
+            relation: Relation::Descendant,
+            right: SpanPredicate::True,
+        };
+        find(shard, predicate, Detail::Summary, Order::Newest, budget)
+    }),
     ("summaries by count", |shard, _, budget| {
         search(shard, Detail::Summary, Order::MostSpans, budget)
     }),
@@ -84,13 +87,17 @@ fn trace(shard: &Shard, id: TraceId, spans_max: usize, budget: &Budget) -> Outco
 }
 
 fn search(shard: &Shard, detail: Detail, order: Order, budget: &Budget) -> Outcome {
-    let query = TraceQuery {
-        window: TimeRange::ALL,
-        predicate: TracePredicate::HasSpan(SpanPredicate::True),
-        order,
-        limit: 5,
-        cursor: None,
-    };
+    find(shard, TracePredicate::HasSpan(SpanPredicate::True), detail, order, budget)
+}
+
+fn find(
+    shard: &Shard,
+    predicate: TracePredicate,
+    detail: Detail,
+    order: Order,
+    budget: &Budget,
+) -> Outcome {
+    let query = TraceQuery { window: TimeRange::ALL, predicate, order, limit: 5, cursor: None };
     let mut on_hit = |_| ControlFlow::Continue(());
     let end = shard.search(&tenant("a"), &query, detail, budget, &mut on_hit);
     ended(end.map(|end| end.completeness.exhausted))
@@ -143,7 +150,7 @@ fn looked_at(shard: &Shard, id: TraceId, read: Read, asked_max: u64) -> (bool, u
 
 #[test]
 fn no_stretch_between_two_looks_grows_with_a_trace() {
-    let (small, large) = (giant(30_000), giant(60_000));
+    let (small, large) = (giant(60_000), giant(120_000));
     let id = small[0].trace_id;
     let (small, large) = (shard_with(&small), shard_with(&large));
     for (name, read) in READS {
