@@ -105,6 +105,9 @@ pub const HEADER_BYTES_MAX: usize = 64 * KIB;
 /// each; larger traces are for the columns.
 pub const RAW_TRACE_SPANS_MAX: usize = 250_000;
 
+/// Spans that a raw read writes at once: a few milliseconds of work.
+pub const RAW_PIECE_SPANS: usize = 4_096;
+
 const _: () = {
     assert!(SPAN_BYTES_MAX <= DECOMPRESSED_BYTES_MAX);
     assert!(GROUP_BYTES_MAX <= SPAN_BYTES_MAX);

@@ -26,7 +26,8 @@ pub struct ReadLimits {
     pub spans_max: usize,
     /// Most traces that one search may ask for.
     pub search_limit_max: u32,
-    /// Most bytes of one answer: the whole of it stands in memory while it is written.
+    /// Most bytes of one answer: all of it is written before the first byte is sent, so that its
+    /// length is known, and a reader who is slow has the rest of it wait in memory.
     pub response_bytes_max: usize,
     /// Largest clock skew that is corrected; zero corrects none and only warns, as Jaeger's
     /// default does.

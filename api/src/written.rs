@@ -3,6 +3,8 @@
 //! Both functions take one message (`TracesData`) and say what it says; what a form cannot carry
 //! is lost as it is on the query APIs of that form. Spans that no door would let in are left out.
 
+use model::pace::{Unhurried, unstopped};
+
 use crate::adjust::{EditableTrace, sanitize};
 use crate::jaeger_http::transform::by_trace_of;
 use crate::jaeger_http::{push_exact_resource_spans, push_trace, translate};
@@ -13,7 +15,7 @@ pub fn otlp_json(message: &[u8]) -> Result<Vec<u8>, CheckError> {
     let (traces, _) = by_trace_of(message)?;
     let mut out = b"{\"resourceSpans\":[".to_vec();
     for (trace_id, spans) in traces {
-        push_exact_resource_spans(&mut out, &EditableTrace::from_spans(trace_id, spans));
+        push_exact_resource_spans(&mut out, EditableTrace::from_spans(trace_id, spans));
     }
     out.extend_from_slice(b"]}");
     Ok(out)
@@ -26,7 +28,7 @@ pub fn jaeger_json(message: &[u8]) -> Result<Vec<u8>, CheckError> {
     let mut out = Vec::new();
     for (trace_id, spans) in traces {
         let mut trace = EditableTrace::from_spans(trace_id, spans);
-        sanitize(&mut trace);
+        unstopped(sanitize(&mut trace, &Unhurried));
         if !out.is_empty() {
             out.push(b',');
         }

@@ -46,7 +46,7 @@ impl Budget {
 
     /// Charges `bytes` and says whether the read may go on.
     pub fn spend(&self, bytes: u64) -> Result<(), Exhausted> {
-        if self.cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(Exhausted::Cancelled);
         }
         let spent = self.bytes_spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
@@ -57,6 +57,11 @@ impl Budget {
             return Err(Exhausted::Deadline);
         }
         Ok(())
+    }
+
+    /// Whether the caller left.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// When the read has to be over.

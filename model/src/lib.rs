@@ -18,6 +18,7 @@ pub mod columns;
 pub mod effective;
 pub mod id;
 pub mod nested;
+pub mod pace;
 pub mod query;
 pub mod sink;
 pub mod span;

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Counts;
+use crate::pace::{self, Pace, Unhurried, unstopped};
 use crate::store::{ServiceSummary, TraceSummary};
 use crate::tree::Tree;
 use crate::{Span, SpanId, Text, Timestamp, TraceId, effective};
@@ -120,13 +121,18 @@ fn service_summary((service, counts): (Text, Counts)) -> ServiceSummary {
 /// The summary of a trace, given all its distinct spans in any order. Without spans it is that
 /// of the all-zero trace id, with nothing in it.
 pub fn summarize(spans: &[Span]) -> TraceSummary {
-    summarize_with_tree(spans, &Tree::of_spans(spans))
+    unstopped(summarize_within(spans, &Tree::of_spans(spans), &Unhurried))
 }
 
-/// [`summarize`] for whoever has the tree of these spans already.
-pub fn summarize_with_tree(spans: &[Span], tree: &Tree) -> TraceSummary {
+/// [`summarize`] for whoever has the tree of these spans already, as long as the pace lets it go
+/// on.
+pub fn summarize_within<P: Pace>(
+    spans: &[Span],
+    tree: &Tree,
+    pace: &P,
+) -> Result<TraceSummary, P::Stop> {
     let mut builder = SummaryBuilder::default();
-    for span in spans {
+    pace::for_each(spans, pace, |span| {
         builder.add(&SpanFacts {
             span_id: span.span_id,
             start: span.start,
@@ -136,9 +142,9 @@ pub fn summarize_with_tree(spans: &[Span], tree: &Tree) -> TraceSummary {
             service: &effective::span_service(span),
             operation: &effective::span_operation(span),
         });
-    }
+    })?;
     let trace_id = spans.first().map(|span| span.trace_id).unwrap_or_default();
-    builder.finish(trace_id, tree.orphans().len() as u64)
+    Ok(builder.finish(trace_id, tree.orphans().len() as u64))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! names itself as its parent is the smallest such circle. Roots in the sense of this module are
 //! all rows without a parent row: real roots, orphans and cut circles.
 
+use crate::pace::{self, Pace, STRETCH_ROWS, Unhurried, unstopped};
 use crate::span::ParentId;
 use crate::{Span, SpanId, Timestamp};
 
@@ -68,9 +69,19 @@ impl Parents {
     /// The parents of `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are left
     /// out.
     pub fn new(rows: &[TreeRow]) -> Self {
-        let (mut parents, orphans) = find_parents(rows);
-        cut_circles(rows, &mut parents);
-        Self { rows: parents, orphans }
+        unstopped(Self::within(rows, &Unhurried))
+    }
+
+    /// The same, as long as the pace lets it go on.
+    pub fn within<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<Self, P::Stop> {
+        let (mut parents, orphans) = find_parents(rows, pace)?;
+        cut_circles(rows, &mut parents, pace)?;
+        Ok(Self { rows: parents, orphans })
+    }
+
+    /// Rows that name a parent which is not in the trace, ascending.
+    pub fn orphans(&self) -> &[u32] {
+        &self.orphans
     }
 
     /// The row of the parent of `row`, if that lies in the trace.
@@ -78,7 +89,7 @@ impl Parents {
         self.rows.get(row as usize).copied().filter(|parent| *parent != NONE)
     }
 
-    /// Rows that name a parent which is not in the trace, ascending.
+    /// The same, for keeping.
     pub fn into_orphans(self) -> Vec<u32> {
         self.orphans
     }
@@ -101,15 +112,24 @@ impl Tree {
     /// The tree over `rows`, given in the order of a trace. Rows from the `u32::MAX`th on are
     /// left out.
     pub fn new(rows: &[TreeRow]) -> Self {
-        let Parents { rows: parents, orphans } = Parents::new(rows);
-        let (children, child_starts) = find_children(&parents);
-        Self { parents, orphans, children, child_starts }
+        unstopped(Self::within(rows, &Unhurried))
     }
 
     /// The tree over the spans of a trace.
     pub fn of_spans(spans: &[Span]) -> Self {
-        let rows: Vec<_> = spans.iter().map(TreeRow::from).collect();
-        Self::new(&rows)
+        unstopped(Self::of_spans_within(spans, &Unhurried))
+    }
+
+    /// The same, as long as the pace lets it go on.
+    pub fn of_spans_within<P: Pace>(spans: &[Span], pace: &P) -> Result<Self, P::Stop> {
+        let rows = pace::collect(spans.iter().map(TreeRow::from), pace)?;
+        Self::within(&rows, pace)
+    }
+
+    fn within<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<Self, P::Stop> {
+        let Parents { rows: parents, orphans } = Parents::within(rows, pace)?;
+        let (children, child_starts) = find_children(&parents, pace)?;
+        Ok(Self { parents, orphans, children, child_starts })
     }
 
     /// How many rows there are.
@@ -157,51 +177,49 @@ impl Tree {
     }
 
     /// Every row once, each before its children, children in row order.
-    pub fn depth_first(&self) -> Vec<u32> {
-        let mut order = Vec::with_capacity(self.len());
+    pub fn depth_first(&self) -> impl Iterator<Item = u32> + '_ {
         let mut pending: Vec<u32> = self.roots().collect();
         pending.reverse();
-        while let Some(row) = pending.pop() {
-            order.push(row);
+        std::iter::from_fn(move || {
+            let row = pending.pop()?;
             pending.extend(self.children(row).iter().rev());
-        }
-        order
+            Some(row)
+        })
     }
 }
 
 /// The parent of each row as it is named, and the orphans. Both who is there and who is named are
 /// put in the order of ids and walked together: a search for each row would take longer, and a hash
 /// table could be made slow by who chooses the ids.
-fn find_parents(rows: &[TreeRow]) -> (Vec<u32>, Vec<u32>) {
+fn find_parents<P: Pace>(rows: &[TreeRow], pace: &P) -> Result<(Vec<u32>, Vec<u32>), P::Stop> {
     // As numbers ids compare as their bytes do.
     let key = |id: SpanId| u64::from_be_bytes(id.0);
     let numbered = || rows.iter().zip(0..NONE);
-    let mut there: Vec<_> = numbered().map(|(row, number)| (key(row.span_id), number)).collect();
-    there.sort_unstable();
+    let there = numbered().map(|(row, number)| (key(row.span_id), number));
+    let there = pace::sort_by_key(pace::collect(there, pace)?, |pair| *pair, pace)?;
     let mut orphans = Vec::new();
     let mut named = Vec::with_capacity(there.len());
-    for (row, number) in numbered() {
-        match row.parent {
-            ParentLink::Root => {}
-            // The smallest circle; not the child of another row that shares its id.
-            ParentLink::Span(id) if id == row.span_id => {}
-            ParentLink::Span(id) => named.push((key(id), number)),
-            ParentLink::Odd => orphans.push(number),
-        }
-    }
-    named.sort_unstable();
+    pace::for_each(numbered(), pace, |(row, number)| match row.parent {
+        ParentLink::Root => {}
+        // The smallest circle; not the child of another row that shares its id.
+        ParentLink::Span(id) if id == row.span_id => {}
+        ParentLink::Span(id) => named.push((key(id), number)),
+        ParentLink::Odd => orphans.push(number),
+    })?;
+    let named = pace::sort_by_key(named, |pair| *pair, pace)?;
     let mut parents = vec![NONE; there.len()];
-    let mut there = there.into_iter().peekable();
-    for (id, number) in named {
-        while there.next_if(|(other, _)| *other < id).is_some() {}
+    let mut at = 0;
+    pace::for_each(named, pace, |(id, number)| {
+        while there.get(at).is_some_and(|(other, _)| *other < id) {
+            at += 1;
+        }
         // The first of those with this id: rows of one id stand in their own order.
-        match (there.peek(), parents.get_mut(number as usize)) {
+        match (there.get(at), parents.get_mut(number as usize)) {
             (Some((other, parent)), Some(place)) if *other == id => *place = *parent,
             _ => orphans.push(number),
         }
-    }
-    orphans.sort_unstable();
-    (parents, orphans)
+    })?;
+    Ok((parents, pace::sort_by_key(orphans, |row| *row, pace)?))
 }
 
 /// What the search for circles knows of a row.
@@ -215,11 +233,20 @@ enum Visit {
 /// Walks up from every row until a row that was seen before. Met on the same walk, it lies on a
 /// circle.
 #[expect(clippy::indexing_slicing, reason = "parents are rows, and both lists have all rows")]
-fn cut_circles(rows: &[TreeRow], parents: &mut [u32]) {
+fn cut_circles<P: Pace>(rows: &[TreeRow], parents: &mut [u32], pace: &P) -> Result<(), P::Stop> {
     let mut visits = vec![Visit::No; parents.len()];
-    for (walk, _) in (0..).zip(rows.iter().take(visits.len())) {
+    // Steps of all walks: one walk can be as long as the trace.
+    let mut steps = 0_usize;
+    for (walk, _) in (0..).zip(rows.iter().take(parents.len())) {
         let mut row = walk;
-        while row != NONE && visits[row as usize] == Visit::No {
+        loop {
+            if steps.is_multiple_of(STRETCH_ROWS) {
+                pace.go_on()?;
+            }
+            steps += 1;
+            if row == NONE || visits[row as usize] != Visit::No {
+                break;
+            }
             visits[row as usize] = Visit::From(walk);
             row = parents[row as usize];
         }
@@ -235,28 +262,30 @@ fn cut_circles(rows: &[TreeRow], parents: &mut [u32]) {
             }
         }
     }
+    Ok(())
 }
 
 /// The children of all rows, and where each row's begin.
 #[expect(clippy::indexing_slicing, reason = "parents are rows, and starts have one entry more")]
-fn find_children(parents: &[u32]) -> (Vec<u32>, Vec<u32>) {
+fn find_children<P: Pace>(parents: &[u32], pace: &P) -> Result<(Vec<u32>, Vec<u32>), P::Stop> {
     let mut starts = vec![0_u32; parents.len() + 1];
-    for parent in parents.iter().filter(|parent| **parent != NONE) {
+    pace::for_each(parents.iter().filter(|parent| **parent != NONE), pace, |parent| {
         starts[*parent as usize + 1] += 1;
-    }
+    })?;
     let mut total = 0;
-    for start in &mut starts {
+    pace::for_each(&mut starts, pace, |start| {
         total += *start;
         *start = total;
-    }
+    })?;
     let mut children = vec![0; total as usize];
     let mut free = starts.clone();
-    for (row, parent) in (0..).zip(parents).filter(|(_, parent)| **parent != NONE) {
+    let with_parent = (0..).zip(parents).filter(|(_, parent)| **parent != NONE);
+    pace::for_each(with_parent, pace, |(row, parent)| {
         let place = &mut free[*parent as usize];
         children[*place as usize] = row;
         *place += 1;
-    }
-    (children, starts)
+    })?;
+    Ok((children, starts))
 }
 
 #[cfg(test)]
@@ -293,7 +322,7 @@ mod tests {
         assert_eq!(parents_of(&tree), [None, Some(0), None, Some(1), Some(0)]);
         assert_eq!(tree.orphans(), [2]);
         assert!(tree.is_orphan(2) && !tree.is_orphan(0));
-        assert_eq!(tree.depth_first(), [0, 1, 3, 4, 2]);
+        assert!(tree.depth_first().eq([0, 1, 3, 4, 2]));
         assert_eq!(tree.children(0), [1, 4]);
         assert_eq!(tree.ancestors(3).collect::<Vec<_>>(), [1, 0]);
         assert_eq!(tree.children(99), [0; 0]);
@@ -313,7 +342,7 @@ mod tests {
         rows[0].start = Timestamp(1);
         let tree = Tree::new(&rows);
         assert_eq!(parents_of(&tree), [Some(2), None, Some(1), Some(1), None]);
-        assert_eq!(tree.depth_first(), [1, 2, 0, 3, 4]);
+        assert!(tree.depth_first().eq([1, 2, 0, 3, 4]));
         assert!(tree.orphans().is_empty());
     }
 
@@ -322,14 +351,14 @@ mod tests {
         let mut rows = rows(&[(1, 0), (2, 1)]);
         rows[1].parent = (&ParentId::Odd("abc".into())).into();
         assert_eq!(Tree::new(&rows).orphans(), [1]);
-        assert!(Tree::new(&[]).depth_first().is_empty());
+        assert_eq!(Tree::new(&[]).depth_first().count(), 0);
     }
 
     #[test]
     fn a_chain_of_a_hundred_thousand_rows_is_no_recursion() {
         let chain: Vec<_> = (1..=100_000).map(|own| (own, own - 1)).collect();
         let tree = Tree::new(&rows(&chain));
-        assert_eq!(tree.depth_first().len(), 100_000);
+        assert_eq!(tree.depth_first().count(), 100_000);
         assert_eq!(tree.ancestors(99_999).count(), 99_999);
     }
 
@@ -339,9 +368,8 @@ mod tests {
             pairs in proptest::collection::vec((1_u64..12, 0_u64..14), 0..40)
         ) {
             let tree = Tree::new(&rows(&pairs));
-            let order = tree.depth_first();
             let mut seen = vec![false; pairs.len()];
-            for row in order {
+            for row in tree.depth_first() {
                 prop_assert!(!seen[row as usize]);
                 prop_assert!(tree.parent(row).is_none_or(|parent| seen[parent as usize]));
                 seen[row as usize] = true;

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use model::pace::{self, Pace, STRETCH_ROWS};
 use model::{AttributeValue, Duration, Resource, SpanId, Text, Timestamp};
 
 use super::go_text::format_duration;
@@ -20,15 +21,24 @@ use super::{EditableTrace, add_warning};
 const DUPLICATE_SPAN_ID: &str = "duplicate span IDs; skipping clock skew adjustment";
 
 /// Corrects skew of at most `delta_max`, and warns of what is beyond it.
-pub fn correct_clock_skew(trace: &mut EditableTrace, delta_max: Duration) {
+pub fn correct_clock_skew<P: Pace>(
+    trace: &mut EditableTrace,
+    delta_max: Duration,
+    pace: &P,
+) -> Result<(), P::Stop> {
     let hosts: Vec<Text> = trace.resources.iter().map(|resource| host_key(resource)).collect();
-    let forest = Forest::build(trace);
+    let forest = Forest::build(trace, pace)?;
     let mut pending: Vec<Visit<'_>> = forest
         .roots
         .iter()
         .map(|root| Visit { row: *root, parent: None, skew: Skew { delta: 0, host: None } })
         .collect();
+    let mut visited = 0_usize;
     while let Some(visit) = pending.pop() {
+        if visited.is_multiple_of(STRETCH_ROWS) {
+            pace.go_on()?;
+        }
+        visited += 1;
         let host = trace.spans.get(visit.row).and_then(|editable| hosts.get(editable.resource));
         let Some(host) = host else { continue };
         let mut skew = visit.skew;
@@ -44,6 +54,7 @@ pub fn correct_clock_skew(trace: &mut EditableTrace, delta_max: Duration) {
         let children = forest.children.get(&visit.row).into_iter().flatten();
         pending.extend(children.map(|child| Visit { row: *child, parent: Some(visit.row), skew }));
     }
+    Ok(())
 }
 
 /// A span to look at, its adjusted parent, and the skew that holds for the parent's host.
@@ -68,10 +79,10 @@ struct Forest {
 }
 
 impl Forest {
-    fn build(trace: &mut EditableTrace) -> Self {
+    fn build<P: Pace>(trace: &mut EditableTrace, pace: &P) -> Result<Self, P::Stop> {
         let mut rows: BTreeMap<SpanId, usize> = BTreeMap::new();
         let mut members = Vec::with_capacity(trace.spans.len());
-        for (row, editable) in trace.spans.iter_mut().enumerate() {
+        pace::for_each(trace.spans.iter_mut().enumerate(), pace, |(row, editable)| {
             match rows.entry(editable.span.span_id) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(row);
@@ -79,13 +90,13 @@ impl Forest {
                 }
                 Entry::Occupied(_) => add_warning(&mut editable.span, DUPLICATE_SPAN_ID),
             }
-        }
+        })?;
         let mut forest = Self::default();
-        for row in members {
-            let Some(editable) = trace.spans.get_mut(row) else { continue };
+        pace::for_each(members, pace, |row| {
+            let Some(editable) = trace.spans.get_mut(row) else { return };
             let Some(parent) = editable.span.parent.span_id() else {
                 forest.roots.push(row);
-                continue;
+                return;
             };
             if let Some(parent_row) = rows.get(&parent) {
                 forest.children.entry(*parent_row).or_default().push(row);
@@ -96,8 +107,8 @@ impl Forest {
                 add_warning(&mut editable.span, &warning);
                 forest.roots.push(row);
             }
-        }
-        forest
+        })?;
+        Ok(forest)
     }
 }
 
@@ -176,6 +187,7 @@ fn shift(trace: &mut EditableTrace, row: usize, delta: i64, delta_max: Duration)
 mod tests {
     use std::sync::Arc;
 
+    use model::pace::{Unhurried, unstopped};
     use model::span::{Event, ParentId};
     use model::testing::simple_span;
     use model::{Attribute, Span};
@@ -199,7 +211,7 @@ mod tests {
     /// Starts, ends and warnings after correction.
     fn corrected(spans: Vec<Span>, delta_max: Duration) -> Vec<(u64, u64, Vec<String>)> {
         let mut trace = EditableTrace::from_spans(spans[0].trace_id, spans);
-        correct_clock_skew(&mut trace, delta_max);
+        unstopped(correct_clock_skew(&mut trace, delta_max, &Unhurried));
         let spans = trace.into_spans().into_iter();
         spans
             .map(|mut span| {
@@ -258,7 +270,7 @@ mod tests {
         });
         let spans = vec![span(1, 0, "a", 100, 200), span(2, 1, "b", 50, 110), grandchild];
         let mut trace = EditableTrace::from_spans(spans[0].trace_id, spans);
-        correct_clock_skew(&mut trace, SECOND);
+        unstopped(correct_clock_skew(&mut trace, SECOND, &Unhurried));
         let grandchild = &trace.spans[2].span;
         assert_eq!((grandchild.start.0, grandchild.end.0), (130, 140));
         assert_eq!(grandchild.events[0].time, Timestamp(135));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use model::SpanId;
+use model::pace::{self, Pace};
 use model::span::ParentId;
 use twox_hash::XxHash3_128;
 
@@ -15,19 +16,21 @@ use super::intern::feed_attributes;
 use super::{EditableSpan, EditableTrace};
 
 /// Drops repeats.
-pub fn deduplicate_spans(trace: &mut EditableTrace) {
+pub fn deduplicate_spans<P: Pace>(trace: &mut EditableTrace, pace: &P) -> Result<(), P::Stop> {
     let mut counts: BTreeMap<SpanId, u32> = BTreeMap::new();
-    for editable in &trace.spans {
+    pace::for_each(&trace.spans, pace, |editable| {
         *counts.entry(editable.span.span_id).or_default() += 1;
-    }
+    })?;
     // Only spans of one id can be equal, and ids hardly ever repeat.
     let repeats = |id: &SpanId| counts.get(id).is_some_and(|count| *count > 1);
     let mut seen: BTreeSet<u128> = BTreeSet::new();
     let mut bytes = Bytes::default();
     let (resources, scopes) = (&trace.resources, &trace.scopes);
-    trace.spans.retain(|editable| {
+    let mut is_kept = Vec::with_capacity(trace.spans.len());
+    pace::for_each(&trace.spans, pace, |editable| {
         if !repeats(&editable.span.span_id) {
-            return true;
+            is_kept.push(true);
+            return;
         }
         bytes.0.clear();
         if let Some(resource) = resources.get(editable.resource) {
@@ -37,8 +40,13 @@ pub fn deduplicate_spans(trace: &mut EditableTrace) {
             feed_attributes(&scope.attributes, &mut bytes);
         }
         feed_span(editable, &mut bytes);
-        seen.insert(XxHash3_128::oneshot(&bytes.0))
-    });
+        is_kept.push(seen.insert(XxHash3_128::oneshot(&bytes.0)));
+    })?;
+    if is_kept.contains(&false) {
+        let mut is_kept = is_kept.into_iter();
+        trace.spans.retain(|_| is_kept.next().unwrap_or(true));
+    }
+    Ok(())
 }
 
 /// Collects what is fed to it: a hasher whose result is compared by 128 bits.
@@ -95,6 +103,7 @@ fn feed_span(editable: &EditableSpan, bytes: &mut Bytes) {
 mod tests {
     use std::sync::Arc;
 
+    use model::pace::{Unhurried, unstopped};
     use model::testing::simple_span;
     use model::{Attribute, Scope, Span};
 
@@ -102,7 +111,7 @@ mod tests {
 
     fn left(spans: Vec<Span>) -> usize {
         let mut trace = EditableTrace::from_spans(spans[0].trace_id, spans);
-        deduplicate_spans(&mut trace);
+        unstopped(deduplicate_spans(&mut trace, &Unhurried));
         trace.spans.len()
     }
 

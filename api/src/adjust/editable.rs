@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use model::pace::{self, Pace, Unhurried, unstopped};
 use model::store::Trace;
 use model::{Resource, Scope, Span, TraceId};
 
@@ -42,31 +43,34 @@ pub struct EditableSpan {
 impl EditableTrace {
     /// The trace as it was stored. A trace that was cut off gets Jaeger's warning about that on
     /// its first span.
-    pub fn from_trace(trace: Trace) -> Self {
+    pub fn from_trace<P: Pace>(trace: Trace, pace: &P) -> Result<Self, P::Stop> {
         let shown = trace.spans.len();
-        let mut editable = Self::from_spans(trace.trace_id, trace.spans);
+        let mut editable = Self::within(trace.trace_id, trace.spans, pace)?;
         if let (Some(_), Some(first)) = (trace.truncated, editable.spans.first_mut()) {
             let warning =
                 format!("trace has more than {shown} spans, showing first {shown} spans only");
             add_warning(&mut first.span, &warning);
         }
-        editable
+        Ok(editable)
     }
 
     /// A trace of these spans.
     pub fn from_spans(trace_id: TraceId, spans: Vec<Span>) -> Self {
+        unstopped(Self::within(trace_id, spans, &Unhurried))
+    }
+
+    fn within<P: Pace>(trace_id: TraceId, spans: Vec<Span>, pace: &P) -> Result<Self, P::Stop> {
         let mut resources = Interner::default();
         let mut scopes = Interner::default();
         // Each span keeps its references, as the interners ask of their caller.
-        let spans = spans
-            .into_iter()
-            .map(|span| EditableSpan {
-                resource: resources.index_of(&span.resource),
-                scope: scopes.index_of(&span.scope),
-                span,
-            })
-            .collect();
-        Self { trace_id, resources: resources.into_values(), scopes: scopes.into_values(), spans }
+        let editable = |span: Span| EditableSpan {
+            resource: resources.index_of(&span.resource),
+            scope: scopes.index_of(&span.scope),
+            span,
+        };
+        let spans = pace::collect(spans.into_iter().map(editable), pace)?;
+        let (resources, scopes) = (resources.into_values(), scopes.into_values());
+        Ok(Self { trace_id, resources, scopes, spans })
     }
 
     /// The spans with their repaired resources and scopes.
@@ -114,7 +118,7 @@ mod tests {
     fn a_trace_cut_off_says_so_on_its_first_span() {
         let spans = vec![simple_span(1, 1, 0, 1), simple_span(1, 2, 0, 1)];
         let trace = Trace { trace_id: spans[0].trace_id, spans, truncated: Some(9) };
-        let mut spans = EditableTrace::from_trace(trace).into_spans();
+        let mut spans = unstopped(EditableTrace::from_trace(trace, &Unhurried)).into_spans();
         let warnings = take_warnings(&mut spans[0].attributes);
         assert_eq!(warnings[0], "trace has more than 2 spans, showing first 2 spans only");
         assert!(spans[1].attributes.is_empty());

@@ -5,6 +5,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use model::pace::{self, Pace};
 use model::{Attribute, AttributeValue};
 
 use super::EditableTrace;
@@ -12,15 +13,16 @@ use super::EditableTrace;
 const KEYS: [&str; 2] = ["ip", "peer.ipv4"];
 
 /// Rewrites numeric addresses in resources and spans.
-pub fn normalize_ip_attributes(trace: &mut EditableTrace) {
+pub fn normalize_ip_attributes<P: Pace>(
+    trace: &mut EditableTrace,
+    pace: &P,
+) -> Result<(), P::Stop> {
     for resource in &mut trace.resources {
         if resource.attributes.iter().any(|attribute| address(attribute).is_some()) {
             normalize(&mut Arc::make_mut(resource).attributes);
         }
     }
-    for editable in &mut trace.spans {
-        normalize(&mut editable.span.attributes);
-    }
+    pace::for_each(&mut trace.spans, pace, |editable| normalize(&mut editable.span.attributes))
 }
 
 fn normalize(attributes: &mut [Attribute]) {
@@ -51,6 +53,7 @@ fn address(attribute: &Attribute) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use model::Resource;
+    use model::pace::{Unhurried, unstopped};
     use model::testing::simple_span;
 
     use super::*;
@@ -67,7 +70,7 @@ mod tests {
             Attribute::new("port", 80),
         ];
         let mut trace = EditableTrace::from_spans(span.trace_id, vec![span]);
-        normalize_ip_attributes(&mut trace);
+        unstopped(normalize_ip_attributes(&mut trace, &Unhurried));
         let span = trace.into_spans().remove(0);
         assert_eq!(span.resource.attributes, [Attribute::new("ip", "1.2.3.4")]);
         let expected = [

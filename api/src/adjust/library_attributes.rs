@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use model::pace::{self, Pace};
 use model::{Attribute, Span};
 
 use super::{EditableTrace, add_warning};
@@ -17,16 +18,20 @@ const KEYS: [&str; 5] = [
 
 /// Moves them. Where the resource already says something else, the span keeps its own and gets
 /// a warning.
-pub fn move_library_attributes(trace: &mut EditableTrace) {
-    for editable in &mut trace.spans {
+pub fn move_library_attributes<P: Pace>(
+    trace: &mut EditableTrace,
+    pace: &P,
+) -> Result<(), P::Stop> {
+    let EditableTrace { resources, spans, .. } = trace;
+    pace::for_each(spans, pace, |editable| {
         if !editable.span.attributes.iter().any(is_library_attribute) {
-            continue;
+            return;
         }
-        if let Some(resource) = trace.resources.get_mut(editable.resource) {
+        if let Some(resource) = resources.get_mut(editable.resource) {
             let attributes = &mut Arc::make_mut(resource).attributes;
             move_attributes(&mut editable.span, attributes);
         }
-    }
+    })
 }
 
 fn is_library_attribute(attribute: &Attribute) -> bool {
@@ -56,6 +61,7 @@ fn move_attributes(span: &mut Span, resource_attributes: &mut Vec<Attribute>) {
 
 #[cfg(test)]
 mod tests {
+    use model::pace::{Unhurried, unstopped};
     use model::testing::simple_span;
     use model::{Resource, Text};
 
@@ -72,7 +78,7 @@ mod tests {
         span.resource = Arc::new(Resource { attributes, ..Resource::default() });
         span.attributes = vec![distribution(), language(), version("2"), Attribute::new("x", 1)];
         let mut trace = EditableTrace::from_spans(span.trace_id, vec![span]);
-        move_library_attributes(&mut trace);
+        unstopped(move_library_attributes(&mut trace, &Unhurried));
         let mut span = trace.into_spans().remove(0);
         assert_eq!(span.resource.attributes, [language(), version("1"), distribution()]);
         let warning = "conflicting values between Span and Resource for attribute \

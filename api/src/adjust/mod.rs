@@ -8,6 +8,7 @@
 //! Trace --from_trace--> EditableTrace --sanitize--> --adjust (unless raw)--> translate, write
 //! ```
 //!
+//! Each takes a [`Pace`]: a trace may have a hundred thousand spans, and whoever asked may leave.
 //! A warning travels inside the span, as the attribute [`WARNINGS_KEY`] with a list of texts.
 //! What is *not* here: any rule that storage or search depends on (that is `model::effective`).
 
@@ -41,14 +42,19 @@ pub use values::{list_items, string_form};
 pub use warnings::{WARNINGS_KEY, add_warning, take_warnings};
 
 use model::Duration;
+use model::pace::Pace;
 
 /// Applies the seven query-time adjusters in Jaeger's order.
-pub fn adjust(trace: &mut EditableTrace, clock_skew_max: Duration) {
-    separate_shared_span_ids(trace);
-    sort_collections(trace);
-    deduplicate_spans(trace);
-    correct_clock_skew(trace, clock_skew_max);
-    normalize_ip_attributes(trace);
-    move_library_attributes(trace);
-    remove_empty_links(trace);
+pub fn adjust<P: Pace>(
+    trace: &mut EditableTrace,
+    clock_skew_max: Duration,
+    pace: &P,
+) -> Result<(), P::Stop> {
+    separate_shared_span_ids(trace, pace)?;
+    sort_collections(trace, pace)?;
+    deduplicate_spans(trace, pace)?;
+    correct_clock_skew(trace, clock_skew_max, pace)?;
+    normalize_ip_attributes(trace, pace)?;
+    move_library_attributes(trace, pace)?;
+    remove_empty_links(trace, pace)
 }

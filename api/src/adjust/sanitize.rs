@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use model::effective::{self, SERVICE_NAME_KEY};
+use model::pace::{self, Pace};
 use model::{Attribute, AttributeValue, Duration, Resource, Span, Text};
 
 use super::go_text::format_time;
@@ -27,7 +28,7 @@ const INVALID_TAG_KEY: &str = "invalid-tag-key";
 const DURATION_MIN: Duration = Duration(1);
 
 /// Applies Jaeger's storage sanitizers.
-pub fn sanitize(trace: &mut EditableTrace) {
+pub fn sanitize<P: Pace>(trace: &mut EditableTrace, pace: &P) -> Result<(), P::Stop> {
     for resource in &mut trace.resources {
         sanitize_resource(resource);
     }
@@ -36,9 +37,7 @@ pub fn sanitize(trace: &mut EditableTrace) {
             repair_attributes(&mut Arc::make_mut(scope).attributes);
         }
     }
-    for editable in &mut trace.spans {
-        sanitize_span(&mut editable.span);
-    }
+    pace::for_each(&mut trace.spans, pace, |editable| sanitize_span(&mut editable.span))
 }
 
 fn sanitize_resource(resource: &mut Arc<Resource>) {
@@ -130,6 +129,7 @@ fn bytes_attribute(key: &'static str, bytes: Text) -> Attribute {
 
 #[cfg(test)]
 mod tests {
+    use model::pace::{Unhurried, unstopped};
     use model::testing::simple_span;
     use model::{Scope, Timestamp};
 
@@ -138,7 +138,7 @@ mod tests {
 
     fn sanitized(span: Span) -> Span {
         let mut trace = EditableTrace::from_spans(span.trace_id, vec![span]);
-        sanitize(&mut trace);
+        unstopped(sanitize(&mut trace, &Unhurried));
         trace.into_spans().remove(0)
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use model::SpanId;
+use model::pace::{self, Pace};
 use model::span::{ParentId, SpanKind};
 
 use super::{EditableTrace, add_warning};
@@ -14,40 +15,43 @@ use super::{EditableTrace, add_warning};
 const TOO_MANY_SPANS: &str = "cannot assign unique span ID, too many spans in the trace";
 
 /// Gives each server span that shares its id with a client span an unused id.
-pub fn separate_shared_span_ids(trace: &mut EditableTrace) {
+pub fn separate_shared_span_ids<P: Pace>(
+    trace: &mut EditableTrace,
+    pace: &P,
+) -> Result<(), P::Stop> {
     // Which ids are taken, and whether by a client span.
     let mut by_client: BTreeMap<SpanId, bool> = BTreeMap::new();
-    for editable in &trace.spans {
+    pace::for_each(&trace.spans, pace, |editable| {
         let is_client = editable.span.kind == SpanKind::CLIENT;
         *by_client.entry(editable.span.span_id).or_default() |= is_client;
-    }
+    })?;
 
     let mut moved: BTreeMap<SpanId, SpanId> = BTreeMap::new();
     let mut last_given = 0;
-    for editable in &mut trace.spans {
+    pace::for_each(&mut trace.spans, pace, |editable| {
         let span = &mut editable.span;
         let shared = by_client.get(&span.span_id).copied().unwrap_or_default();
         if span.kind != SpanKind::SERVER || !shared {
-            continue;
+            return;
         }
         let Some(unused) = next_unused(&mut last_given, &by_client) else {
             add_warning(span, TOO_MANY_SPANS);
-            continue;
+            return;
         };
         moved.insert(span.span_id, unused);
         span.parent = ParentId::Id(span.span_id);
         span.span_id = unused;
-    }
+    })?;
     if moved.is_empty() {
-        return;
+        return Ok(());
     }
-    for editable in &mut trace.spans {
+    pace::for_each(&mut trace.spans, pace, |editable| {
         let span = &mut editable.span;
         let new_parent = span.parent.span_id().and_then(|parent| moved.get(&parent)).copied();
         if let Some(new_parent) = new_parent.filter(|parent| *parent != span.span_id) {
             span.parent = ParentId::Id(new_parent);
         }
-    }
+    })
 }
 
 /// The next id, counted from one, that the trace did not have. Ends after at most as many
@@ -65,6 +69,7 @@ fn next_unused(last_given: &mut u64, taken: &BTreeMap<SpanId, bool>) -> Option<S
 #[cfg(test)]
 mod tests {
     use model::Span;
+    use model::pace::{Unhurried, unstopped};
     use model::testing::simple_span;
 
     use super::*;
@@ -80,7 +85,7 @@ mod tests {
 
     fn ids(spans: Vec<Span>) -> Vec<(u64, u64)> {
         let mut trace = EditableTrace::from_spans(spans[0].trace_id, spans);
-        separate_shared_span_ids(&mut trace);
+        unstopped(separate_shared_span_ids(&mut trace, &Unhurried));
         let number = |id: SpanId| u64::from_be_bytes(id.0);
         let spans = trace.into_spans().into_iter();
         spans.map(|s| (number(s.span_id), s.parent.span_id().map_or(0, number))).collect()

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use model::Attribute;
+use model::pace::{self, Pace};
 
 use super::EditableTrace;
 
 /// Sorts every list of attributes by key and the events of each span by name.
-pub fn sort_collections(trace: &mut EditableTrace) {
+pub fn sort_collections<P: Pace>(trace: &mut EditableTrace, pace: &P) -> Result<(), P::Stop> {
     for resource in &mut trace.resources {
         if !is_sorted(&resource.attributes) {
             sort_attributes(&mut Arc::make_mut(resource).attributes);
@@ -21,7 +22,7 @@ pub fn sort_collections(trace: &mut EditableTrace) {
             sort_attributes(&mut Arc::make_mut(scope).attributes);
         }
     }
-    for editable in &mut trace.spans {
+    pace::for_each(&mut trace.spans, pace, |editable| {
         let span = &mut editable.span;
         sort_attributes(&mut span.attributes);
         span.events.sort_by(|left, right| left.name.cmp(&right.name));
@@ -31,7 +32,7 @@ pub fn sort_collections(trace: &mut EditableTrace) {
         for link in &mut span.links {
             sort_attributes(&mut link.attributes);
         }
-    }
+    })
 }
 
 fn is_sorted(attributes: &[Attribute]) -> bool {
@@ -55,6 +56,7 @@ fn sort_attributes(attributes: &mut Vec<Attribute>) {
 
 #[cfg(test)]
 mod tests {
+    use model::pace::{Unhurried, unstopped};
     use model::span::{Event, Link};
     use model::testing::simple_span;
     use model::{Resource, Scope, Text, Timestamp};
@@ -92,7 +94,7 @@ mod tests {
             unknown: Text::EMPTY,
         }];
         let mut trace = EditableTrace::from_spans(span.trace_id, vec![span]);
-        sort_collections(&mut trace);
+        unstopped(sort_collections(&mut trace, &Unhurried));
         let span = trace.into_spans().remove(0);
         let sorted = [Attribute::new("a", 2), Attribute::new("b", 3)];
         for attributes in [

@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 
 use futures_util::StreamExt as _;
+use model::budget::Budget;
+use model::pace::{Pace, WhileAwaited};
 use model::store::TraceRequest;
 use model::store::{Completeness, Detail, Hit, SearchItem, SearchRequest, SearchStream, Trace};
-use model::{Duration, Span, TraceId, TraceStore};
+use model::{Duration, Span, StoreError, TraceId, TraceStore};
 use tonic::Status;
 
 use super::calls::Source;
@@ -18,7 +20,6 @@ use super::spans;
 use crate::adjust::{EditableTrace, adjust, sanitize};
 use crate::jaeger_http::answer::Gaps;
 use crate::jaeger_http::search_params::SearchParams;
-use crate::jaeger_http::translate;
 use crate::otlp::encode::traces_data;
 use crate::read_context::{Read, ReadContext};
 use crate::task;
@@ -51,44 +52,54 @@ impl Repairs {
 }
 
 impl Rendering {
-    async fn render(self, trace: Trace) -> Result<Vec<Vec<u8>>, Status> {
-        if trace.spans.len() <= limits::INLINE_SPANS_MAX {
-            return Ok(self.render_here(trace));
-        }
-        let rendered = task::blocking("render trace", move || self.render_here(trace)).await;
-        rendered.map_err(|task::Panicked| Status::internal("internal error"))
+    async fn render(self, trace: Trace, budget: &Budget) -> Result<Vec<Vec<u8>>, Status> {
+        let pace = WhileAwaited(budget.clone());
+        let rendered = if trace.spans.len() <= limits::INLINE_SPANS_MAX {
+            self.render_here(trace, &pace)
+        } else {
+            let rendered =
+                task::blocking("render trace", move || self.render_here(trace, &pace)).await;
+            rendered.map_err(|task::Panicked| Status::internal("internal error"))?
+        };
+        rendered.map_err(|exhausted| refusal(StoreError::Exhausted(exhausted)))
     }
 
-    fn render_here(self, trace: Trace) -> Vec<Vec<u8>> {
+    fn render_here<P: Pace>(self, trace: Trace, pace: &P) -> Result<Vec<Vec<u8>>, P::Stop> {
         let repaired = |repairs: Repairs, trace| {
-            let mut trace = EditableTrace::from_trace(trace);
-            sanitize(&mut trace);
+            let mut trace = EditableTrace::from_trace(trace, pace)?;
+            sanitize(&mut trace, pace)?;
             if !repairs.raw {
-                adjust(&mut trace, repairs.clock_skew_max);
+                adjust(&mut trace, repairs.clock_skew_max, pace)?;
             }
-            trace
+            Ok(trace)
         };
         let mut messages = Vec::new();
         match self {
-            Self::ApiV2(repairs) => messages = spans::chunks(&translate(repaired(repairs, trace))),
-            Self::Otlp(repairs) => split(&repaired(repairs, trace).into_spans(), &mut messages),
-            Self::Stored => split(&trace.spans, &mut messages),
+            Self::ApiV2(repairs) => return spans::chunks(repaired(repairs, trace)?, pace),
+            Self::Otlp(repairs) => {
+                split(&repaired(repairs, trace)?.into_spans(), &mut messages, pace)?;
+            }
+            Self::Stored => split(&trace.spans, &mut messages, pace)?,
         }
-        messages
+        Ok(messages)
     }
 }
 
 /// One message, or as many as keep each below what clients take.
-fn split(spans: &[Span], messages: &mut Vec<Vec<u8>>) {
-    let message = traces_data(spans);
-    if message.len() <= limits::MESSAGE_BYTES_MAX || spans.len() <= 1 {
-        messages.extend((!spans.is_empty()).then_some(message));
-        return;
+fn split<P: Pace>(spans: &[Span], messages: &mut Vec<Vec<u8>>, pace: &P) -> Result<(), P::Stop> {
+    for spans in spans.chunks(limits::MESSAGE_SPANS_MAX) {
+        pace.go_on()?;
+        let message = traces_data(spans);
+        if message.len() <= limits::MESSAGE_BYTES_MAX || spans.len() <= 1 {
+            messages.push(message);
+            continue;
+        }
+        drop(message);
+        let (left, right) = spans.split_at(spans.len() / 2);
+        split(left, messages, pace)?;
+        split(right, messages, pace)?;
     }
-    drop(message);
-    let (left, right) = spans.split_at(spans.len() / 2);
-    split(left, messages);
-    split(right, messages);
+    Ok(())
 }
 
 /// One trace by id, as messages; none if it is not known, and then what the answer lacks.
@@ -104,7 +115,7 @@ pub(super) async fn by_id<S: TraceStore>(
     let mut gaps = Gaps::from(answer.completeness);
     let Some(trace) = answer.value else { return Ok((None, gaps)) };
     gaps.truncated = trace.truncated;
-    let messages = rendering.render(trace).await?;
+    let messages = rendering.render(trace, &read.scope.budget).await?;
     Ok((Some(messages.into()), gaps))
 }
 
@@ -170,7 +181,7 @@ pub(super) struct Found {
     ready: Ready,
     limits: SearchLimits,
     /// Held until the answer is sent: dropping it cancels the read.
-    _read: Read,
+    read: Read,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +202,7 @@ impl Found {
         let stream = search(context, &read, params, detail).await?;
         let limits = SearchLimits { asked: params.limit, max: context.limits.search_limit_max };
         let ready = Ready { messages: VecDeque::new(), gaps: Gaps::default() };
-        Ok(Self { stream, rendering, ready, limits, _read: read })
+        Ok(Self { stream, rendering, ready, limits, read })
     }
 }
 
@@ -206,7 +217,8 @@ impl Source for Found {
                 Some(SearchItem::Hit(hit)) => {
                     let Some(trace) = hit.trace else { continue };
                     self.ready.gaps.truncated = self.ready.gaps.truncated.max(trace.truncated);
-                    self.ready.messages = self.rendering.render(trace).await?.into();
+                    self.ready.messages =
+                        self.rendering.render(trace, &self.read.scope.budget).await?.into();
                 }
                 Some(SearchItem::End(end)) => {
                     self.ready.gaps.store = end.completeness;

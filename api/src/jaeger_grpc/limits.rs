@@ -17,3 +17,8 @@ pub(crate) const SUMMARIES_MAX: usize = 100;
 pub(crate) const TRACE_IDS_MAX: usize = 10_000;
 /// Traces of up to this many spans are written where they were received: some 200 us of work.
 pub(crate) const INLINE_SPANS_MAX: usize = 200;
+/// Chunks that are written between two looks at whether the caller is still there.
+pub(super) const STRETCH_CHUNKS: usize = 25;
+/// Most spans of a message of OTLP, and by that the work between two looks at whether the caller is
+/// still there. A message of so many usual spans is about as large as clients take.
+pub(super) const MESSAGE_SPANS_MAX: usize = 2_048;

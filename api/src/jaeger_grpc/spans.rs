@@ -4,34 +4,45 @@
 //! UTF-8 on this wire; what is not (names of events, trace states) is repaired here, since the
 //! sanitizer before only knows names, keys and values.
 
+use model::pace::Pace;
 use model::{Duration, Text, Timestamp, TraceId};
 
-use super::limits::{CHUNK_SPANS_MAX, MESSAGE_BYTES_MAX};
-use crate::jaeger_http::{JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue};
+use super::limits::{CHUNK_SPANS_MAX, MESSAGE_BYTES_MAX, STRETCH_CHUNKS};
+use crate::adjust::EditableTrace;
+use crate::jaeger_http::{JaegerSpan, Log, Process, Reference, Tag, TagValue, Translator};
 use crate::otlp::wire::Writer;
 
-/// The messages `SpansResponseChunk` that hold a trace.
-pub(super) fn chunks(trace: &JaegerTrace) -> Vec<Vec<u8>> {
-    let processes: Vec<Vec<u8>> = trace.processes.iter().map(process).collect();
+/// The messages `SpansResponseChunk` that hold a trace. Each span is let go as soon as it is
+/// written.
+pub(super) fn chunks<P: Pace>(trace: EditableTrace, pace: &P) -> Result<Vec<Vec<u8>>, P::Stop> {
+    let trace_id = trace.trace_id;
     let mut chunks = Vec::with_capacity(trace.spans.len().div_ceil(CHUNK_SPANS_MAX));
+    let (mut translator, editable) = Translator::of(trace);
+    let mut processes: Vec<Vec<u8>> = Vec::new();
     let mut chunk = Writer::default();
     let mut spans = 0;
-    for span in &trace.spans {
+    for editable in editable {
+        let span = translator.span(editable);
+        let new = translator.processes().iter().skip(processes.len());
+        processes.extend(new.map(process));
         let bytes_before = chunk.bytes.len();
         if spans == CHUNK_SPANS_MAX || (spans > 0 && bytes_before >= MESSAGE_BYTES_MAX) {
             chunks.push(std::mem::take(&mut chunk.bytes));
             spans = 0;
+            if chunks.len().is_multiple_of(STRETCH_CHUNKS) {
+                pace.go_on()?;
+            }
         }
         let nested = chunk.begin(1);
         let process = processes.get(span.process).map(Vec::as_slice).unwrap_or_default();
-        write_span(&mut chunk, trace.trace_id, span, process);
+        write_span(&mut chunk, trace_id, &span, process);
         chunk.end(nested);
         spans += 1;
     }
     if spans > 0 {
         chunks.push(chunk.bytes);
     }
-    chunks
+    Ok(chunks)
 }
 
 fn write_span(out: &mut Writer, trace_id: TraceId, span: &JaegerSpan, process: &[u8]) {

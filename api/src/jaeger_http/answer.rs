@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue, header};
 use model::ShardId;
 use model::store::Completeness;
 
-use super::json_text::{indent, push_comma, push_string, push_uint};
+use super::json_text::{push_comma, push_string, push_uint};
+use super::pieces::Pieces;
 use super::query_string::QueryString;
 
 /// Says whether an answer lacks something.
@@ -117,27 +118,48 @@ pub(crate) fn envelope(
     query: &QueryString,
     data: &[&[u8]],
     total: usize,
+    errors: Vec<EnvelopeError>,
+    gaps: &Gaps,
+) -> Response {
+    let mut pieces = Pieces::default();
+    data.iter().for_each(|piece| pieces.push(piece));
+    envelope_of(query, pieces, total, errors, gaps)
+}
+
+/// The same around a list of traces: JSON already, with commas.
+pub(crate) fn envelope_of_list(
+    query: &QueryString,
+    items: Pieces,
+    errors: Vec<EnvelopeError>,
+    gaps: &Gaps,
+) -> Response {
+    let mut list = Pieces::default();
+    list.push(b"[");
+    list.append(items);
+    list.push(b"]");
+    envelope_of(query, list, 0, errors, gaps)
+}
+
+fn envelope_of(
+    query: &QueryString,
+    data: Pieces,
+    total: usize,
     mut errors: Vec<EnvelopeError>,
     gaps: &Gaps,
 ) -> Response {
     errors.extend(gaps.errors(None));
-    let data_bytes: usize = data.iter().map(|piece| piece.len()).sum();
-    let mut body = Vec::with_capacity(data_bytes + ENVELOPE_BYTES);
-    body.extend_from_slice(b"{\"data\":");
-    for piece in data {
-        body.extend_from_slice(piece);
-    }
-    body.extend_from_slice(b",\"total\":");
-    push_uint(&mut body, total as u64);
-    body.extend_from_slice(b",\"limit\":0,\"offset\":0,\"errors\":");
-    push_errors(&mut body, &errors);
-    body.push(b'}');
+    let mut body = Pieces::default();
+    body.push(b"{\"data\":");
+    body.append(data);
+    let mut end = b",\"total\":".to_vec();
+    push_uint(&mut end, total as u64);
+    end.extend_from_slice(b",\"limit\":0,\"offset\":0,\"errors\":");
+    push_errors(&mut end, &errors);
+    end.push(b'}');
+    body.push(&end);
     let pretty = !matches!(query.get("prettyPrint"), "" | "false");
-    json(if pretty { indent(&body) } else { body }, gaps)
+    json_of(body, pretty, gaps)
 }
-
-/// Room for an envelope without errors.
-const ENVELOPE_BYTES: usize = 64;
 
 /// No errors are `null`, not an empty list.
 fn push_errors(out: &mut Vec<u8>, errors: &[EnvelopeError]) {
@@ -161,7 +183,15 @@ fn push_errors(out: &mut Vec<u8>, errors: &[EnvelopeError]) {
 
 /// A JSON answer.
 pub(crate) fn json(body: Vec<u8>, gaps: &Gaps) -> Response {
-    let mut response = Response::new(Body::from(body));
+    with_headers(Response::new(Body::from(body)), gaps)
+}
+
+/// The same of pieces, laid out for people if they want it.
+pub(crate) fn json_of(body: Pieces, pretty: bool, gaps: &Gaps) -> Response {
+    with_headers(body.into_response(pretty), gaps)
+}
+
+fn with_headers(mut response: Response, gaps: &Gaps) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(value) = HeaderValue::try_from(gaps.header()) {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use model::pace::{Unhurried, unstopped};
 use model::span::SpanKind;
 use model::store::{Detail, SearchItem, SearchRequest, Trace};
 use model::tree::Tree;
@@ -98,7 +99,7 @@ fn window(asked: &Asked, now: Timestamp) -> Result<TimeRange, ParameterError> {
 fn paths(trace: Trace) -> Paths {
     let trace_id = trace.trace_id;
     let mut trace = EditableTrace::from_spans(trace_id, trace.spans);
-    separate_shared_span_ids(&mut trace);
+    unstopped(separate_shared_span_ids(&mut trace, &Unhurried));
     paths_of(trace_id, &trace.into_spans())
 }
 

@@ -3,27 +3,61 @@
 //! Two things JSON cannot carry are made strings: integers beyond what JavaScript holds exactly
 //! (as Jaeger does), and doubles that are not finite (on which Jaeger fails).
 
+use model::TraceId;
+use model::pace::Pace;
+
 use super::json_text::{
     push_base64, push_comma, push_double, push_hex, push_int, push_name, push_string, push_uint,
 };
+use super::pieces::Cuts;
 use super::trace_id;
-use super::translate::{JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue};
+use super::translate::{
+    JaegerSpan, JaegerTrace, Log, Process, Reference, Tag, TagValue, Translator,
+};
+use crate::adjust::EditableTrace;
 
 /// The largest integer that JavaScript's numbers tell from its neighbours.
 const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// Appends a trace.
 pub fn push_trace(out: &mut Vec<u8>, trace: &JaegerTrace) {
-    let id = trace_id::print(trace.trace_id);
-    out.extend_from_slice(b"{\"traceID\":\"");
-    out.extend_from_slice(id.as_bytes());
-    out.extend_from_slice(b"\",\"spans\":[");
+    let id = push_beginning(out, trace.trace_id);
     for span in &trace.spans {
         push_comma(out);
         push_span(out, span, &id);
     }
+    push_end(out, &trace.processes);
+}
+
+/// Appends a trace span by span; each is let go as soon as it is written.
+pub(super) fn write_trace<P: Pace>(
+    trace: EditableTrace,
+    out: &mut Vec<u8>,
+    cuts: &mut Cuts<'_, P>,
+) -> Result<(), P::Stop> {
+    let id = push_beginning(out, trace.trace_id);
+    let (mut translator, spans) = Translator::of(trace);
+    for span in spans {
+        push_comma(out);
+        push_span(out, &translator.span(span), &id);
+        cuts.after_span(out)?;
+    }
+    push_end(out, &translator.into_processes());
+    Ok(())
+}
+
+/// Says the trace's id as it is printed.
+fn push_beginning(out: &mut Vec<u8>, id: TraceId) -> String {
+    let id = trace_id::print(id);
+    out.extend_from_slice(b"{\"traceID\":\"");
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(b"\",\"spans\":[");
+    id
+}
+
+fn push_end(out: &mut Vec<u8>, processes: &[Process]) {
     out.extend_from_slice(b"],\"processes\":{");
-    push_processes(out, &trace.processes);
+    push_processes(out, processes);
     out.extend_from_slice(b"},\"warnings\":null}");
 }
 

@@ -118,44 +118,63 @@ pub(crate) fn push_name(out: &mut Vec<u8>, name: &'static str) {
 /// The same JSON, laid out for people with four spaces a level.
 pub(crate) fn indent(compact: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(compact.len() * 2);
-    let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut bytes = compact.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        if in_string {
-            out.push(byte);
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
-        match byte {
-            b'{' | b'[' => {
+    Indenter::default().push(compact, &mut out);
+    out
+}
+
+/// Lays out JSON that comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Indenter {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// A list or an object has begun, and it is not known whether it is empty.
+    has_begun: bool,
+}
+
+impl Indenter {
+    /// Appends what follows.
+    pub(crate) fn push(&mut self, compact: &[u8], out: &mut Vec<u8>) {
+        for byte in compact.iter().copied() {
+            if self.in_string {
                 out.push(byte);
-                if matches!(bytes.peek(), Some(b'}' | b']')) {
-                    out.extend(bytes.next());
-                } else {
-                    depth += 1;
-                    push_line(&mut out, depth);
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                continue;
+            }
+            let has_begun = std::mem::take(&mut self.has_begun);
+            match byte {
+                b'}' | b']' => {
+                    if !has_begun {
+                        self.depth = self.depth.saturating_sub(1);
+                        push_line(out, self.depth);
+                    }
+                    out.push(byte);
+                    continue;
                 }
+                _ if has_begun => {
+                    self.depth += 1;
+                    push_line(out, self.depth);
+                }
+                _ => {}
             }
-            b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                push_line(&mut out, depth);
-                out.push(byte);
-            }
-            b',' => {
-                out.push(byte);
-                push_line(&mut out, depth);
-            }
-            b':' => out.extend_from_slice(b": "),
-            _ => {
-                in_string = byte == b'"';
-                out.push(byte);
+            match byte {
+                b'{' | b'[' => {
+                    out.push(byte);
+                    self.has_begun = true;
+                }
+                b',' => {
+                    out.push(byte);
+                    push_line(out, self.depth);
+                }
+                b':' => out.extend_from_slice(b": "),
+                _ => {
+                    self.in_string = byte == b'"';
+                    out.push(byte);
+                }
             }
         }
     }
-    out
 }
 
 fn push_line(out: &mut Vec<u8>, depth: usize) {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use model::pace::{Pace, unstopped};
 use model::span::{Event, Link, StatusCode};
 use model::value::ValueRef;
 use model::{Attribute, Resource, Scope, Span, Text, nested};
@@ -13,6 +14,7 @@ use model::{Attribute, Resource, Scope, Span, Text, nested};
 use super::json_text::{
     push_base64, push_comma, push_double, push_hex, push_int, push_name, push_string, push_uint,
 };
+use super::pieces::Cuts;
 use crate::adjust::EditableTrace;
 
 /// What is written of what is absent.
@@ -25,18 +27,33 @@ enum Absent {
 }
 
 /// Appends the `ResourceSpans` of a trace to a list under construction, as Jaeger writes them.
-pub fn push_resource_spans(out: &mut Vec<u8>, trace: &EditableTrace) {
-    push_groups(out, trace, Absent::Empty);
+pub fn push_resource_spans(out: &mut Vec<u8>, trace: EditableTrace) {
+    unstopped(push_groups(out, trace, Absent::Empty, &mut |_| Ok(())));
+}
+
+/// The same, for pieces.
+pub(super) fn write_resource_spans<P: Pace>(
+    trace: EditableTrace,
+    out: &mut Vec<u8>,
+    cuts: &mut Cuts<'_, P>,
+) -> Result<(), P::Stop> {
+    push_groups(out, trace, Absent::Empty, &mut |out| cuts.after_span(out))
 }
 
 /// The same for whoever reads it back: what was absent is absent again.
-pub(crate) fn push_exact_resource_spans(out: &mut Vec<u8>, trace: &EditableTrace) {
-    push_groups(out, trace, Absent::Nothing);
+pub(crate) fn push_exact_resource_spans(out: &mut Vec<u8>, trace: EditableTrace) {
+    unstopped(push_groups(out, trace, Absent::Nothing, &mut |_| Ok(())));
 }
 
-fn push_groups(out: &mut Vec<u8>, trace: &EditableTrace, absent: Absent) {
+/// A span is let go as soon as it is written.
+fn push_groups<E>(
+    out: &mut Vec<u8>,
+    mut trace: EditableTrace,
+    absent: Absent,
+    after_span: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
     let shows = |is_present: bool| is_present || absent == Absent::Empty;
-    for group in groups(trace) {
+    for group in groups(&trace) {
         let Some(resource) = trace.resources.get(group.resource) else { continue };
         push_comma(out);
         out.push(b'{');
@@ -58,9 +75,13 @@ fn push_groups(out: &mut Vec<u8>, trace: &EditableTrace, absent: Absent) {
             }
             push_name(out, "spans");
             out.push(b'[');
-            for editable in rows.iter().filter_map(|row| trace.spans.get(*row)) {
+            for row in rows {
+                let Some(editable) = trace.spans.get_mut(*row) else { continue };
                 push_comma(out);
                 push_span(out, &editable.span, absent);
+                let Span { attributes, events, links, .. } = &mut editable.span;
+                (*attributes, *events, *links) = Default::default();
+                after_span(out)?;
             }
             out.push(b']');
             push_text(out, "schemaUrl", &scope.schema_url);
@@ -70,6 +91,7 @@ fn push_groups(out: &mut Vec<u8>, trace: &EditableTrace, absent: Absent) {
         push_text(out, "schemaUrl", &resource.schema_url);
         out.push(b'}');
     }
+    Ok(())
 }
 
 /// The rows of one resource, by scope.

@@ -6,15 +6,16 @@ use model::store::{Detail, Hit, SearchItem, SearchRequest};
 
 use super::answer::Gaps;
 use super::error::QueryError;
+use super::pieces::Pieces;
 use super::render::Rendering;
 use super::search_params::SearchParams;
 use crate::read_context::{Read, ReadContext};
 
 /// What a search found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// The items, separated by commas.
-    pub(super) items: Vec<u8>,
+    pub(super) items: Pieces,
     /// How many traces.
     pub(super) count: usize,
     /// What is missing.
@@ -29,15 +30,15 @@ pub(super) async fn traces<S: TraceStore>(
     rendering: Rendering,
 ) -> Result<Found, QueryError> {
     let detail = Detail::Trace { spans_max: context.limits.spans_max };
-    let mut found = Found { items: Vec::new(), count: 0, gaps: Gaps::default() };
+    let mut found = Found::default();
     let mut stream = context.store.search(request(context, read, params, detail)).await?;
     while let Some(item) = stream.next().await {
         match item? {
             SearchItem::Hit(hit) => {
                 let Some(trace) = hit.trace else { continue };
                 found.gaps.truncated = found.gaps.truncated.max(trace.truncated);
-                let rendered = rendering.render(trace).await?;
-                if !found.push(&rendered, context.limits.response_bytes_max) {
+                let rendered = rendering.render(trace, &read.scope.budget).await?;
+                if !found.push(rendered, context.limits.response_bytes_max) {
                     break;
                 }
             }
@@ -56,16 +57,17 @@ pub(super) async fn summaries<S: TraceStore>(
     params: &SearchParams,
     push: fn(&mut Vec<u8>, &Hit),
 ) -> Result<Found, QueryError> {
-    let mut found = Found { items: Vec::new(), count: 0, gaps: Gaps::default() };
-    let mut item_bytes = Vec::new();
+    let mut found = Found::default();
     let request = request(context, read, params, Detail::Summary);
     let mut stream = context.store.search(request).await?;
     while let Some(item) = stream.next().await {
         match item? {
             SearchItem::Hit(hit) => {
-                item_bytes.clear();
+                let mut item_bytes = Vec::new();
                 push(&mut item_bytes, &hit);
-                if !found.push(&item_bytes, context.limits.response_bytes_max) {
+                let mut item = Pieces::default();
+                item.push(&item_bytes);
+                if !found.push(item, context.limits.response_bytes_max) {
                     break;
                 }
             }
@@ -89,15 +91,15 @@ fn request<S: TraceStore>(
 
 impl Found {
     /// Adds an item unless the answer would grow too large.
-    pub(super) fn push(&mut self, item: &[u8], bytes_max: usize) -> bool {
+    pub(super) fn push(&mut self, item: Pieces, bytes_max: usize) -> bool {
         if self.items.len() + item.len() > bytes_max {
             self.gaps.bytes_max = Some(bytes_max);
             return false;
         }
         if !self.items.is_empty() && !item.is_empty() {
-            self.items.push(b',');
+            self.items.push(b",");
         }
-        self.items.extend_from_slice(item);
+        self.items.append(item);
         self.count += 1;
         true
     }

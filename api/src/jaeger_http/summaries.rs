@@ -5,9 +5,10 @@ use axum::response::Response;
 use model::TraceStore;
 use model::store::Hit;
 
-use super::answer::json;
+use super::answer::json_of;
 use super::error::V3;
 use super::json_text::{push_comma, push_name, push_string, push_uint};
+use super::pieces::Pieces;
 use super::posted::Searched;
 use super::search;
 use super::search_params::SearchParams;
@@ -21,11 +22,11 @@ pub(super) async fn search<S: TraceStore>(
     let params = SearchParams::parse_v3(&asked.query)?;
     let read = asked.begin(&context)?;
     let found = search::summaries(&context, &read, &params, push_summary).await?;
-    let mut body = Vec::with_capacity(found.items.len() + 32);
-    body.extend_from_slice(b"{\"summaries\":[");
-    body.extend_from_slice(&found.items);
-    body.extend_from_slice(b"]}");
-    Ok(json(body, &found.gaps))
+    let mut body = Pieces::default();
+    body.push(b"{\"summaries\":[");
+    body.append(found.items);
+    body.push(b"]}");
+    Ok(json_of(body, false, &found.gaps))
 }
 
 /// Empty texts and zeros are left out; times are strings, as 64-bit numbers are in OTLP's JSON.

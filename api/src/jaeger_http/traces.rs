@@ -7,9 +7,10 @@ use axum::response::Response;
 use model::store::{Completeness, SPAN_IDS_MAX, SpansRequest, TraceRequest};
 use model::{SpanId, StoreError, Timestamp, TraceId, TraceStore};
 
-use super::answer::{EnvelopeError, Gaps, envelope, json};
+use super::answer::{EnvelopeError, Gaps, envelope_of_list, json};
 use super::error::{Old, ParameterError, QueryError};
 use super::json_text::indent;
+use super::pieces::Pieces;
 use super::render::{Form, Rendering};
 use super::router::Asked;
 use super::search::{self, Found};
@@ -31,7 +32,7 @@ pub(super) async fn search<S: TraceStore>(
     } else {
         several(&context, &read, &params.trace_ids, rendering).await?
     };
-    Ok(envelope(&asked.query, &[b"[", &found.items, b"]"], 0, errors, &found.gaps))
+    Ok(envelope_of_list(&asked.query, found.items, errors, &found.gaps))
 }
 
 /// Traces by id, in the order asked for; an error entry for each that is not known.
@@ -41,7 +42,7 @@ async fn several<S: TraceStore>(
     ids: &[TraceId],
     rendering: Rendering,
 ) -> Result<(Found, Vec<EnvelopeError>), QueryError> {
-    let mut found = Found { items: Vec::new(), count: 0, gaps: Gaps::default() };
+    let mut found = Found::default();
     let mut errors = Vec::new();
     for id in ids {
         let One { rendered, completeness, truncated } = one(context, read, *id, rendering).await?;
@@ -52,7 +53,7 @@ async fn several<S: TraceStore>(
             continue;
         };
         found.gaps.store.merge(completeness);
-        if !found.push(&rendered, context.limits.response_bytes_max) {
+        if !found.push(rendered, context.limits.response_bytes_max) {
             break;
         }
     }
@@ -79,7 +80,7 @@ pub(super) async fn by_id<S: TraceStore>(
     let read = asked.begin(&context)?;
     let found = one(&context, &read, id, Form::Jaeger.rendering(&context, raw)).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
-    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
+    Ok(envelope_of_list(&asked.query, data, Vec::new(), &gaps))
 }
 
 /// `GET /api/skua/v1/traces/{traceID}/spans?span_id=...`: some spans of a trace that is too large
@@ -95,7 +96,7 @@ pub(super) async fn some_spans<S: TraceStore>(
     let request = SpansRequest { scope: read.scope.clone(), trace_id, span_ids };
     let found = those(&context, request).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
-    Ok(envelope(&asked.query, &[b"[", &data, b"]"], 0, Vec::new(), &gaps))
+    Ok(envelope_of_list(&asked.query, data, Vec::new(), &gaps))
 }
 
 /// Some spans of a trace, rendered.
@@ -103,11 +104,12 @@ async fn those<S: TraceStore>(
     context: &ReadContext<S>,
     request: SpansRequest,
 ) -> Result<One, QueryError> {
+    let budget = request.scope.budget.clone();
     let answer = context.store.spans(request).await?;
     // Adjusters look at the whole trace, and what is here would seem to lack its parents.
     let rendering = Form::Jaeger.rendering(context, true);
     let rendered = match answer.value {
-        Some(trace) => Some(rendering.render(trace).await?),
+        Some(trace) => Some(rendering.render(trace, &budget).await?),
         None => None,
     };
     Ok(One { rendered, completeness: answer.completeness, truncated: None })
@@ -170,7 +172,7 @@ pub(super) async fn one<S: TraceStore>(
     let answer = context.store.trace(request).await?;
     let truncated = answer.value.as_ref().and_then(|trace| trace.truncated);
     let rendered = match answer.value {
-        Some(trace) => Some(rendering.render(trace).await?),
+        Some(trace) => Some(rendering.render(trace, &read.scope.budget).await?),
         None => None,
     };
     Ok(One { rendered, completeness: answer.completeness, truncated })
@@ -180,7 +182,7 @@ pub(super) async fn one<S: TraceStore>(
 #[derive(Debug)]
 pub(super) struct One {
     /// Its JSON; nothing if it is not known.
-    rendered: Option<Vec<u8>>,
+    rendered: Option<Pieces>,
     /// What the store's answer lacks.
     completeness: Completeness,
     /// How many spans it has if only the first are shown.
@@ -193,7 +195,7 @@ impl One {
         self,
         context: &ReadContext<S>,
         absent: QueryError,
-    ) -> Result<(Vec<u8>, Gaps), QueryError> {
+    ) -> Result<(Pieces, Gaps), QueryError> {
         let Some(rendered) = self.rendered else {
             return Err(absence(&self.completeness, absent));
         };

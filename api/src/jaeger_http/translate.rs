@@ -5,6 +5,7 @@
 //! of all spans of one id to the last of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::span::{Event, Link, SpanKind, StatusCode};
 use model::value::ValueRef;
@@ -13,7 +14,7 @@ use model::{
     nested,
 };
 
-use crate::adjust::{EditableTrace, string_form, take_warnings};
+use crate::adjust::{EditableSpan, EditableTrace, string_form, take_warnings};
 
 /// The service of a resource without any attribute.
 const NO_SERVICE_NAME: &str = "OTLPResourceNoServiceName";
@@ -109,20 +110,46 @@ pub enum TagValue {
 
 /// Translates a trace.
 pub fn translate(trace: EditableTrace) -> JaegerTrace {
-    let EditableTrace { trace_id, resources, scopes, spans } = trace;
-    let mut processes = Processes::new(resources.len());
-    let scope_tags: Vec<Vec<Tag>> = scopes.iter().map(|scope| scope_tags(scope)).collect();
-    let spans = spans
-        .into_iter()
-        .map(|editable| {
-            let process = resources
-                .get(editable.resource)
-                .map_or(0, |resource| processes.number(editable.resource, resource));
-            let scope = scope_tags.get(editable.scope).map(Vec::as_slice).unwrap_or_default();
-            translate_span(editable.span, scope, process)
-        })
-        .collect();
-    JaegerTrace { trace_id, spans, processes: processes.list }
+    let trace_id = trace.trace_id;
+    let (mut translator, spans) = Translator::of(trace);
+    let spans = spans.into_iter().map(|editable| translator.span(editable)).collect();
+    JaegerTrace { trace_id, spans, processes: translator.into_processes() }
+}
+
+/// Translates the spans of a trace one after another.
+pub(crate) struct Translator {
+    resources: Vec<Arc<Resource>>,
+    scope_tags: Vec<Vec<Tag>>,
+    processes: Processes,
+}
+
+impl Translator {
+    /// The translator of a trace, and its spans.
+    pub(crate) fn of(trace: EditableTrace) -> (Self, Vec<EditableSpan>) {
+        let EditableTrace { trace_id: _, resources, scopes, spans } = trace;
+        let processes = Processes::new(resources.len());
+        let scope_tags = scopes.iter().map(|scope| scope_tags(scope)).collect();
+        (Self { resources, scope_tags, processes }, spans)
+    }
+
+    /// A span.
+    pub(crate) fn span(&mut self, editable: EditableSpan) -> JaegerSpan {
+        let resource = self.resources.get(editable.resource);
+        let process =
+            resource.map_or(0, |resource| self.processes.number(editable.resource, resource));
+        let scope = self.scope_tags.get(editable.scope).map(Vec::as_slice).unwrap_or_default();
+        translate_span(editable.span, scope, process)
+    }
+
+    /// The processes so far, by their numbers.
+    pub(crate) fn processes(&self) -> &[Process] {
+        &self.processes.list
+    }
+
+    /// The same, when all spans are translated.
+    pub(crate) fn into_processes(self) -> Vec<Process> {
+        self.processes.list
+    }
 }
 
 fn translate_span(mut span: Span, scope_tags: &[Tag], process: usize) -> JaegerSpan {

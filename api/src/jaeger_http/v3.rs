@@ -4,9 +4,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use model::TraceStore;
 
-use super::answer::{Gaps, json};
+use super::answer::{Gaps, json, json_of};
 use super::catalog::{of_service, push_operation, texts};
 use super::error::{ParameterError, QueryError, V3};
+use super::pieces::Pieces;
 use super::posted::Searched;
 use super::render::Form;
 use super::router::Asked;
@@ -62,7 +63,7 @@ pub(super) async fn by_id<S: TraceStore>(
     let read = asked.begin(&context)?;
     let found = one(&context, &read, id, Form::Otlp.rendering(&context, raw)).await?;
     let (items, gaps) = found.whole(&context, QueryError::NoTracesFound)?;
-    Ok(result(&items, &gaps))
+    Ok(result(items, &gaps))
 }
 
 /// `GET` and `POST /api/v3/traces`: all traces in one list; none at all is an error.
@@ -77,13 +78,13 @@ pub(super) async fn search<S: TraceStore>(
     if found.count == 0 {
         return Err(absence(&found.gaps.store, QueryError::NoTracesFound).into());
     }
-    Ok(result(&found.items, &found.gaps))
+    Ok(result(found.items, &found.gaps))
 }
 
-fn result(items: &[u8], gaps: &Gaps) -> Response {
-    let mut body = Vec::with_capacity(items.len() + 32);
-    body.extend_from_slice(b"{\"result\":{\"resourceSpans\":[");
-    body.extend_from_slice(items);
-    body.extend_from_slice(b"]}}");
-    json(body, gaps)
+fn result(items: Pieces, gaps: &Gaps) -> Response {
+    let mut body = Pieces::default();
+    body.push(b"{\"result\":{\"resourceSpans\":[");
+    body.append(items);
+    body.push(b"]}}");
+    json_of(body, false, gaps)
 }

@@ -1,12 +1,18 @@
 //! Raw traces: what came in, as OTLP, with no repair and no adjuster between.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 use http::{Extensions, HeaderValue, StatusCode, header};
+use model::budget::{Budget, Exhausted};
+use model::pace::{Pace, WhileAwaited};
 use model::store::{Completeness, Trace, TraceRequest};
-use model::{ShardId, TraceId, TraceStore};
+use model::{ShardId, StoreError, TraceId, TraceStore};
 use serde::Deserialize;
 
 use crate::error::ApiError;
@@ -53,24 +59,36 @@ async fn read<S: TraceStore>(
         return Ok(respond(StatusCode::NOT_FOUND, &answer.completeness, None, Vec::new()));
     };
     let truncated = trace.truncated;
-    let body = encoded(trace).await?;
-    Ok(respond(StatusCode::OK, &answer.completeness, truncated, body))
+    let pieces = encoded(trace, read.scope.budget.clone()).await?;
+    Ok(respond(StatusCode::OK, &answer.completeness, truncated, pieces))
 }
 
-/// A large trace takes milliseconds to write, so it is written off the runtime.
-async fn encoded(trace: Trace) -> Result<Vec<u8>, ApiError> {
-    let written = task::blocking("encode trace", move || encode::traces_data(&trace.spans)).await;
-    written.map_err(|task::Panicked| ApiError::Internal)
+/// A large trace takes long to write, so it is written off the runtime, in pieces, as long as the
+/// caller is there. Messages of this format that follow each other are one message.
+async fn encoded(trace: Trace, budget: Budget) -> Result<Vec<Bytes>, ApiError> {
+    let pace = WhileAwaited(budget);
+    let written = task::blocking("encode trace", move || {
+        let pieces = trace.spans.chunks(limits::RAW_PIECE_SPANS).map(|spans| {
+            pace.go_on()?;
+            Ok(Bytes::from(encode::traces_data(spans)))
+        });
+        pieces.collect::<Result<Vec<_>, Exhausted>>()
+    });
+    let written = written.await.map_err(|task::Panicked| ApiError::Internal)?;
+    written.map_err(|exhausted| StoreError::Exhausted(exhausted).into())
 }
 
 fn respond(
     status: StatusCode,
     completeness: &Completeness,
     truncated: Option<u64>,
-    body: Vec<u8>,
+    pieces: Vec<Bytes>,
 ) -> Response {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     let content_type = HeaderValue::from_static("application/x-protobuf");
     headers.insert(header::CONTENT_TYPE, content_type);
     if let Ok(value) = HeaderValue::try_from(completeness_text(completeness, truncated)) {

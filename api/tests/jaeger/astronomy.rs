@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use api::adjust::{EditableTrace, adjust, sanitize, take_warnings};
 use api::jaeger_http::{push_resource_spans, push_trace, translate};
 use api::otlp::walk::{Partitioning, Plan, check, tell};
+use model::pace::{Unhurried, unstopped};
 use model::store::Trace;
 use model::testing::Collector;
 use model::{Duration, Span, TraceId};
@@ -46,7 +47,7 @@ fn the_sanitizer_warns_of_each_span_without_duration() {
     for (trace_id, spans) in traces {
         let durations: Vec<_> = spans.iter().map(|span| span.end.0 > span.start.0).collect();
         let mut trace = EditableTrace::from_spans(trace_id, spans);
-        sanitize(&mut trace);
+        unstopped(sanitize(&mut trace, &Unhurried));
         for (mut span, lasts) in trace.into_spans().into_iter().zip(durations) {
             let warnings = take_warnings(&mut span.attributes);
             assert_eq!(warnings.is_empty(), lasts);
@@ -63,12 +64,15 @@ fn every_span_is_written_once_in_both_forms() {
     let mut written = [0, 0];
     for (trace_id, spans) in recorded() {
         let count = spans.len();
-        let mut trace = EditableTrace::from_trace(Trace { trace_id, spans, truncated: None });
-        sanitize(&mut trace);
-        adjust(&mut trace, Duration(0));
+        let mut trace = unstopped(EditableTrace::from_trace(
+            Trace { trace_id, spans, truncated: None },
+            &Unhurried,
+        ));
+        unstopped(sanitize(&mut trace, &Unhurried));
+        unstopped(adjust(&mut trace, Duration(0), &Unhurried));
         assert_eq!(trace.spans.len(), count, "no two recorded spans are equal");
         let mut otlp = b"[".to_vec();
-        push_resource_spans(&mut otlp, &trace);
+        push_resource_spans(&mut otlp, trace.clone());
         otlp.push(b']');
         let otlp: serde_json::Value = serde_json::from_slice(&otlp).unwrap();
         for resource in otlp.as_array().unwrap() {

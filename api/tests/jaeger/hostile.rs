@@ -3,6 +3,7 @@
 
 use api::adjust::{EditableTrace, adjust, sanitize};
 use api::jaeger_http::{push_resource_spans, push_trace, translate};
+use model::pace::{Unhurried, unstopped};
 use model::testing::Generator;
 use model::{Duration, Span};
 use serde_json::Value;
@@ -12,14 +13,14 @@ const TRACES: usize = 20;
 
 fn check(seed: u64, spans: Vec<Span>, is_adjusted: bool) {
     let mut trace = EditableTrace::from_spans(spans[0].trace_id, spans);
-    sanitize(&mut trace);
+    unstopped(sanitize(&mut trace, &Unhurried));
     if is_adjusted {
-        adjust(&mut trace, Duration::from_secs(seed));
+        unstopped(adjust(&mut trace, Duration::from_secs(seed), &Unhurried));
     }
     let count = trace.spans.len();
 
     let mut otlp = b"[".to_vec();
-    push_resource_spans(&mut otlp, &trace);
+    push_resource_spans(&mut otlp, trace.clone());
     otlp.push(b']');
     let otlp: Value = serde_json::from_slice(&otlp).unwrap();
     let groups = otlp.as_array().unwrap().iter();
@@ -48,9 +49,9 @@ fn sanitizing_twice_changes_nothing_more() {
     for seed in 0..SEEDS {
         for spans in Generator::new(seed).traces(TRACES) {
             let mut once = EditableTrace::from_spans(spans[0].trace_id, spans);
-            sanitize(&mut once);
+            unstopped(sanitize(&mut once, &Unhurried));
             let mut again = once.clone();
-            sanitize(&mut again);
+            unstopped(sanitize(&mut again, &Unhurried));
             assert_eq!(once, again, "seed {seed}");
         }
     }

@@ -40,7 +40,7 @@ pub use column::Column;
 pub use encode::{Encoder, encode};
 pub use format::{BatchError, Header, SectionId};
 pub use index::{Index, Parent, TraceRows};
-pub use reader::{Batch, Details, Values, spans};
+pub use reader::{Batch, Details, Values, each_span, spans};
 pub use rows::{RowCopier, RowFacts, Rows};
 
 /// Most spans in one batch: row numbers fit 16 bits with room, and a reader knows what to expect.

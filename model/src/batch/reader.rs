@@ -1,5 +1,6 @@
 //! A batch as bytes, and its spans given back exactly as they came.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -103,8 +104,29 @@ pub fn spans(
     details: &Details,
     rows: std::ops::Range<usize>,
 ) -> Result<Vec<Span>, BatchError> {
+    let mut found = Vec::with_capacity(rows.len());
+    each_span(index, values, details, rows, &mut |span| {
+        found.push(span);
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Tells the spans of a stretch of rows, one after the other, as long as more are wanted.
+pub fn each_span(
+    index: &Index,
+    values: &Values,
+    details: &Details,
+    rows: std::ops::Range<usize>,
+    tell: &mut dyn FnMut(Span) -> ControlFlow<()>,
+) -> Result<(), BatchError> {
     let mut places = Places::at(index, details, rows.start);
-    rows.map(|row| span(index, values, details, row, &mut places)).collect()
+    for row in rows {
+        if tell(span(index, values, details, row, &mut places)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Columns that are read when first asked for.

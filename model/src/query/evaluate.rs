@@ -9,11 +9,11 @@
 use super::field::any_value;
 use super::jaeger_tag::JaegerTag;
 use super::{
-    Number, NumberTest, Order, OrderKey, Relation, SpanPredicate, Statistic, TracePredicate,
-    TraceQuery,
+    Number, Order, OrderKey, Relation, SpanPredicate, Statistic, TracePredicate, TraceQuery,
 };
+use crate::pace::{self, Pace, Unhurried, unstopped};
 use crate::store::TraceSummary;
-use crate::summary::summarize_with_tree;
+use crate::summary::summarize_within;
 use crate::tree::Tree;
 use crate::{Span, TimeRange};
 
@@ -99,9 +99,14 @@ pub struct TraceFacts<'a> {
 impl<'a> TraceFacts<'a> {
     /// The facts of the trace of these spans.
     pub fn new(spans: &'a [Span]) -> Self {
-        let tree = Tree::of_spans(spans);
-        let summary = summarize_with_tree(spans, &tree);
-        Self { spans, tree, summary }
+        unstopped(Self::within(spans, &Unhurried))
+    }
+
+    /// The same, as long as the pace lets it go on.
+    pub fn within<P: Pace>(spans: &'a [Span], pace: &P) -> Result<Self, P::Stop> {
+        let tree = Tree::of_spans_within(spans, pace)?;
+        let summary = summarize_within(spans, &tree, pace)?;
+        Ok(Self { spans, tree, summary })
     }
 
     /// The trace's summary.
@@ -111,16 +116,48 @@ impl<'a> TraceFacts<'a> {
 
     /// Whether some span starts within the window and the predicate holds.
     pub fn matches(&self, window: TimeRange, predicate: &TracePredicate) -> bool {
-        self.spans.iter().any(|span| window.contains(span.start)) && self.holds(window, predicate)
+        unstopped(self.matches_within(window, predicate, &Unhurried))
     }
 
-    fn holds(&self, window: TimeRange, predicate: &TracePredicate) -> bool {
-        match predicate {
+    /// The same, as long as the pace lets it go on.
+    pub fn matches_within<P: Pace>(
+        &self,
+        window: TimeRange,
+        predicate: &TracePredicate,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
+        let is_within = pace::any(self.spans, pace, |span| window.contains(span.start))?;
+        Ok(is_within && self.holds(window, predicate, pace)?)
+    }
+
+    fn holds<P: Pace>(
+        &self,
+        window: TimeRange,
+        predicate: &TracePredicate,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
+        Ok(match predicate {
             TracePredicate::True => true,
-            TracePredicate::All(parts) => parts.iter().all(|part| self.holds(window, part)),
-            TracePredicate::Any(parts) => parts.iter().any(|part| self.holds(window, part)),
-            TracePredicate::Not(inner) => !self.holds(window, inner),
-            TracePredicate::HasSpan(of) => self.passing(window, of).next().is_some(),
+            TracePredicate::All(parts) => {
+                for part in parts {
+                    if !self.holds(window, part, pace)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            TracePredicate::Any(parts) => {
+                for part in parts {
+                    if self.holds(window, part, pace)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            TracePredicate::Not(inner) => !self.holds(window, inner, pace)?,
+            TracePredicate::HasSpan(of) => {
+                pace::any(self.spans, pace, |span| passes(window, of, span))?
+            }
             TracePredicate::Duration(test) => {
                 test.passes(self.summary.end.since(self.summary.start).0)
             }
@@ -136,51 +173,69 @@ impl<'a> TraceFacts<'a> {
                 !operation.is_empty() && test.passes_text(operation)
             }
             TracePredicate::Structure { left, relation, right } => {
-                self.related(&self.marks(window, left), *relation, &self.marks(window, right))
+                let left = self.marks(window, left, pace)?;
+                self.related(&left, *relation, &self.marks(window, right, pace)?, pace)?
             }
             TracePredicate::Aggregate { of, statistic, test } => {
-                figure_passes(self.passing(window, of), statistic, test)
+                let mut figure = Figure::default();
+                pace::for_each(self.spans, pace, |span| {
+                    if passes(window, of, span) {
+                        add_figure(statistic, span, &mut figure);
+                    }
+                })?;
+                figure.value(statistic).is_some_and(|value| test.passes(value))
             }
-        }
+        })
     }
 
-    /// The spans within the window of which the predicate holds.
-    fn passing(
+    /// For each row whether it lies within the window and the predicate holds of it.
+    fn marks<P: Pace>(
         &self,
         window: TimeRange,
         predicate: &SpanPredicate,
-    ) -> impl Iterator<Item = &'a Span> {
-        let within = self.spans.iter().filter(move |span| window.contains(span.start));
-        within.filter(move |span| span_matches(predicate, span))
-    }
-
-    /// For each row whether it is [`Self::passing`].
-    fn marks(&self, window: TimeRange, predicate: &SpanPredicate) -> Marks {
-        let mark = |span: &Span| window.contains(span.start) && span_matches(predicate, span);
-        Marks(self.spans.iter().map(mark).collect())
+        pace: &P,
+    ) -> Result<Marks, P::Stop> {
+        let mark = |span: &Span| passes(window, predicate, span);
+        Ok(Marks(pace::collect(self.spans.iter().map(mark), pace)?))
     }
 
     /// Whether a left row and a right row stand in the relation.
-    fn related(&self, left: &Marks, relation: Relation, right: &Marks) -> bool {
+    fn related<P: Pace>(
+        &self,
+        left: &Marks,
+        relation: Relation,
+        right: &Marks,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
         match relation {
-            Relation::Child => self.has_child(left, right),
-            Relation::Parent => self.has_child(right, left),
-            Relation::Descendant => self.has_descendant(left, right),
-            Relation::Ancestor => self.has_descendant(right, left),
-            Relation::Sibling => self.has_siblings(left, right),
+            Relation::Child => self.has_child(left, right, pace),
+            Relation::Parent => self.has_child(right, left, pace),
+            Relation::Descendant => self.has_descendant(left, right, pace),
+            Relation::Ancestor => self.has_descendant(right, left, pace),
+            Relation::Sibling => self.has_siblings(left, right, pace),
         }
     }
 
-    fn has_child(&self, parents: &Marks, children: &Marks) -> bool {
+    fn has_child<P: Pace>(
+        &self,
+        parents: &Marks,
+        children: &Marks,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
         let is_parent = |child| self.tree.parent(child).is_some_and(|row| parents.has(row));
-        children.rows().any(is_parent)
+        pace::any(children.rows(), pace, is_parent)
     }
 
     /// Walks the tree from the roots and hands down whether an ancestor was marked, so that deep
     /// traces cost no more than flat ones.
-    fn has_descendant(&self, ancestors: &Marks, descendants: &Marks) -> bool {
+    fn has_descendant<P: Pace>(
+        &self,
+        ancestors: &Marks,
+        descendants: &Marks,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
         let mut below = Marks(vec![false; self.spans.len()]);
-        self.tree.depth_first().into_iter().any(|row| {
+        pace::any(self.tree.depth_first(), pace, |row| {
             let parent = self.tree.parent(row);
             let is_below = parent.is_some_and(|row| ancestors.has(row) || below.has(row));
             below.set(row, is_below);
@@ -189,14 +244,19 @@ impl<'a> TraceFacts<'a> {
     }
 
     /// Counts the right rows under each parent; a left row needs one that is not itself.
-    fn has_siblings(&self, left: &Marks, right: &Marks) -> bool {
+    fn has_siblings<P: Pace>(
+        &self,
+        left: &Marks,
+        right: &Marks,
+        pace: &P,
+    ) -> Result<bool, P::Stop> {
         let mut right_children = vec![0_usize; self.spans.len()];
-        for parent in right.rows().filter_map(|row| self.tree.parent(row)) {
+        pace::for_each(right.rows().filter_map(|row| self.tree.parent(row)), pace, |parent| {
             if let Some(count) = right_children.get_mut(parent as usize) {
                 *count += 1;
             }
-        }
-        left.rows().any(|row| {
+        })?;
+        pace::any(left.rows(), pace, |row| {
             let parent = self.tree.parent(row).map(|parent| parent as usize);
             let count = parent.and_then(|parent| right_children.get(parent));
             count.is_some_and(|count| *count > usize::from(right.has(row)))
@@ -204,29 +264,26 @@ impl<'a> TraceFacts<'a> {
     }
 }
 
-/// Whether the statistic over the spans passes.
-fn figure_passes<'a>(
-    spans: impl Iterator<Item = &'a Span>,
-    statistic: &Statistic,
-    test: &NumberTest,
-) -> bool {
+/// Whether the span starts within the window and the predicate holds of it.
+fn passes(window: TimeRange, predicate: &SpanPredicate, span: &Span) -> bool {
+    window.contains(span.start) && span_matches(predicate, span)
+}
+
+/// Adds to the figure what the statistic takes of a span.
+fn add_figure(statistic: &Statistic, span: &Span, figure: &mut Figure) {
     let field = match statistic {
-        Statistic::Count => return test.passes(spans.count() as u64),
+        Statistic::Count => return figure.add(0_u64.into()),
         Statistic::Sum(field)
         | Statistic::Min(field)
         | Statistic::Max(field)
         | Statistic::Mean(field) => field,
     };
-    let mut figure = Figure::default();
-    for span in spans {
-        any_value(field, span, &mut |value| {
-            if let Some(number) = value.number() {
-                figure.add(number);
-            }
-            false
-        });
-    }
-    figure.value(statistic).is_some_and(|value| test.passes(value))
+    any_value(field, span, &mut |value| {
+        if let Some(number) = value.number() {
+            figure.add(number);
+        }
+        false
+    });
 }
 
 /// Numbers added up, smallest and largest. Whole numbers are added exactly; doubles in the order

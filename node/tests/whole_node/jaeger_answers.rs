@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use api::adjust::{EditableTrace, adjust, sanitize};
 use api::jaeger_http::{push_trace, translate};
+use model::pace::{Unhurried, unstopped};
 use model::query::{
     Comparison, Field, Literal, Order, SpanPredicate, TracePredicate, TraceQuery, ValueTest,
     evaluate,
@@ -51,8 +52,8 @@ type Shown = BTreeMap<TraceId, Vec<u8>>;
 fn shown(traces: &BTreeMap<TraceId, Vec<Span>>) -> Shown {
     let show = |(trace_id, spans): (&TraceId, &Vec<Span>)| {
         let mut trace = EditableTrace::from_spans(*trace_id, spans.clone());
-        sanitize(&mut trace);
-        adjust(&mut trace, Duration(0));
+        unstopped(sanitize(&mut trace, &Unhurried));
+        unstopped(adjust(&mut trace, Duration(0), &Unhurried));
         let mut json = Vec::new();
         push_trace(&mut json, &translate(trace));
         (*trace_id, json)

@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::aggregate::Counts;
 use model::budget::Budget;
-use model::{Tenant, Text, TimeRange, Timestamp, TraceId};
+use model::{Tenant, Text, Timestamp, TraceId};
 
 use super::asked::Numbered;
 use super::handle::Shard;
 use super::limits::{APART_NAMES_MAX, APART_ROWS_MAX, APART_TENANTS_MAX, APART_TRACE_PAGES_MAX};
-use super::outline::Outline;
+use super::outline::{Call, NumberedEdges, Outline};
 use super::piece::{Piece, Place};
 use super::read::Snapshot;
 use crate::Error;
@@ -49,15 +49,6 @@ pub(super) struct ApartPart {
     pub(super) rows: Vec<(Timestamp, u32)>,
     /// The calls that this part alone tells of.
     pub(super) calls: Vec<Call>,
-}
-
-/// A call, with the numbers of the services.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
-    pub(super) start: Timestamp,
-    pub(super) parent: u32,
-    pub(super) child: u32,
-    pub(super) is_error: bool,
 }
 
 /// What is known of a tenant's traces that lie apart.
@@ -151,16 +142,16 @@ impl Shard {
             }
             let outline = self.outline(of_block, id, budget)?;
             let Some(block) = of_block.first().map(|piece| block_of(piece)) else { continue };
-            if outline.rows.is_empty() {
+            if outline.found.rows.is_empty() {
                 continue;
             }
-            let mut rows = Vec::with_capacity(outline.rows.len());
-            for row in &outline.rows {
-                let class = ZoneClass::from(row);
-                let number = apart.classes.number(&class, || own_class(&class));
-                rows.push((row.start, number));
-            }
-            let calls = calls_of(&outline, &mut apart.services);
+            let numbers: Vec<u32> = zone_classes(&outline)
+                .map(|class| apart.classes.number(&class, || own_class(&class)))
+                .collect();
+            let number = |kind: u32| numbers.get(kind as usize).copied().unwrap_or(u32::MAX);
+            let rows = outline.found.rows.iter();
+            let rows = rows.map(|row| (row.start, number(row.kind))).collect();
+            let calls = calls_of(&outline, &mut apart.services, budget)?;
             parts.push(ApartPart { block, rows, calls });
         }
         let numbers = pieces.iter().map(|piece| piece.number).collect();
@@ -174,8 +165,8 @@ impl Shard {
             id,
             pieces: numbers,
             is_long,
-            has_repeats: whole.rows.len() < of_parts,
-            calls: calls_of(&whole, &mut apart.services),
+            has_repeats: whole.found.rows.len() < of_parts,
+            calls: calls_of(&whole, &mut apart.services, budget)?,
             parts,
         })
     }
@@ -218,24 +209,33 @@ fn own_class(class: &ZoneClass) -> ZoneClass {
     }
 }
 
-/// The calls between the spans of a trace, by child.
-pub(super) fn calls_of(outline: &Outline, services: &mut Numbered<Text>) -> Vec<Call> {
-    let tree = outline.tree();
+/// The classes of an outline, by the numbers of its kinds.
+fn zone_classes(outline: &Outline) -> impl Iterator<Item = ZoneClass> {
+    let name =
+        |names: &[Text], number: u32| names.get(number as usize).cloned().unwrap_or_default();
+    outline.found.kinds.iter().map(move |kind| ZoneClass {
+        service: name(outline.services(), kind.service),
+        operation: name(outline.found.operations.as_slice(), kind.operation),
+        kind: kind.kind,
+        status: kind.status,
+    })
+}
+
+/// The calls between the spans of a trace, by child, with the numbers of these services.
+fn calls_of(
+    outline: &Outline,
+    services: &mut Numbered<Text>,
+    budget: &Budget,
+) -> Result<Vec<Call>, Error> {
+    let own = |name: &Text| Text::copy_from(name.as_bytes());
+    let names = outline.services().iter();
+    let numbers: Vec<u32> = names.map(|name| services.number(name, || own(name))).collect();
+    let number = |service: u32| numbers.get(service as usize).copied().unwrap_or(u32::MAX);
     let mut calls = Vec::new();
-    let mut number =
-        |service: &Text| services.number(service, || Text::copy_from(service.as_bytes()));
-    for (row, child) in (0..u32::MAX).zip(&outline.rows) {
-        let parent = tree.parent(row).and_then(|parent| outline.rows.get(parent as usize));
-        if let Some(parent) = parent {
-            calls.push(Call {
-                start: child.start,
-                parent: number(&parent.service),
-                child: number(&child.service),
-                is_error: child.is_error,
-            });
-        }
-    }
-    calls
+    outline.calls(budget, |call| {
+        calls.push(Call { parent: number(call.parent), child: number(call.child), ..call });
+    })?;
+    Ok(calls)
 }
 
 /// Calls by the services between which they are.
@@ -247,26 +247,42 @@ impl Edges {
         self.0.entry((parent.clone(), child.clone())).or_default().add(counts);
     }
 
-    /// Adds those of the calls that start within the window.
+    /// Adds those of the calls that start when it counts.
     pub(super) fn add_calls(
         &mut self,
         calls: &[Call],
         services: &[Text],
         counts_at: impl Fn(Timestamp) -> bool,
     ) {
-        for call in calls.iter().filter(|call| counts_at(call.start)) {
-            let parent = services.get(call.parent as usize);
-            if let (Some(parent), Some(child)) = (parent, services.get(call.child as usize)) {
-                self.add(parent, child, Counts { spans: 1, errors: u64::from(call.is_error) });
-            }
-        }
+        let mut edges = NumberedEdges::default();
+        calls.iter().filter(|call| counts_at(call.start)).for_each(|call| edges.add(call));
+        self.add_numbered(&edges, services);
     }
 
-    /// Adds those of a trace whose callee starts within the window.
-    pub(super) fn add_outline(&mut self, outline: &Outline, window: TimeRange) {
-        let mut services = Numbered::default();
-        let calls = calls_of(outline, &mut services);
-        self.add_calls(&calls, services.things(), |start| window.contains(start));
+    /// Adds those of a trace whose callee starts when it counts.
+    pub(super) fn add_outline(
+        &mut self,
+        outline: &Outline,
+        counts_at: impl Fn(Timestamp) -> bool,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let mut edges = NumberedEdges::default();
+        outline.calls(budget, |call| {
+            if counts_at(call.start) {
+                edges.add(&call);
+            }
+        })?;
+        self.add_numbered(&edges, outline.services());
+        Ok(())
+    }
+
+    fn add_numbered(&mut self, edges: &NumberedEdges, services: &[Text]) {
+        for ((parent, child), counts) in &edges.0 {
+            let parent = services.get(*parent as usize);
+            if let (Some(parent), Some(child)) = (parent, services.get(*child as usize)) {
+                self.add(parent, child, *counts);
+            }
+        }
     }
 
     /// Takes away calls that were added.

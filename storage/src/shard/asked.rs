@@ -16,7 +16,6 @@ use model::{
     TraceId,
 };
 
-use super::outline::OutlineRow;
 use crate::block::PageInfo;
 use crate::block::rollup::{MINUTE_NANOSECONDS, minute_of};
 use crate::block::zones::ZoneClass;
@@ -151,17 +150,6 @@ fn span_of(class: &ZoneClass) -> Span {
         dropped_links_count: 0,
         status: Some(Status { code: class.status, ..Status::default() }),
         unknown: Text::EMPTY,
-    }
-}
-
-impl From<&OutlineRow> for ZoneClass {
-    fn from(row: &OutlineRow) -> Self {
-        Self {
-            service: row.service.clone(),
-            operation: row.operation.clone(),
-            kind: row.kind,
-            status: row.status,
-        }
     }
 }
 

@@ -141,7 +141,8 @@ impl Shard {
             for trace in index.traces.iter().filter(|trace| rows.any_within(trace.rows())) {
                 if visited.insert(trace.id) {
                     let parts = snapshot.parts(trace.id)?;
-                    edges.add_outline(&self.outline(&parts, trace.id, budget)?, window);
+                    let outline = self.outline(&parts, trace.id, budget)?;
+                    edges.add_outline(&outline, |start| window.contains(start), budget)?;
                 }
             }
             Ok(())

@@ -54,6 +54,9 @@ pub const MARKS_KEPT_MAX: usize = 64;
 /// Bytes that a budget is charged for a span that is materialised: what one takes on average.
 pub const SPAN_BYTES_ESTIMATE: u64 = 512;
 
+/// Spans that are materialised between two looks at the budget: a millisecond or two.
+pub const STRETCH_SPANS: usize = 512;
+
 const _: () = assert!(ENTRY_BYTES_MAX < LOG_ENTRY_BYTES_MAX);
 const _: () = assert!(PREFILTER_LEAVES_MAX <= 64);
 

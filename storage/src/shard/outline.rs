@@ -1,44 +1,51 @@
-//! The outline of a trace: what indexes alone say of its rows.
+//! The outline of a trace: what indexes alone say of its rows, and of who called whom.
 //!
-//! Enough for its summary, its structure and its calls, without values and without owned spans.
-//! Invariant: an outline has a row for each distinct span. Rows that may be exact repeats have the
-//! same start and span id; only for traces with such rows are spans materialised to tell.
+//! Enough for its summary and its calls, without values and without owned spans. Invariant: an
+//! outline has a row for each distinct span.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::batch::{Index, Parent, TraceRows};
+use model::aggregate::Counts;
+use model::batch::{Index, Parent};
 use model::budget::Budget;
-use model::effective::{self, operation_of_name};
-use model::span::{SpanKind, StatusCode};
+use model::pace;
 use model::store::TraceSummary;
 use model::summary::{SpanFacts, SummaryBuilder};
-use model::tree::{ParentLink, Tree, TreeRow};
-use model::{Span, SpanId, Text, Timestamp, TraceId, trace};
+use model::tree::ParentLink;
+use model::{Span, SpanId, Text, Timestamp, TraceId};
 
+use super::gathered::{Gathered, Row};
 use super::handle::Shard;
 use super::piece::Piece;
 use super::reader::PieceReader;
 use crate::Error;
 
-/// What is known of a span without its values.
-#[derive(Debug, Clone)]
-pub(super) struct OutlineRow {
-    pub(super) span_id: SpanId,
-    pub(super) parent: ParentLink,
-    pub(super) start: Timestamp,
-    pub(super) end: Timestamp,
-    pub(super) kind: SpanKind,
-    pub(super) status: StatusCode,
-    pub(super) is_error: bool,
-    pub(super) service: Text,
-    pub(super) operation: Text,
-}
-
-/// The distinct spans of a trace, in its order.
+/// The distinct rows of a trace, in its order.
 #[derive(Debug)]
 pub(super) struct Outline {
-    pub(super) trace_id: TraceId,
-    pub(super) rows: Vec<OutlineRow>,
+    trace_id: TraceId,
+    pub(super) found: Gathered,
+}
+
+/// A call, with the numbers of the services.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) start: Timestamp,
+    pub(super) parent: u32,
+    pub(super) child: u32,
+    pub(super) is_error: bool,
+}
+
+/// Calls by the numbers of the services between which they are.
+#[derive(Debug, Default)]
+pub(super) struct NumberedEdges(pub(super) BTreeMap<(u32, u32), Counts>);
+
+impl NumberedEdges {
+    pub(super) fn add(&mut self, call: &Call) {
+        let counts = Counts { spans: 1, errors: u64::from(call.is_error) };
+        self.0.entry((call.parent, call.child)).or_default().add(counts);
+    }
 }
 
 impl Shard {
@@ -63,94 +70,57 @@ impl Shard {
         id: TraceId,
         budget: &Budget,
     ) -> Result<Outline, Error> {
-        let mut rows = Vec::new();
-        for batch in parts {
-            let reader = PieceReader::new(self, Arc::clone(batch), budget);
-            let index = reader.index()?;
-            let rows_before = rows.len();
-            add_rows(reader.piece(), &index, id, &mut rows);
-            let added = rows.len() - rows_before;
-            budget.spend((added * size_of::<OutlineRow>()) as u64)?;
-        }
-        rows.sort_by_key(|row| (row.start, row.span_id));
-        let key = |row: &OutlineRow| (row.start, row.span_id);
-        let has_twins = rows.windows(2).any(|pair| match pair {
-            [left, right] => key(left) == key(right),
-            _ => false,
-        });
-        if has_twins {
-            let spans = trace::distinct(self.trace_spans(parts, id, budget)?);
-            rows = spans.iter().map(OutlineRow::from).collect();
-        }
-        Ok(Outline { trace_id: id, rows })
+        Ok(Outline { trace_id: id, found: self.gather(parts, id, budget)? })
     }
 }
 
 impl Outline {
-    /// Who is whose parent.
-    pub(super) fn tree(&self) -> Tree {
-        let row = |row: &OutlineRow| TreeRow {
-            span_id: row.span_id,
-            parent: row.parent,
-            start: row.start,
-        };
-        Tree::new(&self.rows.iter().map(row).collect::<Vec<_>>())
+    /// The services, by their numbers.
+    pub(super) fn services(&self) -> &[Text] {
+        self.found.services.as_slice()
+    }
+
+    /// Tells the calls between the spans, by child, with the numbers of [`Self::services`].
+    pub(super) fn calls(&self, budget: &Budget, mut tell: impl FnMut(Call)) -> Result<(), Error> {
+        let rows = self.found.rows.as_slice();
+        let parents = self.found.parents(budget)?;
+        let kind = |row: &Row| self.found.kind_of(row);
+        pace::for_each((0..u32::MAX).zip(rows), budget, |(number, child)| {
+            let parent = parents.parent(number).and_then(|parent| rows.get(parent as usize));
+            if let (Some(parent), Some(of_child)) = (parent.and_then(kind), kind(child)) {
+                tell(Call {
+                    start: child.start,
+                    parent: parent.service,
+                    child: of_child.service,
+                    is_error: of_child.is_error,
+                });
+            }
+        })?;
+        Ok(())
     }
 
     /// The trace's summary.
-    pub(super) fn summary(&self) -> TraceSummary {
+    pub(super) fn summary(&self, budget: &Budget) -> Result<TraceSummary, Error> {
         let mut builder = SummaryBuilder::default();
-        for row in &self.rows {
+        let (services, operations) = (self.services(), self.found.operations.as_slice());
+        pace::for_each(&self.found.rows, budget, |row| {
+            let Some(kind) = self.found.kind_of(row) else { return };
+            let service = services.get(kind.service as usize);
+            let operation = operations.get(kind.operation as usize);
+            let (Some(service), Some(operation)) = (service, operation) else { return };
             builder.add(&SpanFacts {
                 span_id: row.span_id,
                 start: row.start,
                 end: row.end,
                 is_root: row.parent == ParentLink::Root,
-                is_error: row.is_error,
-                service: &row.service,
-                operation: &row.operation,
+                is_error: kind.is_error,
+                service,
+                operation,
             });
-        }
-        builder.finish(self.trace_id, self.tree().orphans().len() as u64)
+        })?;
+        let orphans = self.found.parents(budget)?.orphans().len() as u64;
+        Ok(builder.finish(self.trace_id, orphans))
     }
-}
-
-impl From<&Span> for OutlineRow {
-    fn from(span: &Span) -> Self {
-        Self {
-            span_id: span.span_id,
-            parent: (&span.parent).into(),
-            start: span.start,
-            end: span.end,
-            kind: span.kind,
-            status: span.status.as_ref().map_or(StatusCode::UNSET, |status| status.code),
-            is_error: span.is_error(),
-            service: effective::span_service(span),
-            operation: effective::span_operation(span),
-        }
-    }
-}
-
-fn add_rows(batch: &Piece, index: &Index, id: TraceId, out: &mut Vec<OutlineRow>) {
-    let traces = index.traces.iter().filter(|trace| trace.id == id);
-    for row in traces.flat_map(TraceRows::rows).filter(|row| batch.counts(index, *row)) {
-        out.extend(outline_row(index, row));
-    }
-}
-
-fn outline_row(index: &Index, row: usize) -> Option<OutlineRow> {
-    let class = index.class(row)?;
-    Some(OutlineRow {
-        span_id: *index.span_ids.get(row)?,
-        parent: parent_link(index, row)?,
-        start: *index.starts.get(row)?,
-        end: *index.ends.get(row)?,
-        kind: class.kind,
-        status: class.status.unwrap_or(StatusCode::UNSET),
-        is_error: class.is_error(),
-        service: index.services.get(class.resource as usize)?.clone(),
-        operation: operation_of_name(index.strings.get(class.name as usize)?.as_bytes()),
-    })
 }
 
 /// What a row says of its parent.

@@ -4,17 +4,18 @@
 //! depend on what others did before.
 
 use std::cell::OnceCell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use model::Span;
 use model::TraceId;
-use model::batch::{Batch, BatchError, Details, Index, Values, spans};
+use model::batch::{Batch, BatchError, Details, Index, Values, each_span};
 use model::budget::Budget;
 
 use super::cache::{CachedPart, Decoded, Key};
 use super::handle::Shard;
-use super::limits::SPAN_BYTES_ESTIMATE;
+use super::limits::{SPAN_BYTES_ESTIMATE, STRETCH_SPANS};
 use super::piece::{Piece, Place};
 use crate::Error;
 
@@ -99,14 +100,33 @@ impl<'a> PieceReader<'a> {
         rows: std::ops::Range<usize>,
         out: &mut Vec<Span>,
     ) -> Result<(), Error> {
+        self.each_span(index, rows, &mut |_, span| out.push(span))
+    }
+
+    /// Tells the spans of a stretch of rows that are no repeats, with their rows.
+    pub(super) fn each_span(
+        &self,
+        index: &Index,
+        rows: std::ops::Range<usize>,
+        tell: &mut dyn FnMut(usize, Span),
+    ) -> Result<(), Error> {
         self.budget.spend(rows.len() as u64 * SPAN_BYTES_ESTIMATE)?;
         let values = self.values(index)?;
         let details = self.details(index)?;
-        let read = spans(index, &values, &details, rows.clone());
-        let read = read.map_err(|error| self.damaged(error))?;
-        let read = rows.zip(read).filter(|(row, _)| self.piece.counts(index, *row));
-        out.extend(read.map(|(_, span)| span));
-        Ok(())
+        let mut stopped = Ok(());
+        let mut row = rows.start;
+        let read = each_span(index, &values, &details, rows, &mut |span| {
+            if self.piece.counts(index, row) {
+                tell(row, span);
+            }
+            row += 1;
+            if row.is_multiple_of(STRETCH_SPANS) {
+                stopped = self.budget.spend(0);
+            }
+            if stopped.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        read.map_err(|error| self.damaged(error))?;
+        Ok(stopped?)
     }
 
     /// The error of a damaged batch or page.

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use model::budget::Budget;
 use model::{Tenant, TimeRange, TraceId};
 
-use super::apart::{Apart, Edges, block_of, calls_of};
-use super::asked::{Minutes, Numbered};
+use super::apart::{Apart, Edges, block_of};
+use super::asked::Minutes;
 use super::blocks::BlockRun;
 use super::handle::Shard;
 use super::hash::LookupSet;
-use super::outline::Outline;
 use super::piece::Piece;
 use super::read::Snapshot;
 use super::reader::PieceReader;
@@ -142,15 +141,12 @@ impl Question<'_> {
         for of_block in pieces.chunk_by(|left, right| block_of(left) == block_of(right)) {
             if self.counts_part(id, of_block) {
                 let outline = self.shard.outline(of_block, id, self.budget)?;
-                let mut services = Numbered::default();
-                let calls = calls_of(&outline, &mut services);
                 let is_whole = |start| self.minutes.has(start);
-                found.minus.add_calls(&calls, services.things(), is_whole);
+                found.minus.add_outline(&outline, is_whole, self.budget)?;
             }
         }
         let outline = self.shard.outline(&pieces, id, self.budget)?;
-        found.edges.add_outline(&outline, self.window);
-        Ok(())
+        found.edges.add_outline(&outline, |start| self.window.contains(start), self.budget)
     }
 
     /// Whether the calls of a part are among those that were counted.
@@ -195,7 +191,9 @@ impl Question<'_> {
                 if found.visited.insert(*id) {
                     let pieces = self.snapshot.parts(*id)?;
                     let outline = self.shard.outline(&pieces, *id, self.budget)?;
-                    found.edges.add_outline(&outline, self.window);
+                    let window = self.window;
+                    let is_asked = |start| window.contains(start);
+                    found.edges.add_outline(&outline, is_asked, self.budget)?;
                 }
             }
         }
@@ -231,16 +229,11 @@ impl Question<'_> {
                     } else {
                         self.shard.outline(std::slice::from_ref(&piece), trace.id, self.budget)?
                     };
-                    self.add_cut(&outline, &mut found.edges);
+                    let cuts = |start| self.minutes.cuts(start);
+                    found.edges.add_outline(&outline, cuts, self.budget)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn add_cut(&self, outline: &Outline, edges: &mut Edges) {
-        let mut services = Numbered::default();
-        let calls = calls_of(outline, &mut services);
-        edges.add_calls(&calls, services.things(), |start| self.minutes.cuts(start));
     }
 }

@@ -378,7 +378,7 @@ impl<'a> Search<'a> {
         let mut counts_are_exact = !tally.has_twins;
         if tally.has_twins && self.orders_by_count() {
             let outline = self.shard.outline(&[Arc::clone(piece)], trace.id, self.budget)?;
-            tally = Tally::of_summary(&outline.summary());
+            tally = Tally::of_summary(&outline.summary(self.budget)?);
             counts_are_exact = true;
         }
         let figures = tally.figures(counts_are_exact);
@@ -413,7 +413,7 @@ impl<'a> Search<'a> {
         let by_count = self.orders_by_count();
         if by_count {
             let outline = self.shard.outline(&parts, id, self.budget)?;
-            tally = Tally::of_summary(&outline.summary());
+            tally = Tally::of_summary(&outline.summary(self.budget)?);
         }
         let ranked = Ranked { evidence: all, figures: tally.figures(by_count), piece: None };
         self.push(tally.key(self.query.order, id), ranked)
@@ -464,22 +464,24 @@ impl<'a> Search<'a> {
             None => self.snapshot.parts(id)?,
         };
         if truth == Truth::Yes && self.detail == Detail::Summary {
-            let summary = self.shard.outline(&parts, id, self.budget)?.summary();
+            let summary = self.shard.outline(&parts, id, self.budget)?.summary(self.budget)?;
             return Ok(Some(self.hit(summary, None)));
         }
         if let (Truth::Yes, Detail::Trace { spans_max }) = (truth, self.detail) {
-            let summary = self.shard.outline(&parts, id, self.budget)?.summary();
+            let summary = self.shard.outline(&parts, id, self.budget)?.summary(self.budget)?;
             let trace = self.shard.assemble_trace(&parts, id, spans_max, self.budget)?;
             return Ok(Some(self.hit(summary, trace)));
         }
         let spans = if self.detail == Detail::Summary && decides_trace(&self.query.predicate) {
             self.shard.skeletons(&parts, id, self.budget)?
         } else {
-            trace::distinct(self.shard.trace_spans(&parts, id, self.budget)?)
+            self.shard.distinct_spans(&parts, id, self.budget)?
         };
-        let facts = TraceFacts::new(&spans);
+        let facts = TraceFacts::within(&spans, self.budget)?;
         let query = self.query;
-        if truth != Truth::Yes && !facts.matches(query.window, &query.predicate) {
+        if truth != Truth::Yes
+            && !facts.matches_within(query.window, &query.predicate, self.budget)?
+        {
             return Ok(None);
         }
         let summary = facts.summary().clone();

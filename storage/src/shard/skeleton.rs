@@ -8,15 +8,14 @@
 use std::sync::Arc;
 
 use model::aggregate::AggregateKind;
-use model::batch::{Index, Parent, TraceRows};
+use model::batch::{Index, Parent};
 use model::budget::Budget;
 use model::query::{AttributeScope, Field, JaegerTag, SpanPredicate, Statistic, TracePredicate};
 use model::span::{ParentId, Status};
-use model::{Span, Text, TraceId, trace};
+use model::{Span, Text, TraceId, pace};
 
 use super::handle::Shard;
 use super::piece::Piece;
-use super::reader::PieceReader;
 use crate::Error;
 
 /// Bytes that a budget is charged for a skeleton.
@@ -31,31 +30,30 @@ impl Shard {
         id: TraceId,
         budget: &Budget,
     ) -> Result<Vec<Span>, Error> {
-        let mut spans = Vec::new();
-        for batch in parts {
-            let index = PieceReader::new(self, Arc::clone(batch), budget).index()?;
-            let spans_before = spans.len();
-            for trace in index.traces.iter().filter(|trace| trace.id == id) {
-                let rows = trace.rows().filter(|row| batch.counts(&index, *row));
-                spans.extend(rows.filter_map(|row| skeleton(&index, trace, row)));
+        let keys = self.row_keys(parts, id, budget)?;
+        let keys = self.distinct_rows(parts, keys, budget)?;
+        budget.spend(keys.len() as u64 * SKELETON_BYTES)?;
+        let mut spans: Vec<Option<Span>> = Vec::new();
+        spans.resize_with(keys.len(), || None);
+        self.visit_rows(parts, &keys, budget, &mut |index, rows| {
+            for (place, row) in rows {
+                if let Some(own) = spans.get_mut(place) {
+                    *own = skeleton(index, id, row);
+                }
             }
-            budget.spend((spans.len() - spans_before) as u64 * SKELETON_BYTES)?;
-        }
-        spans.sort_by_key(|span| (span.start, span.span_id));
-        let key = |span: &Span| (span.start, span.span_id);
-        if spans.windows(2).any(|pair| matches!(pair, [left, right] if key(left) == key(right))) {
-            return Ok(trace::distinct(self.trace_spans(parts, id, budget)?));
-        }
-        Ok(spans)
+        })?;
+        let mut whole = Vec::with_capacity(spans.len());
+        pace::for_each(spans, budget, |span| whole.extend(span))?;
+        Ok(whole)
     }
 }
 
-fn skeleton(index: &Index, trace: &TraceRows, row: usize) -> Option<Span> {
+fn skeleton(index: &Index, trace_id: TraceId, row: usize) -> Option<Span> {
     let class = index.class(row)?;
     Some(Span {
         resource: Arc::clone(index.resources.get(class.resource as usize)?),
         scope: Arc::clone(index.scopes.get(class.scope as usize)?),
-        trace_id: trace.id,
+        trace_id,
         span_id: *index.span_ids.get(row)?,
         parent: match index.parents.get(row)? {
             Parent::None => ParentId::None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::aggregate::{Aggregate, AggregateQuery};
 use model::batch::Index;
 use model::budget::Budget;
-use model::{Span, SpanId, Timestamp, TraceId, query, trace};
+use model::{Span, SpanId, Timestamp, TraceId, pace, query};
 
 use super::columnar::Columnar;
 use super::figures::marks_within;
@@ -146,8 +146,12 @@ impl Shard {
             }
             budget.spend(((keys.len() - keys_before) * size_of::<Key>()) as u64)?;
         }
-        keys.sort_unstable();
-        Ok(keys.windows(2).any(|pair| matches!(pair, [left, right] if left == right)))
+        let keys = pace::sort_by_key(keys, |key| *key, budget)?;
+        let mut has_equal = false;
+        pace::for_each(keys.windows(2), budget, |pair| {
+            has_equal |= matches!(pair, [left, right] if left == right);
+        })?;
+        Ok(has_equal)
     }
 
     /// The distinct spans of a trace, as far as the figures look at them.
@@ -161,7 +165,7 @@ impl Shard {
         if decides_figures(&query.kind) && decides_span(&query.predicate) {
             self.skeletons(parts, id, budget)
         } else {
-            Ok(trace::distinct(self.trace_spans(parts, id, budget)?))
+            self.distinct_spans(parts, id, budget)
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::query::{AttributeScope, Comparison, Cursor, Field, Literal, Pattern, ValueTest};
+use crate::query::{
+    AttributeScope, Comparison, Cursor, Field, Literal, NumberTest, Pattern, ValueTest,
+};
 use crate::span::{ParentId, SpanKind, Status, StatusCode};
 use crate::testing::{Generator, simple_span};
 use crate::{Attribute, AttributeValue, Resource, SpanId, Timestamp};

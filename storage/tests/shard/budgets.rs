@@ -1,0 +1,179 @@
+//! A budget is looked at all along a read of one giant trace: whoever leaves is not worked for.
+//!
+//! A clock counts the looks, and after so many of them says that the time is over. Nothing here
+//! depends on how fast anything is.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::aggregate::{AggregateKind, AggregateQuery};
+use model::budget::{Budget, Exhausted};
+use model::query::{AttributeScope, Order, Relation, SpanPredicate, TracePredicate, TraceQuery};
+use model::span::ParentId;
+use model::store::Detail;
+use model::testing::simple_span;
+use model::time::Monotonic;
+use model::{Attribute, Clock, Resource, Span, SpanId, TimeRange, Timestamp, TraceId};
+use storage::{Error, Shard};
+
+use super::fixture::{Fixture, plain_batch, tenant};
+
+/// Pieces of the trace, however many rows it has: what is asked between pieces does not grow.
+const PIECES: usize = 2;
+
+/// Tells one moment, and after so many questions the last one there is.
+#[derive(Debug)]
+struct CountingClock {
+    asked: AtomicU64,
+    asked_max: u64,
+}
+
+impl Clock for CountingClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        Monotonic(if asked > self.asked_max { u64::MAX } else { 0 })
+    }
+}
+
+/// Whether the read was ended by its budget.
+type Outcome = Result<bool, Error>;
+type Read = fn(&Shard, TraceId, &Budget) -> Outcome;
+
+/// Every kind of read that looks at all rows of a trace. Search swallows what ends its look ahead.
+const READS: [(&str, Read); 9] = [
+    ("the first spans", |shard, id, budget| trace(shard, id, 1_000, budget)),
+    ("all spans", |shard, id, budget| trace(shard, id, usize::MAX, budget)),
+    ("columns", |shard, id, budget| {
+        ended(shard.trace_columns(&tenant("a"), id, budget).map(|_| None))
+    }),
+    ("summaries", |shard, _, budget| search(shard, Detail::Summary, Order::Newest, budget)),
+    ("relations", |shard, _, budget| {
+        let predicate = TracePredicate::Structure {
+            left: SpanPredicate::True,
+            relation: Relation::Descendant,
+            right: SpanPredicate::True,
+        };
+        find(shard, predicate, Detail::Summary, Order::Newest, budget)
+    }),
+    ("summaries by count", |shard, _, budget| {
+        search(shard, Detail::Summary, Order::MostSpans, budget)
+    }),
+    ("traces", |shard, _, budget| {
+        search(shard, Detail::Trace { spans_max: 1_000 }, Order::Newest, budget)
+    }),
+    ("dependencies", |shard, _, budget| {
+        let answer = shard.dependencies(&tenant("a"), TimeRange::ALL, budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("figures", |shard, _, budget| {
+        let kind = AggregateKind::TopValues {
+            scope: AttributeScope::Span,
+            key: "number".into(),
+            limit: 10,
+        };
+        let query = AggregateQuery { window: TimeRange::ALL, predicate: SpanPredicate::True, kind };
+        let answer = shard.aggregate(&tenant("a"), &query, budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+];
+
+fn trace(shard: &Shard, id: TraceId, spans_max: usize, budget: &Budget) -> Outcome {
+    ended(shard.trace(&tenant("a"), id, spans_max, budget).map(|_| None))
+}
+
+fn search(shard: &Shard, detail: Detail, order: Order, budget: &Budget) -> Outcome {
+    find(shard, TracePredicate::HasSpan(SpanPredicate::True), detail, order, budget)
+}
+
+fn find(
+    shard: &Shard,
+    predicate: TracePredicate,
+    detail: Detail,
+    order: Order,
+    budget: &Budget,
+) -> Outcome {
+    let query = TraceQuery { window: TimeRange::ALL, predicate, order, limit: 5, cursor: None };
+    let mut on_hit = |_| ControlFlow::Continue(());
+    let end = shard.search(&tenant("a"), &query, detail, budget, &mut on_hit);
+    ended(end.map(|end| end.completeness.exhausted))
+}
+
+fn ended(result: Result<Option<Exhausted>, Error>) -> Outcome {
+    match result {
+        Ok(exhausted) => Ok(exhausted.is_some()),
+        Err(Error::Exhausted(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// A trace of so many spans, each the child of one before it, and none twice.
+fn giant(rows: u64) -> Vec<Span> {
+    let resources = ["shop", "cart", "mail"].map(|service| {
+        let attributes = vec![Attribute::new("service.name", service)];
+        Arc::new(Resource { attributes, ..Resource::default() })
+    });
+    let span = |number: u64| {
+        // Not in the order of time, so that there is something to sort.
+        let start = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let mut span = simple_span(1, number, start, start + 5);
+        if number > 1 {
+            span.parent = ParentId::Id(SpanId((number / 2).to_be_bytes()));
+        }
+        span.resource = Arc::clone(&resources[usize::try_from(number % 3).unwrap()]);
+        span.attributes = vec![Attribute::new("number", i64::try_from(number % 7).unwrap())];
+        span
+    };
+    (1..=rows).map(span).collect()
+}
+
+fn shard_with(spans: &[Span]) -> Fixture {
+    let mut fixture = Fixture::with_cache(64 << 20);
+    let name = tenant("a");
+    for (number, part) in (1..).zip(spans.chunks(spans.len() / PIECES)) {
+        fixture.add(&[plain_batch(number, &name, part)]);
+    }
+    fixture
+}
+
+/// Reads with so many looks; says whether the budget ended it, and how often it was looked at.
+fn looked_at(shard: &Shard, id: TraceId, read: Read, asked_max: u64) -> (bool, u64) {
+    let clock = Arc::new(CountingClock { asked: AtomicU64::new(0), asked_max });
+    let budget = Budget::new(Arc::clone(&clock) as Arc<dyn Clock>, Monotonic(1), u64::MAX);
+    let is_ended = read(shard, id, &budget).unwrap();
+    (is_ended, clock.asked.load(Ordering::Relaxed))
+}
+
+#[test]
+fn no_stretch_between_two_looks_grows_with_a_trace() {
+    let (small, large) = (giant(60_000), giant(120_000));
+    let id = small[0].trace_id;
+    let (small, large) = (shard_with(&small), shard_with(&large));
+    for (name, read) in READS {
+        let (_, few) = looked_at(&small.shard, id, read, u64::MAX);
+        let (is_ended, many) = looked_at(&large.shard, id, read, u64::MAX);
+        assert!(!is_ended, "{name}");
+        assert!(many * 10 >= few * 13, "{name}: {few} looks, and {many} at twice the rows");
+        assert!(many >= 60_000 / 4_096, "{name}: {many}");
+    }
+}
+
+#[test]
+fn a_read_ends_at_the_first_look_that_is_denied() {
+    let spans = giant(10_000);
+    let id = spans[0].trace_id;
+    let fixture = shard_with(&spans);
+    for (name, read) in READS {
+        let (_, all) = looked_at(&fixture.shard, id, read, u64::MAX);
+        for asked_max in 0..all {
+            let (is_ended, asked) = looked_at(&fixture.shard, id, read, asked_max);
+            assert_eq!(asked, asked_max + 1, "{name}: {all} looks");
+            // Whether there are further hits is looked for after all that was asked for.
+            assert!(is_ended || asked_max + 5 > all, "{name}: at {asked_max} of {all}");
+        }
+    }
+}
