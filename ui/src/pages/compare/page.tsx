@@ -23,6 +23,7 @@ import {
 import { useSearchHref } from "../../state/last-search";
 import { type TraceState, useTrace } from "../../state/use-trace";
 import { PathPicture, PathTree } from "./paths";
+import { AlignedTimelines } from "./timeline";
 import "./compare.css";
 
 /** `ids` as in Jaeger's address: two ids with three dots between; either may be missing. */
@@ -155,7 +156,12 @@ function Pair(props: { readonly left: string; readonly right: string }) {
   );
 }
 
-const VIEWS = { operations: "Operations", structure: "Structure", graph: "Graph" } as const;
+const VIEWS = {
+  operations: "Operations",
+  timeline: "Timelines",
+  structure: "Structure",
+  graph: "Graph",
+} as const;
 type View = keyof typeof VIEWS;
 
 /** What is shown, in the URL. */
@@ -205,6 +211,9 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
           </button>
         ))}
       </fieldset>
+      {view === "timeline" && (
+        <AlignedTimelines left={props.left} right={props.right} colors={colors} />
+      )}
       {view === "structure" && <Tree left={left} right={right} colors={colors} />}
       {view === "graph" && <Picture left={left} right={right} />}
       {view === "operations" && <Operations differences={differences} colors={colors} />}
