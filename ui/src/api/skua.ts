@@ -101,7 +101,9 @@ function processOf(node: Json): Process | undefined {
 
 function clockOf(node: Json): Micros | undefined {
   const ahead = node["clock_ahead_ns"];
-  return ahead === undefined ? undefined : micros(number(ahead, "clock_ahead_ns") / NANOS_PER_MICRO);
+  return ahead === undefined
+    ? undefined
+    : micros(number(ahead, "clock_ahead_ns") / NANOS_PER_MICRO);
 }
 
 /** A node of another version may say nothing of it where the replica is there. */

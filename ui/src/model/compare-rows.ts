@@ -22,7 +22,14 @@ export const PAIRS_MAX = 50_000;
 /** Depth first, what happened earlier before what happened later, by the left trace's clock. */
 export function pairSpans(left: TraceColumns, right: TraceColumns): SpanPairs {
   const pairs: Pair[] = [];
-  const top = paired(left, right, within(left, 0, left.count), within(right, 0, right.count), -1, 0);
+  const top = paired(
+    left,
+    right,
+    within(left, 0, left.count),
+    within(right, 0, right.count),
+    -1,
+    0,
+  );
   const stack = top.reverse();
   let next = stack.pop();
   for (; next !== undefined && pairs.length < PAIRS_MAX; next = stack.pop()) {

@@ -2,7 +2,14 @@
 // before. The cluster keeps no such list. It outlives a reload of the page.
 
 import { type EpochMicros, epochMicros, MICROS_PER_SECOND, wallClock } from "../base/time";
-import { busyOf, type Cluster, changesBetween, growthOf, knownBefore, lagOf } from "../model/cluster";
+import {
+  busyOf,
+  type Cluster,
+  changesBetween,
+  growthOf,
+  knownBefore,
+  lagOf,
+} from "../model/cluster";
 import { Store, useStore } from "./store";
 
 const EVENTS_MAX = 200;

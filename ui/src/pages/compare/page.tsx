@@ -4,7 +4,7 @@ import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import { assignColors, type ServiceColors } from "../../base/color";
-import { count, duration, plural, shortId } from "../../base/format";
+import { count, duration, plural } from "../../base/format";
 import { micros } from "../../base/time";
 import { Combobox } from "../../components/combobox";
 import { Service } from "../../components/service";
@@ -21,6 +21,7 @@ import {
   type TraceColumns,
 } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
+import { shortId } from "../../state/ui-config";
 import { type TraceState, useTrace } from "../../state/use-trace";
 import { PathPicture, PathTree } from "./paths";
 import { AlignedTimelines } from "./timeline";

@@ -2,7 +2,14 @@
 // The chosen pair is held against each other, attribute by attribute.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import type { ServiceColors } from "../../base/color";
@@ -11,7 +18,11 @@ import { type Micros, micros } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
 import { Failure } from "../../components/states";
-import { type AttributePair, attributePairs, ownAttributes } from "../../model/attribute-difference";
+import {
+  type AttributePair,
+  attributePairs,
+  ownAttributes,
+} from "../../model/attribute-difference";
 import { notableLines, PAIRS_MAX, pairSpans, type SpanPairs } from "../../model/compare-rows";
 import type { SpanDetails } from "../../model/details";
 import {
@@ -27,7 +38,7 @@ import {
 const ROW_HEIGHT = 30;
 const INDENT = 8;
 const INDENT_LEVELS_MAX = 20;
-const TICKS = 5;
+const TICKS = [0, 0.2, 0.4, 0.6, 0.8];
 /** Changes of less than this share are not worth a badge. */
 const SAME_SHARE = 0.01;
 
@@ -174,9 +185,9 @@ function Lines(
         <span>Service and operation</span>
         <span className="num">B against A</span>
         <span className="aligned-axis">
-          {Array.from({ length: TICKS }, (_, tick) => (
-            <span key={`${tick / TICKS}`} style={{ left: `${(100 * tick) / TICKS}%` }}>
-              {duration(micros((longest * tick) / TICKS))}
+          {TICKS.map((share) => (
+            <span key={share} style={{ left: `${100 * share}%` }}>
+              {duration(micros(longest * share))}
             </span>
           ))}
         </span>
