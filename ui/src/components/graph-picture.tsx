@@ -6,6 +6,8 @@ import { plural, shortCount } from "../base/format";
 import type { GraphLayout, PlacedEdge, PlacedNode, Point } from "../model/graph";
 
 /** Sizes of the boxes, and how far apart they are laid out. */
+/** What a box takes where there are no layers. */
+export const GRAPH_ROOM = { width: 236, height: 74 };
 export const GRAPH_SPACING = { layer: 260, node: 62, waypoint: 26 };
 const NODE = { width: 182, height: 42 };
 const NAME_MAX = 25;
@@ -29,16 +31,20 @@ export function GraphPicture(props: {
   readonly textOf: (node: PlacedNode) => NodeText;
   readonly titleOf: (edge: PlacedEdge) => string;
   readonly onChoose: (node: PlacedNode) => void;
+  /** What a line is drawn as, and what stands on it instead of the number of calls. */
+  readonly lookOf?: (edge: PlacedEdge) => { readonly look: string; readonly label: string };
+  /** These stand out. */
+  readonly marked?: ReadonlySet<string> | undefined;
 }) {
-  const { layout } = props;
+  const { layout, marked } = props;
   const [focus, setFocus] = useState<string | undefined>();
   const most = Math.max(1, ...layout.edges.map((edge) => edge.calls));
   const byName = useMemo(() => new Map(layout.nodes.map((node) => [node.name, node])), [layout]);
   const near = useMemo(() => {
-    if (focus === undefined) return undefined;
+    if (focus === undefined) return marked;
     const touching = layout.edges.filter((edge) => edge.parent === focus || edge.child === focus);
     return new Set([focus, ...touching.flatMap((edge) => [edge.parent, edge.child])]);
-  }, [layout, focus]);
+  }, [layout, focus, marked]);
   const touches = (edge: PlacedEdge) => edge.parent === focus || edge.child === focus;
   const box = useRef<HTMLDivElement>(null);
   useBeginning(box, layout);
@@ -59,7 +65,8 @@ export function GraphPicture(props: {
             width={1 + (3.5 * Math.log1p(edge.calls)) / Math.log1p(most)}
             isOnlyOne={layout.edges.filter((each) => each.parent === edge.parent).length === 1}
             title={props.titleOf(edge)}
-            look={focus === undefined ? "" : touches(edge) ? "near" : "far"}
+            look={`${focus === undefined ? "" : touches(edge) ? "near" : "far"} ${props.lookOf?.(edge).look ?? ""}`}
+            label={props.lookOf?.(edge).label ?? shortCount(edge.calls)}
           />
         ))}
         {layout.nodes.map((node) => (
@@ -95,6 +102,7 @@ function Edge(props: {
   readonly to: PlacedNode | undefined;
   readonly width: number;
   readonly look: string;
+  readonly label: string;
   readonly title: string;
   readonly isOnlyOne: boolean;
 }) {
@@ -120,7 +128,7 @@ function Edge(props: {
         points={`${last.x + 7 * direction},${last.y} ${last.x},${last.y - 4} ${last.x},${last.y + 4}`}
       />
       <text x={label.x} y={label.y - 4} textAnchor="middle">
-        {shortCount(edge.calls)}
+        {props.label}
       </text>
     </g>
   );

@@ -177,7 +177,18 @@ function Lines(
     if (line === undefined) return;
     props.onChoose(line);
     virtual.scrollToIndex(next);
+    // Its own button takes the focus over when it is there; until then nothing loses it.
+    scroller.current?.focus({ preventScroll: true });
+    isStepped.current = true;
   };
+  const isStepped = useRef(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: after every step.
+  useEffect(() => {
+    if (!isStepped.current) return;
+    isStepped.current = false;
+    const button = scroller.current?.querySelector<HTMLElement>('[aria-pressed="true"]');
+    button?.focus({ preventScroll: true });
+  }, [chosen]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: arrow keys walk through its buttons.
     <div className="panel aligned" onKeyDown={step}>
