@@ -63,6 +63,7 @@ export function GraphPicture(props: {
             from={byName.get(edge.parent)}
             to={byName.get(edge.child)}
             width={1 + (3.5 * Math.log1p(edge.calls)) / Math.log1p(most)}
+            isStraight={layout.isStraight}
             isOnlyOne={layout.edges.filter((each) => each.parent === edge.parent).length === 1}
             title={props.titleOf(edge)}
             look={`${focus === undefined ? "" : touches(edge) ? "near" : "far"} ${props.lookOf?.(edge).look ?? ""}`}
@@ -105,9 +106,11 @@ function Edge(props: {
   readonly label: string;
   readonly title: string;
   readonly isOnlyOne: boolean;
+  readonly isStraight: boolean;
 }) {
   const { edge, from, to } = props;
   if (!from || !to) return null;
+  if (props.isStraight) return <StraightEdge {...props} from={from} to={to} />;
   const direction = edge.isBack ? -1 : 1;
   const points = [
     { x: from.x + direction * (NODE.width / 2), y: from.y },
@@ -128,6 +131,37 @@ function Edge(props: {
         points={`${last.x + 7 * direction},${last.y} ${last.x},${last.y - 4} ${last.x},${last.y + 4}`}
       />
       <text x={label.x} y={label.y - 4} textAnchor="middle">
+        {props.label}
+      </text>
+    </g>
+  );
+}
+
+/** From the middle of a box, which covers its beginning, to the edge of the other one. */
+function StraightEdge(props: {
+  readonly from: PlacedNode;
+  readonly to: PlacedNode;
+  readonly width: number;
+  readonly look: string;
+  readonly label: string;
+  readonly title: string;
+}) {
+  const { from, to } = props;
+  const [x, y] = [to.x - from.x, to.y - from.y];
+  const within = Math.min(
+    (NODE.width / 2 + 2) / Math.max(Math.abs(x), 1),
+    (NODE.height / 2 + 2) / Math.max(Math.abs(y), 1),
+  );
+  const share = Math.max(0, 1 - within);
+  const end = { x: from.x + x * share, y: from.y + y * share };
+  const turn = (Math.atan2(y, x) * 180) / Math.PI;
+  const middle = { x: from.x + x * 0.5, y: from.y + y * 0.5 };
+  return (
+    <g className={`edge ${props.look}`}>
+      <title>{props.title}</title>
+      <path d={`M${from.x} ${from.y}L${end.x} ${end.y}`} strokeWidth={props.width} />
+      <polygon points="0,0 -8,-4 -8,4" transform={`translate(${end.x} ${end.y}) rotate(${turn})`} />
+      <text x={middle.x} y={middle.y - 4} textAnchor="middle">
         {props.label}
       </text>
     </g>

@@ -44,10 +44,10 @@ export function layoutForce(
     nodes,
     edges: edges.map((edge) => ({
       ...edge,
-      // A line leaves a box at the side where the other one is.
-      isBack: (bodies.get(edge.child)?.x ?? 0) < (bodies.get(edge.parent)?.x ?? 0),
+      isBack: false,
       waypoints: [],
     })),
+    isStraight: true,
     width: Math.max(0, ...nodes.map(({ x }) => x)) + room.width / 2,
     height: Math.max(0, ...nodes.map(({ y }) => y)) + room.height / 2,
   };
@@ -77,8 +77,8 @@ function settle(
     const heat = 0.6 * (1 - round / ROUNDS) + 0.01;
     for (const body of bodies) {
       // Towards the middle, or what calls nobody would drift away.
-      body.moveX -= body.x * 0.04;
-      body.moveY -= body.y * 0.04;
+      body.moveX -= body.x * 0.16;
+      body.moveY -= body.y * 0.16;
       const far = Math.hypot(body.moveX, body.moveY) || 1;
       body.x += (body.moveX / far) * Math.min(far, heat);
       body.y += (body.moveY / far) * Math.min(far, heat);

@@ -255,9 +255,6 @@ function LineButton(props: {
     <button
       type="button"
       aria-pressed={props.isChosen}
-      aria-label={`${line.service} ${line.operation}, A ${of(left, a)}, B ${of(right, b)}${
-        isFailed ? ", failed" : ""
-      }`}
       title={`A ${of(left, a)}, B ${of(right, b)}`}
       onClick={props.onChoose}
     >
@@ -270,6 +267,9 @@ function LineButton(props: {
         <Change a={a < 0 ? undefined : left.length[a]} b={b < 0 ? undefined : right.length[b]} />
       </span>
       <span className="aligned-bars">
+        <span className="visually-hidden">
+          {`, A ${of(left, a)}, B ${of(right, b)}${isFailed ? ", failed" : ""}`}
+        </span>
         {a >= 0 && <Bar trace={left} row={a} longest={longest} side="a" />}
         {b >= 0 && <Bar trace={right} row={b} longest={longest} side="b" />}
       </span>
