@@ -58,7 +58,7 @@ pub struct UiFiles {
     /// The files of a stock Jaeger UI, or of another build of Skua's own, by their paths below its
     /// directory; what is in the binary if none.
     pub files: Option<Arc<BTreeMap<String, Vec<u8>>>>,
-    /// What the operator wants of a stock Jaeger UI.
+    /// What the operator wants of the UI.
     pub config: UiConfigHandle,
 }
 
@@ -85,6 +85,11 @@ impl UiConfigHandle {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         inject::inject(page, base, &current)
     }
+
+    /// What Skua's own page finds it in: nothing unless it is JSON.
+    fn meta(&self) -> String {
+        inject::meta(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A file of the UI, ready to be sent.
@@ -98,17 +103,18 @@ struct Asset {
 struct Ui {
     page: String,
     assets: BTreeMap<String, Asset>,
-    /// The configuration of a stock Jaeger UI and the path before it; none for Skua's own.
-    stock: Option<(UiConfigHandle, String)>,
+    config: UiConfigHandle,
+    /// The path before a stock Jaeger UI; none for Skua's own.
+    stock: Option<String>,
 }
 
 /// Every path but those of the API, which belong to other routers. `base` is the path that was
 /// taken off before.
 pub fn router(files: &UiFiles, base: &str) -> Router {
     let ui = Arc::new(match &files.files {
-        Some(files_of) if is_own(files_of) => Ui::own(files_of),
+        Some(files_of) if is_own(files_of) => Ui::own(files_of, files.config.clone()),
         Some(stock) => Ui::stock(stock, files.config.clone(), base),
-        None => Ui::embedded(),
+        None => Ui::embedded(files.config.clone()),
     });
     Router::new().fallback(move |request: Request| {
         let ui = Arc::clone(&ui);
@@ -123,7 +129,7 @@ fn is_own(files: &BTreeMap<String, Vec<u8>>) -> bool {
 }
 
 impl Ui {
-    fn embedded() -> Self {
+    fn embedded(config: UiConfigHandle) -> Self {
         let file = |name: &str| Dist::get(name).map(|file| file.data.into_owned());
         let page = file("index.html").map(|page| String::from_utf8_lossy(&page).into_owned());
         let assets = Dist::iter()
@@ -132,12 +138,12 @@ impl Ui {
                 file(&name).map(|plain| (format!("/{name}"), Asset::of(&name, plain)))
             })
             .collect();
-        Self { page: page.unwrap_or_default(), assets, stock: None }
+        Self { page: page.unwrap_or_default(), assets, config, stock: None }
     }
 
     /// Skua's own UI out of a directory: another build of it.
-    fn own(files: &BTreeMap<String, Vec<u8>>) -> Self {
-        Self { stock: None, ..Self::stock(files, UiConfigHandle::default(), "") }
+    fn own(files: &BTreeMap<String, Vec<u8>>, config: UiConfigHandle) -> Self {
+        Self { stock: None, ..Self::stock(files, config, "") }
     }
 
     fn stock(files: &BTreeMap<String, Vec<u8>>, config: UiConfigHandle, base: &str) -> Self {
@@ -148,7 +154,8 @@ impl Ui {
         Self {
             page: page.unwrap_or_default(),
             assets: assets.collect(),
-            stock: Some((config, base.to_owned())),
+            config,
+            stock: Some(base.to_owned()),
         }
     }
 
@@ -176,12 +183,13 @@ impl Ui {
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (REFERRER_POLICY, "same-origin"),
         ];
-        if let Some((config, base)) = &self.stock {
+        if let Some(base) = &self.stock {
             // Its scripts stand inline: no policy that forbids them.
-            return (headers, config.inject(&self.page, base)).into_response();
+            return (headers, self.config.inject(&self.page, base)).into_response();
         }
         let page = self.page.replacen(BASE, &format!("<base href=\"{}\"", base_of(path)), 1);
-        let page = page.replacen(TITLE, &format!("{}{TITLE}", early_links(path)), 1);
+        let (links, config) = (early_links(path), self.config.meta());
+        let page = page.replacen(TITLE, &format!("{links}{config}{TITLE}"), 1);
         let mut response = (headers, page).into_response();
         insert_policy(&mut response);
         response
@@ -277,7 +285,7 @@ mod tests {
     use super::*;
 
     fn get(path: &str, headers: &HeaderMap) -> Response {
-        Ui::embedded().answer(&Method::GET, path, headers)
+        Ui::embedded(UiConfigHandle::default()).answer(&Method::GET, path, headers)
     }
 
     #[test]
@@ -290,7 +298,7 @@ mod tests {
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY);
         }
-        let ui = Ui::embedded();
+        let ui = Ui::embedded(UiConfigHandle::default());
         assert!(ui.page.contains(BASE), "the page has lost its base");
         assert!(ui.page.contains("./assets/app.js") && ui.assets.contains_key("/assets/app.js"));
         assert!(!POLICY.contains("unsafe"));
@@ -298,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_page_of_a_trace_names_what_it_will_ask_for() {
-        let ui = Ui::embedded();
+        let ui = Ui::embedded(UiConfigHandle::default());
         assert!(ui.page.contains(TITLE), "the page has lost its title");
         assert!(ui.assets.contains_key("/assets/trace-page.js"));
         let links = early_links("/trace/00Ab");
@@ -316,7 +324,8 @@ mod tests {
         }
         assert_eq!(get("/apish", &HeaderMap::new()).status(), StatusCode::OK);
         assert_eq!(get("/assets/none.js", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
-        let posted = Ui::embedded().answer(&Method::POST, "/search", &HeaderMap::new());
+        let ui = Ui::embedded(UiConfigHandle::default());
+        let posted = ui.answer(&Method::POST, "/search", &HeaderMap::new());
         assert_eq!(posted.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 
@@ -341,7 +350,7 @@ mod tests {
             ("assets/app.js".to_owned(), b"app()".to_vec()),
         ]);
         assert!(is_own(&files));
-        let ui = Ui::own(&files);
+        let ui = Ui::own(&files, UiConfigHandle::default());
         let get = |path: &str| ui.answer(&Method::GET, path, &HeaderMap::new());
         for path in ["/trace/1", "/assets/app.js"] {
             assert_eq!(get(path).headers()[CONTENT_SECURITY_POLICY], POLICY);

@@ -162,6 +162,24 @@ pub struct NodeStatus {
     pub disk_used_bytes: u64,
     /// Bytes free on that disk.
     pub disk_free_bytes: u64,
+    /// What may fail together with it, such as a rack; empty if nobody said.
+    pub zone: String,
+    /// What its process takes, if it has told.
+    pub process: Option<ProcessStatus>,
+    /// By how many nanoseconds its clock is ahead of that of the asked node, give or take the way
+    /// of a message; negative if it is behind. Not known of a node that was not heard of lately.
+    pub clock_ahead_nanos: Option<i64>,
+}
+
+/// What a node's process takes of its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcessStatus {
+    /// For how long it has run.
+    pub uptime: Duration,
+    /// Time of processors that it has used since.
+    pub cpu: Duration,
+    /// Memory in use.
+    pub resident_bytes: u64,
 }
 
 /// What a node is doing.

@@ -46,7 +46,7 @@ use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::strategies::Strategies;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, kafka, output, store, ui_files};
+use crate::{banner, config, files, kafka, output, process, store, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -342,6 +342,7 @@ impl Admin {
                 node.address.clone_from(&self.address);
             }
             node.ui.get_or_insert_with(|| self.ui.clone());
+            node.process = node.process.or_else(process::status);
             node.state = if is_stopping { NodeState::Draining } else { node.state };
         }
         match &self.sampling {

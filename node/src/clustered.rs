@@ -40,7 +40,7 @@ use storage::{Shard, Space};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::NodeConfig;
-use crate::process::MachineLoad;
+use crate::process::{self, MachineLoad};
 use crate::sampling_peers::SamplingPeers;
 use crate::store::{OF_A_CLUSTER, end_process_of_store, is_log_damage, open_log, os_env, threads};
 use crate::{build_info, files, lost_self, output};
@@ -152,6 +152,7 @@ pub(crate) async fn open(
         },
         version: build_info::VERSION.to_owned(),
         ui: ui_url.to_owned(),
+        process: Arc::new(process::status),
         clock: Arc::clone(clock),
         log: Arc::clone(&opened.log),
         kv: Arc::clone(&opened.kv),

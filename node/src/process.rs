@@ -7,6 +7,8 @@
 use std::fmt::{Display, Write};
 use std::path::Path;
 
+use model::Duration;
+use model::admin::ProcessStatus;
 use storage::env::{Env, OsEnv};
 
 use crate::files;
@@ -56,6 +58,31 @@ pub(crate) fn render(text: &mut String) {
         }
     }
 }
+
+/// What people look at first. Nothing where the kernel does not say.
+pub(crate) fn status() -> Option<ProcessStatus> {
+    let stat = read("stat")?;
+    let up = files::read_at_most(Path::new("/proc/uptime"), FILE_BYTES_MAX).ok()?;
+    let resident = figure(&read("status")?, "VmRSS:")?;
+    Some(ProcessStatus {
+        uptime: running_for(&stat, &String::from_utf8_lossy(&up))?,
+        cpu: Duration(cpu_ticks(&stat)?.saturating_mul(NANOS_A_TICK)),
+        resident_bytes: resident.saturating_mul(1_024),
+    })
+}
+
+/// Of the machine's seconds up, those since the process began: the 22nd field of `stat`, in ticks.
+fn running_for(stat: &str, up: &str) -> Option<Duration> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let began: u64 = rest.split_whitespace().nth(19)?.parse().ok()?;
+    let (seconds, hundredths) = up.split_whitespace().next()?.split_once('.')?;
+    let (seconds, hundredths): (u64, u64) = (seconds.parse().ok()?, hundredths.parse().ok()?);
+    let ticks = seconds.saturating_mul(100).saturating_add(hundredths).saturating_sub(began);
+    Some(Duration(ticks.saturating_mul(NANOS_A_TICK)))
+}
+
+/// See [`TICKS_A_SECOND`].
+const NANOS_A_TICK: u64 = 10_000_000;
 
 const FILES_LIMIT: &str = "Max open files";
 
@@ -143,6 +170,9 @@ mod tests {
         assert_eq!(cpu_ticks(stat), Some(150));
         assert_eq!(cpu_ticks("7 (a) S 1"), None);
         assert_eq!(cpu_ticks(""), None);
+        let stat = "7 (a) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0 20 0 9 0 4200 5 6";
+        assert_eq!(running_for(stat, "43.50 80.00\n"), Some(Duration::from_millis(1_500)));
+        assert_eq!(running_for(stat, "none"), None);
         assert_eq!(figure("VmPeak: 9 kB\nVmRSS:\t  12 kB\n", "VmRSS:"), Some(12));
         assert_eq!(figure("VmRSS: many\n", "VmRSS:"), None);
     }
@@ -161,6 +191,8 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
+        let status = status().unwrap();
+        assert!(status.resident_bytes > 1 << 20, "{status:?}");
         let mut text = String::new();
         render(&mut text);
         for name in [

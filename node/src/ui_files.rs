@@ -1,6 +1,5 @@
-//! The files of a UI that is not the one in the binary, and the configuration of a stock Jaeger UI:
-//! read at the start; the configuration
-//! again at every SIGHUP.
+//! The files of a UI that is not the one in the binary, and the configuration of either: read at
+//! the start, the configuration again at every SIGHUP.
 //!
 //! What cannot be used ends the start, because whoever named it wants it; later it is reported, and
 //! what was in force stays.
@@ -26,16 +25,18 @@ const CONFIG_BYTES_MAX: usize = 1 << 20;
 
 /// The UI that is configured.
 pub(crate) fn load(config: &NodeConfig) -> anyhow::Result<UiFiles> {
-    let Some(directory) = &config.ui_dir else { return Ok(UiFiles::default()) };
+    let handle = UiConfigHandle::default();
+    if let Some(path) = &config.ui_config {
+        handle.replace(read_config(path)?);
+    }
+    let Some(directory) = &config.ui_dir else {
+        return Ok(UiFiles { files: None, config: handle });
+    };
     let mut found = BTreeMap::new();
     let mut room = FILES_BYTES_MAX;
     gather(directory, "", DEPTH_MAX, &mut room, &mut found)
         .with_context(|| format!("the UI in {} cannot be used", directory.display()))?;
     ensure!(found.contains_key("index.html"), "there is no index.html in {}", directory.display());
-    let handle = UiConfigHandle::default();
-    if let Some(path) = &config.ui_config {
-        handle.replace(read_config(path)?);
-    }
     Ok(UiFiles { files: Some(Arc::new(found)), config: handle })
 }
 

@@ -2,6 +2,7 @@
 // base address, headers and policy. For looking at a build and for browser tests.
 //
 //   node scripts/serve.mjs --api http://127.0.0.1:16686 [--port 0] [--prefix /jaeger]
+//     [--config FILE.json]
 
 import { readFileSync, statSync } from "node:fs";
 import http from "node:http";
@@ -40,7 +41,14 @@ export function earlyLinks(path) {
   ].join("\n    ");
 }
 
-export function serve({ api, port = 0, prefix = "" }) {
+/** What whoever runs the node wants of the page: JSON that cannot leave the attribute it stands in. */
+function configMeta(config) {
+  if (config === undefined) return "";
+  const json = JSON.stringify(config).replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  return `<meta name="ui-config" content="${json.replaceAll("<", "&lt;")}" />\n    `;
+}
+
+export function serve({ api, port = 0, prefix = "", config }) {
   const server = http.createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://localhost");
     // Here the prefix is cut off as a reverse proxy does that tells nobody.
@@ -56,7 +64,8 @@ export function serve({ api, port = 0, prefix = "" }) {
       "referrer-policy": "same-origin",
     });
     const based = page.replace('<base href="./"', `<base href="${baseOf(path)}"`);
-    return response.end(based.replace("<title>", `${earlyLinks(path)}<title>`));
+    const head = earlyLinks(path) + configMeta(config);
+    return response.end(based.replace("<title>", () => `${head}<title>`));
   });
   return new Promise((resolve) => {
     server.listen(port, "127.0.0.1", () => resolve(server));
@@ -100,8 +109,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       api: { type: "string", default: "http://127.0.0.1:16686" },
       port: { type: "string", default: "5173" },
       prefix: { type: "string", default: "" },
+      config: { type: "string" },
     },
   });
-  const server = await serve({ ...values, port: Number(values.port) });
+  const config = values.config && JSON.parse(readFileSync(values.config, "utf8"));
+  const server = await serve({ ...values, config, port: Number(values.port) });
   console.log(`http://127.0.0.1:${server.address().port}${values.prefix}/`);
 }

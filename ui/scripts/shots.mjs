@@ -123,6 +123,7 @@ async function scenes() {
     ["search-phone", "/search?lookback=24h", undefined, phone],
     ["trace-phone", `/trace/${failed}`, undefined, phone],
     ["compare", `/trace/${large}...${others[1]?.traceId}`],
+    ["compare-timeline", `/trace/${large}...${others[1]?.traceId}?v=timeline`, chosenPair],
     ["compare-structure", `/trace/${large}...${others[1]?.traceId}?v=structure`],
     ["compare-graph", `/trace/${large}...${others[1]?.traceId}?v=graph`],
     ["compare-half", `/trace/${large}...?cohort=${large}&cohort=${failed}`],
@@ -130,6 +131,7 @@ async function scenes() {
     ["service", "/services/frontend"],
     ["map", "/dependencies"],
     ["map-near", "/dependencies?service=frontend"],
+    ["map-free", "/dependencies?layout=sfdp"],
     ["map-table", "/dependencies?as=table"],
     ["cluster", "/cluster"],
     ["keys", "/cluster", (page) => page.keyboard.press("?")],
@@ -199,6 +201,12 @@ async function partial(page) {
   });
 }
 
+/** Two spans held against each other. */
+async function chosenPair(page) {
+  await page.getByLabel("Differences only").check();
+  await page.locator(".aligned-rows li button").nth(4).click();
+}
+
 /** A rectangle held, not yet let go. */
 async function brush(page) {
   const box = await page.locator(".heatmap-cells").boundingBox();
@@ -217,6 +225,17 @@ function threeNodes() {
       state: index === 2 ? "down" : "ready",
       ...(index === 2 ? { down: { since_ns: (Date.now() - 252_000) * 1e6, seconds: 252 } } : {}),
       version: index === 2 ? "" : "0.1.0",
+      zone: `rack-${index + 1}`,
+      ...(index === 2
+        ? {}
+        : {
+            process: {
+              uptime_seconds: 86_400 * (3 - index),
+              cpu_seconds: 41_000 + 5_000 * index,
+              resident_bytes: 4.1e8 + index * 1e8,
+            },
+            clock_ahead_ns: index * 740_000_000,
+          }),
       disk:
         index === 2
           ? { used_bytes: 0, free_bytes: 0 }

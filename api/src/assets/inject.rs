@@ -60,6 +60,14 @@ impl UiConfig {
     }
 }
 
+/// The configuration as Skua's own page carries it: data, not script, so that its policy holds. A
+/// script has no place there.
+pub(super) fn meta(config: &UiConfig) -> String {
+    let UiConfig::Json(object) = config else { return String::new() };
+    let object = object.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    format!("<meta name=\"ui-config\" content=\"{object}\" />\n    ")
+}
+
 /// The line before the one that a script replaces.
 const SCRIPT_MARK: &str = "// JAEGER_CONFIG_JS";
 
@@ -117,6 +125,15 @@ mod tests {
         const JAEGER_VERSION = DEFAULT_VERSION;\n\
         const JAEGER_STORAGE_CAPABILITIES = DEFAULT_STORAGE_CAPABILITIES;\n\
         const JAEGER_BACKEND_CAPABILITIES = DEFAULT_BACKEND_CAPABILITIES;\n</script>\n";
+
+    #[test]
+    fn a_configuration_cannot_leave_the_attribute_it_stands_in() {
+        let json = UiConfig::Json(r#"{"a":"\"><script>&"}"#.to_owned());
+        let expected = "<meta name=\"ui-config\" content=\"{&quot;a&quot;:&quot;\\&quot;>&lt;script>&amp;&quot;}\" />";
+        assert_eq!(meta(&json).trim_end(), expected);
+        assert_eq!(meta(&UiConfig::Unset), "");
+        assert_eq!(meta(&UiConfig::Script("function UIConfig() {}".to_owned())), "");
+    }
 
     #[test]
     fn the_page_says_what_it_runs_on() {

@@ -5,8 +5,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::admin::{
-    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ReplicaState, ReplicaStatus, SamplingStatus,
-    ShardStatus,
+    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ProcessStatus, ReplicaState, ReplicaStatus,
+    SamplingStatus, ShardStatus,
 };
 use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,19 @@ struct Node {
     down: Option<Down>,
     version: String,
     disk: Disk,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<Process>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_ahead_ns: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Process {
+    uptime_seconds: u64,
+    cpu_seconds: f64,
+    resident_bytes: u64,
 }
 
 /// Of a node that does not answer.
@@ -146,7 +159,16 @@ fn node(status: NodeStatus) -> Node {
         },
         version: status.version,
         disk: Disk { used_bytes: status.disk_used_bytes, free_bytes: status.disk_free_bytes },
+        zone: status.zone,
+        process: status.process.map(process),
+        clock_ahead_ns: status.clock_ahead_nanos,
     }
+}
+
+fn process(status: ProcessStatus) -> Process {
+    let ProcessStatus { uptime, cpu, resident_bytes } = status;
+    let cpu_seconds = cpu.0 as f64 / 1e9;
+    Process { uptime_seconds: whole_seconds(uptime), cpu_seconds, resident_bytes }
 }
 
 fn whole_seconds(duration: Duration) -> u64 {
@@ -210,6 +232,13 @@ mod tests {
             version: String::new(),
             disk_used_bytes: 1,
             disk_free_bytes: 2,
+            zone: if number == 1 { "rack-1".into() } else { String::new() },
+            process: (number == 1).then_some(ProcessStatus {
+                uptime: Duration(61_900_000_000),
+                cpu: Duration(1_500_000_000),
+                resident_bytes: 3,
+            }),
+            clock_ahead_nanos: (number == 1).then_some(-4),
         }
     }
 
@@ -245,6 +274,16 @@ mod tests {
             (&"ready".into(), &"http://a:2/".into())
         );
         assert!(json["nodes"][0].get("down").is_none() && json["nodes"][1].get("ui").is_none());
+        let process =
+            serde_json::json!({"uptime_seconds": 61, "cpu_seconds": 1.5, "resident_bytes": 3});
+        assert_eq!(json["nodes"][0]["process"], process);
+        assert_eq!(
+            (&json["nodes"][0]["zone"], &json["nodes"][0]["clock_ahead_ns"]),
+            (&"rack-1".into(), &(-4).into())
+        );
+        for name in ["zone", "process", "clock_ahead_ns"] {
+            assert!(json["nodes"][1].get(name).is_none(), "{name} is not known and not told");
+        }
         assert_eq!(json["nodes"][1]["state"], "down");
         assert_eq!(json["nodes"][1]["down"], serde_json::json!({"since_ns": 5, "seconds": 2}));
         let replicas = &json["shards"][0]["replicas"];

@@ -39,6 +39,9 @@ impl ClusterAdmin for OneNode {
                 version: "0.1.0".to_owned(),
                 disk_used_bytes: 1,
                 disk_free_bytes: 2,
+                zone: String::new(),
+                process: None,
+                clock_ahead_nanos: None,
             }],
             shards: vec![ShardStatus {
                 id: ShardId(0),

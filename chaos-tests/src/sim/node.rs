@@ -293,6 +293,7 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
         },
         version: "simulated".into(),
         ui: String::new(),
+        process: Arc::new(|| None),
         clock: Arc::clone(&clock),
         log: engine,
         kv,

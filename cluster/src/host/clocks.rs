@@ -34,6 +34,16 @@ impl PeerClocks {
         readings.retain(|_, reading| at.since(reading.at) <= CLOCK_FRESH);
     }
 
+    /// By how many nanoseconds a node's clock is ahead of this one's, negative if it is behind, as
+    /// far as known; less the way of a message.
+    pub(crate) fn ahead(&self, node: NodeId, own: Timestamp, now: Monotonic) -> Option<i64> {
+        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = readings.get(&node)?;
+        let age = now.since(reading.at);
+        let wall = (age <= CLOCK_FRESH).then(|| reading.wall.saturating_add(age))?;
+        i64::try_from(i128::from(wall.0) - i128::from(own.0)).ok()
+    }
+
     /// What the clocks of these nodes show now, as far as known, ascending. The node itself is
     /// among them with its own.
     pub(crate) fn walls(
@@ -116,5 +126,10 @@ mod tests {
         assert_eq!(walls(ten.0), [seconds(7), seconds(500)]);
         assert_eq!(walls(ten.0 + 2_000_000_000), [seconds(7), seconds(502)]);
         assert_eq!(walls(ten.0 + CLOCK_FRESH.0 + 1), [seconds(7)]);
+        let ahead = |own, now| clocks.ahead(OTHER, seconds(own), Monotonic(now));
+        assert_eq!(ahead(499, ten.0), Some(1_000_000_000));
+        assert_eq!(ahead(504, ten.0 + 2_000_000_000), Some(-2_000_000_000));
+        assert_eq!(ahead(499, ten.0 + CLOCK_FRESH.0 + 1), None);
+        assert_eq!(clocks.ahead(THIRD, seconds(7), ten), None);
     }
 }

@@ -20,7 +20,7 @@ use super::durable::{Durable, Membership};
 use super::error::HostError;
 use super::lane::Lanes;
 use super::meta_machine::MetaMachine;
-use super::parts::{HostParts, NodeAddresses, RandomBytes, ResolveSeeds};
+use super::parts::{HostParts, NodeAddresses, ProcessFigures, RandomBytes, ResolveSeeds};
 use super::replicas::{Replicas, ReplicasParts};
 use crate::coordinator::{ReadPools, Routes};
 use crate::gossip::Members;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(super) bootstrap: BootstrapConfig,
     pub(super) version: String,
     pub(super) ui: String,
+    pub(super) process: ProcessFigures,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogEngine>,
     pub(super) disk: (Arc<dyn Env>, PathBuf),
@@ -259,6 +260,7 @@ impl Shared {
             bootstrap: parts.bootstrap,
             version: parts.version,
             ui: parts.ui,
+            process: parts.process,
             clock: parts.clock,
             log: parts.log,
             disk: parts.disk,

@@ -5,7 +5,8 @@
 //! end. Commands, plans and states of the meta group travel in their own encodings.
 
 use bytes::Bytes;
-use model::NodeId;
+use model::admin::ProcessStatus;
+use model::{Duration, NodeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storage::log::{GroupId, LogIndex};
@@ -198,6 +199,8 @@ pub(crate) enum MetaRequest {
     Notice,
     /// What the node saw these replicas, each of a group, acknowledge.
     Witnessed { replicas: Vec<(u64, u64)> },
+    /// What the node's process takes of its machine.
+    Process,
 }
 
 /// What they answer.
@@ -227,6 +230,29 @@ pub(crate) enum MetaReply {
     Report(Box<Report>),
     Notice(Notice),
     Witnessed(Vec<SeenMessage>),
+    Process(Option<ProcessMessage>),
+}
+
+/// What a process takes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct ProcessMessage {
+    uptime_nanos: u64,
+    cpu_nanos: u64,
+    resident_bytes: u64,
+}
+
+impl From<ProcessStatus> for ProcessMessage {
+    fn from(status: ProcessStatus) -> Self {
+        let ProcessStatus { uptime, cpu, resident_bytes } = status;
+        Self { uptime_nanos: uptime.0, cpu_nanos: cpu.0, resident_bytes }
+    }
+}
+
+impl From<ProcessMessage> for ProcessStatus {
+    fn from(message: ProcessMessage) -> Self {
+        let ProcessMessage { uptime_nanos, cpu_nanos, resident_bytes } = message;
+        Self { uptime: Duration(uptime_nanos), cpu: Duration(cpu_nanos), resident_bytes }
+    }
 }
 
 /// What a member saw a replica acknowledge.
@@ -364,6 +390,8 @@ mod tests {
         // Questions and answers keep their numbers: nodes of two versions speak to each other.
         assert_eq!(encode(&MetaRequest::Notice).unwrap(), &[FORMAT, 9][..]);
         assert_eq!(encode(&MetaReply::Notice(Notice::default())).unwrap(), &[FORMAT, 10, 0, 0][..]);
+        assert_eq!(encode(&MetaRequest::Process).unwrap(), &[FORMAT, 11][..]);
+        assert_eq!(encode(&MetaReply::Process(None)).unwrap(), &[FORMAT, 12, 0][..]);
         for byte in 0..=255_u8 {
             let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
             let _ = decode::<HelloMessage>(&[byte; 60]);

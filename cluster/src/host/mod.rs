@@ -76,7 +76,9 @@ pub use error::HostError;
 pub use gate::IncarnationGate;
 pub use give_up::{forget_disowned, give_up_replicas, holds_replicas, log_is_short, was_disowned};
 pub use handle::Host;
-pub use parts::{ForgetShard, HostParts, NodeAddresses, OpenShard, RandomBytes, ResolveSeeds};
+pub use parts::{
+    ForgetShard, HostParts, NodeAddresses, OpenShard, ProcessFigures, RandomBytes, ResolveSeeds,
+};
 pub use recover::{Recovery, Survey, SurveyedShard};
 pub use sampling::SamplingOffer;
 pub use spare::ask_to_be_spared;

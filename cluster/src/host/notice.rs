@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use model::admin::AlarmStatus;
+use model::admin::{AlarmStatus, ProcessStatus};
 use model::{Duration, NodeId, ShardId};
 
 use super::handle::Shared;
@@ -47,6 +47,17 @@ impl Shared {
         match self.ask_meta(node, &MetaRequest::Notice, REPORT_DEADLINE).await {
             Ok(MetaReply::Notice(notice)) => notice,
             _ => Notice::default(),
+        }
+    }
+
+    /// What a node's process takes; nothing if it does not answer, or does not know the question.
+    pub(super) async fn ask_process(&self, node: NodeId) -> Option<ProcessStatus> {
+        if node == self.node {
+            return (self.process)();
+        }
+        match self.ask_meta(node, &MetaRequest::Process, REPORT_DEADLINE).await {
+            Ok(MetaReply::Process(process)) => process.map(Into::into),
+            _ => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
+use model::admin::ProcessStatus;
 use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
 use storage::kv::Kv;
@@ -35,6 +36,9 @@ pub type ResolveSeeds =
 /// Draws random bytes.
 pub type RandomBytes = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
 
+/// Tells what this process takes of its machine, if that can be known.
+pub type ProcessFigures = Arc<dyn Fn() -> Option<ProcessStatus> + Send + Sync>;
+
 /// Everything that a node's part in a cluster is made of.
 #[derive(Clone)]
 pub struct HostParts {
@@ -50,6 +54,8 @@ pub struct HostParts {
     pub version: String,
     /// The URL of this node's pages, for people; empty if it has none.
     pub ui: String,
+    /// What the process takes, for people.
+    pub process: ProcessFigures,
     /// Time; the same clock that reads' budgets are made with.
     pub clock: Arc<dyn Clock>,
     /// The log of all groups.

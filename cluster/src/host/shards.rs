@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use model::admin::{
-    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaState, ReplicaStatus,
-    ShardStatus,
+    ClusterChange, ClusterStatus, NodeState, NodeStatus, ProcessStatus, Readiness, ReplicaState,
+    ReplicaStatus, ShardStatus,
 };
 use model::{NodeId, ShardId, Tenant, Timestamp};
 use storage::Shard;
@@ -138,6 +138,9 @@ impl Shared {
                 version: report.map(|report| report.version.clone()).unwrap_or_default(),
                 disk_used_bytes: report.map_or(0, |report| report.disk_used_bytes),
                 disk_free_bytes: report.map_or(0, |report| report.disk_free_bytes),
+                zone: node.record.zone.clone(),
+                process: told.and_then(|told| told.process),
+                clock_ahead_nanos: self.peer_clocks.ahead(id, self.clock.wall(), self.now()),
             }
         });
         let nodes = nodes.collect();
@@ -161,18 +164,20 @@ impl Shared {
     async fn ask_status(&self, node: NodeId) -> Option<(NodeId, Told)> {
         if node == self.node {
             let (report, replicas) = (self.report(), self.replica_facts());
-            return Some((node, Told { report, replicas, notice: self.notice() }));
+            let process = (self.process)();
+            return Some((node, Told { report, replicas, notice: self.notice(), process }));
         }
         let request = StatusRequest { digests: false }.encode().unwrap_or_default();
-        let (report, replicas, notice) = tokio::join!(
+        let (report, replicas, notice, process) = tokio::join!(
             self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE),
             self.transport.call(node, Method::Status, request, REPORT_DEADLINE),
             self.ask_notice(node),
+            self.ask_process(node),
         );
         let Ok(MetaReply::Report(report)) = report else { return None };
         let replicas = replicas.ok().and_then(|reply| StatusReply::decode(reply).ok());
         let replicas = replicas.unwrap_or_default().replicas;
-        Some((node, Told { report: *report, replicas, notice }))
+        Some((node, Told { report: *report, replicas, notice, process }))
     }
 }
 
@@ -181,6 +186,7 @@ struct Told {
     report: Report,
     replicas: Vec<ReplicaFacts>,
     notice: Notice,
+    process: Option<ProcessStatus>,
 }
 
 /// A shard: the replicas that nodes told of, and those that are meant to be elsewhere.

@@ -147,6 +147,9 @@ impl Shards for LocalShards {
             version: self.version.clone(),
             disk_used_bytes: self.log.stats().segment_bytes,
             disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
+            zone: String::new(),
+            process: None,
+            clock_ahead_nanos: None,
         };
         std::future::ready(ClusterStatus {
             nodes: vec![node],

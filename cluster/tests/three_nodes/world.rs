@@ -173,6 +173,7 @@ impl World {
             },
             version: "test".into(),
             ui: format!("http://node-{number}/"),
+            process: Arc::new(|| None),
             clock: Arc::clone(&member.clock) as _,
             log,
             kv,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Problem};
@@ -143,6 +143,11 @@ fn contradictions(config: &NodeConfig, origins: &BTreeMap<&'static str, Origin>)
     problems
 }
 
+/// A configuration of the UI that is a script, by its name.
+fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "js")
+}
+
 /// What does not go together of what is said about other things.
 fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
     let kafka = &config.kafka;
@@ -153,8 +158,9 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
              other computes",
         ),
         (
-            config.ui_config.is_some() && config.ui_dir.is_none(),
-            "`ui-config` needs `ui-dir`: it configures a stock Jaeger UI",
+            config.ui_dir.is_none() && config.ui_config.as_deref().is_some_and(is_script),
+            "a script as `ui-config` needs `ui-dir` with a stock Jaeger UI: Skua's own pages run \
+             none but theirs and take JSON",
         ),
         (
             !kafka.brokers.is_empty() && config.tenancy.is_some(),
@@ -367,9 +373,10 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let cases: [(&[(&'static str, &str)], bool); 12] = [
-            (&[("ui-config", "a.json")], false),
-            (&[("ui-config", "a.json"), ("ui-dir", "ui")], true),
+        let cases: [(&[(&'static str, &str)], bool); 13] = [
+            (&[("ui-config", "a.json")], true),
+            (&[("ui-config", "a.js")], false),
+            (&[("ui-config", "a.js"), ("ui-dir", "ui")], true),
             (&[("kafka-brokers", "one:9092")], true),
             (&[("kafka-brokers", "one:9092"), ("tenancy", "x-tenant")], false),
             (&[("tenants", "a,b")], false),

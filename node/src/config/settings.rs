@@ -481,9 +481,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "ui-config",
         value_name: "FILE",
-        help: "Configuration of a stock Jaeger UI, as Jaeger takes it: a `.json` file, or a `.js` \
-               file with the function `UIConfig`. It is read at the start and at every SIGHUP. \
-               Needs `ui-dir`.",
+        help: "Configuration of the UI, as Jaeger takes it: a `.json` file. A stock Jaeger UI in \
+               `ui-dir` may have a `.js` file with the function `UIConfig` instead. It is read at \
+               the start and at every SIGHUP.",
         apply: |config, text| {
             config.ui_config = Some(non_empty(text)?.into());
             Ok(())

@@ -1,7 +1,7 @@
 // Skua's own API, below `api/skua/v1/`.
 
-import { epochMicros } from "../base/time";
-import type { Cluster, Down, NodeState, ReplicaState } from "../model/cluster";
+import { epochMicros, type Micros, micros } from "../base/time";
+import type { Cluster, Down, NodeState, Process, ReplicaState } from "../model/cluster";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
 
@@ -34,6 +34,9 @@ export function readCluster(json: unknown): Cluster {
         version: text(node["version"], "version"),
         diskUsedBytes: number(disk["used_bytes"], "used_bytes"),
         diskFreeBytes: number(disk["free_bytes"], "free_bytes"),
+        zone: text(node["zone"], "zone"),
+        process: processOf(node),
+        clockAhead: clockOf(node),
       };
     }),
     shards: list(cluster["shards"], "shards").map((each) => {
@@ -84,6 +87,23 @@ function downOf(node: Json): Down | undefined {
     since: epochMicros(Math.floor(number(down["since_ns"], "since_ns") / NANOS_PER_MICRO)),
     seconds: number(down["seconds"], "seconds"),
   };
+}
+
+function processOf(node: Json): Process | undefined {
+  if (node["process"] === undefined) return undefined;
+  const process = record(node["process"], "process");
+  return {
+    uptimeSeconds: number(process["uptime_seconds"], "uptime_seconds"),
+    cpuSeconds: number(process["cpu_seconds"], "cpu_seconds"),
+    residentBytes: number(process["resident_bytes"], "resident_bytes"),
+  };
+}
+
+function clockOf(node: Json): Micros | undefined {
+  const ahead = node["clock_ahead_ns"];
+  return ahead === undefined
+    ? undefined
+    : micros(number(ahead, "clock_ahead_ns") / NANOS_PER_MICRO);
 }
 
 /** A node of another version may say nothing of it where the replica is there. */

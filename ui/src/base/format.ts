@@ -152,8 +152,3 @@ export function lasting(seconds: number): string {
   if (seconds < 129_600) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
-
-/** The part of an id that people compare. */
-export function shortId(id: string): string {
-  return id.slice(0, 7);
-}

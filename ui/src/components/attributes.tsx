@@ -1,5 +1,6 @@
 // Keys and values, each with what one does with it: copy, find elsewhere in the trace.
 
+import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { printLogfmt } from "../base/logfmt";
 import type { Attribute, AttributeValue } from "../model/details";
@@ -16,53 +17,59 @@ export function AttributeTable(props: {
   readonly hrefOf?: (key: string, value: string) => string;
   /** Where traces without it are; takes the pair as one types it. */
   readonly withoutHrefOf?: (pair: string) => string;
+  /** Links to elsewhere. */
+  readonly linksOf?: ((attribute: Attribute) => ReactNode) | undefined;
 }) {
   return (
     <table className="attributes">
       <tbody>
-        {props.attributes.map(({ key, value }, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: keys may repeat.
-          <tr key={index}>
-            <th scope="row">{key}</th>
-            <td>
-              <Value value={value} />
-              <span className="tools">
-                <Copy label={`Copy ${key}`} text={String(value)} />
-                {props.onFind && (
-                  <button
-                    type="button"
-                    className="button quiet square small"
-                    aria-label={`Find spans with this ${key}`}
-                    title="Find spans with this value"
-                    onClick={() => props.onFind?.(printLogfmt([[key, String(value)]]))}
-                  >
-                    <Icon name="search" />
-                  </button>
-                )}
-                {props.hrefOf && (
-                  <Link
-                    className="button quiet square small"
-                    aria-label={`Traces with this ${key}`}
-                    title="Traces with this value"
-                    href={props.hrefOf(key, String(value))}
-                  >
-                    <Icon name="filter" />
-                  </Link>
-                )}
-                {props.withoutHrefOf && (
-                  <Link
-                    className="button quiet square small"
-                    aria-label={`Traces without this ${key}`}
-                    title="Traces without this value"
-                    href={props.withoutHrefOf(printLogfmt([[key, String(value)]]))}
-                  >
-                    <Icon name="minus" />
-                  </Link>
-                )}
-              </span>
-            </td>
-          </tr>
-        ))}
+        {props.attributes.map((attribute, index) => {
+          const { key, value } = attribute;
+          return (
+            // biome-ignore lint/suspicious/noArrayIndexKey: keys may repeat.
+            <tr key={index}>
+              <th scope="row">{key}</th>
+              <td>
+                <Value value={value} />
+                <span className="tools">
+                  <Copy label={`Copy ${key}`} text={String(value)} />
+                  {props.onFind && (
+                    <button
+                      type="button"
+                      className="button quiet square small"
+                      aria-label={`Find spans with this ${key}`}
+                      title="Find spans with this value"
+                      onClick={() => props.onFind?.(printLogfmt([[key, String(value)]]))}
+                    >
+                      <Icon name="search" />
+                    </button>
+                  )}
+                  {props.hrefOf && (
+                    <Link
+                      className="button quiet square small"
+                      aria-label={`Traces with this ${key}`}
+                      title="Traces with this value"
+                      href={props.hrefOf(key, String(value))}
+                    >
+                      <Icon name="filter" />
+                    </Link>
+                  )}
+                  {props.withoutHrefOf && (
+                    <Link
+                      className="button quiet square small"
+                      aria-label={`Traces without this ${key}`}
+                      title="Traces without this value"
+                      href={props.withoutHrefOf(printLogfmt([[key, String(value)]]))}
+                    >
+                      <Icon name="minus" />
+                    </Link>
+                  )}
+                </span>
+                {props.linksOf?.(attribute)}
+              </td>
+            </tr>
+          );
+        })}
       </tbody>
     </table>
   );

@@ -1,6 +1,7 @@
 // A chart of lines over time. What it shows is said in words too, and a click leads to the spans.
 
 import { useRef, useState } from "react";
+import { Link } from "wouter";
 import { clock } from "../base/format";
 import { epochMicros, type Zone } from "../base/time";
 import type { Line } from "../model/red";
@@ -16,6 +17,13 @@ export interface ChartLine {
   readonly values: Line;
 }
 
+/** Something that was at a certain time, and where a click on it leads. */
+export interface ChartMark {
+  readonly at: number;
+  readonly href: string;
+  readonly title: string;
+}
+
 export function Chart(props: {
   readonly title: string;
   readonly lines: readonly ChartLine[];
@@ -27,8 +35,10 @@ export function Chart(props: {
   /** The scale reaches at least so far. */
   readonly least: number;
   readonly onPick: (from: number, to: number) => void;
+  /** A row of marks along the upper edge. */
+  readonly marks?: { readonly name: string; readonly entries: readonly ChartMark[] };
 }) {
-  const { lines, format, title } = props;
+  const { lines, format, title, marks } = props;
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const [at, setAt] = useState<number | undefined>();
@@ -64,7 +74,20 @@ export function Chart(props: {
                 .join(", ")}`}
         </span>
       </figcaption>
-      <div ref={box}>
+      <div ref={box} className="chart-body">
+        {width > 0 && marks !== undefined && marks.entries.length > 0 && (
+          <ul className="chart-marks" aria-label={marks.name}>
+            {marks.entries.map(({ at: time, href, title: text }) => {
+              const share = (time - props.start) / props.step / steps;
+              if (share < 0 || share > 1) return null;
+              return (
+                <li key={href} style={{ left: PAD.left + share * room.x }}>
+                  <Link href={href} title={text} aria-label={text} />
+                </li>
+              );
+            })}
+          </ul>
+        )}
         {width > 0 && (
           <svg
             width={width}

@@ -6,6 +6,8 @@ import { plural, shortCount } from "../base/format";
 import type { GraphLayout, PlacedEdge, PlacedNode, Point } from "../model/graph";
 
 /** Sizes of the boxes, and how far apart they are laid out. */
+/** What a box takes where there are no layers. */
+export const GRAPH_ROOM = { width: 236, height: 74 };
 export const GRAPH_SPACING = { layer: 260, node: 62, waypoint: 26 };
 const NODE = { width: 182, height: 42 };
 const NAME_MAX = 25;
@@ -29,16 +31,20 @@ export function GraphPicture(props: {
   readonly textOf: (node: PlacedNode) => NodeText;
   readonly titleOf: (edge: PlacedEdge) => string;
   readonly onChoose: (node: PlacedNode) => void;
+  /** What a line is drawn as, and what stands on it instead of the number of calls. */
+  readonly lookOf?: (edge: PlacedEdge) => { readonly look: string; readonly label: string };
+  /** These stand out. */
+  readonly marked?: ReadonlySet<string> | undefined;
 }) {
-  const { layout } = props;
+  const { layout, marked } = props;
   const [focus, setFocus] = useState<string | undefined>();
   const most = Math.max(1, ...layout.edges.map((edge) => edge.calls));
   const byName = useMemo(() => new Map(layout.nodes.map((node) => [node.name, node])), [layout]);
   const near = useMemo(() => {
-    if (focus === undefined) return undefined;
+    if (focus === undefined) return marked;
     const touching = layout.edges.filter((edge) => edge.parent === focus || edge.child === focus);
     return new Set([focus, ...touching.flatMap((edge) => [edge.parent, edge.child])]);
-  }, [layout, focus]);
+  }, [layout, focus, marked]);
   const touches = (edge: PlacedEdge) => edge.parent === focus || edge.child === focus;
   const box = useRef<HTMLDivElement>(null);
   useBeginning(box, layout);
@@ -57,9 +63,11 @@ export function GraphPicture(props: {
             from={byName.get(edge.parent)}
             to={byName.get(edge.child)}
             width={1 + (3.5 * Math.log1p(edge.calls)) / Math.log1p(most)}
+            isStraight={layout.isStraight}
             isOnlyOne={layout.edges.filter((each) => each.parent === edge.parent).length === 1}
             title={props.titleOf(edge)}
-            look={focus === undefined ? "" : touches(edge) ? "near" : "far"}
+            look={`${focus === undefined ? "" : touches(edge) ? "near" : "far"} ${props.lookOf?.(edge).look ?? ""}`}
+            label={props.lookOf?.(edge).label ?? shortCount(edge.calls)}
           />
         ))}
         {layout.nodes.map((node) => (
@@ -95,11 +103,14 @@ function Edge(props: {
   readonly to: PlacedNode | undefined;
   readonly width: number;
   readonly look: string;
+  readonly label: string;
   readonly title: string;
   readonly isOnlyOne: boolean;
+  readonly isStraight: boolean;
 }) {
   const { edge, from, to } = props;
   if (!from || !to) return null;
+  if (props.isStraight) return <StraightEdge {...props} from={from} to={to} />;
   const direction = edge.isBack ? -1 : 1;
   const points = [
     { x: from.x + direction * (NODE.width / 2), y: from.y },
@@ -120,7 +131,38 @@ function Edge(props: {
         points={`${last.x + 7 * direction},${last.y} ${last.x},${last.y - 4} ${last.x},${last.y + 4}`}
       />
       <text x={label.x} y={label.y - 4} textAnchor="middle">
-        {shortCount(edge.calls)}
+        {props.label}
+      </text>
+    </g>
+  );
+}
+
+/** From the middle of a box, which covers its beginning, to the edge of the other one. */
+function StraightEdge(props: {
+  readonly from: PlacedNode;
+  readonly to: PlacedNode;
+  readonly width: number;
+  readonly look: string;
+  readonly label: string;
+  readonly title: string;
+}) {
+  const { from, to } = props;
+  const [x, y] = [to.x - from.x, to.y - from.y];
+  const within = Math.min(
+    (NODE.width / 2 + 2) / Math.max(Math.abs(x), 1),
+    (NODE.height / 2 + 2) / Math.max(Math.abs(y), 1),
+  );
+  const share = Math.max(0, 1 - within);
+  const end = { x: from.x + x * share, y: from.y + y * share };
+  const turn = (Math.atan2(y, x) * 180) / Math.PI;
+  const middle = { x: from.x + x * 0.5, y: from.y + y * 0.5 };
+  return (
+    <g className={`edge ${props.look}`}>
+      <title>{props.title}</title>
+      <path d={`M${from.x} ${from.y}L${end.x} ${end.y}`} strokeWidth={props.width} />
+      <polygon points="0,0 -8,-4 -8,4" transform={`translate(${end.x} ${end.y}) rotate(${turn})`} />
+      <text x={middle.x} y={middle.y - 4} textAnchor="middle">
+        {props.label}
       </text>
     </g>
   );

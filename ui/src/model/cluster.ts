@@ -1,6 +1,6 @@
 // The cluster as one of its nodes sees it, and what to think of it.
 
-import { type EpochMicros, earlier, MICROS_PER_SECOND, micros } from "../base/time";
+import { type EpochMicros, earlier, MICROS_PER_SECOND, type Micros, micros } from "../base/time";
 
 /** `down` does not answer; `unknown` is a word that this page does not know. */
 export type NodeState = "ready" | "draining" | "down" | "unknown";
@@ -17,6 +17,36 @@ export interface ClusterNode {
   readonly version: string;
   readonly diskUsedBytes: number;
   readonly diskFreeBytes: number;
+  /** What may fail together with it, such as a rack; empty if nobody said. */
+  readonly zone: string;
+  /** What its process takes; undefined if it does not answer, or does not say. */
+  readonly process: Process | undefined;
+  /** By how much its clock is ahead of that of the asked node; undefined if that is not known. */
+  readonly clockAhead: Micros | undefined;
+}
+
+export interface Process {
+  readonly uptimeSeconds: number;
+  /** Of processors, since its start. */
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+}
+
+/** Clocks that differ by so much make traces look wrong, and are worth a look. */
+export const CLOCK_NOTABLE = micros(500_000);
+/** Less than this is the way of a message. */
+export const CLOCK_SAME = micros(20_000);
+
+/** How many processors a node keeps busy: between two looks, or since its start. */
+export function busyOf(
+  process: Process,
+  before: Process | undefined,
+  seconds: number,
+): number | undefined {
+  // What has used less than before has been started anew.
+  const isSame = before !== undefined && process.cpuSeconds >= before.cpuSeconds;
+  if (isSame && seconds > 0) return (process.cpuSeconds - before.cpuSeconds) / seconds;
+  return process.uptimeSeconds > 0 ? process.cpuSeconds / process.uptimeSeconds : undefined;
 }
 
 export interface Down {

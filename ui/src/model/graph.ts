@@ -34,6 +34,8 @@ export interface PlacedEdge extends DependencyEdge {
 export interface GraphLayout {
   readonly nodes: readonly PlacedNode[];
   readonly edges: readonly PlacedEdge[];
+  /** Lines go straight from box to box; otherwise by their waypoints. */
+  readonly isStraight: boolean;
   readonly width: number;
   readonly height: number;
 }
@@ -89,6 +91,7 @@ export function layoutGraph(all: readonly DependencyEdge[], spacing: Spacing): G
       isBack: back.has(edge),
       waypoints: (paths.get(edge) ?? []).map((of) => ({ x: x(of), y: of.y })),
     })),
+    isStraight: false,
     width: layers.length * spacing.layer,
     height,
   };

@@ -6,6 +6,7 @@ import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
 import {
   type Alarm,
+  busyOf,
   changesBetween,
   growthOf,
   knownBefore,
@@ -301,6 +302,9 @@ describe("the address of another node's UI", () => {
       version: "1",
       diskUsedBytes: 0,
       diskFreeBytes: 0,
+      zone: "",
+      process: undefined,
+      clockAhead: undefined,
     }));
     return { nodes, shards: [], alarms: [] };
   };
@@ -361,6 +365,9 @@ describe("the cluster", () => {
     version: "",
     diskUsedBytes: 0,
     diskFreeBytes: 0,
+    zone: "",
+    process: undefined,
+    clockAhead: undefined,
   });
   const replica = (of: string, lag = 0) => ({
     node: of,
@@ -395,7 +402,15 @@ describe("the cluster", () => {
   it("is read as nodes tell it: down, unreachable, absent, alarms", () => {
     const cluster = readCluster({
       nodes: [
-        { id: "a", name: "a", state: "ready", version: "1" },
+        {
+          id: "a",
+          name: "a",
+          state: "ready",
+          version: "1",
+          zone: "rack-1",
+          process: { uptime_seconds: 100, cpu_seconds: 25, resident_bytes: 9 },
+          clock_ahead_ns: -2_500_000,
+        },
         { id: "b", name: "b", state: "down", down: { since_ns: 5_000_000, seconds: 61 } },
         { id: "c", name: "c", state: "asleep", version: "" },
       ],
@@ -415,6 +430,13 @@ describe("the cluster", () => {
     });
     expect(cluster.nodes.map(({ state }) => state)).toEqual(["ready", "down", "unknown"]);
     expect(cluster.nodes[1]?.down).toEqual({ since: 5_000, seconds: 61 });
+    const [first, second] = cluster.nodes;
+    expect([first?.zone, first?.clockAhead, first?.process?.residentBytes]).toEqual([
+      "rack-1",
+      -2_500,
+      9,
+    ]);
+    expect([second?.zone, second?.clockAhead, second?.process]).toEqual(["", undefined, undefined]);
     const replicas = cluster.shards[0]?.replicas.map(({ state }) => state);
     expect(replicas).toEqual(["present", "unreachable", "absent"]);
     expect(cluster.alarms).toEqual([
@@ -429,6 +451,18 @@ describe("the cluster", () => {
       { time: 39_000_000, text: "Alarm: shard 4 is thin." },
       { time: 5_000, text: "Node b stopped answering." },
     ]);
+  });
+
+  it("tells how busy a node is between two looks, and since its start before that", () => {
+    const process = (cpuSeconds: number, uptimeSeconds = 100) => ({
+      uptimeSeconds,
+      cpuSeconds,
+      residentBytes: 0,
+    });
+    expect(busyOf(process(25), undefined, 0)).toBe(0.25);
+    expect(busyOf(process(35), process(25), 5)).toBe(2);
+    expect(busyOf(process(1, 2), process(25), 5)).toBe(0.5);
+    expect(busyOf(process(0, 0), undefined, 0)).toBeUndefined();
   });
 
   it("is degraded while an alarm stands", () => {

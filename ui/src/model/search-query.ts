@@ -77,8 +77,14 @@ export const EMPTY_QUERY: SearchQuery = {
 const ANY_SERVICE = new Set(["", "__all_services__", "-"]);
 const ANY_OPERATION = new Set(["", "all", "__all_operations__", "-"]);
 
-/** Reads a search from the parameters of a URL; of repeated parameters the first counts. */
-export function parseSearch(params: URLSearchParams): ParsedSearch {
+/**
+ * Reads a search from the parameters of a URL; of repeated parameters the first counts. `lookback`
+ * is meant where the URL says nothing of time.
+ */
+export function parseSearch(
+  params: URLSearchParams,
+  lookback: string | undefined = undefined,
+): ParsedSearch {
   const text = (name: string) => params.get(name) ?? "";
   const service = text("service");
   const operation = text("operation");
@@ -90,7 +96,7 @@ export function parseSearch(params: URLSearchParams): ParsedSearch {
     operation: ANY_OPERATION.has(operation) ? "" : operation,
     tags: merged(tagsOf(params), more.tags),
     filters: more.filters,
-    window: windowOf(params),
+    window: windowOf(params, lookback),
     minDuration: text("minDuration").trim(),
     maxDuration: text("maxDuration").trim(),
     limit: limitOf(text("limit")),
@@ -106,7 +112,7 @@ function limitOf(text: string): number {
   return Number.isFinite(limit) && limit > 0 ? Math.min(limit, LIMIT_MAX) : LIMIT_DEFAULT;
 }
 
-function windowOf(params: URLSearchParams): Window {
+function windowOf(params: URLSearchParams, otherwise: string | undefined): Window {
   const lookback = params.get("lookback") ?? "";
   const isRelative = lookback !== "" && lookback !== "custom" && parseDuration(lookback).ok;
   const start = epochOf(params.get("start"));
@@ -115,7 +121,7 @@ function windowOf(params: URLSearchParams): Window {
   // moment at which the link was made.
   if (start !== undefined && end !== undefined && start < end) return { kind: "range", start, end };
   if (isRelative) return { kind: "lookback", lookback };
-  return EMPTY_QUERY.window;
+  return otherwise === undefined ? EMPTY_QUERY.window : { kind: "lookback", lookback: otherwise };
 }
 
 function epochOf(text: string | null): EpochMicros | undefined {
@@ -239,7 +245,10 @@ export function draftOf(query: SearchQuery): SearchDraft {
 }
 
 /** The query that a draft means, or what is wrong with which field. */
-export function queryOf(draft: SearchDraft): Result<SearchQuery, DraftErrors> {
+export function queryOf(
+  draft: SearchDraft,
+  limitMax = LIMIT_MAX,
+): Result<SearchQuery, DraftErrors> {
   const errors: DraftErrors = {};
   const conditions = parseConditions(draft.tags);
   if (!conditions.ok) errors.tags = conditions.error;
@@ -252,8 +261,8 @@ export function queryOf(draft: SearchDraft): Result<SearchQuery, DraftErrors> {
   }
   if (bounds.minDuration > bounds.maxDuration) errors.maxDuration = "is below the minimum";
   const limit = Number(draft.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
-    errors.limit = `must be 1 to ${LIMIT_MAX}`;
+  if (!Number.isInteger(limit) || limit < 1 || limit > limitMax) {
+    errors.limit = `must be 1 to ${limitMax}`;
   }
   if (draft.window.kind === "range" && draft.window.start >= draft.window.end) {
     errors.window = "the end must be after the start";

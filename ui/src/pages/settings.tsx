@@ -3,6 +3,7 @@
 import { useEffect } from "react";
 import { useCluster } from "../state/queries";
 import { changeSettings, type Settings, useSettings } from "../state/settings";
+import { uiConfig } from "../state/ui-config";
 import "./settings.css";
 
 const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
@@ -62,7 +63,26 @@ function About() {
         {versions.length > 1 ? ": the nodes run different versions" : ""}. This page is part of the
         node that serves it and loads nothing from elsewhere. <kbd>?</kbd> lists the keys.
       </p>
+      <Ignored />
     </section>
+  );
+}
+
+/** What of the node's configuration of these pages does nothing. */
+function Ignored() {
+  const { ignored } = uiConfig();
+  if (ignored.length === 0) return null;
+  return (
+    <p className="faint">
+      The node's configuration of this page also has{" "}
+      {ignored.map((name, index) => (
+        <span key={name}>
+          {index > 0 && ", "}
+          <code>{name}</code>
+        </span>
+      ))}
+      , which changes nothing here.
+    </p>
   );
 }
 

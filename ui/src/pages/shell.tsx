@@ -13,14 +13,22 @@ import { useSearchHref } from "../state/last-search";
 import { lastTrace } from "../state/last-trace";
 import { useCluster, useServices } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
+import { uiConfig } from "../state/ui-config";
 import "./shell.css";
 
-const PAGES: readonly (readonly [href: string, name: string, icon: IconName, also: RegExp])[] = [
+type Page = readonly [href: string, name: string, icon: IconName, also: RegExp];
+const ALL_PAGES: readonly Page[] = [
   ["/search", "Explore", "search", /^\/(search|trace|file)(\/|$)/],
   ["/services", "Services", "services", /^\/(services|monitor)(\/|$)/],
   ["/dependencies", "Map", "map", /^\/(deep-)?dependencies/],
   ["/cluster", "Cluster", "cluster", /^\/cluster/],
 ];
+
+/** Whoever runs the node may want some of them out of the way; their addresses stay. */
+const PAGES = ALL_PAGES.filter(([href]) => {
+  const { without } = uiConfig();
+  return !(href === "/services" ? without.services : href === "/dependencies" && without.map);
+});
 
 const HelpDialog = later(async () => (await import("../components/help")).HelpDialog);
 
@@ -69,11 +77,24 @@ export function Shell(props: { readonly children: ReactNode }) {
       <header className="strip">
         <Omnibox />
         <span className="spacer" />
-        <Link href="/file" className="button quiet small file-link">
-          Open a file
-        </Link>
+        {uiConfig().menu.map(({ label, url }) => (
+          <a
+            key={`${label} ${url}`}
+            className="button quiet small file-link"
+            href={url}
+            target="_blank"
+            rel="noopener noreferrer"
+          >
+            {label}
+          </a>
+        ))}
+        {!uiConfig().without.upload && (
+          <Link href="/file" className="button quiet small file-link">
+            Open a file
+          </Link>
+        )}
         <ClusterDot />
-        <ThemeButton />
+        {!uiConfig().without.themes && <ThemeButton />}
       </header>
       <main id="content" tabIndex={-1}>
         {props.children}
@@ -126,7 +147,9 @@ function Omnibox() {
         hint: "service",
       })),
       ...PAGES.map(([value, label]) => ({ value, label, hint: "page" })),
-      { value: "/file", label: "Open a file", hint: "page" },
+      ...(uiConfig().without.upload
+        ? []
+        : [{ value: "/file", label: "Open a file", hint: "page" }]),
     ];
   }, [text, services]);
   const go = (value: string) => {

@@ -2,7 +2,14 @@
 // before. The cluster keeps no such list. It outlives a reload of the page.
 
 import { type EpochMicros, epochMicros, MICROS_PER_SECOND, wallClock } from "../base/time";
-import { type Cluster, changesBetween, growthOf, knownBefore, lagOf } from "../model/cluster";
+import {
+  busyOf,
+  type Cluster,
+  changesBetween,
+  growthOf,
+  knownBefore,
+  lagOf,
+} from "../model/cluster";
 import { Store, useStore } from "./store";
 
 const EVENTS_MAX = 200;
@@ -23,10 +30,12 @@ export interface ClusterHistory {
   readonly growth: readonly (number | undefined)[];
   /** By node id, entries behind; undefined while it did not answer. */
   readonly lag: ReadonlyMap<string, readonly (number | undefined)[]>;
+  /** By node id, processors that it keeps busy. */
+  readonly busy: ReadonlyMap<string, readonly (number | undefined)[]>;
 }
 
 const events = new Store<readonly ClusterEvent[]>(load());
-const history = new Store<ClusterHistory>({ growth: [], lag: new Map() });
+const history = new Store<ClusterHistory>({ growth: [], lag: new Map(), busy: new Map() });
 let last: { readonly cluster: Cluster; readonly time: EpochMicros } | undefined;
 
 /** Compares with what was seen before. */
@@ -42,13 +51,19 @@ export function noteCluster(cluster: Cluster): void {
 }
 
 function noteNumbers(cluster: Cluster, time: EpochMicros): void {
-  const { growth, lag } = history.get();
+  const { growth, lag, busy } = history.get();
   const seconds = last === undefined ? 0 : (time - last.time) / MICROS_PER_SECOND;
   const grown = last === undefined ? undefined : growthOf(last.cluster, cluster, seconds);
   const next = <T>(values: readonly T[], value: T) => [...values, value].slice(-LOOKS_MAX);
   history.set({
     growth: last === undefined ? growth : next(growth, grown),
     lag: new Map(cluster.nodes.map(({ id }) => [id, next(lag.get(id) ?? [], lagOf(cluster, id))])),
+    busy: new Map(
+      cluster.nodes.map(({ id, process }) => {
+        const before = last?.cluster.nodes.find((node) => node.id === id)?.process;
+        return [id, next(busy.get(id) ?? [], process && busyOf(process, before, seconds))];
+      }),
+    ),
   });
 }
 

@@ -25,11 +25,14 @@ export function useOperations(service: string) {
   });
 }
 
-export function useDependencies(lookbackMillis: number) {
+/** Of the last `lookbackMillis`, or of as long a time up to then. */
+export function useDependencies(lookbackMillis: number, when: "now" | "before" | "never" = "now") {
+  const ago = when === "before" ? lookbackMillis : 0;
   return useQuery({
-    key: `dependencies ${lookbackMillis}`,
+    key: `dependencies ${lookbackMillis} ${ago}`,
+    isEnabled: when !== "never",
     ask: (signal) =>
-      fetchDependencies(Math.round(wallClock() / MICROS_PER_MILLI), lookbackMillis, signal),
+      fetchDependencies(Math.round(wallClock() / MICROS_PER_MILLI) - ago, lookbackMillis, signal),
     freshMillis: CATALOG_FRESH_MILLIS,
     keepsPrevious: true,
   });

@@ -3,6 +3,7 @@
 import type { Zone } from "../base/time";
 import { Store, useStore } from "./store";
 import { applyTheme, SETTINGS_KEY } from "./theme";
+import { uiConfig } from "./ui-config";
 
 export type Theme = "system" | "light" | "dark";
 export type Density = "compact" | "cosy" | "roomy";
@@ -27,7 +28,7 @@ const DEFAULTS: Settings = {
   singleKeys: true,
   namesShare: 0.36,
   panelWidth: 420,
-  showCriticalPath: true,
+  showCriticalPath: !uiConfig().without.criticalPath,
 };
 
 export const ROW_HEIGHTS: Record<Density, number> = { compact: 22, cosy: 26, roomy: 30 };
@@ -59,7 +60,7 @@ function checked(stored: Partial<Record<keyof Settings, unknown>>): Settings {
     singleKeys: stored.singleKeys !== false,
     namesShare: within("namesShare", 0.1, 0.8),
     panelWidth: within("panelWidth", 260, 1_200),
-    showCriticalPath: stored.showCriticalPath !== false,
+    showCriticalPath: stored.showCriticalPath !== false && DEFAULTS.showCriticalPath,
   };
 }
 

@@ -19,6 +19,9 @@ const CLUSTER = {
     state: index === 2 ? "draining" : "ready",
     version: "0.1.0",
     disk: { used_bytes: 4e9, free_bytes: 5e10 },
+    zone: `rack-${index}`,
+    process: { uptime_seconds: 7_200, cpu_seconds: 900, resident_bytes: 2e8 },
+    clock_ahead_ns: index * 600_000_000,
   })),
   shards: [0, 1].map((id) => ({
     id,
@@ -90,6 +93,7 @@ const SCENES = [
   ],
   ["trace, failed", "/trace/bad", { "/api/skua/v1/traces/": failed }],
   ["compare", `/trace/${TRACE_ID}...${OTHER}`],
+  ["compare, timelines", `/trace/${TRACE_ID}...${OTHER}?v=timeline`, {}, chosenPair],
   ["compare, structure", `/trace/${TRACE_ID}...${OTHER}?v=structure`],
   ["compare, graph", `/trace/${TRACE_ID}...${OTHER}?v=graph`],
   ["compare, half", `/trace/${TRACE_ID}...?cohort=${TRACE_ID}&cohort=${OTHER}`],
@@ -97,6 +101,8 @@ const SCENES = [
   ["service", "/services/shop"],
   ["service, failed", "/services/shop", { "/api/skua/v1/aggregate": failed }],
   ["map", "/dependencies"],
+  ["map, changes", "/dependencies?vs=before&service=shop&hops=2"],
+  ["map, without layers", "/dependencies?layout=sfdp"],
   ["map, table", "/dependencies?as=table"],
   ["map, none", "/dependencies", { "/api/dependencies": { data: [] } }],
   ["cluster", "/cluster"],
@@ -131,6 +137,11 @@ const SCENES = [
   ["settings", "/settings"],
   ["no page", "/no-such-page"],
 ];
+
+async function chosenPair(page) {
+  await page.locator(".aligned-rows li button").nth(2).click();
+  await page.getByRole("complementary", { name: "The chosen pair of spans" }).waitFor();
+}
 
 async function wrongField(page) {
   await page.getByLabel("Min duration").fill("soon");

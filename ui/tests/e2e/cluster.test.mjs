@@ -42,6 +42,12 @@ test("every node shows the whole cluster and where the others are", { skip }, as
         await page.getByText("All well").waitFor(SLOW);
         const nodes = page.locator("table").first();
         for (const { name } of cluster.nodes) await nodes.getByText(name).waitFor();
+        // Each tells for how long it runs, what it takes, and that its clock is right.
+        for (const { name } of cluster.nodes) {
+          const cells = nodes.getByRole("row", { name: new RegExp(name) });
+          await cells.getByText(/^\d+%$/).waitFor();
+          await cells.getByText(/ MiB$/).first().waitFor();
+        }
         const links = await nodes.getByRole("link").evaluateAll((all) => all.map((a) => a.host));
         const hosts = cluster.nodes.map(({ ui }) => new URL(ui).host);
         assert.deepEqual(links.sort(), hosts.sort());

@@ -1,7 +1,7 @@
 // The way of a newcomer, before a real node with recorded traces. Wants the binary in SKUA_BIN.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -45,6 +45,24 @@ test("the slowest failed trace is found, opened and its cause seen", { skip }, a
   await panel.getByRole("heading", { level: 2, name: title }).waitFor();
   assert.deepEqual(complaints, []);
   await page.close();
+});
+
+test("a node hands its configuration of the pages to them", { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "skua-config-"));
+  const file = join(folder, "ui.json");
+  const config = { menu: [{ label: 'a"b</title>', url: "https://x/" }] };
+  writeFileSync(file, JSON.stringify(config));
+  const told = await startNode("--ui-config", file);
+  try {
+    const answer = await fetch(`${told.ui}/trace/abc`);
+    assert.match(answer.headers.get("content-security-policy"), /script-src 'self'/);
+    const [, content] = /<meta name="ui-config" content="([^"]*)"/.exec(await answer.text());
+    const text = content.replaceAll("&lt;", "<").replaceAll("&quot;", '"');
+    assert.deepEqual(JSON.parse(text.replaceAll("&amp;", "&")), config);
+  } finally {
+    await told.close();
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("conditions, pages and figures are the node's", { skip }, async () => {

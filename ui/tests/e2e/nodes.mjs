@@ -50,11 +50,11 @@ export function load(address, ...files) {
   return promisify(execFile)(BINARY, ["load", ...files, "--shift-to-now", "--to", address]);
 }
 
-/** One node with free ports; `close` stops it and removes its data. */
-export async function startNode() {
+/** One node with free ports and what else it is told; `close` stops it and removes its data. */
+export async function startNode(...flags) {
   const folder = mkdtempSync(join(tmpdir(), "skua-node-"));
   const file = join(folder, "ports");
-  const node = run(folder, ["--ports-file", file, ...freePorts(PORTS)]);
+  const node = run(folder, ["--ports-file", file, ...freePorts(PORTS), ...flags]);
   // The file appears once every port is taken.
   const ports = await eventually("ports", async () => JSON.parse(readFileSync(file, "utf8")));
   return {

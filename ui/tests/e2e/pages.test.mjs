@@ -204,6 +204,31 @@ test("one trace of two, the others of the cohort are offered", async () => {
   await page.close();
 });
 
+test("two traces lie on one axis, and a pair of spans is told apart by its attributes", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}...ee?v=timeline`);
+  const lines = page.locator(".aligned-rows li");
+  // The roots are of other services, so nothing of the one has a counterpart in the other.
+  await lines.getByText("only A").first().waitFor();
+  await page.goto(`${place.root}/trace/${TRACE_ID}...${TRACE_ID}?v=timeline`);
+  await page.getByText("61 lines, spans paired by the way they were called").waitFor();
+  await lines.first().getByRole("button").click();
+  await page.waitForURL(/pair=0000000000000001\.\.\.0000000000000001/);
+  const pair = page.getByRole("complementary", { name: "The chosen pair of spans" });
+  await pair.getByText("all the same").first().waitFor();
+  await pair.getByRole("button", { name: "Show 1 that are the same" }).click();
+  await pair.getByRole("rowheader", { name: "http.url" }).waitFor();
+  await lines.first().getByRole("button").focus();
+  await page.keyboard.press("ArrowDown");
+  await page.waitForURL(/pair=0000000000000002\.\.\./);
+  // A link shows the same pair.
+  await page.reload();
+  await pair.getByRole("rowheader", { name: "Duration" }).waitFor();
+  await page.getByLabel("Differences only").check();
+  await page.getByText("Every span has its counterpart").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("two ticked traces are compared", async () => {
   const { page } = await place.open("/search");
   await page.getByRole("checkbox").first().waitFor();

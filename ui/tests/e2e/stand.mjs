@@ -20,9 +20,10 @@ const PREFIX = "/behind/a/proxy";
 
 /**
  * `answers` maps the start of an API path to a body, to `[status, body, headers]`, or to a function
- * of the address, the body and the headers that came. Texts and buffers go as they are, all else as JSON.
+ * of the address, the body and the headers that came. Texts and buffers go as they are, all else as
+ * JSON. `more.config` is what the node is told of its pages.
  */
-export async function stand(answers) {
+export async function stand(answers, more = {}) {
   const api = http.createServer(async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
@@ -41,7 +42,7 @@ export async function stand(answers) {
     response.end(isRaw ? body : JSON.stringify(body));
   });
   await new Promise((resolve) => api.listen(0, "127.0.0.1", resolve));
-  const place = await standBefore(`http://127.0.0.1:${api.address().port}`);
+  const place = await standBefore(`http://127.0.0.1:${api.address().port}`, more);
   return {
     ...place,
     async close() {
@@ -52,8 +53,8 @@ export async function stand(answers) {
 }
 
 /** The same before an API that is there. */
-export async function standBefore(api) {
-  const server = await serve({ api, prefix: PREFIX });
+export async function standBefore(api, { config } = {}) {
+  const server = await serve({ api, prefix: PREFIX, config });
   const profile = mkdtempSync(join(tmpdir(), "skua-e2e-"));
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

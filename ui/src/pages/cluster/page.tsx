@@ -6,17 +6,20 @@ import {
   clock,
   count,
   day,
+  duration,
   lasting,
   plural,
   shortCount,
   timestamp,
 } from "../../base/format";
-import { wallClock } from "../../base/time";
+import { micros, wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
 import {
   type Alarm,
+  CLOCK_NOTABLE,
+  CLOCK_SAME,
   type Cluster,
   type ClusterNode,
   diskShare,
@@ -168,6 +171,7 @@ function Alarms(props: { readonly alarms: readonly Alarm[] }) {
 
 function Nodes(props: { readonly cluster: Cluster }) {
   const { cluster } = props;
+  const hasZones = cluster.nodes.some(({ zone }) => zone !== "");
   return (
     <section>
       <h2>Nodes</h2>
@@ -178,7 +182,20 @@ function Nodes(props: { readonly cluster: Cluster }) {
               <th scope="col">Node</th>
               <th scope="col">State</th>
               <th scope="col">Address</th>
+              {hasZones && <th scope="col">Zone</th>}
               <th scope="col">Version</th>
+              <th scope="col" className="num">
+                Up for
+              </th>
+              <th scope="col" className="num">
+                CPU
+              </th>
+              <th scope="col" className="num">
+                Memory
+              </th>
+              <th scope="col" className="num">
+                Clock
+              </th>
               <th scope="col" className="num">
                 Leads
               </th>
@@ -206,7 +223,12 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td className="mono">
                   <Address cluster={cluster} node={node} />
                 </td>
+                {hasZones && <td>{node.zone || "–"}</td>}
                 <td className="mono">{node.version || "–"}</td>
+                <ProcessCells node={node} />
+                <td className="num">
+                  <ClockAhead node={node} />
+                </td>
                 <td className="num">{leaderCount(cluster, node.id)}</td>
                 <td className="num">{replicaCount(cluster, node.id)}</td>
                 <td className="num">
@@ -240,6 +262,42 @@ function Address(props: { readonly cluster: Cluster; readonly node: ClusterNode 
       {host}
     </a>
   );
+}
+
+/** What the node's process takes of its machine. */
+function ProcessCells(props: { readonly node: ClusterNode }) {
+  const { id, process } = props.node;
+  const looks = useClusterHistory().busy.get(id) ?? [];
+  if (process === undefined) {
+    return ["up", "cpu", "memory"].map((each) => (
+      <td key={each} className="num faint">
+        –
+      </td>
+    ));
+  }
+  const busy = looks.at(-1);
+  return (
+    <>
+      <td className="num">{lasting(process.uptimeSeconds)}</td>
+      <td className="num" title="Of one processor; 200% are two">
+        <span className="with-line">
+          {looks.length > 2 && <Sparkline values={looks} look="look-rate" />}
+          {busy === undefined ? "–" : `${Math.round(100 * busy)}%`}
+        </span>
+      </td>
+      <td className="num">{bytes(process.residentBytes)}</td>
+    </>
+  );
+}
+
+/** By how much its clock differs from that of the node that serves this page. */
+function ClockAhead(props: { readonly node: ClusterNode }) {
+  const { clockAhead: ahead } = props.node;
+  if (ahead === undefined) return <span className="faint">–</span>;
+  const by = Math.abs(ahead);
+  if (by < CLOCK_SAME) return <span title={`${duration(micros(by))} apart`}>same</span>;
+  const text = `${ahead > 0 ? "+" : "−"}${duration(micros(by))}`;
+  return by < CLOCK_NOTABLE ? text : <span className="badge warn">{text}</span>;
 }
 
 /** How far behind now, and how that went while the page was looking. */

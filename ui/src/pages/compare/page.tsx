@@ -4,7 +4,7 @@ import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import { assignColors, type ServiceColors } from "../../base/color";
-import { count, duration, plural, shortId } from "../../base/format";
+import { count, duration, plural } from "../../base/format";
 import { micros } from "../../base/time";
 import { Combobox } from "../../components/combobox";
 import { Service } from "../../components/service";
@@ -21,8 +21,10 @@ import {
   type TraceColumns,
 } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
+import { shortId } from "../../state/ui-config";
 import { type TraceState, useTrace } from "../../state/use-trace";
 import { PathPicture, PathTree } from "./paths";
+import { AlignedTimelines } from "./timeline";
 import "./compare.css";
 
 /** `ids` as in Jaeger's address: two ids with three dots between; either may be missing. */
@@ -155,7 +157,12 @@ function Pair(props: { readonly left: string; readonly right: string }) {
   );
 }
 
-const VIEWS = { operations: "Operations", structure: "Structure", graph: "Graph" } as const;
+const VIEWS = {
+  operations: "Operations",
+  timeline: "Timelines",
+  structure: "Structure",
+  graph: "Graph",
+} as const;
 type View = keyof typeof VIEWS;
 
 /** What is shown, in the URL. */
@@ -205,6 +212,9 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
           </button>
         ))}
       </fieldset>
+      {view === "timeline" && (
+        <AlignedTimelines left={props.left} right={props.right} colors={colors} />
+      )}
       {view === "structure" && <Tree left={left} right={right} colors={colors} />}
       {view === "graph" && <Picture left={left} right={right} />}
       {view === "operations" && <Operations differences={differences} colors={colors} />}

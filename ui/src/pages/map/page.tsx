@@ -1,12 +1,20 @@
 // Who calls whom: a picture and, for readers and large systems, the same as a table.
 
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { count, percent, plural } from "../../base/format";
+import { count, percent, plural, shortCount } from "../../base/format";
 import { wallClock } from "../../base/time";
-import { callsText, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
+import { callsText, GRAPH_ROOM, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Failure, FirstSteps, Loading, Message, PartialBanner } from "../../components/states";
+import { layoutForce } from "../../model/force";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
+import {
+  around,
+  type ComparedEdge,
+  compareEdges,
+  edgeChange,
+  withoutLeaves,
+} from "../../model/map-view";
 import type { DependencyEdge } from "../../model/operation";
 import { type RedRow, rateText, rowsOf } from "../../model/red";
 import type { TimeSpan } from "../../model/search-query";
@@ -25,8 +33,10 @@ const NODES_MAX = 300;
 const EDGES_MAX = 500;
 
 export function MapPage() {
-  const [{ lookback, asTable, focus }, look] = useLook();
+  const [shown, look] = useLook();
+  const { lookback, asTable } = shown;
   const dependencies = useDependencies(lookback);
+  const before = useDependencies(lookback, shown.compares ? "before" : "never");
   useEffect(() => {
     document.title = "Map · Skua";
   }, []);
@@ -35,6 +45,15 @@ export function MapPage() {
       <div className="page-head">
         <h1>Map</h1>
         <span className="spacer" />
+        <button
+          type="button"
+          className="button small"
+          aria-pressed={shown.compares}
+          title="What is new and what is gone against as long a time before"
+          onClick={() => look({ compares: !shown.compares })}
+        >
+          Changes
+        </button>
         <select
           className="input narrow"
           aria-label="Time"
@@ -71,12 +90,24 @@ export function MapPage() {
             completeness={dependencies.data.completeness}
             onRetry={() => dependencies.refetch()}
           />
+          {shown.compares && before.error && (
+            <Failure
+              title="The calls of the time before could not be read"
+              error={before.error}
+              onRetry={() => before.refetch()}
+            />
+          )}
+          {shown.compares && before.data && (
+            <PartialBanner
+              completeness={before.data.completeness}
+              onRetry={() => before.refetch()}
+            />
+          )}
           <Content
             edges={dependencies.data.value}
-            asTable={asTable}
-            focus={focus}
-            lookback={lookback}
-            onFocus={(next) => look({ focus: next })}
+            before={shown.compares ? before.data?.value : undefined}
+            look={shown}
+            onLook={look}
             isComplete={dependencies.data.completeness.isComplete}
           />
         </>
@@ -87,34 +118,49 @@ export function MapPage() {
 
 function Content(props: {
   readonly edges: readonly DependencyEdge[];
-  readonly asTable: boolean;
-  /** The service that is looked at; empty for all. */
-  readonly focus: string;
-  readonly lookback: number;
+  /** Of as long a time before; undefined if nobody compares, or while it is not known. */
+  readonly before: readonly DependencyEdge[] | undefined;
+  readonly look: Look;
   readonly isComplete: boolean;
-  readonly onFocus: (service: string) => void;
+  readonly onLook: (change: Partial<Look>) => void;
 }) {
-  const { focus, lookback } = props;
+  const { look, onLook, before } = props;
+  const { focus, lookback } = look;
+  const [find, setFind] = useState("");
   const [, navigate] = useLocation();
   const services = useServices().data;
+  const compared = useMemo(
+    () => compareEdges(props.edges, before ?? props.edges),
+    [props.edges, before],
+  );
   const names = useMemo(
-    () => [...new Set(props.edges.flatMap((edge) => [edge.parent, edge.child]))].sort(),
-    [props.edges],
+    () => [...new Set(compared.flatMap((edge) => [edge.parent, edge.child]))].sort(),
+    [compared],
   );
-  const edges = useMemo(
-    () =>
-      names.includes(focus)
-        ? props.edges.filter((edge) => edge.parent === focus || edge.child === focus)
-        : props.edges,
-    [props.edges, names, focus],
-  );
+  const isAround = names.includes(focus);
+  const edges = useMemo(() => {
+    const near = isAround ? around(compared, focus, look.hops) : compared;
+    return (look.hidesLeaves ? withoutLeaves(near) : near) as readonly ComparedEdge[];
+  }, [compared, isAround, focus, look.hops, look.hidesLeaves]);
   const nodes = useMemo(
     () => new Set(edges.flatMap((edge) => [edge.parent, edge.child])).size,
     [edges],
   );
   const isTooLarge = nodes > NODES_MAX || edges.length > EDGES_MAX;
-  const isDrawn = !props.asTable && !isTooLarge;
-  const layout = useMemo(() => layoutGraph(isDrawn ? edges : [], GRAPH_SPACING), [edges, isDrawn]);
+  const isDrawn = !look.asTable && !isTooLarge;
+  const layout = useMemo(() => {
+    const drawn = isDrawn ? edges : [];
+    return look.isFree ? layoutForce(drawn, GRAPH_ROOM) : layoutGraph(drawn, GRAPH_SPACING);
+  }, [edges, isDrawn, look.isFree]);
+  const marked = useMemo(() => {
+    const wanted = find.trim().toLowerCase();
+    if (wanted === "") return undefined;
+    return new Set(names.filter((name) => name.toLowerCase().includes(wanted)));
+  }, [names, find]);
+  const lines = useMemo(
+    () => new Map(edges.map((edge) => [`${edge.parent}\n${edge.child}`, edge])),
+    [edges],
+  );
   const figures = useFigures(lookback, edges.length > 0);
   if (edges.length === 0) {
     if (services?.value.length === 0 && services.completeness.isComplete) return <FirstSteps />;
@@ -149,8 +195,8 @@ function Content(props: {
         <select
           className="input narrow"
           aria-label="Around"
-          value={names.includes(focus) ? focus : ""}
-          onChange={(event) => props.onFocus(event.target.value)}
+          value={isAround ? focus : ""}
+          onChange={(event) => onLook({ focus: event.target.value })}
         >
           <option value="">All services</option>
           {names.map((name) => (
@@ -159,29 +205,92 @@ function Content(props: {
             </option>
           ))}
         </select>
+        {isAround && (
+          <select
+            className="input narrow"
+            aria-label="How far"
+            value={look.hops}
+            onChange={(event) => onLook({ hops: Number(event.target.value) })}
+          >
+            {HOPS.map((hops) => (
+              <option key={hops} value={hops}>
+                {hops === HOPS_ALL ? "all the way" : plural(hops, "call")}
+              </option>
+            ))}
+          </select>
+        )}
+        <input
+          className="input map-find"
+          aria-label="Find a service"
+          placeholder="Find a service"
+          value={find}
+          onChange={(event) => setFind(event.target.value)}
+        />
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={look.hidesLeaves}
+            onChange={(event) => onLook({ hidesLeaves: event.target.checked })}
+          />
+          Hide what calls nobody
+        </label>
+        {isDrawn && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={look.isFree}
+              onChange={(event) => onLook({ isFree: event.target.checked })}
+            />
+            Without layers
+          </label>
+        )}
         <span className="faint">
           {plural(nodes, "service")}, {plural(edges.length, "connection")}
-          {isTooLarge && !props.asTable
-            ? "; too many for a picture, choose one to look around"
-            : ""}
+          {isTooLarge && !look.asTable ? "; too many for a picture, choose one to look around" : ""}
           {isDrawn && figures.size > 0
             ? "; the bar at the foot of a box is the share of failed spans"
             : ""}
+          {before !== undefined && `; ${changesText(edges)}`}
+          {marked !== undefined && `; ${plural(marked.size, "service")} found`}
         </span>
       </div>
       {!isDrawn ? (
-        <CallTable edges={edges} seconds={seconds} figures={figures} />
+        <CallTable
+          edges={marked === undefined ? edges : edges.filter((edge) => isMarked(marked, edge))}
+          seconds={seconds}
+          figures={figures}
+          compares={before !== undefined}
+        />
       ) : (
         <GraphPicture
           layout={layout}
           label={`${plural(nodes, "service")} and the calls between them`}
           textOf={textOf}
           titleOf={(edge) => `${callsText(edge)}, ${rateText(edge.calls / seconds)}`}
+          marked={marked}
+          {...(before === undefined
+            ? {}
+            : {
+                lookOf: (edge) => {
+                  const line = lines.get(`${edge.parent}\n${edge.child}`);
+                  const change = line === undefined ? "" : edgeChange(line);
+                  return { look: line?.look ?? "", label: change || shortCount(edge.calls) };
+                },
+              })}
           onChoose={(node) => navigate(`/services/${encodeURIComponent(node.name)}`)}
         />
       )}
     </>
   );
+}
+
+function isMarked(marked: ReadonlySet<string>, edge: DependencyEdge): boolean {
+  return marked.has(edge.parent) || marked.has(edge.child);
+}
+
+function changesText(edges: readonly ComparedEdge[]): string {
+  const of = (looks: readonly string[]) => edges.filter(({ look }) => looks.includes(look)).length;
+  return `against the time before ${count(of(["new"]))} new, ${count(of(["gone"]))} gone, ${count(of(["more", "less"]))} changed`;
 }
 
 /** How much of what each service received failed; empty where that cannot be had. */
@@ -202,8 +311,19 @@ function useFigures(lookback: number, isEnabled: boolean): ReadonlyMap<string, R
 interface Look {
   readonly lookback: number;
   readonly asTable: boolean;
+  /** The service that is looked at; empty for all. */
   readonly focus: string;
+  /** How many calls up and down from there. */
+  readonly hops: number;
+  readonly hidesLeaves: boolean;
+  /** Drawn without layers. */
+  readonly isFree: boolean;
+  /** Held against as long a time before. */
+  readonly compares: boolean;
 }
+
+const HOPS_ALL = 99;
+const HOPS: readonly number[] = [1, 2, 3, HOPS_ALL];
 
 /** What is shown, in the URL; `service` is what Jaeger's deep links call it. */
 function useLook(): [Look, (change: Partial<Look>) => void] {
@@ -216,6 +336,10 @@ function useLook(): [Look, (change: Partial<Look>) => void] {
       lookback: LOOKBACKS.some(([known]) => known === millis) ? millis : 24 * HOUR_MILLIS,
       asTable: params.get("as") === "table",
       focus: params.get("service") ?? "",
+      hops: HOPS.find((hops) => String(hops) === params.get("hops")) ?? 1,
+      hidesLeaves: params.get("leaves") === "0",
+      isFree: params.get("layout") === "sfdp",
+      compares: params.get("vs") === "before",
     };
   }, [search]);
   const change = (part: Partial<Look>) => {
@@ -226,13 +350,18 @@ function useLook(): [Look, (change: Partial<Look>) => void] {
     put("lookback", next.lookback === 24 * HOUR_MILLIS ? "" : String(next.lookback));
     put("as", next.asTable ? "table" : "");
     put("service", next.focus);
+    put("hops", next.hops === 1 ? "" : String(next.hops));
+    put("leaves", next.hidesLeaves ? "0" : "");
+    put("layout", next.isFree ? "sfdp" : "");
+    put("vs", next.compares ? "before" : "");
     navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
   };
   return [look, change];
 }
 
 function CallTable(props: {
-  readonly edges: readonly DependencyEdge[];
+  readonly edges: readonly ComparedEdge[];
+  readonly compares: boolean;
   readonly seconds: number;
   readonly figures: ReadonlyMap<string, RedRow>;
 }) {
@@ -248,6 +377,11 @@ function CallTable(props: {
             <th scope="col" className="num">
               Calls
             </th>
+            {props.compares && (
+              <th scope="col" className="num">
+                Before
+              </th>
+            )}
             <th scope="col" className="num">
               Rate
             </th>
@@ -267,6 +401,11 @@ function CallTable(props: {
                 {edge.child === edge.parent ? <span className="faint">itself</span> : edge.child}
               </td>
               <td className="num">{count(edge.calls)}</td>
+              {props.compares && (
+                <td className="num">
+                  {count(edge.before)} <span className="faint">{edgeChange(edge)}</span>
+                </td>
+              )}
               <td className="num">{rateText(edge.calls / props.seconds)}</td>
               <td className="num">{failedText(props.figures.get(edge.child))}</td>
               <td className="meter-cell">

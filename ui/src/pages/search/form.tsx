@@ -2,12 +2,13 @@
 
 import { type FormEvent, useEffect, useId, useMemo, useState } from "react";
 import { editableTime } from "../../base/format";
-import { earlier, micros, parseTime, wallClock } from "../../base/time";
+import { earlier, micros, parseDuration, parseTime, wallClock } from "../../base/time";
 import { Combobox } from "../../components/combobox";
 import { Icon } from "../../components/icon";
 import {
   type DraftErrors,
   draftOf,
+  LIMIT_MAX,
   LOOKBACKS,
   queryOf,
   type SearchDraft,
@@ -16,10 +17,20 @@ import {
 } from "../../model/search-query";
 import { useOperations, useServices } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { uiConfig } from "../../state/ui-config";
 import { ConditionField } from "./condition-field";
 import { SearchHistoryMenu } from "./history";
 
 const LOOKBACK_NAMES: Readonly<Record<string, string>> = { m: "min", h: "h", d: "d", w: "wk" };
+
+/** As far back as whoever runs the node wants searches to go; a link may say more. */
+const LOOKBACKS_SHOWN: readonly string[] = LOOKBACKS.filter((each) => {
+  const length = (text: string) => {
+    const parsed = parseDuration(text);
+    return parsed.ok ? parsed.value : Number.POSITIVE_INFINITY;
+  };
+  return length(each) <= length(uiConfig().maxLookback ?? "");
+});
 
 function nameOfLookback(lookback: string): string {
   const unit = lookback.slice(-1);
@@ -42,7 +53,7 @@ export function SearchForm(props: {
   const change = (part: Partial<SearchDraft>) => setDraft((before) => ({ ...before, ...part }));
   const run = (event?: FormEvent) => {
     event?.preventDefault();
-    const query = queryOf(draft);
+    const query = queryOf(draft, Math.min(uiConfig().maxLimit ?? LIMIT_MAX, LIMIT_MAX));
     setErrors(query.ok ? {} : query.error);
     if (query.ok) props.onRun(query.value);
   };
@@ -141,7 +152,7 @@ function WindowFields(props: {
 }) {
   const { window, onChange } = props;
   const id = useId();
-  const known: readonly string[] = LOOKBACKS;
+  const known = LOOKBACKS_SHOWN;
   const choose = (lookback: string) => {
     if (lookback !== "custom") return onChange({ kind: "lookback", lookback });
     const end = wallClock();

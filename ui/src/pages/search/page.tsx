@@ -28,6 +28,7 @@ import { useCluster, useServices } from "../../state/queries";
 import { noteSearch } from "../../state/search-history";
 import { type SearchView, useSearchRun } from "../../state/search-run";
 import { useSettings } from "../../state/settings";
+import { uiConfig } from "../../state/ui-config";
 import { Difference } from "./difference";
 import { Facets } from "./facets";
 import { SearchForm } from "./form";
@@ -40,7 +41,10 @@ import "./search.css";
 export function SearchPage() {
   const search = useSearch();
   const [, navigate] = useLocation();
-  const { query } = useMemo(() => parseSearch(new URLSearchParams(search)), [search]);
+  const { query } = useMemo(
+    () => parseSearch(new URLSearchParams(search), uiConfig().lookback),
+    [search],
+  );
   // What of the results is shown is in the URL too and must not ask the server again.
   const asked = printSearch(query).toString();
   // biome-ignore lint/correctness/useExhaustiveDependencies: equal by its text.

@@ -12,7 +12,6 @@ import {
   duration,
   exactDuration,
   plural,
-  shortId,
   timestamp,
 } from "../../base/format";
 import { type EpochMicros, type Micros, wallClock, type Zone } from "../../base/time";
@@ -20,6 +19,7 @@ import { Icon } from "../../components/icon";
 import { SegmentBar } from "../../components/segment-bar";
 import { swatchOf } from "../../components/service";
 import type { TraceSummary } from "../../model/summary";
+import { shortId } from "../../state/ui-config";
 import "./results.css";
 
 const ROW_HEIGHT = 46;

@@ -11,6 +11,7 @@ import type { RedSeries } from "../../model/figures";
 import type { Filter } from "../../model/filter";
 import { stepFor } from "../../model/heat";
 import type { Operation } from "../../model/operation";
+import type { Predicate } from "../../model/predicate";
 import { linesOf, QUANTILES, rateText, rowsOf } from "../../model/red";
 import {
   EMPTY_QUERY,
@@ -18,15 +19,37 @@ import {
   type SearchQuery,
   type TimeSpan,
 } from "../../model/search-query";
+import { useExemplars } from "../../state/exemplars";
 import { useRed } from "../../state/figures";
+import { useIdle } from "../../state/idle";
 import { useDependencies, useOperations } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { Breakdown } from "./breakdown";
+import { ChangeCell } from "./change";
 import { type Frame, KINDS } from "./frame";
-import { Figures } from "./page";
+import { Figures, useRowsBefore } from "./page";
 
 const DAY_MILLIS = 86_400_000;
 const CHART_STEPS = 90;
 const LOOKS = ["look-p50", "look-p95", "look-p99"];
+/** Where a failure says what it was, the most telling first. */
+const FAILURE_KEYS = [
+  "event.exception.message",
+  "event.exception.type",
+  "error.message",
+  "error.type",
+  "rpc.grpc.status_code",
+  "http.response.status_code",
+  "http.status_code",
+];
+/** What tells one process of a service from another. */
+const INSTANCE_KEYS = [
+  "resource.service.instance.id",
+  "resource.k8s.pod.name",
+  "resource.host.name",
+  "resource.container.id",
+  "resource.service.version",
+];
 const FAILED: Filter = { key: "status", operator: "=", values: ["error"], isExcluded: false };
 
 export function ServiceDetail(props: {
@@ -118,13 +141,42 @@ export function ServiceDetail(props: {
       )}
       {series.data === undefined && !isMissing && <Loading what="figures" />}
       <Neighbours service={service} />
+      {!isMissing && !isEmpty && (
+        <div className="breakdowns">
+          <Breakdown
+            title="What failed"
+            window={window}
+            where={{
+              all: [
+                { field: "service", op: "=", value: service },
+                { field: "status", op: "=", value: "error" },
+              ],
+            }}
+            keys={FAILURE_KEYS}
+            none="No failed span of any kind says what it was."
+            linkOf={(key, value) => search({ filters: [FAILED, equals(key, value)] })}
+          />
+          <Breakdown
+            title="By attribute"
+            window={window}
+            where={where}
+            keys={INSTANCE_KEYS}
+            none="Its spans do not say which instance sent them: choose an attribute."
+            linkOf={(key, value) => search({ filters: [equals(key, value)] })}
+          />
+        </div>
+      )}
       {totals.data !== undefined && totals.data.value.groups.length > 0 ? (
-        <Costs series={totals.data.value} window={window} linkOf={search} />
+        <Costs series={totals.data.value} window={window} where={where} linkOf={search} />
       ) : (
         <OperationList service={service} linkOf={(operation) => search({ operation })} />
       )}
     </div>
   );
+}
+
+function equals(key: string, value: string): Filter {
+  return { key, operator: "=", values: [value], isExcluded: false };
 }
 
 function Charts(props: {
@@ -138,6 +190,16 @@ function Charts(props: {
   const { zone } = useSettings();
   const lines = useMemo(() => linesOf(series, service, window), [series, service, window]);
   const common = { start: series.start, step: series.step, zone };
+  const isIdle = useIdle();
+  const own = { ...EMPTY_QUERY, service };
+  const failed = useExemplars({ ...own, filters: [FAILED] }, window, series.step, isIdle);
+  const longest = useExemplars({ ...own, order: "longest" }, window, series.step, isIdle);
+  const marksOf = (exemplars: typeof failed) =>
+    exemplars.map(({ traceId, start, duration: took, errors }) => ({
+      at: start,
+      href: `/trace/${traceId}`,
+      title: `Trace of ${duration(took)}${errors > 0 ? `, ${plural(errors, "error")}` : ""}`,
+    }));
   return (
     <div className="charts" data-stale={props.isStale}>
       <Chart
@@ -154,6 +216,7 @@ function Charts(props: {
         lines={[{ name: "errors", look: "look-error", values: lines.errorShare }]}
         format={(value) => (value === 0 ? "0%" : percent(value))}
         least={0.01}
+        marks={{ name: "Failed traces", entries: marksOf(failed) }}
         onPick={(from, to) => onPick(from, to, { filters: [FAILED] })}
       />
       <Chart
@@ -166,6 +229,7 @@ function Charts(props: {
         }))}
         format={(value) => duration(micros(value))}
         least={0}
+        marks={{ name: "Longest traces", entries: marksOf(longest) }}
         onPick={(from, to) => onPick(from, to, { order: "longest" })}
       />
     </div>
@@ -176,10 +240,12 @@ function Charts(props: {
 function Costs(props: {
   readonly series: RedSeries;
   readonly window: TimeSpan;
+  readonly where: Predicate;
   readonly linkOf: (change: Partial<SearchQuery>) => string;
 }) {
   const { series, window, linkOf } = props;
   const rows = useMemo(() => rowsOf(series, window), [series, window]);
+  const earlier = useRowsBefore(window, props.where, "operation");
   return (
     <div className="panel scrolled operations">
       <table className="table red-table">
@@ -194,6 +260,7 @@ function Costs(props: {
               </th>
             ))}
             <th scope="col">Impact</th>
+            <th scope="col">Against the window before</th>
           </tr>
         </thead>
         <tbody>
@@ -205,6 +272,11 @@ function Costs(props: {
                 </Link>
               </td>
               <Figures row={row} />
+              <ChangeCell
+                row={row}
+                before={earlier?.get(row.operation)}
+                isKnown={earlier !== undefined}
+              />
             </tr>
           ))}
         </tbody>

@@ -10,10 +10,14 @@ import { swatchOf } from "../../components/service";
 import { Failure, FirstSteps, Loading, PartialBanner } from "../../components/states";
 import type { RedSeries } from "../../model/figures";
 import { stepFor } from "../../model/heat";
+import type { Predicate } from "../../model/predicate";
 import { linesOf, QUANTILES, type RedRow, rateText, rowsOf } from "../../model/red";
+import { windowBefore } from "../../model/red-change";
 import type { TimeSpan } from "../../model/search-query";
 import { useRed } from "../../state/figures";
+import { useIdle } from "../../state/idle";
 import { useServices } from "../../state/queries";
+import { ChangeCell } from "./change";
 import { ServiceDetail } from "./detail";
 import { FRAMES, type Frame, frameOf, KINDS, printFrame } from "./frame";
 import "./services.css";
@@ -178,6 +182,7 @@ function ServiceTable(props: {
     const found = totals.data === undefined ? [] : rowsOf(totals.data.value, window);
     return new Map(found.map((row) => [row.service, row]));
   }, [totals.data, window]);
+  const earlier = useRowsBefore(window, where, "service");
   const shown = names
     .filter((name) => name.toLowerCase().includes(filter.toLowerCase()))
     .sort((left, right) => {
@@ -230,6 +235,7 @@ function ServiceTable(props: {
                     </button>
                   </th>
                 ))}
+              {hasFigures && <th scope="col">Against the window before</th>}
               {hasFigures && <th scope="col">Rate over time</th>}
             </tr>
           </thead>
@@ -247,6 +253,13 @@ function ServiceTable(props: {
                 </td>
                 {hasFigures && <Figures row={rows.get(name)} />}
                 {hasFigures && (
+                  <ChangeCell
+                    row={rows.get(name)}
+                    before={earlier?.get(name)}
+                    isKnown={earlier !== undefined}
+                  />
+                )}
+                {hasFigures && (
                   <td>
                     <Spark series={series.data?.value} service={name} window={window} />
                   </td>
@@ -259,6 +272,23 @@ function ServiceTable(props: {
       </div>
     </>
   );
+}
+
+/** The same figures of the window before, by name, once the page rests. */
+export function useRowsBefore(
+  window: TimeSpan,
+  where: Predicate,
+  groupBy: "service" | "operation",
+): ReadonlyMap<string, RedRow> | undefined {
+  const before = useMemo(() => windowBefore(window), [window]);
+  const step = Math.max(1, before.end - before.start + 1);
+  const asked = { window: before, where, isEnabled: useIdle() };
+  const { data, isPrevious } = useRed(asked, { step, groupBy, quantiles: QUANTILES });
+  return useMemo(() => {
+    // Half of the spans would look like a change.
+    if (data === undefined || isPrevious || !data.completeness.isComplete) return undefined;
+    return new Map(rowsOf(data.value, before).map((row) => [row[groupBy], row]));
+  }, [data, isPrevious, before, groupBy]);
 }
 
 /** The cells of a row of figures. */

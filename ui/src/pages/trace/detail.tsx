@@ -1,6 +1,13 @@
 // Everything about the selected span, at the right of whatever view is on.
 
-import { type CSSProperties, type PointerEvent, useEffect, useId, useState } from "react";
+import {
+  type CSSProperties,
+  type PointerEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useState,
+} from "react";
 import { Link } from "wouter";
 import { duration, exactDuration, percent, timestamp } from "../../base/format";
 import { between, micros } from "../../base/time";
@@ -10,14 +17,17 @@ import { Icon } from "../../components/icon";
 import { later } from "../../components/later";
 import { Service } from "../../components/service";
 import { Failure } from "../../components/states";
-import { bareDetails, type SpanDetails, type SpanEvent } from "../../model/details";
+import { type Attribute, bareDetails, type SpanDetails, type SpanEvent } from "../../model/details";
+import type { Place } from "../../model/link-patterns";
 import { searchHref, searchWithoutHref } from "../../model/links";
 import { criticalTime } from "../../model/statistics";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { uiConfig } from "../../state/ui-config";
 
+const AttributeLinks = later(async () => (await import("./pattern-links")).AttributeLinks);
 const AlikeFigure = later(async () => (await import("./alike")).AlikeFigure);
 
 export function DetailPanel(props: { readonly view: TraceView; readonly row: number }) {
@@ -119,6 +129,7 @@ function Details(props: {
   const critical = criticalPath === null ? 0 : criticalTime(criticalPath, row);
   const self = micros(trace.self[row] ?? 0);
   const offset = between(trace.origin, span.start);
+  const links = linksAt(view, row, span);
   return (
     <div className="detail-body">
       <div className="detail-title">
@@ -177,17 +188,19 @@ function Details(props: {
       )}
       <Section title="Attributes" count={span.attributes.length} isOpen>
         <AttributeTable
-          attributes={span.attributes}
+          attributes={topFirst(span.attributes)}
+          linksOf={links("tags", span.attributes)}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
           withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
         />
       </Section>
-      <Events view={view} span={span} />
+      <Events view={view} span={span} links={links} />
       <Links view={view} row={row} span={span} />
       <Section title="Resource" count={span.resource.length} isOpen>
         <AttributeTable
-          attributes={span.resource}
+          attributes={topFirst(span.resource)}
+          linksOf={links("process", span.resource)}
           onFind={(text) => void view.find(text)}
           hrefOf={(key, value) => searchHref(span.service, key, value)}
           withoutHrefOf={(pair) => searchWithoutHref(span.service, pair)}
@@ -204,6 +217,28 @@ function Details(props: {
       </p>
     </div>
   );
+}
+
+/** The links to elsewhere of one attribute among others; none unless the node is told of some. */
+type LinksAt = (
+  place: Place,
+  attributes: readonly Attribute[],
+) => ((attribute: Attribute) => ReactNode) | undefined;
+
+function linksAt(view: TraceView, row: number, span: SpanDetails): LinksAt {
+  if (uiConfig().linkPatterns.length === 0) return () => undefined;
+  const of = { view, row, span };
+  return (place, attributes) => (attribute) => (
+    <AttributeLinks {...of} place={place} attributes={attributes} attribute={attribute} />
+  );
+}
+
+/** Those first whose keys begin as whoever runs the node wants it. */
+function topFirst(attributes: readonly Attribute[]): readonly Attribute[] {
+  const { topPrefixes } = uiConfig();
+  if (topPrefixes.length === 0) return attributes;
+  const isTop = ({ key }: Attribute) => topPrefixes.some((prefix) => key.startsWith(prefix));
+  return [...attributes.filter(isTop), ...attributes.filter((each) => !isTop(each))];
 }
 
 function linkTo(view: TraceView, spanId: string): string {
@@ -250,15 +285,19 @@ function Section(props: {
   );
 }
 
-function Events(props: { readonly view: TraceView; readonly span: SpanDetails }) {
-  const { span, view } = props;
+function Events(props: {
+  readonly view: TraceView;
+  readonly span: SpanDetails;
+  readonly links: LinksAt;
+}) {
+  const { span, view, links } = props;
   return (
     <Section title="Events" count={span.events.length} isOpen>
       <ol className="events">
         {span.events.map((event, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: events have no other identity.
           <li key={index}>
-            <EventEntry view={view} event={event} />
+            <EventEntry view={view} event={event} links={links} />
           </li>
         ))}
       </ol>
@@ -266,7 +305,11 @@ function Events(props: { readonly view: TraceView; readonly span: SpanDetails })
   );
 }
 
-function EventEntry(props: { readonly view: TraceView; readonly event: SpanEvent }) {
+function EventEntry(props: {
+  readonly view: TraceView;
+  readonly event: SpanEvent;
+  readonly links: LinksAt;
+}) {
   const { event, view } = props;
   const { zone } = useSettings();
   const isStack = (key: string) => key === "exception.stacktrace" || key === "stack";
@@ -281,7 +324,11 @@ function EventEntry(props: { readonly view: TraceView; readonly event: SpanEvent
         </span>
       </div>
       {others.length > 0 && (
-        <AttributeTable attributes={others} onFind={(text) => void view.find(text)} />
+        <AttributeTable
+          attributes={others}
+          linksOf={props.links("logs", event.attributes)}
+          onFind={(text) => void view.find(text)}
+        />
       )}
       {stacks.map(({ key, value }) => (
         <div key={key} className="stack">

@@ -4,14 +4,18 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { archiveTrace, traceJsonUrl } from "../../api/jaeger";
 import { traceOtlpUrl } from "../../api/skua";
-import { count, duration, exactDuration, plural, shortId, timestamp } from "../../base/format";
+import { count, duration, exactDuration, plural, timestamp } from "../../base/format";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
+import { later } from "../../components/later";
 import { operationOf, serviceOf } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
 import { useSettings } from "../../state/settings";
 import type { TraceView } from "../../state/trace-view";
+import { shortId, uiConfig } from "../../state/ui-config";
 import { useNewer } from "../../state/use-newer";
+
+const TraceLinks = later(async () => (await import("./pattern-links")).TraceLinks);
 
 export function TraceHeader(props: {
   readonly view: TraceView;
@@ -38,6 +42,7 @@ export function TraceHeader(props: {
         </span>
         <Copy label="Copy the trace id" text={trace.traceId} />
         <span className="spacer" />
+        {uiConfig().linkPatterns.length > 0 && <TraceLinks view={view} />}
         {!props.isFile && <Sources traceId={trace.traceId} onReload={props.onReload} />}
       </div>
       <div className="facts">
@@ -92,13 +97,22 @@ function Back() {
 
 /** The same trace in other forms. */
 function Sources(props: { readonly traceId: string; readonly onReload: () => void }) {
+  const { without } = uiConfig();
   return (
     <>
       <button type="button" className="button quiet small" onClick={props.onReload}>
         <Icon name="reset" />
         Reload
       </button>
-      <Archive traceId={props.traceId} />
+      {!without.archive && <Archive traceId={props.traceId} />}
+      {!without.json && <Forms traceId={props.traceId} />}
+    </>
+  );
+}
+
+function Forms(props: { readonly traceId: string }) {
+  return (
+    <>
       <a
         className="button quiet small"
         href={traceJsonUrl(props.traceId)}

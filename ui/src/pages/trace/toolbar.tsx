@@ -7,6 +7,7 @@ import { later } from "../../components/later";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { uiConfig } from "../../state/ui-config";
 import { isWhole } from "../../timeline/viewport";
 
 const ServiceMenu = later(async () => (await import("./services")).ServiceMenu);
@@ -55,7 +56,7 @@ export function Toolbar(props: {
     <div className="toolbar" role="toolbar" aria-label="Trace">
       <fieldset className="segmented">
         <legend className="visually-hidden">View</legend>
-        {VIEWS.map((name) => (
+        {VIEWS.filter((name) => name !== "raw" || !uiConfig().without.json).map((name) => (
           <button
             key={name}
             type="button"
