@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn a_configuration_cannot_leave_the_attribute_it_stands_in() {
         let json = UiConfig::Json(r#"{"a":"\"><script>&"}"#.to_owned());
-        let expected = "<meta name=\"ui-config\" content=\"{&quot;a&quot;:&quot;\\&quot;>&lt;script>&amp;&quot;}\" />";
+        let content = "{&quot;a&quot;:&quot;\\&quot;>&lt;script>&amp;&quot;}";
+        let expected = format!("<meta name=\"ui-config\" content=\"{content}\" />");
         assert_eq!(meta(&json).trim_end(), expected);
         assert_eq!(meta(&UiConfig::Unset), "");
         assert_eq!(meta(&UiConfig::Script("function UIConfig() {}".to_owned())), "");
