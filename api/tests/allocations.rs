@@ -263,7 +263,13 @@ impl TraceStore for Nothing {
 
 impl ClusterAdmin for Nothing {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new(), sampling: None }
+        ClusterStatus {
+            nodes: Vec::new(),
+            shards: Vec::new(),
+            epochs: Vec::new(),
+            alarms: Vec::new(),
+            sampling: None,
+        }
     }
 
     fn readiness(&self) -> Readiness {

@@ -23,6 +23,10 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The batch was routed by a ring epoch that is over: it is not there and will not be. Its spans
+    /// have to be routed anew, by the epoch that is in force now.
+    #[error("the ring epoch of the batch is over")]
+    Fenced,
     /// The outcome is unknown: it may have happened, it may still happen, it may never.
     #[error("the outcome is unknown: {reason}")]
     Unknown {
@@ -40,7 +44,7 @@ impl From<Error> for StoreError {
                 retry_after_ms: NO_SPACE_RETRY_AFTER_MS,
             },
             Error::Refused { reason } => Self::Invalid { what: reason },
-            Error::Unknown { .. } => {
+            Error::Fenced | Error::Unknown { .. } => {
                 Self::Unavailable { what: error.to_string(), retry_after_ms: RETRY_AFTER_MS }
             }
         }

@@ -46,6 +46,10 @@ pub const TENANT_TO_FREE: usize = 4;
 /// Tenants with bytes in flight at the same moment, in all shards together.
 pub const TENANTS_IN_FLIGHT_MAX: usize = 4 * OPEN_BATCHES_MAX;
 
+/// How often a question starts over because shards were added meanwhile: once is likely, and nobody
+/// adds shards many times within a question's time.
+pub const EPOCHS_MET_MAX: usize = 4;
+
 /// When a refused writer should come back: a few group commits later.
 pub const RETRY_AFTER_MS: u64 = 200;
 
@@ -73,3 +77,19 @@ const _: () = assert!(BATCH_PAYLOAD_BYTES_CLOSE < BATCH_PAYLOAD_BYTES_MAX);
 
 /// When to try again after a refusal for lack of room on the disk: room does not come back at once.
 pub const NO_SPACE_RETRY_AFTER_MS: u64 = 5_000;
+
+/// How far from a fence traces are looked for that lie across it: longer than all but a few take.
+pub const NEAR_FENCE: Duration = Duration::from_secs(3_600);
+
+/// Most traces across fences that a search judges one by one; with more it says that it is partial.
+pub const ACROSS_TRACES_MAX: usize = 4_096;
+
+/// How many of them are read at the same time.
+pub const ACROSS_AT_ONCE_MAX: usize = 8;
+
+/// How often a search begins again because further traces came to lie across a fence meanwhile.
+/// That happens in the first seconds behind one.
+pub const ACROSS_ROUNDS_MAX: usize = 3;
+
+/// For how many tenants and fences it is remembered which traces lie across: 64 KiB each at most.
+pub const ACROSS_CACHED_MAX: usize = 256;

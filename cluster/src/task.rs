@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// A task that is aborted when its owner drops this.
@@ -12,9 +13,19 @@ pub struct Task {
 }
 
 impl Task {
-    /// Runs `work` until it ends or the task is dropped. A panic in it is logged and counted.
+    /// Runs `work` until it ends or the task is dropped. A panic in it is logged and counted. Call
+    /// it within a runtime.
     pub fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        let handle = tokio::spawn(async move {
+        Self::spawn_on(&Handle::current(), name, work)
+    }
+
+    /// The same on a runtime, from wherever it is called.
+    pub fn spawn_on(
+        runtime: &Handle,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        let handle = runtime.spawn(async move {
             let guard = PanicGuard { name };
             work.await;
             std::mem::drop(guard);

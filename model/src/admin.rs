@@ -46,6 +46,8 @@ pub enum ClusterChange {
     RemoveNode(NodeId),
     /// Each shard has so many replicas.
     ReplicationFactor(u32),
+    /// So many shards more.
+    AddShards(u32),
     /// The node that is asked gives away what it leads, and is not ready any more until it is
     /// started again.
     Drain,
@@ -105,10 +107,34 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// Every shard.
     pub shards: Vec<ShardStatus>,
+    /// Every ring epoch, ascending.
+    pub epochs: Vec<EpochStatus>,
     /// What somebody should know, what stands longest first.
     pub alarms: Vec<AlarmStatus>,
     /// The sampling strategies that all nodes serve; none if none were set.
     pub sampling: Option<SamplingStatus>,
+}
+
+/// A version of the ring that leads traces to shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochStatus {
+    /// Its number; the first is 1.
+    pub id: u32,
+    /// Shards on its ring, those of earlier epochs included.
+    pub shard_count: u32,
+    /// How far it has come.
+    pub state: EpochState,
+}
+
+/// How far a ring epoch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochState {
+    /// Its new shards are being made.
+    Preparing,
+    /// Older shards are being told to refuse what was routed before it.
+    Fencing,
+    /// New spans are routed by it, unless a later one is active.
+    Active,
 }
 
 /// Which sampling strategies are in force.

@@ -307,7 +307,13 @@ struct Starting;
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new(), sampling: None }
+        ClusterStatus {
+            nodes: Vec::new(),
+            shards: Vec::new(),
+            epochs: Vec::new(),
+            alarms: Vec::new(),
+            sampling: None,
+        }
     }
 
     fn readiness(&self) -> Readiness {

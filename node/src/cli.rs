@@ -91,6 +91,9 @@ pub enum Command {
     /// Change how many replicas each shard has.
     #[command(subcommand)]
     Rf(FactorCommand),
+    /// Change how many shards a cluster has.
+    #[command(subcommand)]
+    Shards(ShardsCommand),
     /// Let a node give away what it leads, before it is stopped
     ///
     /// A node that is told to stop does this by itself. It goes on serving, says that it is not
@@ -329,6 +332,28 @@ pub enum FactorCommand {
 pub struct SetFactorArguments {
     /// Replicas of each shard; at most one on a node.
     pub factor: u32,
+    /// Any node of the cluster: the address of its UI port.
+    #[arg(long, value_name = "URL", default_value = NODE_URL)]
+    pub node: String,
+}
+
+/// What can be done with shards.
+#[derive(Debug, Subcommand)]
+pub enum ShardsCommand {
+    /// Add shards; writes and reads go on meanwhile
+    ///
+    /// New traces are spread over all shards from then on, and what is stored stays where it is.
+    /// More shards use more cores and make smaller batches, which cost more: a few for each core of
+    /// the cluster are enough. There is no way back to fewer.
+    #[command(verbatim_doc_comment)]
+    Add(AddShardsArguments),
+}
+
+/// How many shards.
+#[derive(Debug, Args)]
+pub struct AddShardsArguments {
+    /// So many more than there are.
+    pub count: u32,
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,

@@ -18,7 +18,7 @@ mod version;
 use std::process::ExitCode;
 
 use crate::app;
-use crate::cli::{Cli, Command, FactorCommand, NodeCommand};
+use crate::cli::{Cli, Command, FactorCommand, NodeCommand, ShardsCommand};
 use crate::config::ConfigError;
 
 /// Bad usage or configuration: trying again changes nothing, so a supervisor need not.
@@ -38,6 +38,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Compact(arguments)) => compact::run(&arguments),
         Some(Command::Node(NodeCommand::Remove(arguments))) => change::remove_node(&arguments),
         Some(Command::Rf(FactorCommand::Set(arguments))) => change::set_factor(&arguments),
+        Some(Command::Shards(ShardsCommand::Add(arguments))) => change::add_shards(&arguments),
         Some(Command::Drain(arguments)) => change::drain(&arguments),
         Some(Command::Inspect(arguments)) => blocks::inspect(&arguments),
         Some(Command::Verify(arguments)) => blocks::verify(&arguments),

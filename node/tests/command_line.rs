@@ -238,6 +238,7 @@ fn help_lists_what_exists() {
         "compact",
         "node",
         "rf",
+        "shards",
         "drain",
         "inspect",
         "verify",

@@ -43,11 +43,10 @@ mod kind {
     pub(super) const DROP: u8 = 2;
     /// All data of a tenant goes.
     pub(super) const PURGE: u8 = 3;
-    /// Reserved: a trace is kept beyond its retention.
-    pub(super) const ARCHIVE: u8 = 4;
-    /// Reserved: entries routed by an older ring epoch are refused from here on.
+    // 4 is reserved, for keeping a trace beyond its retention.
+    /// Batches routed by an older ring epoch than this entry's are refused from here on.
     pub(super) const FENCE: u8 = 5;
-    /// Reserved: replicas compare their contents at this index.
+    /// Replicas compare their contents at this index.
     pub(super) const MARK: u8 = 6;
 }
 
@@ -78,6 +77,8 @@ pub enum Body {
     },
     /// Changes nothing: replicas compare what they have here.
     Mark,
+    /// Refuses, from here on, batches that were routed by an older ring epoch than the entry's.
+    Fence,
 }
 
 /// A batch within an entry.
@@ -200,6 +201,11 @@ pub fn encode_mark(stamp: Timestamp, ring_epoch: u32) -> Bytes {
     finish(begin(kind::MARK, stamp, ring_epoch, HEADER_BYTES))
 }
 
+/// The entry that refuses, from there on, batches that were routed by an epoch before `ring_epoch`.
+pub fn encode_fence(stamp: Timestamp, ring_epoch: u32) -> Bytes {
+    finish(begin(kind::FENCE, stamp, ring_epoch, HEADER_BYTES))
+}
+
 /// Reads an entry, sharing its memory. The batches inside are not looked at.
 pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
     let (header, body) = entry.split_first_chunk::<HEADER_BYTES>().ok_or(EntryError::NotAnEntry)?;
@@ -218,9 +224,9 @@ pub fn decode(entry: &Bytes) -> Result<Entry, EntryError> {
         kind::PURGE => Body::Purge(decode_tenant(body)?),
         kind::DROP => decode_drop(body)?,
         kind::MARK if body.is_empty() => Body::Mark,
-        kind::MARK => return Err(EntryError::Malformed { reason: "a mark has no body" }),
-        kind::ARCHIVE | kind::FENCE => {
-            return Err(EntryError::Kind { kind });
+        kind::FENCE if body.is_empty() => Body::Fence,
+        kind::MARK | kind::FENCE => {
+            return Err(EntryError::Malformed { reason: "a mark or a fence has no body" });
         }
         kind => return Err(EntryError::Kind { kind }),
     };
@@ -326,6 +332,8 @@ mod tests {
         assert_eq!(purge.body, Body::Purge(tenant));
         let drop = decode(&encode_drop(Timestamp(1), 0, 2, 0x0102_0304)).unwrap();
         assert_eq!(drop.body, Body::Drop { class: 2, bucket: 0x0102_0304 });
+        let fence = decode(&encode_fence(Timestamp(1), 7)).unwrap();
+        assert_eq!((fence.body, fence.ring_epoch), (Body::Fence, 7));
     }
 
     #[test]
@@ -356,7 +364,8 @@ mod tests {
             decode(&bytes.into()).unwrap_err()
         };
         assert_eq!(rewritten(4, 9), EntryError::Version { version: 9 });
-        assert_eq!(rewritten(5, kind::FENCE), EntryError::Kind { kind: kind::FENCE });
+        assert_eq!(rewritten(5, 4), EntryError::Kind { kind: 4 });
+        assert!(rewritten(5, kind::FENCE).is_corruption());
         assert_eq!(rewritten(5, 200), EntryError::Kind { kind: 200 });
         assert!(rewritten(24, 200).is_corruption());
     }

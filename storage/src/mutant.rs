@@ -43,6 +43,8 @@ pub enum Mutant {
     StaleNotSaid,
     /// Blocks are named before the log is durable up to where they go.
     SealBeforeLog,
+    /// A shard takes batches that were routed by a ring epoch before its fence.
+    EpochFenceSkipped,
     /// What is left of a dead core goes on touching what its successor uses.
     FenceSkipped,
     /// One clock is enough for spans to be past their retention.
@@ -96,6 +98,7 @@ impl Mutant {
         Self::LeaderRestored,
         Self::StaleNotSaid,
         Self::SealBeforeLog,
+        Self::EpochFenceSkipped,
         Self::FenceSkipped,
         Self::FastClockDrops,
         Self::DigestXors,

@@ -35,6 +35,12 @@ struct ReplicationFactor {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AddShards {
+    count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Drain {}
 
 /// `{"node":"<id>"}`: moves a node's replicas elsewhere and removes it.
@@ -59,6 +65,16 @@ pub(super) async fn set_replication_factor<A: ClusterAdmin>(
 ) -> Response {
     let change = read::<ReplicationFactor>(&headers, &body);
     begin(&admin, change.map(|asked| ClusterChange::ReplicationFactor(asked.factor))).await
+}
+
+/// `{"count":3}`: so many shards more. Answered when they have been decided on.
+pub(super) async fn add_shards<A: ClusterAdmin>(
+    State(admin): State<A>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let change = read::<AddShards>(&headers, &body);
+    begin(&admin, change.map(|asked| ClusterChange::AddShards(asked.count))).await
 }
 
 /// `{}`: this node gives away what it leads. Answered when it has.

@@ -40,6 +40,7 @@ pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A)
         .route("/api/skua/v1/admin/compact", compaction)
         .route("/api/skua/v1/admin/remove-node", post(changes::remove_node::<A>))
         .route("/api/skua/v1/admin/replication-factor", post(changes::set_replication_factor::<A>))
+        .route("/api/skua/v1/admin/add-shards", post(changes::add_shards::<A>))
         .route("/api/skua/v1/admin/drain", post(changes::drain::<A>))
         .with_state(admin);
     let columns = get(columns::show::<S>)

@@ -5,8 +5,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::admin::{
-    AlarmStatus, ClusterStatus, NodeState, NodeStatus, ProcessStatus, ReplicaState, ReplicaStatus,
-    SamplingStatus, ShardStatus,
+    AlarmStatus, ClusterStatus, EpochState, EpochStatus, NodeState, NodeStatus, ProcessStatus,
+    ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
 };
 use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,18 @@ use super::problem::Problem;
 struct Cluster {
     nodes: Vec<Node>,
     shards: Vec<Shard>,
+    epochs: Vec<Epoch>,
     alarms: Vec<Alarm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<Sampling>,
+}
+
+/// A version of the ring.
+#[derive(Serialize)]
+struct Epoch {
+    id: u32,
+    shards: u32,
+    state: &'static str,
 }
 
 /// The sampling strategies in force.
@@ -132,12 +141,22 @@ fn render(status: ClusterStatus) -> Vec<u8> {
     let cluster = Cluster {
         nodes: status.nodes.into_iter().map(node).collect(),
         shards: status.shards.iter().map(shard).collect(),
+        epochs: status.epochs.into_iter().map(epoch).collect(),
         alarms: status.alarms.into_iter().map(alarm).collect(),
         sampling: status.sampling.map(sampling),
     };
     let mut body = serde_json::to_vec(&cluster).unwrap_or_default();
     body.push(b'\n');
     body
+}
+
+fn epoch(epoch: EpochStatus) -> Epoch {
+    let state = match epoch.state {
+        EpochState::Preparing => "preparing",
+        EpochState::Fencing => "fencing",
+        EpochState::Active => "active",
+    };
+    Epoch { id: epoch.id, shards: epoch.shard_count, state }
 }
 
 fn node(status: NodeStatus) -> Node {
@@ -260,6 +279,7 @@ mod tests {
                     replica(3, ReplicaState::Absent),
                 ],
             }],
+            epochs: vec![EpochStatus { id: 2, shard_count: 9, state: EpochState::Fencing }],
             alarms: vec![AlarmStatus {
                 kind: "under-replicated".into(),
                 text: "shard 4 is thin".into(),
@@ -284,6 +304,8 @@ mod tests {
         for name in ["zone", "process", "clock_ahead_ns"] {
             assert!(json["nodes"][1].get(name).is_none(), "{name} is not known and not told");
         }
+        let epoch = serde_json::json!({"id": 2, "shards": 9, "state": "fencing"});
+        assert_eq!(json["epochs"], serde_json::json!([epoch]));
         assert_eq!(json["nodes"][1]["state"], "down");
         assert_eq!(json["nodes"][1]["down"], serde_json::json!({"since_ns": 5, "seconds": 2}));
         let replicas = &json["shards"][0]["replicas"];

@@ -49,6 +49,7 @@ impl ClusterAdmin for OneNode {
                 leader: Some(id),
                 replicas: Vec::new(),
             }],
+            epochs: Vec::new(),
             alarms: Vec::new(),
             sampling: None,
         }

@@ -27,7 +27,13 @@ struct Nobody;
 
 impl ClusterAdmin for Nobody {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus { nodes: Vec::new(), shards: Vec::new(), alarms: Vec::new(), sampling: None }
+        ClusterStatus {
+            nodes: Vec::new(),
+            shards: Vec::new(),
+            epochs: Vec::new(),
+            alarms: Vec::new(),
+            sampling: None,
+        }
     }
 
     fn readiness(&self) -> Readiness {

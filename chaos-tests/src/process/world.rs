@@ -73,6 +73,15 @@ pub(crate) struct World {
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Member>,
     pub(crate) shards: Vec<Shard>,
+    #[serde(default)]
+    pub(crate) epochs: Vec<Epoch>,
+}
+
+/// A version of the ring.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Epoch {
+    pub(crate) shards: u32,
+    pub(crate) state: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,6 +183,22 @@ impl World {
         };
         // A node that does not answer seals when it is due.
         let _ = Connection::default().send(to, &request);
+    }
+
+    /// Asks a node for so many shards more. Says what it answered, unless it will do that.
+    pub(crate) fn add_shards(node: &Node, count: u32) -> Result<(), String> {
+        let to = node.socket(UI_PORT).map_err(|error| error.to_string())?;
+        let body = format!("{{\"count\":{count}}}").into_bytes();
+        let request = Request {
+            method: "POST",
+            content_type: "application/json",
+            body: &body,
+            ..get("/api/skua/v1/admin/add-shards", "tenant-0", Duration::from_secs(5))
+        };
+        let response = Connection::default().send(to, &request);
+        let response = response.map_err(|failure| format!("{failure:?}"))?;
+        let said = || String::from_utf8_lossy(&response.body).into_owned();
+        if response.status == 202 { Ok(()) } else { Err(said()) }
     }
 
     fn told(node: &Node, path: &str, most: Duration) -> Option<Cluster> {

@@ -92,6 +92,10 @@ pub fn hunt(mutant: Mutant) -> Hunt {
             "apply::a_digest_is_the_sum_over_its_spans",
             "equal spans are one span before they are added",
         ),
+        Mutant::EpochFenceSkipped => Hunt::Test(
+            "apply::a_fence_refuses_what_was_routed_before_it_and_outlives_the_log",
+            "reads ask every shard that some epoch leads to, the fenced ones too",
+        ),
         Mutant::FenceSkipped => Hunt::Test(
             "raft::log_store::tests::parts_of_a_former_generation_write_nothing",
             "cores do not die in the simulator",

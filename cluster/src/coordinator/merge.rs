@@ -1,7 +1,8 @@
 //! Answers of several shards become one. Pure.
 //!
 //! A trace lies in one shard, so the hits of different shards are different traces, and the
-//! first `limit` of the merged order are exactly the first `limit` of all (QRY-1).
+//! first `limit` of the merged order are exactly the first `limit` of all (QRY-1). Traces that lie
+//! in two were judged apart (`across.rs`), and no shard's answer has them.
 
 use std::collections::BTreeSet;
 
@@ -43,11 +44,13 @@ enum Bound {
     Everything,
 }
 
-/// Merges the answers of shards that answered; `missing` ones did not.
+/// Merges the answers of shards that answered; `missing` ones did not. `across` are the hits among
+/// traces that lie in two shards.
 pub(crate) fn merge_hits(
     limit: usize,
     former: Option<&Cursor>,
     answers: Vec<(ShardId, ShardHits)>,
+    across: ShardHits,
     missing: BTreeSet<ShardId>,
 ) -> Merged {
     let mut completeness = Completeness { missing, ..Completeness::default() };
@@ -75,6 +78,14 @@ pub(crate) fn merge_hits(
         completeness.merge(answer.completeness);
         hits.extend(answer.hits);
     }
+    spans_scanned += across.spans_scanned;
+    if across.completeness.exhausted.is_some() {
+        // In no order: any of those not judged may come first.
+        has_more = true;
+        bound = Bound::Nothing;
+    }
+    completeness.merge(across.completeness);
+    hits.extend(across.hits);
     hits.sort_by_key(|hit: &Hit| hit.key);
     has_more |= hits.len() > limit;
     hits.truncate(limit);

@@ -4,6 +4,7 @@
 //! open batches, `read.rs` fans a question out to every shard and merges the answers, and
 //! `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
 
+mod across;
 mod archive;
 mod batch_ids;
 mod in_flight;
@@ -12,6 +13,7 @@ mod merge;
 mod pool;
 mod read;
 mod read_pools;
+mod reroute;
 mod serve;
 mod shards;
 mod status;
@@ -32,7 +34,7 @@ pub(crate) use pool::Pool;
 pub(crate) use read_pools::ReadPools;
 pub(crate) use serve::{explain, serve, serve_whole};
 pub(crate) use shards::{
-    Answered, Digests, Held, Question, RoutedBatch, Routes, ShardAnswer, Shards,
+    Answered, Digests, Fence, Held, Question, RoutedBatch, Routes, ShardAnswer, Shards,
 };
 pub use write::WriteSink;
 
@@ -41,6 +43,7 @@ use crate::host::Host;
 use crate::limits::BUSY_SHARE;
 use crate::local::{LocalGroup, LocalShards, LocalShardsParts};
 use crate::task::Task;
+use across::AcrossCache;
 use write::Writer;
 
 /// Tells the share of the machine's processor time (0 to 1) used since it was last asked.
@@ -95,9 +98,10 @@ struct Core {
     disk: (Arc<dyn Env>, PathBuf),
     node_id: NodeId,
     clock: Arc<dyn Clock>,
+    across: AcrossCache,
     draining: AtomicBool,
-    /// The flushers and the load watch; they end with the coordinator.
-    _tasks: Vec<Task>,
+    /// Ends with the coordinator.
+    _load: Task,
 }
 
 /// What a coordinator in a cluster is made of besides its host.
@@ -180,12 +184,7 @@ impl Coordinator {
         let encode_pool = Arc::new(Pool::new("encode", parts.pool_threads)?);
         let writer =
             Arc::new(Writer::new(&parts.shards, &encode_pool, &parts.clock, parts.batch_ids));
-        let mut tasks: Vec<Task> = writer
-            .shards()
-            .iter()
-            .map(|shard| Task::spawn("flusher", Arc::clone(shard).run_flusher()))
-            .collect();
-        tasks.push(Task::spawn("load", watch_load(Arc::clone(&writer), parts.load)));
+        let load = Task::spawn("load", watch_load(Arc::clone(&writer), parts.load));
         Ok(Self {
             core: Arc::new(Core {
                 writer,
@@ -194,8 +193,9 @@ impl Coordinator {
                 disk: parts.disk,
                 node_id: parts.node_id,
                 clock: parts.clock,
+                across: AcrossCache::default(),
                 draining: AtomicBool::new(false),
-                _tasks: tasks,
+                _load: load,
             }),
         })
     }
@@ -209,9 +209,7 @@ impl Coordinator {
     /// and in a cluster until others lead the shards that this node led.
     pub async fn drain(&self) {
         self.core.draining.store(true, std::sync::atomic::Ordering::Relaxed);
-        for shard in self.core.writer.shards() {
-            shard.flush_all();
-        }
+        self.core.writer.flush_all();
         self.core.writer.landed().await;
         self.core.shards.drain().await;
     }

@@ -10,7 +10,8 @@ use model::{ShardId, StoreError, TraceId};
 use storage::mutant::{self, Mutant};
 
 use super::Coordinator;
-use super::shards::{Answered, Question, ShardAnswer};
+use super::shards::{Answered, Question, Routes, ShardAnswer};
+use crate::limits::{EPOCHS_MET_MAX, RETRY_AFTER_MS};
 use crate::wire::{ReadItem, ReadOperation};
 
 /// What every shard answered, and which did not.
@@ -27,8 +28,7 @@ impl Coordinator {
         scope: ReadScope,
         operation: ReadOperation,
     ) -> Result<Gathered, StoreError> {
-        let shards = self.core.shards.routes().shards();
-        self.ask(scope, operation, shards).await
+        self.ask(scope, operation, Routes::shards).await
     }
 
     /// Asks the shards of a trace. All its spans lie in one of them, unless shards were added.
@@ -38,11 +38,38 @@ impl Coordinator {
         trace_id: TraceId,
         operation: ReadOperation,
     ) -> Result<Gathered, StoreError> {
-        let shards = self.core.shards.routes().shards_of(trace_id);
-        self.ask(scope, operation, shards).await
+        self.ask(scope, operation, |routes| routes.shards_of(trace_id)).await
     }
 
+    /// Asks the shards that the routes name.
+    ///
+    /// Invariant (PLC-1, QRY-3): the routes knew every epoch that spans were acknowledged by when
+    /// the question began. Before the first of them was, every older shard was fenced; so a shard's
+    /// answer tells of an epoch that is not known here, and the question starts over.
     async fn ask(
+        &self,
+        scope: ReadScope,
+        operation: ReadOperation,
+        shards: impl Fn(&Routes) -> Vec<ShardId>,
+    ) -> Result<Gathered, StoreError> {
+        for _ in 0..EPOCHS_MET_MAX {
+            let routes = self.core.shards.routes();
+            let gathered =
+                self.ask_shards(scope.clone(), operation.clone(), shards(&routes)).await?;
+            let fenced = gathered.answers.iter().map(|(_, answer)| answer.end.fenced_epoch).max();
+            let Some(epoch) = fenced.filter(|epoch| *epoch > routes.last) else {
+                return Ok(gathered);
+            };
+            if !self.core.shards.learn_epoch(epoch, scope.budget.deadline()).await {
+                break;
+            }
+        }
+        let what = "shards were added, and this node does not know them yet".to_owned();
+        Err(StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS })
+    }
+
+    /// Asks these shards.
+    pub(super) async fn ask_shards(
         &self,
         scope: ReadScope,
         operation: ReadOperation,

@@ -32,11 +32,13 @@ impl ReadPools {
             | ReadOperation::TraceColumns { .. }
             | ReadOperation::Spans { .. }
             | ReadOperation::Services
+            | ReadOperation::Known { .. }
             | ReadOperation::Operations { .. } => &self.lookups,
             ReadOperation::Search { .. } => &self.searches,
             ReadOperation::Aggregate { .. }
             | ReadOperation::Keys { .. }
             | ReadOperation::Values { .. }
+            | ReadOperation::Elsewhere { .. }
             | ReadOperation::Dependencies { .. } => &self.figures,
         }
     }

@@ -12,6 +12,7 @@ use storage::log::LogIndex;
 
 use super::shards::{Question, ShardAnswer};
 use crate::limits::RETRY_AFTER_MS;
+use crate::placement::Ring;
 use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch, SearchProgress};
 
 /// Takes the results of a shard, and says when no more are wanted.
@@ -72,6 +73,16 @@ pub(crate) fn serve(
             let answer = shard.values(tenant, *scope, key, prefix, budget)?;
             split(answer, |value| give(ReadItem::Values(value)))
         }
+        ReadOperation::Elsewhere { window, shard_count } => {
+            let ring = Ring::new(*shard_count);
+            let is_elsewhere = |id| ring.shard_of(id) != shard.id();
+            let answer = shard.trace_ids(tenant, *window, &is_elsewhere, budget)?;
+            split(answer, |value| give(ReadItem::TraceIds(value)))
+        }
+        ReadOperation::Known { trace_ids } => {
+            let answer = shard.known_traces(tenant, trace_ids, budget)?;
+            split(answer, |value| give(ReadItem::TraceIds(value)))
+        }
         ReadOperation::Dependencies { window } => {
             let answer = shard.dependencies(tenant, *window, budget)?;
             split(answer, |value| give(ReadItem::Edges(value)))
@@ -80,7 +91,8 @@ pub(crate) fn serve(
     Ok(ReadEnd {
         completeness,
         applied: shard.applied().unwrap_or(LogIndex(0)),
-        fenced_epoch: RingEpoch(1),
+        // At the end: a fence that came meanwhile is told too early rather than too late.
+        fenced_epoch: RingEpoch(shard.fenced().max(1)),
         search,
     })
 }

@@ -16,7 +16,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use model::admin::{ClusterChange, ClusterStatus, Readiness};
 use model::store::ReadScope;
-use model::{NodeId, ShardId, StoreError, Tenant, TraceId};
+use model::time::Monotonic;
+use model::{NodeId, ShardId, StoreError, Tenant, Timestamp, TraceId};
 use storage::Shard;
 
 use crate::error::Error;
@@ -38,10 +39,14 @@ pub(crate) type Digests = BTreeMap<(ShardId, NodeId), Held>;
 
 /// The shards, as the coordinator sees them.
 pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
-    /// How traces are led to shards.
+    /// How traces are led to shards, as far as is known here.
     fn routes(&self) -> Arc<Routes>;
 
-    /// Writes a batch; `answer` is told how that ended. Never blocks.
+    /// Waits until the routes have an epoch; false if they do not in time.
+    fn learn_epoch(&self, epoch: RingEpoch, until: Monotonic) -> BoxFuture<'static, bool>;
+
+    /// Writes a batch; `answer` is told how that ended. Never blocks. [`Error::Fenced`] means that
+    /// the routes have a later epoch by now, by which the spans can be routed anew.
     fn write(&self, batch: RoutedBatch, answer: Answer);
 
     /// Removes all data of a tenant from a shard.
@@ -103,32 +108,57 @@ pub(crate) struct ShardAnswer {
     pub(crate) end: ReadEnd,
 }
 
-/// The rings of all live epochs. Fixed for the life of what holds it.
+/// The rings of all live epochs, as they were at one moment.
 #[derive(Debug)]
 pub(crate) struct Routes {
     /// The epoch that new spans are routed by.
     pub(crate) epoch: RingEpoch,
     /// Its ring.
     pub(crate) ring: Ring,
-    /// Rings of earlier epochs, whose data is still there.
-    pub(crate) earlier: Vec<Ring>,
+    /// The last epoch whose shards may have data: this one, or the one that is being brought in.
+    pub(crate) last: RingEpoch,
+    /// Rings of the other epochs whose shards may have data.
+    pub(crate) others: Vec<Ring>,
+    /// Between one epoch and the next, ascending.
+    pub(crate) fences: Vec<Fence>,
+}
+
+/// Where one ring epoch ended and the next began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fence {
+    /// About when.
+    pub(crate) at: Timestamp,
+    /// Shards before it.
+    pub(crate) before: u32,
+    /// Shards after it; the first of them are those before it.
+    pub(crate) after: u32,
 }
 
 impl Routes {
     /// The routes of a store that has one epoch.
     pub(crate) fn first(shard_count: u32) -> Self {
-        Self { epoch: RingEpoch(1), ring: Ring::new(shard_count), earlier: Vec::new() }
+        Self {
+            epoch: RingEpoch(1),
+            ring: Ring::new(shard_count),
+            last: RingEpoch(1),
+            others: Vec::new(),
+            fences: Vec::new(),
+        }
     }
 
-    /// Every shard: a ring has those of the rings before it.
+    /// Every shard that may have data: a ring has those of the rings before it.
     pub(crate) fn shards(&self) -> Vec<ShardId> {
-        (0..self.ring.shard_count()).map(ShardId).collect()
+        let count = self.rings().map(Ring::shard_count).max().unwrap_or_default();
+        (0..count).map(ShardId).collect()
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &Ring> {
+        std::iter::once(&self.ring).chain(&self.others)
     }
 
     /// The shards that may have spans of a trace, each once.
     pub(crate) fn shards_of(&self, trace_id: TraceId) -> Vec<ShardId> {
-        let rings = std::iter::once(&self.ring).chain(&self.earlier);
-        let mut shards: Vec<ShardId> = rings.map(|ring| ring.shard_of(trace_id)).collect();
+        let mut shards: Vec<ShardId> = self.rings().map(|ring| ring.shard_of(trace_id)).collect();
         shards.sort_unstable();
         shards.dedup();
         shards

@@ -13,10 +13,13 @@ use model::store::{
 };
 use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
-use super::Coordinator;
 use super::merge::{ShardHits, merge_hits};
 use super::write::WriteSink;
+use super::{Coordinator, across};
 use crate::wire::{ReadItem, ReadOperation};
+
+/// All spans of a trace, however many: its budget bounds what is read.
+pub(super) const SPANS_MAX: usize = usize::MAX >> 1;
 
 impl TraceStore for Coordinator {
     type Sink = WriteSink;
@@ -55,12 +58,8 @@ impl TraceStore for Coordinator {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
-        let SearchRequest { scope, mut query, detail } = request;
-        let limit = query.limit as usize;
-        // One more than asked for tells whether there are more.
-        query.limit = query.limit.saturating_add(1);
-        let cursor = query.cursor.clone();
-        let gathered = self.ask_all(scope, ReadOperation::Search { query, detail }).await?;
+        let (limit, cursor) = (request.query.limit as usize, request.query.cursor.clone());
+        let (gathered, across) = self.hits(request).await?;
         let answers = gathered.answers.into_iter().map(|(shard, answer)| {
             let hits = answer.items.into_iter().filter_map(|item| match item {
                 ReadItem::Hit(hit) => Some(*hit),
@@ -74,7 +73,8 @@ impl TraceStore for Coordinator {
             };
             (shard, hits)
         });
-        let merged = merge_hits(limit, cursor.as_ref(), answers.collect(), gathered.missing);
+        let answers = answers.collect();
+        let merged = merge_hits(limit, cursor.as_ref(), answers, across, gathered.missing);
         let end = SearchEnd {
             completeness: merged.completeness,
             cursor: merged.cursor,
@@ -197,7 +197,7 @@ impl Coordinator {
     async fn live_spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         let SpansRequest { scope, trace_id, span_ids } = request;
         let operation = ReadOperation::Spans { trace_id, span_ids };
-        self.union_of(scope, trace_id, operation, usize::MAX >> 1).await
+        self.union_of(scope, trace_id, operation, SPANS_MAX).await
     }
 
     /// The trace that the shards tell of together.
@@ -224,16 +224,23 @@ impl Coordinator {
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
         let TraceRequest { scope, trace_id, spans_max: _ } = request;
         let operation = ReadOperation::TraceColumns { trace_id };
-        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let gathered = self.ask_about(scope.clone(), trace_id, operation).await?;
         let completeness = gathered.completeness();
         let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
-        let mut columns = items.filter_map(|item| match item {
+        let columns = items.filter_map(|item| match item {
             ReadItem::Columns(columns) => columns,
             _ => None,
         });
-        // Columns do not merge: of a trace that lies in several shards the largest part is shown.
-        let value = columns.by_ref().max_by_key(|columns| columns.span_ids.len());
-        Ok(Answer { value: value.map(|columns| *columns), completeness })
+        let mut columns: Vec<_> = columns.collect();
+        if columns.len() < 2 {
+            return Ok(Answer { value: columns.pop().map(|columns| *columns), completeness });
+        }
+        // Columns do not merge, spans do: the trace lies across a fence.
+        let revision = across::revision(columns.iter().map(|columns| &columns.revision));
+        drop(columns);
+        let operation = ReadOperation::Trace { trace_id, spans_max: SPANS_MAX };
+        let found = self.union_of(scope, trace_id, operation, SPANS_MAX).await?;
+        Ok(found.map(|trace| trace.map(|trace| model::trace::columns(&trace.spans, revision))))
     }
 }
 

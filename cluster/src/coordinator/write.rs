@@ -7,10 +7,12 @@
 //! ```
 //!
 //! Spans of many requests share a batch; a request waits for every batch that has a span of it.
+//! Batches of different ring epochs are apart: a request that began by one ends by it, and what a
+//! fence refuses of it is cut anew (`reroute.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use model::batch::{Builder, Encoder};
@@ -18,66 +20,126 @@ use model::sink::PartSize;
 use model::store::{Ack, RequestDigest};
 use model::time::Monotonic;
 use model::{Clock, ShardId, SpanSink, StoreError, Tenant, TraceId};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use super::batch_ids::BatchIds;
 use super::in_flight::{InFlight, Share};
 use super::linger::{self, Decision, Situation};
 use super::pool::Pool;
+use super::reroute::Reroute;
 use super::shards::{RoutedBatch, Routes, Shards};
 use crate::error::Error;
 use crate::limits::{
     BATCH_PAYLOAD_BYTES_MAX, BATCH_SPANS_MAX, BATCHES_IN_FLIGHT_MAX, OPEN_BATCHES_MAX,
     SPARE_BUILDERS_MAX,
 };
+use crate::task::Task;
 use crate::wire::RingEpoch;
 
 /// The write side of a node's coordinator.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    routes: Arc<Routes>,
-    shards: Vec<Arc<ShardWriter>>,
+    shards: Arc<dyn Shards>,
+    pool: Arc<Pool>,
+    clock: Arc<dyn Clock>,
+    reroute: Arc<Reroute>,
+    runtime: Handle,
+    /// Ascending; new requests go by the last. Those before stay: a request may still fill one, and
+    /// there are few.
+    epochs: RwLock<Vec<Arc<EpochWriter>>>,
     in_flight: InFlight,
 }
 
+/// The write side of one ring epoch.
+#[derive(Debug)]
+struct EpochWriter {
+    routes: Arc<Routes>,
+    shards: Vec<Arc<ShardWriter>>,
+    _flushers: Vec<Task>,
+}
+
 impl Writer {
+    /// Call it within a runtime: batches are flushed on it.
     pub(crate) fn new(
         shards: &Arc<dyn Shards>,
         pool: &Arc<Pool>,
         clock: &Arc<dyn Clock>,
         batch_ids: BatchIds,
     ) -> Self {
-        let batch_ids = Arc::new(batch_ids);
-        let routes = shards.routes();
-        let writers = routes
-            .shards()
-            .into_iter()
-            .map(|id| {
-                Arc::new(ShardWriter {
-                    id,
-                    epoch: routes.epoch,
-                    shards: Arc::clone(shards),
-                    pool: Arc::clone(pool),
-                    clock: Arc::clone(clock),
-                    batch_ids: Arc::clone(&batch_ids),
-                    is_busy: AtomicBool::new(false),
-                    changed: Notify::new(),
-                    landed: Notify::new(),
-                    open: Mutex::new(Open::default()),
-                    encoders: Mutex::new(Vec::new()),
-                })
-            })
-            .collect();
-        Self { routes, shards: writers, in_flight: InFlight::default() }
+        let reroute = Reroute::new(Arc::clone(shards), Arc::clone(pool), batch_ids);
+        let writer = Self {
+            shards: Arc::clone(shards),
+            pool: Arc::clone(pool),
+            clock: Arc::clone(clock),
+            reroute: Arc::new(reroute),
+            runtime: Handle::current(),
+            epochs: RwLock::default(),
+            in_flight: InFlight::default(),
+        };
+        writer.epoch();
+        writer
     }
 
-    pub(crate) fn shards(&self) -> &[Arc<ShardWriter>] {
-        &self.shards
+    /// The epoch that requests go by which begin now.
+    fn epoch(&self) -> Arc<EpochWriter> {
+        let routes = self.shards.routes();
+        let is_current = |epoch: &&Arc<EpochWriter>| epoch.routes.epoch >= routes.epoch;
+        if let Some(current) = self.epochs().last().filter(is_current) {
+            return Arc::clone(current);
+        }
+        let mut epochs = self.epochs.write().unwrap_or_else(PoisonError::into_inner);
+        // Another request may have come first.
+        if let Some(current) = epochs.last().filter(is_current) {
+            return Arc::clone(current);
+        }
+        let current = Arc::new(self.begin_epoch(routes));
+        epochs.push(Arc::clone(&current));
+        current
+    }
+
+    fn begin_epoch(&self, routes: Arc<Routes>) -> EpochWriter {
+        let shard = |shard: u32| {
+            Arc::new(ShardWriter {
+                id: ShardId(shard),
+                epoch: routes.epoch,
+                pool: Arc::clone(&self.pool),
+                clock: Arc::clone(&self.clock),
+                reroute: Arc::clone(&self.reroute),
+                is_busy: AtomicBool::new(false),
+                changed: Notify::new(),
+                landed: Notify::new(),
+                open: Mutex::new(Open::default()),
+                encoders: Mutex::new(Vec::new()),
+            })
+        };
+        let shards: Vec<Arc<ShardWriter>> = (0..routes.ring.shard_count()).map(shard).collect();
+        let flusher = |shard: &Arc<ShardWriter>| {
+            Task::spawn_on(&self.runtime, "flusher", Arc::clone(shard).run_flusher())
+        };
+        let flushers = shards.iter().map(flusher).collect();
+        EpochWriter { routes, shards, _flushers: flushers }
+    }
+
+    fn epochs(&self) -> RwLockReadGuard<'_, Vec<Arc<EpochWriter>>> {
+        self.epochs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writers of every shard, those of earlier epochs included.
+    fn every_shard(&self) -> Vec<Arc<ShardWriter>> {
+        self.epochs().iter().flat_map(|epoch| epoch.shards.iter().cloned()).collect()
+    }
+
+    /// Closes every open batch: the node is stopping.
+    pub(crate) fn flush_all(&self) {
+        for shard in self.every_shard() {
+            shard.flush_all();
+        }
     }
 
     /// Waits until nothing is on its way to the disk.
     pub(crate) async fn landed(&self) {
-        for shard in &self.shards {
+        for shard in self.every_shard() {
             loop {
                 let landed = shard.landed.notified();
                 if shard.lock().in_flight == 0 {
@@ -90,7 +152,7 @@ impl Writer {
 
     /// Tells whether the machine is short of processor time.
     pub(crate) fn set_busy(&self, is_busy: bool) {
-        for shard in &self.shards {
+        for shard in self.every_shard() {
             shard.is_busy.store(is_busy, Ordering::Relaxed);
         }
     }
@@ -98,13 +160,12 @@ impl Writer {
 
 /// The write side of one shard.
 #[derive(Debug)]
-pub(crate) struct ShardWriter {
+struct ShardWriter {
     id: ShardId,
     epoch: RingEpoch,
-    shards: Arc<dyn Shards>,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
-    batch_ids: Arc<BatchIds>,
+    reroute: Arc<Reroute>,
     is_busy: AtomicBool,
     /// Something was appended, or a batch landed.
     changed: Notify,
@@ -226,8 +287,8 @@ impl ShardWriter {
         next
     }
 
-    /// Closes every open batch: the node is stopping.
-    pub(crate) fn flush_all(self: &Arc<Self>) {
+    /// Closes every open batch.
+    fn flush_all(self: &Arc<Self>) {
         let now = self.clock.monotonic();
         let mut open = self.lock();
         let tenants: Vec<Tenant> = open.batches.keys().cloned().collect();
@@ -262,7 +323,7 @@ impl ShardWriter {
             let bytes = shard.encode(builder);
             let answer = Box::new(move |result| flight.land(&result));
             let batch = RoutedBatch { shard: shard.id, epoch: shard.epoch, bytes };
-            shard.shards.write(batch, answer);
+            shard.reroute.write(batch, answer);
         });
         if let Err(error) = refused {
             tracing::warn!(%error, "a batch was refused");
@@ -272,7 +333,7 @@ impl ShardWriter {
     fn encode(&self, builder: Builder) -> Bytes {
         let lock = || self.encoders.lock().unwrap_or_else(PoisonError::into_inner);
         let mut encoder = lock().pop().unwrap_or_default();
-        let batch = encoder.encode(&builder, self.batch_ids.next());
+        let batch = encoder.encode(&builder, self.reroute.next_id());
         lock().push(encoder);
         metrics::counter!("skua_batches_total").increment(1);
         metrics::counter!("skua_batch_bytes_total").increment(batch.len() as u64);
@@ -285,7 +346,7 @@ impl ShardWriter {
     }
 
     /// Closes batches as they become due, for as long as it runs.
-    pub(crate) async fn run_flusher(self: Arc<Self>) {
+    async fn run_flusher(self: Arc<Self>) {
         loop {
             let changed = self.changed.notified();
             match self.flush_due() {
@@ -391,7 +452,7 @@ impl Pending {
 /// One write request; see [`model::SpanSink`].
 #[derive(Debug)]
 pub struct WriteSink {
-    writer: Arc<Writer>,
+    epoch: Arc<EpochWriter>,
     tenant: Tenant,
     share: Arc<Share>,
     digest: RequestDigest,
@@ -406,7 +467,7 @@ impl WriteSink {
         digest: RequestDigest,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            writer: Arc::clone(writer),
+            epoch: writer.epoch(),
             tenant: tenant.clone(),
             share: writer.in_flight.share_of(tenant)?,
             digest,
@@ -420,11 +481,11 @@ impl SpanSink for WriteSink {
     type Visitor = Builder;
 
     fn partition_count(&self) -> u32 {
-        self.writer.routes.ring.shard_count()
+        self.epoch.routes.ring.shard_count()
     }
 
     fn partition_of(&self, trace_id: TraceId) -> u32 {
-        self.writer.routes.ring.shard_of(trace_id).0
+        self.epoch.routes.ring.shard_of(trace_id).0
     }
 
     fn append(
@@ -433,7 +494,7 @@ impl SpanSink for WriteSink {
         size: PartSize,
         rows: &mut dyn FnMut(&mut Builder),
     ) -> Result<(), StoreError> {
-        let Some(shard) = self.writer.shards.get(partition as usize) else {
+        let Some(shard) = self.epoch.shards.get(partition as usize) else {
             return Err(StoreError::Invalid { what: format!("there is no shard {partition}") });
         };
         self.spans += u64::from(size.spans);

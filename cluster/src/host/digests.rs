@@ -18,7 +18,6 @@ use super::limits::{DIGEST_DEADLINE, MARK_DEADLINE, WRITE_ATTEMPT};
 use super::messages::{MetaReply, MetaRequest};
 use crate::coordinator::{Digests, Held};
 use crate::raft::Outcome;
-use crate::wire::RingEpoch;
 
 impl Shared {
     /// Marks every shard, and asks every node.
@@ -76,7 +75,7 @@ impl Shared {
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return MetaReply::NotLeader { hint: None };
         };
-        let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
+        let epoch = self.routes().epoch;
         let entry = entry::encode_mark(self.stamp(shard, &hosted), epoch.0);
         let proposed = tokio::time::timeout(std(WRITE_ATTEMPT), hosted.replica.propose(entry));
         match proposed.await {

@@ -109,8 +109,7 @@ fn group_facts(report: &GroupReport) -> GroupFacts {
             learners: set(&report.learners),
         },
         progress: report.progress.iter().map(progress).collect(),
-        // Nothing can be fenced yet.
-        fenced: EpochId::FIRST,
+        fenced: EpochId(report.fenced).max(EpochId::FIRST),
     }
 }
 

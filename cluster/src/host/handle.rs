@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use model::time::Monotonic;
@@ -68,7 +68,8 @@ pub(crate) struct Shared {
     pub(super) replicas: Replicas,
     /// The newest state of the cluster that was seen. It only goes forward.
     pub(super) map: watch::Sender<Arc<MetaState>>,
-    pub(super) routes: OnceLock<Arc<Routes>>,
+    /// How traces are led to shards, by the newest state of the cluster that was seen.
+    pub(super) routes: RwLock<Arc<Routes>>,
     pub(super) read_pools: ReadPools,
     pub(super) lanes: Lanes,
     pub(super) writes: Crew,
@@ -137,7 +138,7 @@ impl Host {
         // A founder has to propose the cluster before it can know it.
         host.spawn("cluster plan", Arc::clone(&shared).drive_plan());
         shared.enter_cluster().await?;
-        shared.fix_routes()?;
+        shared.check_routes()?;
         host.spawn("cluster reach", Arc::clone(&shared).watch_reach());
         host.spawn("cluster upkeep", Arc::clone(&shared).keep_up());
         host.spawn("cluster disk", Arc::clone(&shared).watch_disk());
@@ -278,7 +279,7 @@ impl Shared {
             meta,
             replicas,
             map: watch::Sender::default(),
-            routes: OnceLock::new(),
+            routes: RwLock::new(Arc::new(Routes::first(0))),
             read_pools: ReadPools::new(parts.pool_threads)?,
             lanes: Lanes::default(),
             writes: crew,

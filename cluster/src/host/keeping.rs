@@ -20,7 +20,7 @@ use crate::identity::META_GROUP;
 use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
 use crate::meta::{MetaCommand, RetentionClass};
 use crate::upkeep::drop_due;
-use crate::wire::{RingEpoch, WriteOutcome};
+use crate::wire::WriteOutcome;
 
 impl Shared {
     /// Does it for as long as it runs.
@@ -103,7 +103,7 @@ impl Shared {
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return MetaReply::NotLeader { hint: None };
         };
-        let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
+        let epoch = self.routes().epoch;
         let entry = entry::encode_drop(self.stamp(shard, &hosted), epoch.0, class, bucket);
         answer(propose(&hosted, entry).await)
     }

@@ -1,16 +1,17 @@
 //! The node's copy of the cluster's state: from its own replica of the meta group, or from members.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use model::NodeId;
+use model::time::Monotonic;
 
 use super::error::HostError;
 use super::handle::{Shared, std};
-use super::limits::{MAP_PERIOD, META_DEADLINE, REPORT_DEADLINE};
+use super::limits::{MAP_PERIOD, META_DEADLINE, PAUSE_MIN, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest};
-use crate::coordinator::Routes;
+use crate::coordinator::{Fence, Routes};
 use crate::identity::META_GROUP;
-use crate::meta::{CLUSTER_VERSION, EpochState, MetaCommand, MetaState};
+use crate::meta::{CLUSTER_VERSION, Epoch, EpochState, MetaCommand, MetaState};
 use crate::placement::Ring;
 use crate::wire::RingEpoch;
 
@@ -34,7 +35,9 @@ impl Shared {
         }
         let (durable, copy) = (self.durable.clone(), state.clone());
         self.blocking.run(move || durable.set_map(&copy)).await??;
-        self.map.send_replace(Arc::new(state));
+        let state = Arc::new(state);
+        self.map.send_replace(Arc::clone(&state));
+        self.route_by(&state);
         Ok(())
     }
 
@@ -91,22 +94,51 @@ impl Shared {
         }
     }
 
-    /// Fixes how traces are led to shards, by the map as it is now.
-    pub(super) fn fix_routes(&self) -> Result<(), HostError> {
-        let state = self.state();
-        let active = state.active_epoch();
-        let active = active.ok_or(HostError::Malformed { what: "the map of the cluster" })?;
-        let earlier = state
-            .epochs()
-            .iter()
-            .filter(|epoch| epoch.id < active.id && epoch.state == EpochState::Active);
-        let routes = Routes {
-            epoch: RingEpoch(active.id.0),
-            ring: Ring::new(active.shard_count),
-            earlier: earlier.map(|epoch| Ring::new(epoch.shard_count)).collect(),
-        };
-        self.routes.get_or_init(|| Arc::new(routes));
-        Ok(())
+    /// How traces are led to shards now. No shards are known before the cluster is.
+    pub(super) fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Follows the epochs of a newer state. Shards of an epoch that is being brought in are read
+    /// from the first fence on: who is told of a fence knows of them, or asks who does.
+    fn route_by(&self, state: &MetaState) {
+        let Some(routes) = routes_of(state) else { return };
+        let known = self.routes();
+        if (routes.epoch, routes.last, routes.ring.shard_count())
+            == (known.epoch, known.last, known.ring.shard_count())
+        {
+            return;
+        }
+        tracing::info!(epoch = routes.epoch.0, last = routes.last.0, "routing by the newest map");
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
+    }
+
+    /// Makes sure that there are shards to lead traces to.
+    pub(super) fn check_routes(&self) -> Result<(), HostError> {
+        match self.routes().ring.shard_count() {
+            0 => Err(HostError::Malformed { what: "the map of the cluster" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the routes are such, asking one member after another for its map; false if they
+    /// are not in time.
+    pub(super) async fn learns(&self, until: Monotonic, is_such: impl Fn(&Routes) -> bool) -> bool {
+        let mut turn = 0_usize;
+        while !is_such(&self.routes()) {
+            let left = self.left(until);
+            if left.0 == 0 {
+                return false;
+            }
+            // The members' turns; whoever leads the meta group knows, and this may be here.
+            let asked = tokio::time::timeout(std(left), self.ask_for_map(turn)).await;
+            if asked.is_err() || is_such(&self.routes()) {
+                continue;
+            }
+            turn = turn.wrapping_add(1);
+            tokio::time::sleep(std(PAUSE_MIN.min(left))).await;
+        }
+        true
     }
 
     /// Whether this program knows what the cluster may write.
@@ -117,4 +149,27 @@ impl Shared {
         }
         Err(HostError::Version { version, known: CLUSTER_VERSION })
     }
+}
+
+/// The rings of a state's epochs; nothing if it has no epoch that is in force.
+fn routes_of(state: &MetaState) -> Option<Routes> {
+    let active = state.active_epoch()?;
+    let is_known = |epoch: &&Epoch| epoch.state != EpochState::Preparing;
+    let known: Vec<&Epoch> = state.epochs().iter().filter(is_known).collect();
+    let fence = |pair: &[&Epoch]| match pair {
+        [before, after] => Some(Fence {
+            at: after.fenced_at,
+            before: before.shard_count,
+            after: after.shard_count,
+        }),
+        _ => None,
+    };
+    let others = known.iter().filter(|epoch| epoch.id != active.id);
+    Some(Routes {
+        epoch: RingEpoch(active.id.0),
+        ring: Ring::new(active.shard_count),
+        last: RingEpoch(known.last().map_or(active.id, |epoch| epoch.id).0),
+        others: others.map(|epoch| Ring::new(epoch.shard_count)).collect(),
+        fences: known.windows(2).filter_map(fence).collect(),
+    })
 }

@@ -305,6 +305,8 @@ pub(crate) enum LeaderWork {
     Transfer(u64),
     /// Make sure, by a read index, that no configuration has the replica.
     ConfirmGone(u64),
+    /// Commit the fence of a ring epoch.
+    Fence(u32),
 }
 
 /// What a node knows of itself.
@@ -362,6 +364,8 @@ pub(crate) struct GroupReport {
     pub(crate) outgoing: Vec<u64>,
     pub(crate) learners: Vec<u64>,
     pub(crate) progress: Vec<ProgressReport>,
+    /// The ring epoch of the last fence that it has applied; 0 if there was none.
+    pub(crate) fenced: u32,
 }
 
 /// How far a follower is.

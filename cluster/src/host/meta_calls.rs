@@ -127,7 +127,9 @@ impl Shared {
                 Err(error) => MetaReply::Failed(error.to_string()),
             },
             Ok(Outcome::Refused { reason }) => MetaReply::Refused(reason.to_string()),
-            Ok(Outcome::Passed) => MetaReply::Failed("the command was passed over".into()),
+            Ok(Outcome::Passed | Outcome::Fenced { .. }) => {
+                MetaReply::Failed("the command was passed over".into())
+            }
             Err(ProposeError::NotLeader { leader }) => {
                 MetaReply::NotLeader { hint: leader.map(|place| place.node.0) }
             }

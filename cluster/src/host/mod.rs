@@ -25,8 +25,7 @@
 //! - a process whose node has a later life for a majority of the others ends.
 //!
 //! What is absent on purpose, or not there yet: waiting for peers' word on how long our log was
-//! before the first vote; fences (a coordinator routes by the epoch that was active when it
-//! started).
+//! before the first vote.
 
 mod alarms;
 mod barriers;

@@ -128,7 +128,11 @@ impl Shared {
                 let work = Work::Delete { group: group.0, replica: replica.0 };
                 self.order(*node, work).await
             }
-            Step::Fence { .. } => Err("shards cannot be fenced yet".to_owned()),
+            Step::StartFence { epoch } => {
+                let at = self.clock.wall();
+                self.propose(&MetaCommand::StartFence { epoch: *epoch, at }).await
+            }
+            Step::Fence { at, epoch } => self.lead(at, LeaderWork::Fence(epoch.0)).await,
         };
         if let Err(reason) = outcome {
             tracing::info!(?step, reason, "a step of the plan was not done");

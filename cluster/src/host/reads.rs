@@ -24,9 +24,7 @@ use crate::coordinator::{Answered, Question, ShardAnswer, explain, serve_whole};
 use crate::limits::RETRY_AFTER_MS;
 use crate::raft::Role;
 use crate::transport::Method;
-use crate::wire::{
-    AskedShard, FrameReader, ReadFailure, ReadFailureKind, ReadItem, ReadRequest, RingEpoch,
-};
+use crate::wire::{AskedShard, FrameReader, ReadFailure, ReadFailureKind, ReadItem, ReadRequest};
 
 /// A shard that has not answered yet.
 #[derive(Debug)]
@@ -260,7 +258,7 @@ impl Shared {
             tenant: question.scope.tenant.clone(),
             deadline_left_ms: millis(left),
             bytes_max: READ_BYTES_MAX,
-            ring_epoch: self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch),
+            ring_epoch: self.routes().epoch,
             shards: asked,
             operation: question.operation.clone(),
         };

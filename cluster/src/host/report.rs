@@ -121,5 +121,6 @@ fn group_report(group: GroupId, hosted: &Hosted) -> Option<GroupReport> {
         outgoing: if sets.len() > 1 { sets.first().map(numbers) } else { None }.unwrap_or_default(),
         learners: learners.keys().map(|replica| replica.0).collect(),
         progress: progress.collect(),
+        fenced: hosted.shard.as_ref().map_or(0, |shard| shard.fenced()),
     })
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use model::admin::{
-    ClusterChange, ClusterStatus, NodeState, NodeStatus, ProcessStatus, Readiness, ReplicaState,
-    ReplicaStatus, ShardStatus,
+    ClusterChange, ClusterStatus, EpochStatus, NodeState, NodeStatus, ProcessStatus, Readiness,
+    ReplicaState, ReplicaStatus, ShardStatus,
 };
+use model::time::Monotonic;
 use model::{NodeId, ShardId, Tenant, Timestamp};
 use storage::Shard;
 
@@ -22,14 +23,20 @@ use crate::coordinator::{Answered, Digests, Question, RoutedBatch, Routes, Shard
 use crate::error::Error;
 use crate::identity::shard_of_group;
 use crate::local::Answer;
-use crate::meta::{Group, MetaCommand};
+use crate::meta::{Epoch, EpochState, Group, MetaCommand};
+use crate::plan::add_shards;
 use crate::transport::Method;
-use crate::wire::{ReplicaFacts, ReplicaRole, StatusReply, StatusRequest};
+use crate::wire::{ReplicaFacts, ReplicaRole, RingEpoch, StatusReply, StatusRequest};
 
 impl Shards for Host {
     fn routes(&self) -> Arc<Routes> {
-        // A host that has started knows them; before, there is no coordinator.
-        Arc::clone(self.shared.routes.get_or_init(|| Arc::new(Routes::first(0))))
+        self.shared.routes()
+    }
+
+    fn learn_epoch(&self, epoch: RingEpoch, until: Monotonic) -> BoxFuture<'static, bool> {
+        let shared = Arc::clone(&self.shared);
+        let until = until.min(shared.now().plus(META_DEADLINE));
+        async move { shared.learns(until, |routes| routes.last >= epoch).await }.boxed()
     }
 
     fn write(&self, batch: RoutedBatch, answer: Answer) {
@@ -72,6 +79,9 @@ impl Shards for Host {
             ClusterChange::RemoveNode(node) => MetaCommand::RemoveNode { node },
             ClusterChange::ReplicationFactor(factor) => {
                 MetaCommand::SetReplicationFactor { factor }
+            }
+            ClusterChange::AddShards(count) => {
+                return async move { shared.add_shards(count).await }.boxed();
             }
             ClusterChange::Drain => {
                 return async move {
@@ -117,6 +127,16 @@ impl Shared {
         Readiness::Ready
     }
 
+    /// Has a ring epoch with more shards begin, placed by what members say of themselves.
+    async fn add_shards(&self, count: u32) -> Result<(), Error> {
+        let state = self.state();
+        let facts = self.gather(&state).await;
+        let command = add_shards(&state, &facts, self.now(), count);
+        let refused =
+            |refusal: crate::meta::Refusal| Error::Refused { reason: refusal.to_string() };
+        self.propose_meta(&command.map_err(refused)?, META_DEADLINE).await.map(|_| ())
+    }
+
     /// The whole cluster, as its members say within a second.
     async fn cluster_status(&self) -> ClusterStatus {
         let state = self.state();
@@ -150,7 +170,8 @@ impl Shared {
         });
         let notices = told.iter().map(|(node, told)| (*node, told.notice.clone())).collect();
         let (shards, alarms) = (shards.collect(), alarms(&notices));
-        ClusterStatus { nodes, shards, alarms, sampling: sampling_status(&state) }
+        let epochs = state.epochs().iter().map(epoch_status).collect();
+        ClusterStatus { nodes, shards, epochs, alarms, sampling: sampling_status(&state) }
     }
 
     /// A node that does not answer, and since when not: now, if it did a moment ago.
@@ -179,6 +200,15 @@ impl Shared {
         let replicas = replicas.unwrap_or_default().replicas;
         Some((node, Told { report: *report, replicas, notice, process }))
     }
+}
+
+fn epoch_status(epoch: &Epoch) -> EpochStatus {
+    let state = match epoch.state {
+        EpochState::Preparing => model::admin::EpochState::Preparing,
+        EpochState::Fencing => model::admin::EpochState::Fencing,
+        EpochState::Active => model::admin::EpochState::Active,
+    };
+    EpochStatus { id: epoch.id.0, shard_count: epoch.shard_count, state }
 }
 
 /// What a node that answered told.

@@ -10,7 +10,7 @@ use super::handle::{Shared, std};
 use super::limits::WORK_DEADLINE;
 use super::messages::{LeaderWork, MetaReply, Work};
 use super::replicas::Hosted;
-use crate::identity::ReplicaId;
+use crate::identity::{ReplicaId, shard_of_group};
 use crate::raft::{Change, LogPosition, Place, Role};
 
 impl Shared {
@@ -39,6 +39,11 @@ impl Shared {
             Work::Delete { group, replica } => {
                 let deleted = self.replicas.delete(GroupId(group), ReplicaId(replica)).await;
                 deleted.map_err(|error| error.to_string())
+            }
+            // Done again it changes nothing, so that no configuration has to be the expected one.
+            Work::Lead { group, work: LeaderWork::Fence(epoch), .. } => {
+                let shard = shard_of_group(GroupId(group)).ok_or("the group is no shard's")?;
+                self.fence_here(shard, epoch).await
             }
             Work::Lead { group, expected, work } => {
                 let hosted = self.replicas.get(GroupId(group));
@@ -77,6 +82,7 @@ async fn lead(hosted: &Hosted, expected: (u64, u64), work: LeaderWork) -> Result
             let removed = replica.change_membership_if(Some(position), Change::Remove(gone)).await;
             return removed.map(|_| ()).map_err(|error| error.to_string());
         }
+        LeaderWork::Fence(_) => return Err("a fence is no change of the membership".into()),
         LeaderWork::RemoveLearner(replica) => Change::Remove([ReplicaId(replica)].into()),
         LeaderWork::Transfer(to) => {
             let transferred = replica.transfer_leader(ReplicaId(to)).await;

@@ -119,8 +119,13 @@ impl Shared {
                     return Ok(());
                 }
                 WriteOutcome::Refused { reason } => return Err(Error::Refused { reason }),
+                // It is not there and will not be: whoever cut the batch cuts it anew, as soon as
+                // the epoch is routed by.
                 WriteOutcome::Fenced { epoch } => {
-                    let reason = format!("the spans were routed by an epoch before {epoch}");
+                    if self.learns(deadline, |routes| routes.epoch >= epoch).await {
+                        return Err(Error::Fenced);
+                    }
+                    let reason = format!("ring epoch {epoch} is not in force yet");
                     return Err(Error::Unknown { reason });
                 }
                 WriteOutcome::NotLeader { hint } => {
@@ -227,12 +232,23 @@ impl Shared {
         Err(Error::Unknown { reason })
     }
 
+    /// Commits a fence in a shard, if this node leads it: batches that were routed by an epoch
+    /// before this one are refused from there on.
+    pub(super) async fn fence_here(&self, shard: ShardId, epoch: u32) -> Result<(), String> {
+        let hosted = self.replicas.of_shard(shard).ok_or("the shard has no replica here")?;
+        let entry = entry::encode_fence(self.stamp(shard, &hosted), epoch);
+        match propose(&hosted, entry).await {
+            WriteOutcome::Done => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
     /// Removes all data of a tenant from a shard, if this node leads it.
     pub(super) async fn purge_here(&self, shard: ShardId, tenant: &Tenant) -> MetaReply {
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return MetaReply::NotLeader { hint: None };
         };
-        let epoch = self.routes.get().map_or(RingEpoch(1), |routes| routes.epoch);
+        let epoch = self.routes().epoch;
         let entry = entry::encode_purge(self.stamp(shard, &hosted), epoch.0, tenant);
         answer(propose(&hosted, entry).await)
     }
@@ -270,6 +286,7 @@ pub(super) async fn propose(hosted: &Hosted, entry: Bytes) -> WriteOutcome {
     let proposed = tokio::time::timeout(std(within), proposing).await;
     match proposed {
         Ok(Ok(Outcome::Applied(_) | Outcome::Passed)) => WriteOutcome::Done,
+        Ok(Ok(Outcome::Fenced { epoch })) => WriteOutcome::Fenced { epoch: RingEpoch(epoch) },
         Ok(Ok(Outcome::Refused { reason })) => WriteOutcome::Refused { reason: reason.to_string() },
         Ok(Err(ProposeError::NotLeader { leader })) => {
             WriteOutcome::NotLeader { hint: leader.map(|place| place.node) }

@@ -20,7 +20,7 @@ use storage::shard::{Applied, BatchOutcome, Shard};
 use crate::error::Error;
 use crate::limits::APPLY_QUEUE_ENTRIES_MAX;
 
-/// The ring epoch that a store begins with; there is no way to add another yet.
+/// The ring epoch that a store begins with; a node that is alone has no other.
 const FIRST_RING_EPOCH: u32 = 1;
 
 /// Is told how a proposal ended. Runs on the apply thread and must not block.
@@ -223,6 +223,7 @@ fn apply_all(shard: &Shard, queue: &Receiver<Durable>) {
 fn refusal(applied: &Applied) -> Option<String> {
     applied.batches.iter().find_map(|outcome| match outcome {
         BatchOutcome::Refused(refusal) => Some(refusal.to_string()),
+        BatchOutcome::Fenced { epoch } => Some(format!("ring epoch {epoch} has begun")),
         BatchOutcome::Added { .. } | BatchOutcome::Known => None,
     })
 }

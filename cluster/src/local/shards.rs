@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use model::admin::{
-    ClusterChange, ClusterStatus, NodeState, NodeStatus, Readiness, ReplicaState, ReplicaStatus,
-    ShardStatus,
+    ClusterChange, ClusterStatus, EpochState, EpochStatus, NodeState, NodeStatus, Readiness,
+    ReplicaState, ReplicaStatus, ShardStatus,
 };
+use model::time::Monotonic;
 use model::{NodeId, ShardId, StoreError, Tenant};
 use storage::Shard;
 use storage::env::Env;
@@ -19,6 +20,7 @@ use crate::coordinator::{
     Answered, Question, ReadPools, RoutedBatch, Routes, Shards, explain, serve_whole,
 };
 use crate::error::Error;
+use crate::wire::RingEpoch;
 
 /// What the shards of one node are made of.
 pub(crate) struct LocalShardsParts {
@@ -71,6 +73,10 @@ impl LocalShards {
 impl Shards for LocalShards {
     fn routes(&self) -> Arc<Routes> {
         Arc::clone(&self.routes)
+    }
+
+    fn learn_epoch(&self, epoch: RingEpoch, _: Monotonic) -> BoxFuture<'static, bool> {
+        std::future::ready(self.routes.last >= epoch).boxed()
     }
 
     fn write(&self, batch: RoutedBatch, answer: Answer) {
@@ -153,6 +159,11 @@ impl Shards for LocalShards {
         };
         std::future::ready(ClusterStatus {
             nodes: vec![node],
+            epochs: vec![EpochStatus {
+                id: self.routes.epoch.0,
+                shard_count: self.routes.ring.shard_count(),
+                state: EpochState::Active,
+            }],
             shards,
             alarms: Vec::new(),
             sampling: None,
@@ -171,7 +182,9 @@ impl Shards for LocalShards {
     fn change(&self, change: ClusterChange) -> BoxFuture<'static, Result<(), Error>> {
         match change {
             ClusterChange::Drain => self.drain().map(Ok).boxed(),
-            ClusterChange::RemoveNode(_) | ClusterChange::ReplicationFactor(_) => {
+            ClusterChange::RemoveNode(_)
+            | ClusterChange::ReplicationFactor(_)
+            | ClusterChange::AddShards(_) => {
                 let reason =
                     "this node is alone: start nodes with --seeds for a cluster".to_owned();
                 std::future::ready(Err(Error::Refused { reason })).boxed()

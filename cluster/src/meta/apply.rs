@@ -66,7 +66,7 @@ impl MetaState {
             MetaCommand::AddShards { expected, placement } => {
                 self.add_shards(index, *expected, placement)
             }
-            MetaCommand::StartFence { epoch } => self.start_fence(index, *epoch),
+            MetaCommand::StartFence { epoch, at } => self.start_fence(index, *epoch, *at),
             MetaCommand::ActivateEpoch { epoch } => self.activate_epoch(index, *epoch),
             MetaCommand::PutTenant { tenant } => self.put_tenant(index, tenant),
             MetaCommand::DropTenant { tenant } => Ok(self.drop_tenant(index, tenant)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{NodeId, ShardId};
+use model::{NodeId, ShardId, Timestamp};
 use storage::log::LogIndex;
 
 use super::apply::{Done, changed};
@@ -39,17 +39,21 @@ impl MetaState {
             replicas.extend(group.replicas.iter().map(|replica| replica.id));
             self.groups.insert(group_of_shard(ShardId(shard)), group);
         }
-        self.epochs.push(Epoch { id: epoch, shard_count, state: EpochState::Preparing });
+        let (state, fenced_at) = (EpochState::Preparing, Timestamp(0));
+        self.epochs.push(Epoch { id: epoch, shard_count, state, fenced_at });
         Ok(Applied { revision: index, replicas })
     }
 
-    pub(super) fn start_fence(&mut self, index: LogIndex, epoch: EpochId) -> Done {
+    pub(super) fn start_fence(&mut self, index: LogIndex, epoch: EpochId, at: Timestamp) -> Done {
         self.newest_epoch(epoch, EpochState::Preparing)?;
         let unformed = self.groups.iter().find(|(_, g)| g.epoch == epoch && !g.is_formed);
         if let Some((group, _)) = unformed {
             return Err(Refusal::NotFormed { group: *group });
         }
         self.set_newest_epoch(EpochState::Fencing);
+        if let Some(newest) = self.epochs.last_mut() {
+            newest.fenced_at = at;
+        }
         Ok(changed(index))
     }
 

@@ -36,7 +36,8 @@ impl MetaState {
             self.last_replica = self.last_replica.max(id.0);
         }
         let shard_count = u32::try_from(founding.shards.len()).unwrap_or(u32::MAX);
-        self.epochs.push(Epoch { id: EpochId::FIRST, shard_count, state: EpochState::Active });
+        let (id, fenced_at) = (EpochId::FIRST, Timestamp(0));
+        self.epochs.push(Epoch { id, shard_count, state: EpochState::Active, fenced_at });
         Ok(changed(index))
     }
 

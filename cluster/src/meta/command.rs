@@ -100,6 +100,8 @@ pub enum MetaCommand {
     StartFence {
         /// The epoch.
         epoch: EpochId,
+        /// When, as the proposer says.
+        at: Timestamp,
     },
     /// Every old shard is fenced: the epoch is routed by.
     ActivateEpoch {

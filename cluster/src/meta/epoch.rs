@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use model::Timestamp;
+
 /// The number of a ring epoch; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EpochId(pub u32);
@@ -37,4 +39,7 @@ pub struct Epoch {
     pub shard_count: u32,
     /// How far it has come.
     pub state: EpochState,
+    /// When the shards before it began to be fenced, on the clock of the meta group's leader; zero
+    /// if that has not begun, and of the first epoch. Traces of about then lie in two shards.
+    pub fenced_at: Timestamp,
 }

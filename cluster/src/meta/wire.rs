@@ -175,6 +175,8 @@ pub(super) struct WireEpoch {
     pub(super) shard_count: u32,
     #[prost(uint32, tag = "3")]
     pub(super) state: u32,
+    #[prost(uint64, tag = "4")]
+    pub(super) fenced_at_ns: u64,
 }
 
 /// A tenant.

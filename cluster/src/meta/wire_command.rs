@@ -94,9 +94,10 @@ impl From<&MetaCommand> for WireCommand {
                 wire.number = expected.0;
                 wire.placement = placement.iter().map(|nodes| nodes.as_slice().into()).collect();
             }
-            MetaCommand::StartFence { epoch } => {
+            MetaCommand::StartFence { epoch, at } => {
                 wire.kind = kind::START_FENCE;
                 wire.number = epoch.0;
+                wire.at_ns = at.0;
             }
             MetaCommand::ActivateEpoch { epoch } => {
                 wire.kind = kind::ACTIVATE_EPOCH;
@@ -170,7 +171,7 @@ impl TryFrom<WireCommand> for MetaCommand {
                 let placement = placements(&wire.placement)?;
                 Self::AddShards { expected: epoch, placement }
             }
-            kind::START_FENCE => Self::StartFence { epoch },
+            kind::START_FENCE => Self::StartFence { epoch, at },
             kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch },
             kind::PUT_TENANT => Self::PutTenant { tenant: tenant(&wire.tenant)? },
             kind::DROP_TENANT => Self::DropTenant { tenant: tenant(&wire.tenant)? },

@@ -165,7 +165,8 @@ fn wire_epoch(epoch: &Epoch) -> WireEpoch {
         EpochState::Fencing => 2,
         EpochState::Active => 3,
     };
-    WireEpoch { id: epoch.id.0, shard_count: epoch.shard_count, state }
+    let fenced_at_ns = epoch.fenced_at.0;
+    WireEpoch { id: epoch.id.0, shard_count: epoch.shard_count, state, fenced_at_ns }
 }
 
 fn epoch_of(wire: &WireEpoch) -> Result<Epoch, CodecError> {
@@ -175,5 +176,6 @@ fn epoch_of(wire: &WireEpoch) -> Result<Epoch, CodecError> {
         3 => EpochState::Active,
         _ => return Err(CodecError::Malformed { what: "no state of an epoch" }),
     };
-    Ok(Epoch { id: EpochId(wire.id), shard_count: wire.shard_count, state })
+    let fenced_at = Timestamp(wire.fenced_at_ns);
+    Ok(Epoch { id: EpochId(wire.id), shard_count: wire.shard_count, state, fenced_at })
 }

@@ -54,12 +54,15 @@ pub(crate) fn advance(view: View<'_>) -> Option<Step> {
     let newest = view.state.epochs().last()?;
     match newest.state {
         EpochState::Preparing => {
-            let mut new = view.state.groups().iter().filter(|(_, group)| group.epoch == newest.id);
-            let is_ready = new.all(|(id, group)| {
+            // The old ones as well: a shard that cannot be fenced holds up the writes to all that
+            // are.
+            let mut shards =
+                view.state.groups().iter().filter(|(id, _)| shard_of_group(**id).is_some());
+            let is_ready = shards.all(|(id, group)| {
                 let facts = view.facts.groups.get(id);
                 group.is_formed && facts.is_some_and(|facts| facts.leader.is_some())
             });
-            is_ready.then_some(Step::Propose(MetaCommand::StartFence { epoch: newest.id }))
+            is_ready.then_some(Step::StartFence { epoch: newest.id })
         }
         EpochState::Fencing => {
             let mut old =

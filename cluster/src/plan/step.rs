@@ -87,6 +87,11 @@ pub enum Step {
         /// The node.
         node: NodeId,
     },
+    /// Propose [`MetaCommand::StartFence`] with the time that it is.
+    StartFence {
+        /// The epoch.
+        epoch: EpochId,
+    },
     /// Commit a fence: the shard refuses batches routed by earlier epochs.
     Fence {
         /// Where, and on which condition.
@@ -111,7 +116,7 @@ impl Step {
             | Self::TransferLeader { at, .. }
             | Self::ConfirmGone { at, .. }
             | Self::Fence { at, .. } => Some(at.group),
-            Self::Propose(_) => None,
+            Self::Propose(_) | Self::StartFence { .. } => None,
         }
     }
 }

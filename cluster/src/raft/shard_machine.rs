@@ -49,6 +49,9 @@ impl Machine for ShardMachine {
         if let Some(reason) = refusal(&applied) {
             return Ok(Outcome::Refused { reason: reason.into() });
         }
+        if let Some(epoch) = fenced(&applied) {
+            return Ok(Outcome::Fenced { epoch });
+        }
         let mark = applied.mark.map(|mark| mark.0.to_be_bytes().to_vec());
         Ok(Outcome::Applied(mark.unwrap_or_default().into()))
     }
@@ -143,6 +146,14 @@ fn bad_snapshot(error: storage::Error) -> MachineError {
 fn refusal(applied: &Applied) -> Option<String> {
     applied.batches.iter().find_map(|outcome| match outcome {
         BatchOutcome::Refused(refusal) => Some(refusal.to_string()),
-        BatchOutcome::Added { .. } | BatchOutcome::Known => None,
+        _ => None,
+    })
+}
+
+/// The epoch that a batch of an entry came too late for, if one did. An entry has one batch.
+fn fenced(applied: &Applied) -> Option<u32> {
+    applied.batches.iter().find_map(|outcome| match outcome {
+        BatchOutcome::Fenced { epoch } => Some(*epoch),
+        _ => None,
     })
 }

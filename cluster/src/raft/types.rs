@@ -134,6 +134,11 @@ pub enum Outcome {
     Passed,
     /// It was applied; the bytes are the machine's answer, often none.
     Applied(Bytes),
+    /// It was routed by a ring epoch that is fenced off: it is not there, and will not be.
+    Fenced {
+        /// The epoch of the last fence.
+        epoch: u32,
+    },
     /// The machine refused it, on every replica alike.
     Refused {
         /// Why, in words.

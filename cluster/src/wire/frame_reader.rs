@@ -180,6 +180,7 @@ fn join_list(
         FrameKind::Keys => Some(ReadItem::Keys(BTreeSet::new())),
         FrameKind::Values => Some(ReadItem::Values(BTreeSet::new())),
         FrameKind::Edges => Some(ReadItem::Edges(Vec::new())),
+        FrameKind::TraceIds => Some(ReadItem::TraceIds(BTreeSet::new())),
         _ => None,
     });
     Ok(match (begun, kind) {
@@ -201,6 +202,12 @@ fn join_list(
                 keys.insert(to_key(key)?);
             }
             ReadItem::Keys(keys)
+        }
+        (Some(ReadItem::TraceIds(mut ids)), FrameKind::TraceIds) => {
+            for id in required(body, frame.trace_ids)?.names {
+                ids.insert(to_trace_id(&id)?);
+            }
+            ReadItem::TraceIds(ids)
         }
         (Some(ReadItem::Edges(mut edges)), FrameKind::Edges) => {
             for edge in required(body, frame.edges)?.edges {

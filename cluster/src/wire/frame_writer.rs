@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use model::store::{Hit, Trace, TraceColumns};
-use model::{ShardId, Span, Tenant};
+use model::{ShardId, Span, Tenant, TraceId};
 use prost::Message as _;
 
 use super::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
@@ -80,6 +80,12 @@ impl<'a> FrameWriter<'a> {
                 |key| (from_key(key), key.1.len()),
                 FrameKind::Keys,
                 |keys, frame| frame.keys = Some(KeysMessage { keys }),
+            ),
+            ReadItem::TraceIds(ids) => self.list(
+                ids,
+                |id| (from_trace_id(*id), TraceId::LENGTH),
+                FrameKind::TraceIds,
+                |names, frame| frame.trace_ids = Some(NamesMessage { names }),
             ),
             ReadItem::Edges(edges) => {
                 let edges = edges

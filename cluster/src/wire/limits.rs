@@ -38,6 +38,9 @@ pub const WRITE_PAYLOAD_BYTES_MAX: usize = WRITE_BYTES_MAX - 32 * SHARDS_MAX;
 /// Most shards (or batches, or replicas) in one message: a node holds a few dozen.
 pub const SHARDS_MAX: usize = 4_096;
 
+/// Most trace ids of one question: half of what a question may have.
+pub const KNOWN_IDS_MAX: usize = REQUEST_BYTES_MAX / 2 / 16;
+
 /// Most parts of a query's predicate, on traces and spans together.
 pub const PREDICATE_NODES_MAX: usize = 4_096;
 

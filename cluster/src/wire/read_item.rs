@@ -6,7 +6,7 @@ use model::aggregate::{Aggregate, DependencyEdge};
 use model::budget::Exhausted;
 use model::query::{AttributeScope, Cursor};
 use model::store::{Completeness, Hit, Operation, Trace, TraceColumns};
-use model::{ShardId, Text};
+use model::{ShardId, Text, TraceId};
 use storage::log::LogIndex;
 
 use super::RingEpoch;
@@ -33,6 +33,8 @@ pub enum ReadItem {
     Values(BTreeSet<Text>),
     /// Calls between services.
     Edges(Vec<DependencyEdge>),
+    /// Traces.
+    TraceIds(BTreeSet<TraceId>),
     /// The answer is over.
     End(ReadEnd),
     /// There is no answer, or no more of it.

@@ -101,6 +101,18 @@ pub enum ReadOperation {
         /// When the called spans start.
         window: TimeRange,
     },
+    /// Traces that a ring would lead to another shard than the one asked. Answer: trace ids.
+    Elsewhere {
+        /// When a span of them starts.
+        window: TimeRange,
+        /// How many shards the ring has.
+        shard_count: u32,
+    },
+    /// Which of these traces the shard has. Answer: trace ids.
+    Known {
+        /// At most [`super::limits::KNOWN_IDS_MAX`].
+        trace_ids: BTreeSet<TraceId>,
+    },
 }
 
 impl ReadRequest {

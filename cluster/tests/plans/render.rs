@@ -81,6 +81,7 @@ pub(crate) fn step(world: &World, step: &Step) -> String {
         Step::DeleteReplica { group, replica, node } => {
             format!("{}: delete {replica} on {}", self::group(*group), letter(*node))
         }
+        Step::StartFence { epoch } => format!("propose start fence of epoch {epoch}"),
         Step::Fence { at, epoch } => format!("{}: fence for epoch {epoch}", group(at.group)),
     }
 }
@@ -108,7 +109,7 @@ fn command(world: &World, command: &MetaCommand) -> String {
         MetaCommand::ForgetReplica { replica } => {
             format!("forget {}", self::replica(world, *replica))
         }
-        MetaCommand::StartFence { epoch } => format!("start fence of epoch {epoch}"),
+        MetaCommand::StartFence { epoch, .. } => format!("start fence of epoch {epoch}"),
         MetaCommand::ActivateEpoch { epoch } => format!("activate epoch {epoch}"),
         other => format!("{other:?}"),
     }

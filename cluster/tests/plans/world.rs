@@ -330,6 +330,10 @@ impl World {
                 assert!(held.is_none_or(|held| held.replica == *replica), "another replica's data");
                 Ok(())
             }
+            Step::StartFence { epoch } => {
+                let command = MetaCommand::StartFence { epoch: *epoch, at: Timestamp(0) };
+                self.propose(&command).map_err(|refusal| refusal.to_string())
+            }
             Step::Fence { at, epoch } => {
                 self.check(*at)?;
                 self.raft(at.group).fenced = *epoch;

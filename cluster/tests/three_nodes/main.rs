@@ -10,4 +10,5 @@ mod faults;
 mod keeping;
 mod recover;
 mod sampling;
+mod shards;
 mod world;

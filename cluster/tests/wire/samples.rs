@@ -252,6 +252,8 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
             },
         ),
         ("dependencies", ReadOperation::Dependencies { window: window() }),
+        ("elsewhere", ReadOperation::Elsewhere { window: window(), shard_count: 9 }),
+        ("known", ReadOperation::Known { trace_ids: [trace_id, TraceId([9; 16])].into() }),
     ];
     operations.into_iter().map(|(name, operation)| (name, request(operation))).collect()
 }
@@ -360,6 +362,7 @@ pub(crate) fn read_items() -> Vec<(&'static str, ReadItem)> {
         ("keys", ReadItem::Keys(keys.into())),
         ("values", ReadItem::Values(names(&["200", "404"]))),
         ("edges", ReadItem::Edges(vec![edge("b", "c", 5), edge("a", "b", 1 << 40)])),
+        ("trace_ids", ReadItem::TraceIds([trace().trace_id, TraceId([9; 16])].into())),
         ("end", ReadItem::End(end())),
         ("end_complete", ReadItem::End(ReadEnd::default())),
     ];

@@ -321,7 +321,8 @@ impl RowCopier {
         }
     }
 
-    /// Appends a row to the builder; does nothing if there is no such row.
+    /// Appends a row to the builder, of the request that was begun there last; does nothing if there
+    /// is no such row.
     #[expect(clippy::cast_possible_truncation, reason = "a builder closes far below 4 GiB")]
     pub fn copy(&mut self, rows: &Rows, row: usize, builder: &mut Builder) {
         let Some(span) = rows.spans.get(row) else { return };
@@ -348,7 +349,7 @@ impl RowCopier {
             name: self.string(rows, span.name, builder),
             resource: self.resource(rows, span.resource, builder),
             scope: self.scope(rows, span.scope, builder),
-            request: 0,
+            request: (builder.requests.len() as u32).saturating_sub(1),
             cells_start,
             cells_end,
             events_start,

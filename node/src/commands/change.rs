@@ -1,10 +1,10 @@
-//! `skua node remove`, `skua rf set`, `skua drain`: changes of a cluster, asked of any of its
+//! `skua node remove`, `skua rf set`, `skua shards add`, `skua drain`: changes of a cluster, asked of any of its
 //! nodes.
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::cli::{DrainArguments, RemoveNodeArguments, SetFactorArguments};
+use crate::cli::{AddShardsArguments, DrainArguments, RemoveNodeArguments, SetFactorArguments};
 use crate::{http, output};
 
 /// What is read of the cluster's state to find a node.
@@ -37,6 +37,13 @@ pub(super) fn set_factor(arguments: &SetFactorArguments) -> anyhow::Result<()> {
     ask(&arguments.node, "replication-factor", &serde_json::json!({ "factor": factor }))?;
     let done =
         format!("each shard is to have {factor} replicas; `skua status` shows how far it is\n");
+    Ok(output::answer(&done)?)
+}
+
+pub(super) fn add_shards(arguments: &AddShardsArguments) -> anyhow::Result<()> {
+    let count = arguments.count;
+    ask(&arguments.node, "add-shards", &serde_json::json!({ "count": count }))?;
+    let done = format!("{count} shards are being added; `skua status` shows how far that is\n");
     Ok(output::answer(&done)?)
 }
 

@@ -19,8 +19,17 @@ struct Cluster {
     nodes: Vec<Node>,
     shards: Vec<Shard>,
     #[serde(default)]
+    epochs: Vec<Epoch>,
+    #[serde(default)]
     alarms: Vec<Alarm>,
     sampling: Option<Sampling>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Epoch {
+    id: u64,
+    shards: u64,
+    state: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,6 +151,14 @@ fn render(cluster: &Cluster) -> String {
         }
     }
     let mut tables = format!("{}\n{}", table(&nodes), table(&shards));
+    // A cluster to which shards were never added has nothing to tell of it.
+    if cluster.epochs.len() > 1 {
+        let mut epochs = vec![row(["RING EPOCH", "SHARDS", "STATE"])];
+        for epoch in &cluster.epochs {
+            epochs.push(row([&epoch.id.to_string(), &epoch.shards.to_string(), &epoch.state]));
+        }
+        tables = format!("{tables}\n{}", table(&epochs));
+    }
     if let Some(Sampling { digest, bytes, revision }) = &cluster.sampling {
         let mut sampling = vec![row(["SAMPLING STRATEGIES", "SIZE", "CHANGE"])];
         let change = if *revision == 0 { "-".to_owned() } else { revision.to_string() };
@@ -230,6 +247,8 @@ SAMPLING STRATEGIES  SIZE   CHANGE
                 "disk": {"used_bytes": 0, "free_bytes": 0}}],
             "shards": [{"id": 0, "epoch": 1, "leader": null, "replicas": [
                 {"node": "cd34", "state": "unreachable"}]}],
+            "epochs": [{"id": 1, "shards": 1, "state": "active"},
+                {"id": 2, "shards": 4, "state": "preparing"}],
             "alarms": [{"kind": "under-replicated", "shard": 0, "seconds": 119,
                 "text": "shard 0 has 2 of 3 replicas that answer"}]
         }"#;
@@ -242,6 +261,10 @@ cd34  gone  10.0.0.2:7947  down for 12 min  -        -     -
 
 SHARD  EPOCH  REPLICA ON  ROLE         APPLIED  LAG  SPANS  BYTES
 0      1      cd34        unreachable  -        -    -      -
+
+RING EPOCH  SHARDS  STATE
+1           1       active
+2           4       preparing
 ";
         assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
         for (seconds, shown) in [(0, "0 s"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 d")] {

@@ -45,6 +45,12 @@ pub enum BatchOutcome {
     },
     /// Its id was known: the batch is in the head already, or was.
     Known,
+    /// It was routed by a ring epoch that is fenced off: it is not in the shard and will not be,
+    /// and its spans belong where `epoch` leads them.
+    Fenced {
+        /// The epoch of the last fence.
+        epoch: u32,
+    },
     /// It makes no sense, on any replica.
     Refused(Refusal),
 }
@@ -83,9 +89,11 @@ impl Shard {
         match entry.body {
             Body::Data(batches) => {
                 for batch in &batches {
-                    applied.batches.push(self.apply_batch(&mut state, index, batch));
+                    let outcome = self.apply_batch(&mut state, index, entry.ring_epoch, batch);
+                    applied.batches.push(outcome);
                 }
             }
+            Body::Fence => state.fenced = state.fenced.max(entry.ring_epoch),
             Body::Purge(tenant) => self.apply_purge(&mut state, index, &tenant),
             Body::Drop { class, bucket } => self.apply_drop(class, bucket),
             Body::Mark => {
@@ -122,15 +130,23 @@ impl Shard {
         drop(removed);
     }
 
-    fn apply_batch(&self, state: &mut State, index: LogIndex, slice: &BatchSlice) -> BatchOutcome {
-        let outcome = self.try_apply_batch(state, index, slice);
+    fn apply_batch(
+        &self,
+        state: &mut State,
+        index: LogIndex,
+        ring_epoch: u32,
+        slice: &BatchSlice,
+    ) -> BatchOutcome {
+        let outcome = self.try_apply_batch(state, index, ring_epoch, slice);
         match &outcome {
             Ok(BatchOutcome::Added { spans, repeats }) => {
                 state.spans_repeated += u64::from(*repeats);
                 self.pressure.note(u64::from(*spans));
             }
             Ok(BatchOutcome::Known) => state.batches_known += 1,
-            Ok(BatchOutcome::Refused(_)) | Err(_) => state.batches_refused += 1,
+            Ok(BatchOutcome::Fenced { .. } | BatchOutcome::Refused(_)) | Err(_) => {
+                state.batches_refused += 1;
+            }
         }
         outcome.unwrap_or_else(BatchOutcome::Refused)
     }
@@ -139,12 +155,17 @@ impl Shard {
         &self,
         state: &mut State,
         index: LogIndex,
+        ring_epoch: u32,
         slice: &BatchSlice,
     ) -> Result<BatchOutcome, Refusal> {
         let batch = Batch::open(slice.bytes.clone())?;
         let rows = batch.index()?;
         if state.batch_ids.contains(batch.header().id) && !mutant::is(Mutant::BatchIdIgnored) {
             return Ok(BatchOutcome::Known);
+        }
+        // Only now: one that came before the fence is here, whoever sends it again.
+        if ring_epoch < state.fenced && !mutant::is(Mutant::EpochFenceSkipped) {
+            return Ok(BatchOutcome::Fenced { epoch: state.fenced });
         }
         let tenant = &batch.header().tenant;
         let purged_at = Self::admit(state, tenant)?;

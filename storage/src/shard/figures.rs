@@ -35,11 +35,11 @@ use crate::block::PageInfo;
 type OnPiece<'a> = &'a mut dyn FnMut(Arc<Piece>) -> Result<(), Error>;
 
 /// Which pieces are asked for.
-struct Asked<'a> {
-    window: TimeRange,
-    predicate: &'a SpanPredicate,
+pub(super) struct Asked<'a> {
+    pub(super) window: TimeRange,
+    pub(super) predicate: &'a SpanPredicate,
     /// Blocks that are counted already.
-    passed: &'a BTreeSet<u64>,
+    pub(super) passed: &'a BTreeSet<u64>,
 }
 
 impl Shard {
@@ -153,7 +153,7 @@ impl Shard {
         Ok(answer)
     }
 
-    fn answer<T>(&self, value: T) -> Answer<T> {
+    pub(super) fn answer<T>(&self, value: T) -> Answer<T> {
         Answer { value, completeness: self.completeness() }
     }
 
@@ -161,7 +161,7 @@ impl Shard {
     ///
     /// Pages are left out as soon as zones say that no row passes: a span counts where it lies, and
     /// a trace is visited for a row that does.
-    fn for_each_piece(
+    pub(super) fn for_each_piece(
         &self,
         snapshot: &Snapshot<'_>,
         asked: &Asked<'_>,
@@ -217,7 +217,10 @@ pub(super) fn marks_within(
 }
 
 /// A spent budget ends a read; it is no error of the read.
-fn stopped(read: Result<(), Error>, completeness: &mut Completeness) -> Result<(), Error> {
+pub(super) fn stopped(
+    read: Result<(), Error>,
+    completeness: &mut Completeness,
+) -> Result<(), Error> {
     match read {
         Err(Error::Exhausted(exhausted)) => {
             completeness.exhausted = Some(exhausted);

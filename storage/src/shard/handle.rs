@@ -104,6 +104,8 @@ pub(super) struct State {
     pub(super) seal_cut: Option<LogIndex>,
     /// The latest stamp: log time.
     pub(super) stamp: Timestamp,
+    /// The ring epoch of the last fence; 0 if there was none.
+    pub(super) fenced: u32,
     pub(super) batch_ids: BatchIdWindow,
     pub(super) digests: DigestWindow,
     pub(super) tenants: BTreeMap<Tenant, TenantState>,
@@ -292,6 +294,12 @@ impl Shard {
     /// Log time: the latest stamp applied. A leader's next stamp must not be earlier.
     pub fn stamp(&self) -> Timestamp {
         self.state().stamp
+    }
+
+    /// The ring epoch of the last fence applied, 0 if there was none: batches that were routed by
+    /// an epoch before it are refused.
+    pub fn fenced(&self) -> u32 {
+        self.state().fenced
     }
 
     /// Sizes and counters.

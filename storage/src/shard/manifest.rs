@@ -24,7 +24,8 @@ use crate::kv::Family;
 use crate::log::LogIndex;
 use crate::mutant::{self, Mutant};
 
-const VERSION: u8 = 1;
+/// The version that is written; rows of version 1 have no fence.
+const VERSION: u8 = 2;
 
 /// What is remembered of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +45,8 @@ pub(super) struct StateRow {
     /// By class: the last bucket that was dropped.
     pub(super) dropped: BTreeMap<u8, u64>,
     pub(super) tenants: BTreeMap<Tenant, TenantState>,
+    /// The ring epoch of the last fence; 0 if there was none.
+    pub(super) fenced: u32,
 }
 
 /// The requests and batches that one seal added.
@@ -97,11 +100,12 @@ impl StateRow {
             put_bytes(&mut out, tenant.as_str().as_bytes());
             put_varint(&mut out, state.purged_at << 1 | u64::from(state.has_data));
         }
+        put_varint(&mut out, u64::from(self.fenced));
         finish(out)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
-        let mut cursor = begin(bytes)?;
+        let (version, mut cursor) = begin(bytes)?;
         let mut row = Self {
             cut: cursor.varint()?,
             stamp: Timestamp(cursor.varint()?),
@@ -119,6 +123,9 @@ impl StateRow {
             let packed = cursor.varint()?;
             let state = TenantState { has_data: packed & 1 != 0, purged_at: packed >> 1 };
             row.tenants.insert(tenant, state);
+        }
+        if version > 1 {
+            row.fenced = cursor.varint_u32()?;
         }
         Ok(row)
     }
@@ -144,7 +151,7 @@ impl WindowChunk {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
-        let mut cursor = begin(bytes)?;
+        let (_, mut cursor) = begin(bytes)?;
         let mut chunk = Self::default();
         for _ in 0..cursor.count(BATCH_IDS_MAX)? {
             let index = LogIndex(cursor.varint()?);
@@ -177,17 +184,17 @@ fn finish(mut out: Vec<u8>) -> Vec<u8> {
     out
 }
 
-fn begin(bytes: &[u8]) -> Result<Cursor<'_>, ColumnError> {
+/// The version of a row, and what follows it.
+fn begin(bytes: &[u8]) -> Result<(u8, Cursor<'_>), ColumnError> {
     let (content, checksum) =
         bytes.split_last_chunk().ok_or(ColumnError::new("a row of the manifest is too short"))?;
     if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
         return Err(ColumnError::new("a row of the manifest does not have its checksum"));
     }
     let mut cursor = Cursor::new(content);
-    if cursor.byte()? == VERSION {
-        Ok(cursor)
-    } else {
-        Err(ColumnError::new("a row of the manifest is of another version"))
+    match cursor.byte()? {
+        version @ 1..=VERSION => Ok((version, cursor)),
+        _ => Err(ColumnError::new("a row of the manifest is of another version")),
     }
 }
 
@@ -233,6 +240,7 @@ impl Shard {
             state.rotated = state.applied;
         }
         state.stamp = row.stamp;
+        state.fenced = row.fenced;
         state.next_block = row.next_block.max(last_block);
         let mut contents = self.contents_mut();
         contents.purged = Arc::new(row.purged());
@@ -361,6 +369,7 @@ mod tests {
                 (tenant("b"), TenantState { has_data: false, purged_at: 40 }),
             ]
             .into(),
+            fenced: 3,
         };
         let part = RequestPart { tenant: 1, digest: RequestDigest([7; 16]), rows: 3 };
         let chunk = WindowChunk {
@@ -375,6 +384,10 @@ mod tests {
             damaged[place] ^= 4;
             assert!(StateRow::decode(&damaged).is_err(), "byte {place}");
         }
+        // As the version before wrote it: the fence is the last byte but for the checksum.
+        let mut former = row_bytes[..row_bytes.len() - 5].to_vec();
+        former[0] = 1;
+        assert_eq!(StateRow::decode(&finish(former)).unwrap(), StateRow { fenced: 0, ..row });
         for length in 0..chunk_bytes.len() {
             assert!(WindowChunk::decode(&chunk_bytes[..length]).is_err());
         }

@@ -79,6 +79,7 @@ mod rolled;
 mod rolled_calls;
 mod search;
 mod structure;
+mod trace_ids;
 mod whole;
 
 pub use apply::{Applied, BatchOutcome, Refusal};

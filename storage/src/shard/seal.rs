@@ -37,6 +37,7 @@ pub(super) struct Closed {
     stamp: Timestamp,
     tenants: BTreeMap<Tenant, TenantState>,
     dropped: BTreeMap<u8, u64>,
+    fenced: u32,
     window: WindowChunk,
 }
 
@@ -129,6 +130,7 @@ impl Shard {
             stamp: state.stamp,
             tenants: state.tenants.clone(),
             dropped: contents.dropped.clone(),
+            fenced: state.fenced,
             window,
         };
         // Set once, here, under the lock.
@@ -291,6 +293,7 @@ impl Shard {
             next_block: self.state().next_block,
             dropped: closed.dropped.clone(),
             tenants: closed.tenants.clone(),
+            fenced: closed.fenced,
         };
         edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
         let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());

@@ -256,6 +256,7 @@ impl Shard {
         }
         state.chunks = vec![window.info(row.cut)];
         state.stamp = row.stamp;
+        state.fenced = row.fenced;
         state.seal_cut = Some(cut);
         state.rotated = Some(cut);
         state.tenants = row.tenants.clone();

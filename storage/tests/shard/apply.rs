@@ -9,7 +9,7 @@ use model::query::{Order, TracePredicate, TraceQuery};
 use model::store::{Detail, Operation, SUGGESTIONS_MAX};
 use model::testing::{Generator, Random, simple_span};
 use model::{Attribute, Span, Text, TimeRange, Timestamp, effective};
-use storage::entry::{encode_data, encode_mark, encode_purge};
+use storage::entry::{encode_data, encode_fence, encode_mark, encode_purge};
 use storage::log::{LogEngine, LogIndex};
 use storage::shard::limits::DIGEST_WINDOW;
 use storage::shard::{Applied, BatchOutcome};
@@ -50,6 +50,25 @@ fn a_batch_id_is_added_once() {
     assert_eq!(fixture.add(&[first]).batches, [BatchOutcome::Known]);
     let stats = fixture.shard.stats();
     assert_eq!((stats.batches, stats.spans, stats.batches_known), (1, 1, 2));
+}
+
+/// PLC-1: whoever routes by an epoch before the fence is told so, unless the batch came in time.
+#[test]
+fn a_fence_refuses_what_was_routed_before_it_and_outlives_the_log() {
+    let mut fixture = Fixture::sealing(1, 1 << 20);
+    let own = tenant("a");
+    let batch = |id, span| plain_batch(id, &own, &[simple_span(span, span, 1, 2)]);
+    let routed = |epoch, batch: Bytes| encode_data(Timestamp(5), epoch, &[batch]).unwrap();
+    let fenced = |epoch| [BatchOutcome::Fenced { epoch }];
+    fixture.add_entry(&routed(1, batch(1, 1)));
+    fixture.add_entry(&encode_fence(Timestamp(5), 3));
+    fixture.add_entry(&encode_fence(Timestamp(5), 2));
+    assert_eq!(fixture.shard.fenced(), 3, "an older fence changes nothing");
+    assert_eq!(fixture.add_entry(&routed(2, batch(2, 2))).batches, fenced(3));
+    assert_eq!(fixture.add_entry(&routed(1, batch(1, 1))).batches, [BatchOutcome::Known]);
+    assert_eq!(fixture.add_entry(&routed(3, batch(2, 2))).batches, [added(1, 0)]);
+    fixture.shard.seal(&no_limit()).unwrap();
+    assert_eq!(fixture.reopened().fenced(), 3, "out of the manifest");
 }
 
 #[test]

@@ -114,6 +114,12 @@ impl Fixture {
         }
     }
 
+    /// The shard as it is opened again, before anything of the log is applied.
+    pub(crate) fn reopened(&self) -> Shard {
+        let (store, _) = self.sealing.as_ref().unwrap();
+        open_shard(&self.log, &self.cache, store)
+    }
+
     /// Appends an entry to the log and applies it.
     pub(crate) fn add_entry(&mut self, entry: &Bytes) -> storage::shard::Applied {
         let index = LogIndex(self.next_index);

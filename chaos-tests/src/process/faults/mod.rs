@@ -7,6 +7,7 @@
 //! - [`preload`]: what a library that is loaded before the node does to its calls.
 //! - [`names`]: what happens to names and addresses.
 //! - [`load`]: too much of it.
+//! - [`shards`]: more shards, in the middle of it.
 
 pub(crate) use load::{FIRST_FLOODER, LAST_FLOODER};
 
@@ -16,6 +17,7 @@ mod names;
 mod network;
 mod preload;
 mod process;
+mod shards;
 
 use std::time::Duration;
 
@@ -187,6 +189,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
+    kind("shards-added", &[], |scene, chance| shards::Added::boxed(scene, chance)),
     costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
     costly("empty-disk", &[], |scene, _| disk::Empty::boxed(scene)),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),

@@ -254,18 +254,19 @@ fn rule_7_4_an_epoch_goes_from_preparing_to_fencing_to_active() {
     log.done(add.clone());
     assert_eq!(log.refused(&add), Refusal::EpochState { epoch: EpochId(1) });
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 2, "not routed by yet");
-    let epoch = EpochId(2);
+    let (epoch, at) = (EpochId(2), Timestamp(77));
     let group = group_of_shard(ShardId(2));
-    assert_eq!(log.refused(&MetaCommand::StartFence { epoch }), Refusal::NotFormed { group });
+    assert_eq!(log.refused(&MetaCommand::StartFence { epoch, at }), Refusal::NotFormed { group });
     let expected = revision(&log, group);
     log.done(MetaCommand::GroupFormed { group, expected });
     let activate = MetaCommand::ActivateEpoch { epoch };
     assert_eq!(log.refused(&activate), Refusal::EpochState { epoch });
-    log.done(MetaCommand::StartFence { epoch });
+    log.done(MetaCommand::StartFence { epoch, at });
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 2, "not routed by yet");
     log.done(activate);
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 3);
     assert_eq!(log.state.epochs().len(), 2, "the first one lives on");
+    assert_eq!(log.state.active_epoch().unwrap().fenced_at, at);
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn commands() -> impl Strategy<Value = MetaCommand> {
         (0..9_u32).prop_map(|factor| MetaCommand::SetReplicationFactor { factor }),
         (epochs(), vec(vec(nodes(), 0..4), 0..3))
             .prop_map(|(expected, placement)| MetaCommand::AddShards { expected, placement }),
-        epochs().prop_map(|epoch| MetaCommand::StartFence { epoch }),
+        (epochs(), any::<u64>())
+            .prop_map(|(epoch, at)| MetaCommand::StartFence { epoch, at: Timestamp(at) }),
         epochs().prop_map(|epoch| MetaCommand::ActivateEpoch { epoch }),
         tenants().prop_map(|tenant| MetaCommand::PutTenant { tenant }),
         tenants().prop_map(|tenant| MetaCommand::DropTenant { tenant }),

@@ -31,11 +31,13 @@ pub(crate) enum FrameKind {
     End,
     Failure,
     Piece,
+    TraceIds,
 }
 
 numbered!(FrameKind, "a frame of kind", {
     1 => Hit, 2 => Trace, 3 => Spans, 4 => Columns, 5 => Rows, 6 => Aggregate, 7 => Services,
     8 => Operations, 9 => Keys, 10 => Values, 11 => Edges, 12 => End, 13 => Failure, 14 => Piece,
+    15 => TraceIds,
 });
 
 impl FrameKind {
@@ -56,6 +58,7 @@ impl FrameKind {
             Self::End => "an end",
             Self::Failure => "a failure",
             Self::Piece => "a piece",
+            Self::TraceIds => "trace ids",
         }
     }
 }
@@ -100,6 +103,8 @@ pub(crate) struct FrameMessage {
     /// A stretch of a frame that is too large for one.
     #[prost(bytes = "bytes", tag = "24")]
     pub(crate) piece: Bytes,
+    #[prost(message, optional, tag = "25")]
+    pub(crate) trace_ids: Option<NamesMessage>,
 }
 
 impl FrameMessage {

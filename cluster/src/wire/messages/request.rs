@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use model::query::AttributeScope;
-use model::{ShardId, SpanId};
+use model::{ShardId, SpanId, TraceId};
 use storage::log::LogIndex;
 
 use super::number::Numbered as _;
@@ -16,6 +16,7 @@ use super::scalar::{
     WindowMessage, check_shards, from_tenant, from_text, from_trace_id, required, to_tenant,
     to_trace_id, to_usize, wrong_length,
 };
+use crate::wire::limits::KNOWN_IDS_MAX;
 use crate::wire::{AskedShard, ReadOperation, ReadRequest, RingEpoch, WireError};
 
 /// A question.
@@ -56,11 +57,13 @@ enum OperationKind {
     Values,
     Dependencies,
     Spans,
+    Elsewhere,
+    Known,
 }
 
 numbered!(OperationKind, "operation", {
     1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
-    7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans,
+    7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans, 11 => Elsewhere, 12 => Known,
 });
 
 /// What is asked, with the fields that some kind needs.
@@ -91,6 +94,11 @@ pub(crate) struct OperationMessage {
     /// One after another.
     #[prost(bytes = "bytes", tag = "12")]
     span_ids: Bytes,
+    #[prost(uint32, tag = "13")]
+    shard_count: u32,
+    /// One after another.
+    #[prost(bytes = "bytes", tag = "14")]
+    trace_ids: Bytes,
 }
 
 pub(crate) fn from_read_request(request: &ReadRequest) -> Result<ReadRequestMessage, WireError> {
@@ -168,6 +176,16 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
         ReadOperation::Dependencies { window } => {
             OperationMessage { window: Some((*window).into()), ..of(OperationKind::Dependencies) }
         }
+        ReadOperation::Elsewhere { window, shard_count } => OperationMessage {
+            window: Some((*window).into()),
+            shard_count: *shard_count,
+            ..of(OperationKind::Elsewhere)
+        },
+        ReadOperation::Known { trace_ids } => {
+            check_ids(trace_ids.len())?;
+            let trace_ids = trace_ids.iter().flat_map(|id| *id.as_bytes()).collect();
+            OperationMessage { trace_ids, ..of(OperationKind::Known) }
+        }
     })
 }
 
@@ -204,7 +222,31 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
         OperationKind::Dependencies => ReadOperation::Dependencies {
             window: required("the window of dependencies", message.window)?.into(),
         },
+        OperationKind::Elsewhere => ReadOperation::Elsewhere {
+            window: required("the window of traces elsewhere", message.window)?.into(),
+            shard_count: to_shard_count(message.shard_count)?,
+        },
+        OperationKind::Known => {
+            let bytes = &message.trace_ids;
+            check_ids(bytes.len() / TraceId::LENGTH)?;
+            let trace_ids = bytes.chunks(TraceId::LENGTH).map(to_trace_id);
+            ReadOperation::Known { trace_ids: trace_ids.collect::<Result<_, _>>()? }
+        }
     })
+}
+
+fn check_ids(count: usize) -> Result<(), WireError> {
+    if count > KNOWN_IDS_MAX {
+        let count_max = KNOWN_IDS_MAX as u64;
+        return Err(WireError::TooMany { what: "trace ids of a read", count_max });
+    }
+    Ok(())
+}
+
+/// A ring is made of so many shards' points, so that the number has a bound.
+fn to_shard_count(count: u32) -> Result<u32, WireError> {
+    check_shards("shards of a ring", count as usize)?;
+    Ok(count)
 }
 
 fn to_span_ids(bytes: &[u8]) -> Result<BTreeSet<SpanId>, WireError> {
