@@ -1,8 +1,8 @@
 //! The coordinator of a node: [`model::TraceStore`] and [`model::ClusterAdmin`] over its shards.
 //!
 //! Any node can coordinate any request; nothing here is special to one. `write.rs` holds the
-//! open batches, `read.rs` fans a question out to every shard and merges the answers, and
-//! `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
+//! open batches, `read.rs` fans a question out to every shard and merges the answers, `search.rs`
+//! tells how far a search has come, and `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
 
 mod archive;
 mod batch_ids;
@@ -12,6 +12,7 @@ mod merge;
 mod pool;
 mod read;
 mod read_pools;
+mod search;
 mod serve;
 mod shards;
 mod status;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt as _;
 use model::store::{Answer, Completeness, ReadScope};
 use model::{ShardId, StoreError, TraceId};
 use storage::mutant::{self, Mutant};
@@ -18,6 +19,8 @@ use crate::wire::{ReadItem, ReadOperation};
 pub(super) struct Gathered {
     pub(super) answers: Vec<(ShardId, ShardAnswer)>,
     pub(super) missing: BTreeSet<ShardId>,
+    /// Why the last one did not.
+    last_error: Option<StoreError>,
 }
 
 impl Coordinator {
@@ -51,9 +54,13 @@ impl Coordinator {
         // Whoever leaves cancels what the shards do; whoever stays may have more to ask.
         let guard = scope.budget.cancel_on_drop();
         let question = Question { scope, operation };
-        let answered = self.core.shards.ask(question, shards).await;
+        let mut answers = self.core.shards.ask(question, shards);
+        let mut gathered = Gathered::default();
+        while let Some(answered) = answers.next().await {
+            gathered.take(answered);
+        }
         guard.disarm();
-        gather(answered)
+        gathered.whole()
     }
 
     /// Asks every shard for something that merges.
@@ -74,6 +81,32 @@ impl Coordinator {
 }
 
 impl Gathered {
+    /// Takes what a shard answered, or that it did not.
+    pub(super) fn take(&mut self, (shard, result): Answered) {
+        match result {
+            Ok(answer) => self.answers.push((shard, answer)),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a shard could not answer");
+                metrics::counter!("skua_shard_read_failures_total").increment(1);
+                if !mutant::is(Mutant::PartialNotSaid) {
+                    self.missing.insert(shard);
+                }
+                self.last_error = Some(error);
+            }
+        }
+    }
+
+    /// The answers in the order of shards, however they came; an error if there are none.
+    pub(super) fn whole(mut self) -> Result<Self, StoreError> {
+        if self.answers.is_empty()
+            && let Some(error) = self.last_error
+        {
+            return Err(error);
+        }
+        self.answers.sort_by_key(|(shard, _)| *shard);
+        Ok(self)
+    }
+
     /// What the answers together lack.
     pub(super) fn completeness(&self) -> Completeness {
         let missing = self.missing.clone();
@@ -82,29 +115,5 @@ impl Gathered {
             completeness.merge(answer.end.completeness.clone());
         }
         completeness
-    }
-}
-
-fn gather(answered: Vec<Answered>) -> Result<Gathered, StoreError> {
-    let mut gathered = Gathered::default();
-    let mut last_error = None;
-    for (shard, result) in answered {
-        match result {
-            Ok(answer) => gathered.answers.push((shard, answer)),
-            Err(error) => {
-                tracing::warn!(%shard, %error, "a shard could not answer");
-                metrics::counter!("skua_shard_read_failures_total").increment(1);
-                if !mutant::is(Mutant::PartialNotSaid) {
-                    gathered.missing.insert(shard);
-                }
-                last_error = Some(error);
-            }
-        }
-    }
-    // Answers in the order of shards, however they came.
-    gathered.answers.sort_by_key(|(shard, _)| *shard);
-    match last_error {
-        Some(error) if gathered.answers.is_empty() => Err(error),
-        _ => Ok(gathered),
     }
 }

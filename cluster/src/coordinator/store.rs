@@ -1,20 +1,17 @@
 //! [`model::TraceStore`] over the coordinator's shards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use futures_core::Stream;
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::query::AttributeScope;
 use model::store::{
-    AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchEnd,
-    SearchItem, SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
+    AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchRequest,
+    SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
 use super::Coordinator;
-use super::merge::{ShardHits, merge_hits};
+use super::search::Search;
 use super::write::WriteSink;
 use crate::wire::{ReadItem, ReadOperation};
 
@@ -55,35 +52,8 @@ impl TraceStore for Coordinator {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
-        let SearchRequest { scope, mut query, detail } = request;
-        let limit = query.limit as usize;
-        // One more than asked for tells whether there are more.
-        query.limit = query.limit.saturating_add(1);
-        let cursor = query.cursor.clone();
-        let gathered = self.ask_all(scope, ReadOperation::Search { query, detail }).await?;
-        let answers = gathered.answers.into_iter().map(|(shard, answer)| {
-            let hits = answer.items.into_iter().filter_map(|item| match item {
-                ReadItem::Hit(hit) => Some(*hit),
-                _ => None,
-            });
-            let hits = ShardHits {
-                hits: hits.collect(),
-                applied: answer.end.applied.0,
-                spans_scanned: answer.end.search.map_or(0, |search| search.spans_scanned),
-                completeness: answer.end.completeness,
-            };
-            (shard, hits)
-        });
-        let merged = merge_hits(limit, cursor.as_ref(), answers.collect(), gathered.missing);
-        let end = SearchEnd {
-            completeness: merged.completeness,
-            cursor: merged.cursor,
-            moved: merged.moved,
-            spans_scanned: merged.spans_scanned,
-        };
-        let hits = merged.hits.into_iter().map(|hit| SearchItem::Hit(Box::new(hit)));
-        let items: Vec<SearchItem> = hits.chain([SearchItem::End(end)]).collect();
-        Ok(Box::pin(Items(items.into_iter())))
+        let shards = self.core.shards.routes().shards();
+        Search::begin(&*self.core.shards, shards, request).into_stream().await
     }
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {
@@ -277,15 +247,4 @@ fn add_edges(edges: Vec<DependencyEdge>) -> Vec<DependencyEdge> {
     sums.into_iter()
         .map(|((parent, child), (calls, errors))| DependencyEdge { parent, child, calls, errors })
         .collect()
-}
-
-/// A stream of what is there already.
-struct Items(std::vec::IntoIter<SearchItem>);
-
-impl Stream for Items {
-    type Item = Result<SearchItem, StoreError>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.get_mut().0.next().map(Ok))
-    }
 }
