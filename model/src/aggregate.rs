@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::query::{AttributeScope, SpanPredicate};
+use crate::query::{Field, SpanPredicate};
 use crate::span::SpanKind;
 use crate::{Duration, Text, TimeRange, Timestamp};
 
@@ -35,12 +35,10 @@ pub enum AggregateKind {
         /// Width of a time bin; at least one nanosecond.
         step: Duration,
     },
-    /// The most frequent values of a key, by string form.
+    /// The most frequent values of a field, by string form.
     TopValues {
-        /// Where the key stands.
-        scope: AttributeScope,
-        /// The key.
-        key: Text,
+        /// The field: the values under a key, or what else a span has.
+        field: Field,
         /// How many values remain once all answers are merged
         /// ([`crate::query::aggregate::finish`]).
         limit: u32,

@@ -179,6 +179,8 @@ pub struct SearchRequest {
     pub query: TraceQuery,
     /// What each hit carries.
     pub detail: Detail,
+    /// Whether the search tells how far it has come ([`SearchItem::Progress`]) before its hits.
+    pub progress: bool,
 }
 
 /// What a hit of a search carries besides its summary.
@@ -347,10 +349,38 @@ pub type SearchStream = Pin<Box<dyn Stream<Item = Result<SearchItem, StoreError>
 /// One item of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchItem {
+    /// How far the search has come, if that was asked for: any number of times, before all hits.
+    Progress(Progress),
     /// A trace that matches.
     Hit(Box<Hit>),
     /// The end of the answer.
     End(SearchEnd),
+}
+
+/// How far a search has come while shards still answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Shards that were asked.
+    pub asked: u32,
+    /// Shards that have answered.
+    pub answered: u32,
+    /// Shards that have failed to.
+    pub missing: BTreeSet<ShardId>,
+    /// Spans whose columns were looked at, as far as is known.
+    pub spans_scanned: u64,
+    /// What the shard that answered last adds to the first traces of all that answered so far, in
+    /// order. Shards that still have to answer may put others before and between them: only the
+    /// hits of the answer are final.
+    pub early: Vec<EarlyHit>,
+}
+
+/// A hit among the first of those that are known so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyHit {
+    /// How many of the traces told so far stand before it.
+    pub place: u32,
+    /// The hit; without its trace.
+    pub hit: Hit,
 }
 
 /// A trace that matches.

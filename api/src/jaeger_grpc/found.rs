@@ -214,6 +214,7 @@ impl Source for Found {
             }
             match self.stream.next().await.transpose().map_err(refusal)? {
                 None => return Ok(None),
+                Some(SearchItem::Progress(_)) => {}
                 Some(SearchItem::Hit(hit)) => {
                     let Some(trace) = hit.trace else { continue };
                     self.ready.gaps.truncated = self.ready.gaps.truncated.max(trace.truncated);
@@ -246,6 +247,7 @@ pub(super) async fn summaries<S: TraceStore>(
     let mut completeness = Completeness::default();
     while let Some(item) = stream.next().await.transpose().map_err(refusal)? {
         match item {
+            SearchItem::Progress(_) => {}
             SearchItem::Hit(hit) => hits.push(*hit),
             SearchItem::End(end) => completeness = end.completeness,
         }
@@ -260,6 +262,6 @@ async fn search<S: TraceStore>(
     detail: Detail,
 ) -> Result<SearchStream, Status> {
     let query = params.to_query(context.limits.search_limit_max);
-    let request = SearchRequest { scope: read.scope.clone(), query, detail };
+    let request = SearchRequest { scope: read.scope.clone(), query, detail, progress: false };
     context.store.search(request).await.map_err(refusal)
 }

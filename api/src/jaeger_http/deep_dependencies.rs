@@ -60,11 +60,13 @@ pub(super) async fn graph<S: TraceStore>(
         scope: read.scope.clone(),
         query: params.to_query(PATH_TRACES_MAX),
         detail: Detail::Trace { spans_max: PATH_SPANS_MAX },
+        progress: false,
     };
     let mut stream = context.store.search(request).await?;
     let (mut all, mut gaps) = (Paths::new(), Gaps::default());
     while let Some(item) = stream.next().await {
         match item? {
+            SearchItem::Progress(_) => {}
             SearchItem::Hit(hit) => {
                 let Some(trace) = hit.trace else { continue };
                 gaps.truncated = gaps.truncated.max(trace.truncated);

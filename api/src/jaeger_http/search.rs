@@ -34,6 +34,7 @@ pub(super) async fn traces<S: TraceStore>(
     let mut stream = context.store.search(request(context, read, params, detail)).await?;
     while let Some(item) = stream.next().await {
         match item? {
+            SearchItem::Progress(_) => {}
             SearchItem::Hit(hit) => {
                 let Some(trace) = hit.trace else { continue };
                 found.gaps.truncated = found.gaps.truncated.max(trace.truncated);
@@ -62,6 +63,7 @@ pub(super) async fn summaries<S: TraceStore>(
     let mut stream = context.store.search(request).await?;
     while let Some(item) = stream.next().await {
         match item? {
+            SearchItem::Progress(_) => {}
             SearchItem::Hit(hit) => {
                 let mut item_bytes = Vec::new();
                 push(&mut item_bytes, &hit);
@@ -86,7 +88,7 @@ fn request<S: TraceStore>(
     detail: Detail,
 ) -> SearchRequest {
     let query = params.to_query(context.limits.search_limit_max);
-    SearchRequest { scope: read.scope.clone(), query, detail }
+    SearchRequest { scope: read.scope.clone(), query, detail, progress: false }
 }
 
 impl Found {

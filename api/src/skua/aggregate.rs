@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::aggregate::{Aggregate, AggregateKind, AggregateQuery, GroupBy};
-use model::query::{AttributeScope, SpanPredicate};
+use model::query::{AttributeScope, Field, SpanPredicate};
 use model::store::AggregateRequest;
 use model::{Duration, TimeRange, TraceStore};
 use serde_json::{Map, Value};
@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::limits::{BINS_MAX, QUANTILES_MAX, VALUES_DEFAULT, VALUES_MAX};
 use super::problem::Problem;
 use super::query_json::{
-    Place, SCOPES, Terms, flag, known, limit, named, object, present, required, span_predicate,
-    step, string, window,
+    Place, SCOPES, Terms, flag, known, limit, named, named_field, object, present, required,
+    span_predicate, step, string, window, word_of,
 };
 use super::search::posted;
 use crate::jaeger_http::COMPLETENESS_HEADER;
@@ -88,7 +88,9 @@ fn question(document: &Value) -> Result<Question, Problem> {
     let own: &[&str] = match kind_name {
         KindName::Totals => &["window", "where", "kind", "stale"],
         KindName::Heatmap => &["window", "where", "kind", "stale", "step"],
-        KindName::TopValues => &["window", "where", "kind", "stale", "scope", "key", "limit"],
+        KindName::TopValues => {
+            &["window", "where", "kind", "stale", "field", "scope", "key", "limit"]
+        }
         KindName::Red => &["window", "where", "kind", "stale", "step", "group_by", "quantiles"],
     };
     known(members, &root, own)?;
@@ -133,16 +135,29 @@ fn bins(
 
 #[expect(clippy::cast_possible_truncation, reason = "a bound of three digits")]
 fn top_values(members: &Map<String, Value>, root: &Place<'_>) -> Result<AggregateKind, Problem> {
+    let field = counted_field(members, root)?;
+    let limit = match present(members, "limit") {
+        None => VALUES_DEFAULT,
+        Some(value) => limit(value, &root.member("limit"), VALUES_MAX as u32)?,
+    };
+    Ok(AggregateKind::TopValues { field, limit })
+}
+
+/// A field by its name, or an attribute by key and scope.
+fn counted_field(members: &Map<String, Value>, root: &Place<'_>) -> Result<Field, Problem> {
+    if let Some(value) = present(members, "field") {
+        let place = root.member("field");
+        if ["key", "scope"].iter().any(|name| present(members, name).is_some()) {
+            return Err(place.problem("either a field, or an attribute's key and scope"));
+        }
+        return named_field(value, &place);
+    }
     let key = string(required(members, root, "key")?, &root.member("key"))?;
     let scope = match present(members, "scope") {
         None => AttributeScope::SpanOrResource,
         Some(value) => named(value, &root.member("scope"), SCOPES)?,
     };
-    let limit = match present(members, "limit") {
-        None => VALUES_DEFAULT,
-        Some(value) => limit(value, &root.member("limit"), VALUES_MAX as u32)?,
-    };
-    Ok(AggregateKind::TopValues { scope, key: key.into(), limit })
+    Ok(Field::Attribute(scope, key.into()))
 }
 
 fn group_by(members: &Map<String, Value>, root: &Place<'_>) -> Result<GroupBy, Problem> {
@@ -182,7 +197,7 @@ fn render(
     match &query.kind {
         AggregateKind::Totals => {}
         AggregateKind::Heatmap { step } => push_heatmap(&mut out, query.window, *step, answer),
-        AggregateKind::TopValues { .. } => push_values(&mut out, answer),
+        AggregateKind::TopValues { field, .. } => push_values(&mut out, field, answer),
         AggregateKind::Red { step, .. } => {
             push_red(&mut out, query.window, *step, quantiles, answer);
         }
@@ -223,7 +238,7 @@ fn push_numbers<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
 }
 
 /// Most frequent first, ties by value.
-fn push_values(out: &mut Vec<u8>, answer: &Aggregate) {
+fn push_values(out: &mut Vec<u8>, field: &Field, answer: &Aggregate) {
     let mut values: Vec<_> = answer.values.iter().collect();
     values.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.spans));
     push_name(out, "values");
@@ -231,7 +246,8 @@ fn push_values(out: &mut Vec<u8>, answer: &Aggregate) {
     for (value, counts) in values {
         push_comma(out);
         out.extend_from_slice(b"{\"value\":");
-        push_string(out, value.as_bytes());
+        let word = word_of(field, value.as_bytes());
+        push_string(out, word.map_or(value.as_bytes(), str::as_bytes));
         push_name(out, "spans");
         push_uint(out, counts.spans);
         push_name(out, "errors");

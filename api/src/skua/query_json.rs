@@ -289,7 +289,8 @@ pub(super) fn span_predicate(
     }
 }
 
-fn named_field(value: &Value, place: &Place<'_>) -> Result<Field, Problem> {
+/// A field of a span that is no attribute.
+pub(super) fn named_field(value: &Value, place: &Place<'_>) -> Result<Field, Problem> {
     Ok(match string(value, place)? {
         "service" => Field::Service,
         "operation" => Field::Operation,
@@ -385,18 +386,32 @@ fn text_test(value: &Value, place: &Place<'_>) -> Result<ValueTest, Problem> {
     value_test(members, place, &Field::Service)
 }
 
+/// Kinds of spans, by name.
+const KINDS: &[(&str, SpanKind)] = &[
+    ("unspecified", SpanKind::UNSPECIFIED),
+    ("internal", SpanKind::INTERNAL),
+    ("server", SpanKind::SERVER),
+    ("client", SpanKind::CLIENT),
+    ("producer", SpanKind::PRODUCER),
+    ("consumer", SpanKind::CONSUMER),
+];
+
+/// Codes of a status, by name.
+const STATUSES: &[(&str, StatusCode)] =
+    &[("unset", StatusCode::UNSET), ("ok", StatusCode::OK), ("error", StatusCode::ERROR)];
+
+/// The word for a value of a field, where queries have one.
+pub(super) fn word_of(field: &Field, form: &[u8]) -> Option<&'static str> {
+    let number: i32 = std::str::from_utf8(form).ok()?.parse().ok()?;
+    match field {
+        Field::Kind => KINDS.iter().find(|(_, kind)| kind.0 == number).map(|(word, _)| *word),
+        Field::Status => STATUSES.iter().find(|(_, code)| code.0 == number).map(|(word, _)| *word),
+        _ => None,
+    }
+}
+
 /// A constant, in the words of what it is compared with.
 fn literal(value: &Value, place: &Place<'_>, field: &Field) -> Result<Literal, Problem> {
-    const KINDS: &[(&str, SpanKind)] = &[
-        ("unspecified", SpanKind::UNSPECIFIED),
-        ("internal", SpanKind::INTERNAL),
-        ("server", SpanKind::SERVER),
-        ("client", SpanKind::CLIENT),
-        ("producer", SpanKind::PRODUCER),
-        ("consumer", SpanKind::CONSUMER),
-    ];
-    const STATUSES: &[(&str, StatusCode)] =
-        &[("unset", StatusCode::UNSET), ("ok", StatusCode::OK), ("error", StatusCode::ERROR)];
     match (field, value) {
         (Field::Kind, Value::String(_)) => {
             named(value, place, KINDS).map(|kind| Literal::Int(kind.0.into()))

@@ -1,4 +1,5 @@
-//! `search`: the free query, answered with a line of JSON for each trace as it is found.
+//! `search`: the free query, answered with a line of JSON for each trace, and if that is asked for
+//! with lines that tell how far it has come, as shards answer.
 
 use std::convert::Infallible;
 
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, Method, header};
 use model::store::{
-    Detail, SearchEnd, SearchItem, SearchRequest, SearchStream, ServiceSummary, TraceSummary,
+    Detail, EarlyHit, Progress, SearchEnd, SearchItem, SearchRequest, SearchStream, ServiceSummary,
+    TraceSummary,
 };
 use model::{ShardId, StoreError, TraceStore};
 use serde_json::Value;
@@ -36,6 +38,7 @@ async fn begin<S: TraceStore>(
     request: Request,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions().clone();
+    let progress = wants_progress(&request)?;
     let document = if request.method() == Method::GET {
         parse(match query_of(request.uri()).get("q") {
             "" => b"{}",
@@ -46,7 +49,8 @@ async fn begin<S: TraceStore>(
     };
     let Search { query, stale } = search(&document, context.limits.search_limit_max)?;
     let read = context.begin(&extensions, stale)?;
-    let request = SearchRequest { scope: read.scope.clone(), query, detail: Detail::Summary };
+    let scope = read.scope.clone();
+    let request = SearchRequest { scope, query, detail: Detail::Summary, progress };
     let mut items = context.store.search(request).await?;
     // A search that fails before anything was found has a status to say so.
     let first = items.next().await.transpose()?;
@@ -59,6 +63,16 @@ async fn begin<S: TraceStore>(
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(header::CONTENT_TYPE, ndjson);
     Ok(response)
+}
+
+/// Whether the parameter `progress` asks for it. Not a member of the query, which is the same either
+/// way, and which a node that does not know of it would refuse.
+fn wants_progress(request: &Request) -> Result<bool, Problem> {
+    match query_of(request.uri()).get("progress") {
+        "" | "false" => Ok(false),
+        "true" => Ok(true),
+        _ => Err(Place::ROOT.member("progress").problem("neither true nor false")),
+    }
 }
 
 /// The document in a request's body.
@@ -90,7 +104,7 @@ impl Lines {
             Some(item) => Ok(item),
             None => self.items.next().await?,
         };
-        self.has_ended = !matches!(item, Ok(SearchItem::Hit(_)));
+        self.has_ended = !matches!(item, Ok(SearchItem::Hit(_) | SearchItem::Progress(_)));
         Some(line(item))
     }
 }
@@ -98,6 +112,7 @@ impl Lines {
 fn line(item: Result<SearchItem, StoreError>) -> Vec<u8> {
     let mut out = Vec::new();
     match item {
+        Ok(SearchItem::Progress(progress)) => push_progress(&mut out, &progress),
         Ok(SearchItem::Hit(hit)) => {
             out.extend_from_slice(b"{\"trace\":");
             push_summary(&mut out, &hit.summary);
@@ -111,6 +126,24 @@ fn line(item: Result<SearchItem, StoreError>) -> Vec<u8> {
         Err(error) => out = Problem::from(error).to_json(),
     }
     out
+}
+
+/// Several lines: what the shard that answered last adds, then how many have answered.
+fn push_progress(out: &mut Vec<u8>, progress: &Progress) {
+    let Progress { asked, answered, missing, spans_scanned, early } = progress;
+    for EarlyHit { place, hit } in early {
+        out.extend_from_slice(b"{\"early\":{");
+        push_count(out, "place", u64::from(*place));
+        push_name(out, "trace");
+        push_summary(out, &hit.summary);
+        out.extend_from_slice(b"}}\n");
+    }
+    out.extend_from_slice(b"{\"progress\":{");
+    push_count(out, "shards", u64::from(*asked));
+    push_count(out, "answered", u64::from(*answered));
+    push_shards(out, "missing", missing.iter());
+    push_count(out, "spans_scanned", *spans_scanned);
+    out.extend_from_slice(b"}}\n");
 }
 
 fn push_summary(out: &mut Vec<u8>, summary: &TraceSummary) {

@@ -246,13 +246,14 @@ impl Clients {
             limit,
             cursor: None,
         };
-        let request = SearchRequest { scope: self.scope(tenant), query, detail };
+        let request = SearchRequest { scope: self.scope(tenant), query, detail, progress: false };
         let searching = async {
             let mut stream = through.store.search(request).await?;
             let mut shown = Vec::new();
             loop {
                 let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context));
                 match next.await {
+                    Some(Ok(SearchItem::Progress(_))) => {}
                     Some(Ok(SearchItem::Hit(hit))) => {
                         shown.push((hit.key.trace_id, hit.trace));
                     }

@@ -13,16 +13,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use model::query::{Evaluator, TraceFacts, TraceQuery};
 use model::store::{
-    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchRequest, Trace, TraceRequest,
+    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchRequest, SearchStream, Trace,
+    TraceRequest,
 };
 use model::{ShardId, StoreError, Tenant, TimeRange, TraceId};
 
 use super::Coordinator;
 use super::merge::ShardHits;
 use super::read::Gathered;
+use super::search::answer;
 use super::shards::Fence;
 use super::store::SPANS_MAX;
 use crate::limits::{
@@ -79,16 +81,28 @@ impl Fence {
 }
 
 impl Coordinator {
-    /// What shards say to a search, without the traces that lie across a fence near its window, and
-    /// the hits among these. Each shard was asked for more than the limit, so that the limit of all
-    /// together is found.
-    pub(super) async fn hits(
+    /// A search whose window comes near these fences.
+    pub(super) async fn search_across(
         &self,
         request: SearchRequest,
+        fences: &[Fence],
+    ) -> Result<SearchStream, StoreError> {
+        let (limit, cursor) = (request.query.limit as usize, request.query.cursor.clone());
+        let (gathered, across) = self.hits(request, fences).await?;
+        let items = answer(limit, cursor.as_ref(), gathered, across).into_iter().map(Ok);
+        Ok(Box::pin(stream::iter(items)))
+    }
+
+    /// What shards say to a search, without the traces that lie across a fence, and the hits among
+    /// these. Each shard was asked for more than the limit, so that the limit of all together is
+    /// found.
+    async fn hits(
+        &self,
+        request: SearchRequest,
+        fences: &[Fence],
     ) -> Result<(Gathered, ShardHits), StoreError> {
-        let SearchRequest { scope, query, detail } = request;
-        let fences = self.fences_near(query.window);
-        let mut across = self.across(&scope, &fences).await?;
+        let SearchRequest { scope, query, detail, progress: _ } = request;
+        let mut across = self.across(&scope, fences).await?;
         let mut rounds = 0;
         let mut gathered = loop {
             // One more than asked for tells whether there are more.
@@ -99,7 +113,7 @@ impl Coordinator {
             let gathered = self.ask_all(scope.clone(), operation).await?;
             rounds += 1;
             // Traces that came to lie across one since, of which a shard told a part.
-            let late = self.late(&scope, &fences, &gathered, &mut across).await?;
+            let late = self.late(&scope, fences, &gathered, &mut across).await?;
             if late.is_empty() {
                 break gathered;
             }
@@ -123,7 +137,8 @@ impl Coordinator {
         Ok((gathered, judged))
     }
 
-    fn fences_near(&self, window: TimeRange) -> Vec<Fence> {
+    /// The fences that a search with this window comes near.
+    pub(super) fn fences_near(&self, window: TimeRange) -> Vec<Fence> {
         let routes = self.core.shards.routes();
         let near = routes.fences.iter().filter(|fence| fence.near().overlaps(&window));
         near.copied().collect()
@@ -239,9 +254,8 @@ impl Coordinator {
             let request = TraceRequest { scope: scope.clone(), trace_id, spans_max: SPANS_MAX };
             self.live_trace(request)
         });
-        let mut wholes = std::pin::pin!(
-            futures_util::stream::iter(wholes.collect::<Vec<_>>()).buffered(ACROSS_AT_ONCE_MAX)
-        );
+        let mut wholes =
+            std::pin::pin!(stream::iter(wholes.collect::<Vec<_>>()).buffered(ACROSS_AT_ONCE_MAX));
         while let Some(whole) = wholes.next().await {
             match whole {
                 Ok(Answer { value, completeness }) => {

@@ -1,8 +1,9 @@
 //! The coordinator of a node: [`model::TraceStore`] and [`model::ClusterAdmin`] over its shards.
 //!
 //! Any node can coordinate any request; nothing here is special to one. `write.rs` holds the
-//! open batches, `read.rs` fans a question out to every shard and merges the answers, and
-//! `shards.rs` is the seam to wherever the shards are: on this node alone, or in a cluster.
+//! open batches, `read.rs` fans a question out to every shard and merges the answers, `search.rs`
+//! tells how far a search has come, and `shards.rs` is the seam to wherever the shards are: on this
+//! node alone, or in a cluster.
 
 mod across;
 mod archive;
@@ -14,6 +15,7 @@ mod pool;
 mod read;
 mod read_pools;
 mod reroute;
+mod search;
 mod serve;
 mod shards;
 mod status;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt as _;
 use model::store::{Answer, Completeness, ReadScope};
 use model::{ShardId, StoreError, TraceId};
 use storage::mutant::{self, Mutant};
@@ -12,13 +13,15 @@ use storage::mutant::{self, Mutant};
 use super::Coordinator;
 use super::shards::{Answered, Question, Routes, ShardAnswer};
 use crate::limits::{EPOCHS_MET_MAX, RETRY_AFTER_MS};
-use crate::wire::{ReadItem, ReadOperation};
+use crate::wire::{ReadItem, ReadOperation, RingEpoch};
 
 /// What every shard answered, and which did not.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) answers: Vec<(ShardId, ShardAnswer)>,
     pub(super) missing: BTreeSet<ShardId>,
+    /// Why the last one did not.
+    last_error: Option<StoreError>,
 }
 
 impl Coordinator {
@@ -56,16 +59,12 @@ impl Coordinator {
             let routes = self.core.shards.routes();
             let gathered =
                 self.ask_shards(scope.clone(), operation.clone(), shards(&routes)).await?;
-            let fenced = gathered.answers.iter().map(|(_, answer)| answer.end.fenced_epoch).max();
-            let Some(epoch) = fenced.filter(|epoch| *epoch > routes.last) else {
-                return Ok(gathered);
-            };
+            let Some(epoch) = gathered.unknown_epoch(routes.last) else { return Ok(gathered) };
             if !self.core.shards.learn_epoch(epoch, scope.budget.deadline()).await {
                 break;
             }
         }
-        let what = "shards were added, and this node does not know them yet".to_owned();
-        Err(StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS })
+        Err(unknown_shards())
     }
 
     /// Asks these shards.
@@ -78,9 +77,13 @@ impl Coordinator {
         // Whoever leaves cancels what the shards do; whoever stays may have more to ask.
         let guard = scope.budget.cancel_on_drop();
         let question = Question { scope, operation };
-        let answered = self.core.shards.ask(question, shards).await;
+        let mut answers = self.core.shards.ask(question, shards);
+        let mut gathered = Gathered::default();
+        while let Some(answered) = answers.next().await {
+            gathered.take(answered);
+        }
         guard.disarm();
-        gather(answered)
+        gathered.whole()
     }
 
     /// Asks every shard for something that merges.
@@ -101,6 +104,38 @@ impl Coordinator {
 }
 
 impl Gathered {
+    /// Takes what a shard answered, or that it did not.
+    pub(super) fn take(&mut self, (shard, result): Answered) {
+        match result {
+            Ok(answer) => self.answers.push((shard, answer)),
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a shard could not answer");
+                metrics::counter!("skua_shard_read_failures_total").increment(1);
+                if !mutant::is(Mutant::PartialNotSaid) {
+                    self.missing.insert(shard);
+                }
+                self.last_error = Some(error);
+            }
+        }
+    }
+
+    /// The answers in the order of shards, however they came; an error if there are none.
+    pub(super) fn whole(mut self) -> Result<Self, StoreError> {
+        if self.answers.is_empty()
+            && let Some(error) = self.last_error
+        {
+            return Err(error);
+        }
+        self.answers.sort_by_key(|(shard, _)| *shard);
+        Ok(self)
+    }
+
+    /// A ring epoch after `last` that some shard knows of: there are shards that were not asked.
+    pub(super) fn unknown_epoch(&self, last: RingEpoch) -> Option<RingEpoch> {
+        let fenced = self.answers.iter().map(|(_, answer)| answer.end.fenced_epoch).max();
+        fenced.filter(|epoch| *epoch > last)
+    }
+
     /// What the answers together lack.
     pub(super) fn completeness(&self) -> Completeness {
         let missing = self.missing.clone();
@@ -112,26 +147,8 @@ impl Gathered {
     }
 }
 
-fn gather(answered: Vec<Answered>) -> Result<Gathered, StoreError> {
-    let mut gathered = Gathered::default();
-    let mut last_error = None;
-    for (shard, result) in answered {
-        match result {
-            Ok(answer) => gathered.answers.push((shard, answer)),
-            Err(error) => {
-                tracing::warn!(%shard, %error, "a shard could not answer");
-                metrics::counter!("skua_shard_read_failures_total").increment(1);
-                if !mutant::is(Mutant::PartialNotSaid) {
-                    gathered.missing.insert(shard);
-                }
-                last_error = Some(error);
-            }
-        }
-    }
-    // Answers in the order of shards, however they came.
-    gathered.answers.sort_by_key(|(shard, _)| *shard);
-    match last_error {
-        Some(error) if gathered.answers.is_empty() => Err(error),
-        _ => Ok(gathered),
-    }
+/// The error of a question that cannot be asked of all shards.
+pub(super) fn unknown_shards() -> StoreError {
+    let what = "shards were added, and this node does not know them yet".to_owned();
+    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use model::admin::{ClusterChange, ClusterStatus, Readiness};
 use model::store::ReadScope;
 use model::time::Monotonic;
@@ -52,8 +53,9 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Removes all data of a tenant from a shard.
     fn purge(&self, shard: ShardId, tenant: Tenant) -> BoxFuture<'static, Result<(), Error>>;
 
-    /// Asks shards the same question. One answer for each, in any order.
-    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>>;
+    /// Asks shards the same question. One answer for each, in any order, each as soon as it is
+    /// there.
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxStream<'static, Answered>;
 
     /// Everything that can be seen from here.
     fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus>;

@@ -1,19 +1,16 @@
 //! [`model::TraceStore`] over the coordinator's shards.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use futures_core::Stream;
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::query::AttributeScope;
 use model::store::{
-    AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchEnd,
-    SearchItem, SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
+    AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchRequest,
+    SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
-use super::merge::{ShardHits, merge_hits};
+use super::search::Search;
 use super::write::WriteSink;
 use super::{Coordinator, across};
 use crate::wire::{ReadItem, ReadOperation};
@@ -58,32 +55,11 @@ impl TraceStore for Coordinator {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
-        let (limit, cursor) = (request.query.limit as usize, request.query.cursor.clone());
-        let (gathered, across) = self.hits(request).await?;
-        let answers = gathered.answers.into_iter().map(|(shard, answer)| {
-            let hits = answer.items.into_iter().filter_map(|item| match item {
-                ReadItem::Hit(hit) => Some(*hit),
-                _ => None,
-            });
-            let hits = ShardHits {
-                hits: hits.collect(),
-                applied: answer.end.applied.0,
-                spans_scanned: answer.end.search.map_or(0, |search| search.spans_scanned),
-                completeness: answer.end.completeness,
-            };
-            (shard, hits)
-        });
-        let answers = answers.collect();
-        let merged = merge_hits(limit, cursor.as_ref(), answers, across, gathered.missing);
-        let end = SearchEnd {
-            completeness: merged.completeness,
-            cursor: merged.cursor,
-            moved: merged.moved,
-            spans_scanned: merged.spans_scanned,
-        };
-        let hits = merged.hits.into_iter().map(|hit| SearchItem::Hit(Box::new(hit)));
-        let items: Vec<SearchItem> = hits.chain([SearchItem::End(end)]).collect();
-        Ok(Box::pin(Items(items.into_iter())))
+        match self.fences_near(request.query.window) {
+            fences if fences.is_empty() => Search::begin(self, request).into_stream().await,
+            // What a shard says there may have to be taken back, so that nothing is told early.
+            fences => self.search_across(request, &fences).await,
+        }
     }
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {
@@ -284,15 +260,4 @@ fn add_edges(edges: Vec<DependencyEdge>) -> Vec<DependencyEdge> {
     sums.into_iter()
         .map(|((parent, child), (calls, errors))| DependencyEdge { parent, child, calls, errors })
         .collect()
-}
-
-/// A stream of what is there already.
-struct Items(std::vec::IntoIter<SearchItem>);
-
-impl Stream for Items {
-    type Item = Result<SearchItem, StoreError>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.get_mut().0.next().map(Ok))
-    }
 }

@@ -1,32 +1,51 @@
 //! Barriers of reads: what a replica must have applied to show every write that was acknowledged
-//! before the read began. One call to each node for all shards that it leads.
+//! before the read began. One call to each node for all shards that it leads; what one node says is
+//! passed on while others are waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::{BoxStream, FuturesUnordered};
 use model::time::Monotonic;
 use model::{Duration, NodeId, ShardId};
 use storage::log::LogIndex;
+use tokio::sync::mpsc;
 
 use super::handle::{Shared, millis, std};
 use super::limits::{BARRIER_ATTEMPT, BARRIER_DEADLINE_MAX, PAUSE_MAX, PAUSE_MIN};
+use super::told::told;
 use super::writes::Search;
 use crate::raft::BarrierError;
 use crate::transport::{CallError, Method, Reply};
 use crate::wire::{BarrierOutcome, BarrierReply, BarrierRequest, RingEpoch, ShardBarrier};
 
+/// Shards and their barriers; nothing for those whose barrier did not come in time.
+pub(super) type Barriers = Vec<(ShardId, Option<LogIndex>)>;
+
 impl Shared {
-    /// The barriers of shards, as many as come in time.
-    pub(super) async fn barriers(
+    /// The barriers of shards, each once, as they come.
+    pub(super) fn barriers(
         self: &Arc<Self>,
-        shards: &[ShardId],
+        shards: Vec<ShardId>,
         until: Monotonic,
-    ) -> BTreeMap<ShardId, LogIndex> {
-        let mut found = BTreeMap::new();
+    ) -> BoxStream<'static, Barriers> {
+        let shared = Arc::clone(self);
+        told(shards.len(), move |tell| async move {
+            shared.find_barriers(shards, until, &tell).await;
+        })
+    }
+
+    async fn find_barriers(
+        self: &Arc<Self>,
+        shards: Vec<ShardId>,
+        until: Monotonic,
+        tell: &mpsc::Sender<Barriers>,
+    ) {
         let mut wanted: BTreeMap<ShardId, Search> =
-            shards.iter().map(|shard| (*shard, Search::default())).collect();
+            shards.into_iter().map(|shard| (shard, Search::default())).collect();
         let mut pause = PAUSE_MIN;
         loop {
             let mut by_node: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
@@ -39,13 +58,15 @@ impl Shared {
             let asked = by_node.into_iter().map(|(node, shards)| async move {
                 (node, self.ask_barriers(node, shards, within).await)
             });
+            let mut asked: FuturesUnordered<_> = asked.collect();
             let mut has_hint = false;
-            for (node, barriers) in join_all(asked).await {
+            while let Some((node, barriers)) = asked.next().await {
+                let mut found = Vec::new();
                 for barrier in barriers {
                     match barrier.outcome {
                         BarrierOutcome::Applied(index) => {
                             if wanted.remove(&barrier.shard).is_some() {
-                                found.insert(barrier.shard, index);
+                                found.push((barrier.shard, Some(index)));
                                 self.note_leader(barrier.shard, node);
                             }
                         }
@@ -57,10 +78,12 @@ impl Shared {
                         }
                     }
                 }
+                pass_on(tell, found).await;
             }
             let left = self.left(until);
             if wanted.is_empty() || left.0 == 0 {
-                return found;
+                return pass_on(tell, wanted.into_keys().map(|shard| (shard, None)).collect())
+                    .await;
             }
             if !has_hint || pause > PAUSE_MIN {
                 tokio::time::sleep(std(pause.min(left))).await;
@@ -120,5 +143,12 @@ impl Shared {
             }
             Ok(Err(_)) | Err(_) => BarrierOutcome::NotLeader { hint: None },
         }
+    }
+}
+
+async fn pass_on(tell: &mpsc::Sender<Barriers>, barriers: Barriers) {
+    if !barriers.is_empty() {
+        // Whoever asked may have left.
+        let _ = tell.send(barriers).await;
     }
 }

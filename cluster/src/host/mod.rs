@@ -63,6 +63,7 @@ mod sampling;
 mod serve_read;
 mod shards;
 mod spare;
+mod told;
 mod trim;
 mod witness;
 mod work;

@@ -2,24 +2,33 @@
 //! A replica here that has applied all it knows of is read while the barriers are under way; what
 //! it says counts if the barrier turns out to be no further (QRY-3).
 //!
+//! No shard waits for another: each is answered as soon as its barrier and its replica have, so
+//! that a search can show what most shards found while a leader that is gone is still sought.
+//!
 //! A shard whose majority does not answer is read from whatever replica can be reached, and named
 //! as stale; one of which no replica can be reached is an error, and named as missing by whoever
 //! puts the answers together (QRY-2).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use futures_util::future::{Either, join_all};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use model::budget::Exhausted;
+use model::time::Monotonic;
 use model::{Duration, NodeId, ShardId, StoreError};
 use storage::log::LogIndex;
 use storage::mutant::{self, Mutant};
+use tokio::sync::mpsc;
 
+use super::barriers::Barriers;
 use super::handle::{Shared, millis, std};
 use super::limits::{
     BARRIER_SHARE, BEHIND_ENTRIES_MAX, BEHIND_WAIT, READ_BYTES_MAX, READ_DEADLINE_MAX,
     READ_HELD_BYTES_MAX,
 };
+use super::told::told;
 use crate::coordinator::{Answered, Question, ShardAnswer, explain, serve_whole};
 use crate::limits::RETRY_AFTER_MS;
 use crate::raft::Role;
@@ -36,40 +45,130 @@ struct Wanted {
     partial: Option<ShardAnswer>,
 }
 
+/// One question to many shards, under way.
+#[derive(Clone)]
+struct Reading {
+    question: Arc<Question>,
+    deadline: Monotonic,
+    /// Takes one answer for each shard.
+    answers: mpsc::Sender<Answered>,
+}
+
+impl Reading {
+    async fn tell(&self, shard: ShardId, answer: Result<ShardAnswer, StoreError>) {
+        // Whoever asked may have left.
+        let _ = self.answers.send((shard, answer)).await;
+    }
+}
+
+/// What a replica here had applied when it was read before its barrier was known, and its answer.
+type Ahead = (LogIndex, ShardAnswer);
+
+/// Replicas that are read ahead, and their barriers, until both are there.
+#[derive(Default)]
+struct Meeting {
+    being_read: BTreeSet<ShardId>,
+    read: BTreeMap<ShardId, Ahead>,
+    barriers: BTreeMap<ShardId, Option<LogIndex>>,
+}
+
+impl Meeting {
+    /// A replica was read: the barrier, if that is known.
+    fn read(&mut self, shard: ShardId, answer: Option<Ahead>) -> Option<Met> {
+        self.being_read.remove(&shard);
+        match self.barriers.remove(&shard) {
+            Some(barrier) => Some((shard, barrier, answer)),
+            None => {
+                self.read.extend(answer.map(|answer| (shard, answer)));
+                None
+            }
+        }
+    }
+
+    /// A barrier is known: the answer, unless it is still read.
+    fn barrier(&mut self, shard: ShardId, barrier: Option<LogIndex>) -> Option<Met> {
+        if self.being_read.contains(&shard) {
+            self.barriers.insert(shard, barrier);
+            return None;
+        }
+        Some((shard, barrier, self.read.remove(&shard)))
+    }
+}
+
+/// A shard, its barrier, and what its replica here said before that was known.
+type Met = (ShardId, Option<LogIndex>, Option<Ahead>);
+
 impl Shared {
-    /// Asks shards. One answer for each.
-    pub(super) async fn ask(
+    /// Asks shards. One answer for each, as soon as it is there.
+    pub(super) fn ask(
         self: Arc<Self>,
         question: Question,
         shards: Vec<ShardId>,
-    ) -> Vec<Answered> {
-        let budget = &question.scope.budget;
+    ) -> BoxStream<'static, Answered> {
+        told(shards.len(), move |answers| async move {
+            let began = self.now();
+            let deadline = question.scope.budget.deadline().min(began.plus(READ_DEADLINE_MAX));
+            let reading = Reading { question: Arc::new(question), deadline, answers };
+            self.ask_each(&reading, began, shards).await;
+        })
+    }
+
+    async fn ask_each(self: &Arc<Self>, reading: &Reading, began: Monotonic, shards: Vec<ShardId>) {
+        let scope = &reading.question.scope;
         // Nobody is asked for somebody who has left, or who has no time.
-        if let Err(exhausted) = budget.spend(0) {
-            let all = |shard| (shard, Err(StoreError::Exhausted(exhausted)));
-            return shards.into_iter().map(all).collect();
-        }
-        let began = self.now();
-        let deadline = budget.deadline().min(began.plus(READ_DEADLINE_MAX));
-        let question = Arc::new(question);
-        let (barriers, mut ahead) = if question.scope.stale {
-            (BTreeMap::new(), BTreeMap::new())
-        } else {
-            let share = Duration(deadline.since(began).0 / BARRIER_SHARE);
-            let barriers = self.barriers(&shards, began.plus(share));
-            tokio::join!(barriers, self.read_ahead(&question, &shards, deadline.since(began)))
-        };
-        let mut answered = Vec::new();
-        let mut wanted: BTreeMap<ShardId, Wanted> = BTreeMap::new();
-        for shard in shards {
-            let applied_min = barriers.get(&shard).copied();
-            if let Some((applied, answer)) = ahead.remove(&shard)
-                && applied_min.is_some_and(|barrier| barrier <= applied)
-                && !lacks_damaged(&answer)
-            {
-                answered.push((shard, Ok(answer)));
-                continue;
+        if let Err(exhausted) = scope.budget.spend(0) {
+            for shard in shards {
+                reading.tell(shard, Err(StoreError::Exhausted(exhausted))).await;
             }
+            return;
+        }
+        if scope.stale {
+            let wave = shards.into_iter().map(|shard| (shard, None)).collect();
+            return self.pursue(reading, wave).await;
+        }
+        let left = reading.deadline.since(began);
+        let mut ahead = self.read_ahead(&reading.question, &shards, left);
+        let being_read = ahead.iter().map(|(shard, _)| *shard).collect();
+        let mut meeting = Meeting { being_read, ..Meeting::default() };
+        let mut ahead: FuturesUnordered<_> =
+            ahead.drain(..).map(|(shard, answer)| async move { (shard, answer.await) }).collect();
+        let mut barriers = self.barriers(shards, began.plus(Duration(left.0 / BARRIER_SHARE)));
+        let mut pursuits = FuturesUnordered::new();
+        loop {
+            let met: Vec<Met> = tokio::select! {
+                biased;
+                Some((shard, answer)) = ahead.next() => {
+                    meeting.read(shard, answer).into_iter().collect()
+                }
+                Some(found) = barriers.next() => {
+                    let found = found.into_iter();
+                    found.filter_map(|(shard, barrier)| meeting.barrier(shard, barrier)).collect()
+                }
+                Some(()) = pursuits.next() => continue,
+                else => break,
+            };
+            let mut wave = Vec::new();
+            for (shard, barrier, ahead) in met {
+                match ahead {
+                    Some((applied, answer))
+                        if barrier.is_some_and(|barrier| barrier <= applied)
+                            && !lacks_damaged(&answer) =>
+                    {
+                        reading.tell(shard, Ok(answer)).await;
+                    }
+                    _ => wave.push((shard, barrier)),
+                }
+            }
+            if !wave.is_empty() {
+                pursuits.push(self.pursue(reading, wave));
+            }
+        }
+    }
+
+    /// Asks one replica of each shard after another until one answers.
+    async fn pursue(self: &Arc<Self>, reading: &Reading, wave: Barriers) {
+        let mut wanted: BTreeMap<ShardId, Wanted> = BTreeMap::new();
+        for (shard, applied_min) in wave {
             let candidates = self.candidates(shard, applied_min);
             let error = unavailable(format!("no replica of shard {shard} can be reached"));
             wanted.insert(shard, Wanted { applied_min, candidates, error, partial: None });
@@ -79,7 +178,7 @@ impl Shared {
             let mut given_up = Vec::new();
             for (shard, wanted) in &mut wanted {
                 match wanted.candidates.pop_front() {
-                    Some(node) if self.left(deadline).0 > 0 => {
+                    Some(node) if self.left(reading.deadline).0 > 0 => {
                         let applied_min = wanted.applied_min;
                         let asked = AskedShard { shard: *shard, applied_min };
                         by_node.entry(node).or_default().push(asked);
@@ -90,19 +189,22 @@ impl Shared {
             for shard in given_up {
                 if let Some(Wanted { applied_min, error, partial, .. }) = wanted.remove(&shard) {
                     let answer = partial.map(|answer| said_stale(shard, applied_min, answer));
-                    answered.push((shard, answer.ok_or(error)));
+                    reading.tell(shard, answer.ok_or(error)).await;
                 }
             }
-            let left = self.left(deadline);
+            let left = self.left(reading.deadline);
             let asked = by_node.into_iter().map(|(node, asked)| {
-                let question = Arc::clone(&question);
+                let question = Arc::clone(&reading.question);
                 if node == self.node {
-                    Either::Left(self.ask_here(question, asked, left))
+                    self.ask_here(&question, asked, left)
                 } else {
-                    Either::Right(self.ask_there(node, question, asked, left))
+                    told(asked.len(), |answers| {
+                        self.ask_there(node, question, asked, left, answers)
+                    })
                 }
             });
-            for (shard, result) in join_all(asked).await.into_iter().flatten() {
+            let mut answered = stream::select_all(asked);
+            while let Some((shard, result)) = answered.next().await {
                 match result {
                     Ok(answer) if lacks_damaged(&answer) => {
                         if let Some(wanted) = wanted.get_mut(&shard) {
@@ -111,12 +213,12 @@ impl Shared {
                     }
                     Ok(answer) => {
                         let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
-                        answered.push((shard, Ok(said_stale(shard, barrier, answer))));
+                        reading.tell(shard, Ok(said_stale(shard, barrier, answer))).await;
                     }
                     // Another replica would spend as much.
                     Err(error @ StoreError::Exhausted(_)) => {
                         wanted.remove(&shard);
-                        answered.push((shard, Err(error)));
+                        reading.tell(shard, Err(error)).await;
                     }
                     Err(error) => {
                         tracing::debug!(%shard, %error, "a replica could not answer");
@@ -127,26 +229,25 @@ impl Shared {
                 }
             }
         }
-        answered
     }
 
     /// Answers of replicas here, while their barriers are still asked for, and what each had
     /// applied when it began: if the barrier is no further, it is the answer. Asked are replicas
     /// that have applied all that they have: others are likely to be behind, and reading twice
     /// costs twice.
-    async fn read_ahead(
+    fn read_ahead(
         &self,
         question: &Arc<Question>,
         shards: &[ShardId],
         left: Duration,
-    ) -> BTreeMap<ShardId, (LogIndex, ShardAnswer)> {
+    ) -> Vec<(ShardId, BoxFuture<'_, Option<Ahead>>)> {
         let ahead = shards.iter().filter_map(|shard| {
             let applied = self.replicas.of_shard(*shard)?.replica.all_applied()?;
             let asked = AskedShard { shard: *shard, applied_min: None };
             let answer = self.ask_own(Arc::clone(question), asked, left);
-            Some(async move { Some((*shard, (applied, answer.await.ok()?))) })
+            Some((*shard, async move { Some((applied, answer.await.ok()?)) }.boxed()))
         });
-        join_all(ahead).await.into_iter().flatten().collect()
+        ahead.collect()
     }
 
     /// Nodes to ask about a shard: this one, then the leader, then the others; those that could not
@@ -176,17 +277,17 @@ impl Shared {
     }
 
     /// Asks the replicas here.
-    async fn ask_here(
+    fn ask_here(
         &self,
-        question: Arc<Question>,
+        question: &Arc<Question>,
         asked: Vec<AskedShard>,
         left: Duration,
-    ) -> Vec<Answered> {
+    ) -> BoxStream<'_, Answered> {
         let asked = asked.into_iter().map(|asked| {
-            let question = Arc::clone(&question);
+            let question = Arc::clone(question);
             async move { (asked.shard, self.ask_own(question, asked, left).await) }
         });
-        join_all(asked).await
+        asked.collect::<FuturesUnordered<_>>().boxed()
     }
 
     async fn ask_own(
@@ -222,26 +323,22 @@ impl Shared {
         question: Arc<Question>,
         asked: Vec<AskedShard>,
         left: Duration,
-    ) -> Vec<Answered> {
-        let mut answers: BTreeMap<ShardId, ShardAnswer> = BTreeMap::new();
-        let mut answered: Vec<Answered> = Vec::new();
-        let shards: Vec<ShardId> = asked.iter().map(|asked| asked.shard).collect();
-        let reading = self.read_frames(node, &question, asked, left, &mut answers, &mut answered);
+        answers: mpsc::Sender<Answered>,
+    ) {
+        let mut unanswered: BTreeSet<ShardId> = asked.iter().map(|asked| asked.shard).collect();
+        let reading = self.read_frames(node, &question, asked, left, &mut unanswered, &answers);
         let ended = match tokio::time::timeout(std(left), reading).await {
             Ok(Ok(())) => unavailable(format!("node {node} broke off")),
             Ok(Err(error)) => error,
             Err(_) => StoreError::Exhausted(Exhausted::Deadline),
         };
-        for shard in shards {
-            if !answered.iter().any(|(other, _)| *other == shard) {
-                let error = match &ended {
-                    StoreError::Exhausted(exhausted) => StoreError::Exhausted(*exhausted),
-                    other => unavailable(other.to_string()),
-                };
-                answered.push((shard, Err(error)));
-            }
+        for shard in unanswered {
+            let error = match &ended {
+                StoreError::Exhausted(exhausted) => StoreError::Exhausted(*exhausted),
+                other => unavailable(other.to_string()),
+            };
+            let _ = answers.send((shard, Err(error))).await;
         }
-        answered
     }
 
     async fn read_frames(
@@ -250,8 +347,8 @@ impl Shared {
         question: &Question,
         asked: Vec<AskedShard>,
         left: Duration,
-        answers: &mut BTreeMap<ShardId, ShardAnswer>,
-        answered: &mut Vec<Answered>,
+        unanswered: &mut BTreeSet<ShardId>,
+        answers: &mpsc::Sender<Answered>,
     ) -> Result<(), StoreError> {
         let shards: Vec<ShardId> = asked.iter().map(|asked| asked.shard).collect();
         let request = ReadRequest {
@@ -269,20 +366,26 @@ impl Shared {
         let mut stream = opened.map_err(|error| unavailable(error.to_string()))?;
         let tenant = question.scope.tenant.clone();
         let mut reader = FrameReader::new(tenant, shards, READ_HELD_BYTES_MAX);
+        let mut begun: BTreeMap<ShardId, Vec<ReadItem>> = BTreeMap::new();
         while let Some(frame) = stream.receive.recv().await {
             let frame = frame.map_err(|error| unavailable(error.to_string()))?;
             question.scope.budget.spend(frame.len() as u64)?;
             let item = reader.accept(frame).map_err(|error| unavailable(error.to_string()))?;
-            match item {
-                None => {}
+            let ended = match item {
+                None => None,
                 Some((shard, ReadItem::End(end))) => {
-                    let items = answers.remove(&shard).unwrap_or_default().items;
-                    answered.push((shard, Ok(ShardAnswer { items, end })));
+                    let items = begun.remove(&shard).unwrap_or_default();
+                    Some((shard, Ok(ShardAnswer { items, end })))
                 }
-                Some((shard, ReadItem::Failure(failure))) => {
-                    answered.push((shard, Err(as_error(&failure))));
+                Some((shard, ReadItem::Failure(failure))) => Some((shard, Err(as_error(&failure)))),
+                Some((shard, item)) => {
+                    begun.entry(shard).or_default().push(item);
+                    None
                 }
-                Some((shard, item)) => answers.entry(shard).or_default().items.push(item),
+            };
+            if let Some(answered) = ended.filter(|(shard, _)| unanswered.remove(shard)) {
+                // Whoever asked may have left.
+                let _ = answers.send(answered).await;
             }
             if reader.pending().next().is_none() {
                 break;

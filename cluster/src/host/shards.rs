@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::BoxStream;
 use model::admin::{
     ClusterChange, ClusterStatus, EpochStatus, NodeState, NodeStatus, ProcessStatus, Readiness,
     ReplicaState, ReplicaStatus, ShardStatus,
@@ -52,8 +53,8 @@ impl Shards for Host {
         Arc::clone(&self.shared).purge(shard, tenant).boxed()
     }
 
-    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>> {
-        Arc::clone(&self.shared).ask(question, shards).boxed()
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxStream<'static, Answered> {
+        Arc::clone(&self.shared).ask(question, shards)
     }
 
     fn status(&self, _: bool) -> BoxFuture<'static, ClusterStatus> {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use model::admin::{
     ClusterChange, ClusterStatus, EpochState, EpochStatus, NodeState, NodeStatus, Readiness,
     ReplicaState, ReplicaStatus, ShardStatus,
@@ -100,7 +101,7 @@ impl Shards for LocalShards {
         async move { receiver.await.map_err(lost)? }.boxed()
     }
 
-    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxFuture<'static, Vec<Answered>> {
+    fn ask(&self, question: Question, shards: Vec<ShardId>) -> BoxStream<'static, Answered> {
         let question = Arc::new(question);
         let asked = shards.into_iter().map(|id| {
             let group = self.group(id).cloned();
@@ -117,7 +118,7 @@ impl Shards for LocalShards {
                 (id, served.map_err(StoreError::from).and_then(explained))
             }
         });
-        futures_util::future::join_all(asked.collect::<Vec<_>>()).boxed()
+        asked.collect::<FuturesUnordered<_>>().boxed()
     }
 
     fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus> {

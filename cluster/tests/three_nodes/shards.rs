@@ -36,13 +36,14 @@ fn thirds(seed: u64, count: usize) -> [Vec<Span>; 3] {
 
 async fn search(world: &World, through: usize, query: &TraceQuery) -> (Vec<TraceId>, SearchEnd) {
     let (query, detail) = (query.clone(), Detail::Summary);
-    let request = SearchRequest { scope: world.scope(), query, detail };
+    let request = SearchRequest { scope: world.scope(), query, detail, progress: false };
     let mut stream = world.store(through).search(request).await.unwrap();
     let mut hits = Vec::new();
     loop {
         let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
         match next.unwrap().unwrap() {
             SearchItem::Hit(hit) => hits.push(hit.summary.trace_id),
+            SearchItem::Progress(progress) => panic!("nobody asked for that: {progress:?}"),
             SearchItem::End(end) => return (hits, end),
         }
     }

@@ -375,12 +375,13 @@ impl World {
             cursor: None,
         };
         let detail = model::store::Detail::Summary;
-        let request = SearchRequest { scope: self.scope(), query, detail };
+        let request = SearchRequest { scope: self.scope(), query, detail, progress: true };
         let mut stream = self.store(through).search(request).await?;
         let mut hits = 0;
         loop {
             let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
             match next.unwrap()? {
+                SearchItem::Progress(_) => {}
                 SearchItem::Hit(_) => hits += 1,
                 SearchItem::End(end) => return Ok((hits, end)),
             }

@@ -215,11 +215,8 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     let step = Duration::from_secs(60);
     let trace_id = TraceId([0x11; 16]);
     let span_ids = [0x22, 0x33].map(|byte| model::SpanId([byte; 8])).into();
-    let top = AggregateKind::TopValues {
-        scope: AttributeScope::Resource,
-        key: "host.name".into(),
-        limit: 50,
-    };
+    let host = Field::Attribute(AttributeScope::Resource, "host.name".into());
+    let top = |field| AggregateKind::TopValues { field, limit: 50 };
     let full =
         ReadOperation::Search { query: trace_query(), detail: Detail::Trace { spans_max: 10_000 } };
     let plain = TraceQuery {
@@ -237,7 +234,8 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
         ("search_plain", ReadOperation::Search { query: plain, detail: Detail::Summary }),
         ("aggregate_totals", aggregate(AggregateKind::Totals)),
         ("aggregate_heatmap", aggregate(AggregateKind::Heatmap { step })),
-        ("aggregate_top_values", aggregate(top)),
+        ("aggregate_top_values", aggregate(top(host))),
+        ("aggregate_top_of_field", aggregate(top(Field::StatusMessage))),
         ("aggregate_red", aggregate(AggregateKind::Red { step, group_by: GroupBy::Operation })),
         ("services", ReadOperation::Services),
         ("operations", ReadOperation::Operations { service: Some("front".into()) }),

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Field;
 use super::evaluate::span_matches;
 use super::field::any_value;
-use super::{AttributeScope, Field};
 use crate::aggregate::{
     Aggregate, AggregateKind, AggregateQuery, Counts, DependencyEdge, GROUPS_MAX, Group, GroupBy,
     duration_bucket, time_bin,
@@ -57,25 +57,17 @@ fn add_span(query: &AggregateQuery, span: &Span, answer: &mut Aggregate) {
             let place = (bin, duration_bucket(span.duration()));
             answer.heatmap.entry(place).or_default().add(counts);
         }
-        AggregateKind::TopValues { scope, key, .. } => {
-            add_values(*scope, key, span, counts, answer);
-        }
+        AggregateKind::TopValues { field, .. } => add_values(field, span, counts, answer),
         AggregateKind::Red { step, group_by } => {
             add_red(query.window, *step, *group_by, span, counts, answer);
         }
     }
 }
 
-/// A span counts once for each different string form that it has under the key.
-fn add_values(
-    scope: AttributeScope,
-    key: &Text,
-    span: &Span,
-    counts: Counts,
-    answer: &mut Aggregate,
-) {
+/// A span counts once for each different string form of its values.
+fn add_values(field: &Field, span: &Span, counts: Counts, answer: &mut Aggregate) {
     let mut forms = BTreeSet::new();
-    any_value(&Field::Attribute(scope, key.clone()), span, &mut |value| {
+    any_value(field, span, &mut |value| {
         forms.insert(value.string_form());
         false
     });
@@ -141,7 +133,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::query::SpanPredicate;
+    use crate::query::{AttributeScope, SpanPredicate};
     use crate::span::{ParentId, Status, StatusCode};
     use crate::testing::{Generator, simple_span};
     use crate::{Attribute, Resource, SpanId, Timestamp};
@@ -156,10 +148,10 @@ mod tests {
             AggregateKind::Totals,
             AggregateKind::Heatmap { step },
             AggregateKind::TopValues {
-                scope: AttributeScope::SpanOrResource,
-                key: "http.status_code".into(),
+                field: Field::Attribute(AttributeScope::SpanOrResource, "http.status_code".into()),
                 limit: 2,
             },
+            AggregateKind::TopValues { field: Field::StatusMessage, limit: 3 },
             AggregateKind::Red { step, group_by: GroupBy::Service },
             AggregateKind::Red { step, group_by: GroupBy::Operation },
         ]
@@ -191,13 +183,36 @@ mod tests {
                 span
             })
             .collect();
-        let (scope, key) = (AttributeScope::Span, "k".into());
-        let query = query(AggregateKind::TopValues { scope, key, limit: 3 });
+        let field = Field::Attribute(AttributeScope::Span, "k".into());
+        let query = query(AggregateKind::TopValues { field, limit: 3 });
         let answer = finish(&query, aggregate(&query, [spans.as_slice()]));
         let found: Vec<_> =
             answer.values.iter().map(|(text, counts)| (text, counts.spans)).collect();
         assert_eq!(found, [(&"a".into(), 2), (&"b".into(), 2), (&"c".into(), 1)]);
         assert_eq!((answer.other, answer.spans, answer.traces), (1, 6, 1));
+    }
+
+    #[test]
+    fn any_field_can_be_counted() {
+        let messages = ["no route", "", "no route", "timed out"];
+        let spans = (1..).zip(messages).map(|(id, message)| {
+            let mut span = simple_span(1, id, id, id);
+            let code = if message.is_empty() { StatusCode::OK } else { StatusCode::ERROR };
+            span.status = Some(Status { code, message: message.into(), ..Status::default() });
+            span
+        });
+        let spans: Vec<_> = spans.collect();
+        let found = |field| {
+            let query = query(AggregateKind::TopValues { field, limit: 10 });
+            let answer = finish(&query, aggregate(&query, [spans.as_slice()]));
+            let told = answer.values.iter().map(|(form, counts)| {
+                (String::from_utf8_lossy(form.as_bytes()).into_owned(), counts.spans, counts.errors)
+            });
+            told.collect::<Vec<_>>()
+        };
+        let expected = [("no route".to_owned(), 2, 2), ("timed out".to_owned(), 1, 1)];
+        assert_eq!(found(Field::StatusMessage), expected);
+        assert_eq!(found(Field::Status), [("1".to_owned(), 1, 0), ("2".to_owned(), 3, 3)]);
     }
 
     #[test]

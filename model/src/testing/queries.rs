@@ -27,6 +27,19 @@ const RELATIONS: [Relation; 5] = [
     Relation::Sibling,
 ];
 
+/// Fields besides attributes whose values are counted: some that all spans of a class share, some
+/// that each has for itself.
+const COUNTED_FIELDS: [Field; 8] = [
+    Field::Service,
+    Field::Operation,
+    Field::Kind,
+    Field::Status,
+    Field::StatusMessage,
+    Field::EventName,
+    Field::ScopeName,
+    Field::Duration,
+];
+
 const SCOPES: [AttributeScope; 6] = [
     AttributeScope::SpanOrResource,
     AttributeScope::Span,
@@ -62,12 +75,19 @@ impl Generator {
             2 => AggregateKind::Red { step, group_by: GroupBy::Service },
             3 => AggregateKind::Red { step, group_by: GroupBy::Operation },
             _ => AggregateKind::TopValues {
-                scope: *self.random.pick(&SCOPES),
-                key: self.key(spans),
+                field: self.counted_field(spans),
                 limit: *self.random.pick(&[1, 5, 1_000]),
             },
         };
         AggregateQuery { window, predicate: self.span_predicate(spans, 1), kind }
+    }
+
+    /// An attribute as often as something else.
+    fn counted_field(&mut self, spans: &[Span]) -> Field {
+        if self.random.one_in(2) {
+            return Field::Attribute(*self.random.pick(&SCOPES), self.key(spans));
+        }
+        self.random.pick(&COUNTED_FIELDS).clone()
     }
 
     /// All of time, or what lies between the starts of two of the spans.

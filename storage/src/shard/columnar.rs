@@ -11,7 +11,7 @@ use model::aggregate::{
 };
 use model::batch::{Column, Index, TraceRows};
 use model::effective::operation_of_name;
-use model::query::AttributeScope;
+use model::query::{AttributeScope, Field};
 use model::string_form::string_form;
 use model::value::{ValueRef, ValueType};
 use model::{Attribute, Duration, Text, Timestamp};
@@ -84,12 +84,10 @@ impl<'a> Columnar<'a> {
                 let grid = Grid::new(query, *step, index, groups.groups.len());
                 Kind::Red { step: *step, groups, grid }
             }
-            AggregateKind::TopValues { scope, key, .. } => {
-                match Values::new(reader, index, *scope, key)? {
-                    Some(values) => Kind::Values(values),
-                    None => return Ok(None),
-                }
-            }
+            AggregateKind::TopValues { field, .. } => match Values::new(reader, index, field)? {
+                Some(values) => Kind::Values(values),
+                None => return Ok(None),
+            },
         };
         let is_error = index.classes.iter().map(model::batch::Class::is_error).collect();
         Ok(Some(Self { query, index, is_error, totals: Aggregate::default(), kind }))
@@ -240,11 +238,11 @@ impl Groups {
 /// No value.
 const NONE: u32 = u32::MAX;
 
-/// The string forms under a key.
+/// The string forms of a field.
 struct Values {
     forms: Vec<Text>,
     counts: Vec<Counts>,
-    /// By class: the forms of its resource or scope, each once.
+    /// By class: the forms that all its spans have, each once.
     by_class: Vec<Vec<usize>>,
     /// By row: the form of its own attribute, or [`NONE`].
     by_row: Vec<u32>,
@@ -252,15 +250,13 @@ struct Values {
 
 impl Values {
     /// Nothing if a row may have more than one value of its own, or some of its own and others.
-    fn new(
-        reader: &PieceReader<'_>,
-        index: &Index,
-        scope: AttributeScope,
-        key: &Text,
-    ) -> Result<Option<Self>, Error> {
+    fn new(reader: &PieceReader<'_>, index: &Index, field: &Field) -> Result<Option<Self>, Error> {
+        let Field::Attribute(scope, key) = field else {
+            return Ok(Self::of_classes(index, field));
+        };
         let resources = || index.resources.iter().map(|resource| resource.attributes.as_slice());
         let has_key = |attributes: &[Attribute]| attributes.iter().any(|own| own.key == *key);
-        match scope {
+        match *scope {
             AttributeScope::Resource => {
                 Ok(Some(Self::shared(index, key, resources(), |class| class.resource)))
             }
@@ -279,6 +275,39 @@ impl Values {
                 Ok(None)
             }
         }
+    }
+
+    /// Of a field that is the same in all spans of a class; nothing of another one.
+    fn of_classes(index: &Index, field: &Field) -> Option<Self> {
+        let string = |number: u32| index.strings.get(number as usize).cloned().unwrap_or_default();
+        let form = |class: &model::batch::Class| match field {
+            Field::Service => {
+                Some(index.services.get(class.resource as usize).cloned().unwrap_or_default())
+            }
+            Field::Operation => Some(operation_of_name(string(class.name).as_bytes())),
+            Field::Kind => Some(Text::from(string_form(ValueRef::Int(class.kind.0.into())))),
+            Field::Status => {
+                let code = class.status.map_or(0, |code| code.0);
+                Some(Text::from(string_form(ValueRef::Int(code.into()))))
+            }
+            _ => None,
+        };
+        let mut forms: Vec<Text> = Vec::new();
+        let mut numbers: BTreeMap<Text, usize> = BTreeMap::new();
+        let mut by_class = Vec::with_capacity(index.classes.len());
+        for class in &index.classes {
+            let number = *numbers.entry(form(class)?).or_insert_with_key(|form| {
+                forms.push(form.clone());
+                forms.len() - 1
+            });
+            by_class.push(vec![number]);
+        }
+        Some(Self {
+            counts: vec![Counts::default(); forms.len()],
+            forms,
+            by_class,
+            by_row: Vec::new(),
+        })
     }
 
     fn shared<'b>(

@@ -19,7 +19,7 @@ use model::aggregate::{
 };
 use model::batch::{Index, TraceRows};
 use model::budget::Budget;
-use model::query::{self, AttributeScope, SpanPredicate};
+use model::query::{self, AttributeScope, Field, SpanPredicate};
 use model::span::StatusCode;
 use model::{Span, Tenant, Text, TraceId};
 
@@ -146,8 +146,8 @@ impl Shard {
         if !tells_traces || (!is_true && zones.has_unlisted_classes()) {
             return Ok(None);
         }
-        if let AggregateKind::TopValues { scope, key, .. } = &query.kind
-            && key_values(&rollup, &zones, *scope, key) == KeyValues::Unknown
+        if let AggregateKind::TopValues { field, .. } = &query.kind
+            && key_values(&rollup, &zones, field) == KeyValues::Unknown
         {
             return Ok(None);
         }
@@ -185,14 +185,16 @@ enum KeyValues {
 }
 
 /// What a rollup knows of the values of a key, as the question means it.
-fn key_values(rollup: &Rollup, zones: &Zones, scope: AttributeScope, key: &Text) -> KeyValues {
+fn key_values(rollup: &Rollup, zones: &Zones, field: &Field) -> KeyValues {
     use KeyValues::{Absent, Counted, Unknown};
+    // Rollups count attributes by value, and other fields by class or not at all.
+    let Field::Attribute(scope, key) = field else { return Unknown };
     let one = |scope| match rollup.key(scope, key) {
         Some(number) => Counted(number),
         None if zones.lacks_key(scope, key) => Absent,
         None => Unknown,
     };
-    match scope {
+    match *scope {
         AttributeScope::SpanOrResource => {
             match (one(AttributeScope::Span), one(AttributeScope::Resource)) {
                 (Absent, other) | (other, Absent) => other,
@@ -201,7 +203,7 @@ fn key_values(rollup: &Rollup, zones: &Zones, scope: AttributeScope, key: &Text)
             }
         }
         // Those of events and links are not counted, so that they are absent or unknown.
-        _ => one(scope),
+        scope => one(scope),
     }
 }
 
@@ -628,8 +630,8 @@ fn add_values(
     run: &RolledRun,
     out: &mut Aggregate,
 ) -> Visited {
-    let AggregateKind::TopValues { scope, key, .. } = &query.kind else { return Ok(()) };
-    let known = key_values(&run.rollup, &run.zones, *scope, key);
+    let AggregateKind::TopValues { field, .. } = &query.kind else { return Ok(()) };
+    let known = key_values(&run.rollup, &run.zones, field);
     let KeyValues::Counted(key) = known else { return Ok(()) };
     let forms = run.rollup.forms(key);
     let mut by_form = vec![Counts::default(); forms.len()];

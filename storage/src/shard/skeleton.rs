@@ -115,7 +115,7 @@ pub(super) fn decides_span(predicate: &SpanPredicate) -> bool {
 pub(super) fn decides_figures(kind: &AggregateKind) -> bool {
     match kind {
         AggregateKind::Totals | AggregateKind::Heatmap { .. } | AggregateKind::Red { .. } => true,
-        AggregateKind::TopValues { scope, .. } => has_attributes(*scope),
+        AggregateKind::TopValues { field, .. } => has_field(field),
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::aggregate::{AggregateKind, AggregateQuery};
 use model::budget::{Budget, Exhausted};
-use model::query::{AttributeScope, Order, Relation, SpanPredicate, TracePredicate, TraceQuery};
+use model::query::{
+    AttributeScope, Field, Order, Relation, SpanPredicate, TracePredicate, TraceQuery,
+};
 use model::span::ParentId;
 use model::store::Detail;
 use model::testing::simple_span;
@@ -72,8 +74,7 @@ const READS: [(&str, Read); 9] = [
     }),
     ("figures", |shard, _, budget| {
         let kind = AggregateKind::TopValues {
-            scope: AttributeScope::Span,
-            key: "number".into(),
+            field: Field::Attribute(AttributeScope::Span, "number".into()),
             limit: 10,
         };
         let query = AggregateQuery { window: TimeRange::ALL, predicate: SpanPredicate::True, kind };

@@ -127,6 +127,10 @@ impl Case {
     }
 
     fn values(&mut self, spans: &[Span]) -> AggregateKind {
+        let others = [Field::Kind, Field::Service, Field::StatusMessage];
+        if self.random.one_in(4) {
+            return AggregateKind::TopValues { field: self.random.pick(&others).clone(), limit: 9 };
+        }
         let scopes = [AttributeScope::PLACES.as_slice(), &[AttributeScope::SpanOrResource; 3]];
         let scope = *self.random.pick(&scopes.concat());
         let mut keys = vec!["no.such.key".into()];
@@ -135,7 +139,7 @@ impl Case {
             false
         });
         let key = self.random.pick(&keys).clone();
-        AggregateKind::TopValues { scope, key, limit: 1_000 }
+        AggregateKind::TopValues { field: Field::Attribute(scope, key), limit: 1_000 }
     }
 
     fn check(&mut self, what: &str, rounds: usize) {

@@ -2,7 +2,7 @@
 
 import { type Completeness, completenessOf } from "../model/completeness";
 import type { Counts, Figures, Heatmap, RedGroup, RedSeries, ValueCount } from "../model/figures";
-import type { Predicate } from "../model/predicate";
+import { countedOf, type Predicate } from "../model/predicate";
 import type { TimeSpan } from "../model/search-query";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, askJson } from "./http";
@@ -49,10 +49,10 @@ export function fetchHeatmap(
   return ask(asked, { kind: "heatmap", step: nanosOf(step) }, read, signal);
 }
 
+/** The values of what a key names in conditions: a field, or an attribute, with its scope before it. */
 export function fetchTopValues(
   asked: Asked,
   key: string,
-  scope: string | undefined,
   limit: number,
   signal?: AbortSignal,
 ): Promise<Answered<Figures & { readonly values: readonly ValueCount[] }>> {
@@ -63,7 +63,7 @@ export function fetchTopValues(
       return { value: text(value["value"], "value"), ...countsOf(value) };
     }),
   });
-  const question = { kind: "top_values", key, limit, ...(scope === undefined ? {} : { scope }) };
+  const question = { kind: "top_values", limit, ...countedOf(key) };
   return ask(asked, question, read, signal);
 }
 

@@ -2,6 +2,7 @@
 
 import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
 import { type Completeness, completenessOf } from "../model/completeness";
+import type { EarlyTrace, SearchProgress } from "../model/early";
 import { tracePredicate } from "../model/predicate";
 import type { SearchQuery, TimeSpan } from "../model/search-query";
 import { summaryFrom, type TraceSummary } from "../model/summary";
@@ -31,19 +32,26 @@ const ORDERS: Readonly<Record<SearchQuery["order"], string>> = {
   mostErrors: "most_errors",
 };
 
-/** Hands over traces as they come, and returns what is known at the end. */
+/** Takes what shards found so far, while others still look, and how many have answered. */
+export type OnProgress = (progress: SearchProgress, early: readonly EarlyTrace[]) => void;
+
+/**
+ * Hands over the traces of the answer, in order, and returns what is known at its end. Before
+ * that it tells how far the search has come, if anybody wants to hear it.
+ */
 export async function search(
   query: SearchQuery,
   window: TimeSpan,
   cursor: string | undefined,
   onTraces: (traces: readonly TraceSummary[]) => void,
   signal: AbortSignal,
+  onProgress?: OnProgress,
 ): Promise<SearchEnd> {
   if (query.traceIds.length > 0) return searchAsJaeger(query, onTraces, signal);
   const body = questionOf(query, window, cursor);
   const began = performance.now();
   try {
-    return await stream(body, onTraces, began, signal);
+    return await stream(body, onTraces, onProgress, began, signal);
   } catch (error) {
     const isUnknown = error instanceof ApiError && [404, 405, 501].includes(error.status);
     if (!isUnknown || query.filters.length > 0) throw error;
@@ -71,17 +79,24 @@ export function searchCommand(query: SearchQuery, window: TimeSpan): string {
 async function stream(
   body: object,
   onTraces: (traces: readonly TraceSummary[]) => void,
+  onProgress: OnProgress | undefined,
   began: number,
   signal: AbortSignal,
 ): Promise<SearchEnd> {
-  const url = apiUrl("api/skua/v1/search");
+  const wanted = onProgress && new URLSearchParams({ progress: "true" });
+  const url = apiUrl("api/skua/v1/search", wanted);
   let end: SearchEnd | undefined;
+  let early: EarlyTrace[] = [];
   await postLines(url, body, signal, (lines) => {
     const traces: TraceSummary[] = [];
     for (const json of lines) {
       const line = record(json, "line");
       if (line["trace"] !== undefined) traces.push(readTrace(line["trace"]));
-      else if (line["end"] !== undefined) end = readEnd(line["end"], began);
+      else if (line["early"] !== undefined) early.push(readEarly(line["early"]));
+      else if (line["progress"] !== undefined) {
+        onProgress?.(readProgress(line["progress"]), early);
+        early = [];
+      } else if (line["end"] !== undefined) end = readEnd(line["end"], began);
       else if (line["error"] !== undefined) {
         const message = text(record(line["error"], "error")["message"], "message");
         throw new ApiError("unavailable", 200, new URL(url).pathname, message);
@@ -136,6 +151,21 @@ function readTrace(json: unknown): TraceSummary {
     orphans: number(trace["orphan_count"], "orphan_count"),
     services,
   });
+}
+
+function readEarly(json: unknown): EarlyTrace {
+  const early = record(json, "early");
+  return { place: number(early["place"], "place"), trace: readTrace(early["trace"]) };
+}
+
+function readProgress(json: unknown): SearchProgress {
+  const progress = record(json, "progress");
+  return {
+    shards: number(progress["shards"], "shards"),
+    answered: number(progress["answered"], "answered"),
+    missing: list(progress["missing"], "missing").length,
+    spansScanned: number(progress["spans_scanned"], "spans_scanned"),
+  };
 }
 
 function readEnd(json: unknown, began: number): SearchEnd {

@@ -76,6 +76,7 @@ function sceneOf(view: TraceView): Scene {
     trace: view.trace,
     rows,
     collapsed,
+    runs: null,
     colorOfService: view.colorOfService,
     window,
     criticalPath: null,
@@ -83,6 +84,7 @@ function sceneOf(view: TraceView): Scene {
     matches: null,
     selected: -1,
     rowHeight: 1,
+    gap: null,
     namesShare: 0,
   };
 }

@@ -2,6 +2,7 @@
 // tree grid of the rows on the screen for readers and tests.
 
 import {
+  type ReactNode,
   type RefObject,
   useCallback,
   useEffect,
@@ -18,6 +19,7 @@ import { Flag, hasFlag, lengthOf, operationOf, serviceOf } from "../model/trace"
 import { changeSettings } from "../state/settings";
 import { useStore } from "../state/store";
 import type { TraceView } from "../state/trace-view";
+import type { Arrows } from "../timeline/arrows";
 import { fitCanvas } from "../timeline/canvas";
 import { cancelDraw, requestDraw } from "../timeline/frames";
 import {
@@ -25,15 +27,18 @@ import {
   hitTest,
   type ListLayout,
   layoutList,
+  rowTop,
   scrollHeight,
   scrollScale,
   timeAt,
+  topOf,
 } from "../timeline/layout";
 import type { Palette } from "../timeline/palette";
 import { drawTimeline, type Size, tickCount } from "../timeline/renderer";
-import type { Scene } from "../timeline/scene";
+import { runAt, type Scene } from "../timeline/scene";
 import { ticks } from "../timeline/viewport";
 import { useBoxSize } from "./box";
+import { useArrows } from "./use-arrows";
 import { usePalette } from "./use-palette";
 import { useScene } from "./use-scene";
 
@@ -42,9 +47,15 @@ const MIRROR_MILLIS = 60;
 /** Pixels. */
 const NAMES_WIDTH_MIN = 240;
 
-export function Waterfall(props: { readonly view: TraceView }) {
+/** Pixels of the details below a row, where there is room. */
+const GAP_HEIGHT = 320;
+
+/** `detail` is shown below the selected row. */
+export function Waterfall(props: { readonly view: TraceView; readonly detail?: ReactNode }) {
   const { view } = props;
   const state = useStore(view.store);
+  const hasDetail = props.detail !== undefined;
+  const below = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const palette = usePalette(scroller);
@@ -53,12 +64,16 @@ export function Waterfall(props: { readonly view: TraceView }) {
   const scene = useMemo<Scene>(() => {
     // Names need room to be read, however narrow the page is.
     const least = Math.min(NAMES_WIDTH_MIN / Math.max(size.width, 1), 0.5);
-    return { ...shared, namesShare: Math.max(shared.namesShare, least) };
-  }, [shared, size.width]);
-  const surface = useSurface(scroller, canvas, scene, palette, size);
+    const after = hasDetail ? indexOfRow(shared.rows, shared.selected) : -1;
+    const height = Math.min(GAP_HEIGHT, Math.round(size.height * 0.6));
+    const gap = after < 0 ? null : { after, height };
+    return { ...shared, gap, namesShare: Math.max(shared.namesShare, least) };
+  }, [shared, size, hasDetail]);
+  const surface = useSurface(scroller, canvas, below, scene, palette, size);
   useRevealed(scroller, scene, state.revealed, size);
   useWheel(scroller, view, scene, size);
-  const pointer = usePointer(view, scene, surface, size);
+  const links = useArrows(view, surface.point);
+  const pointer = usePointer(view, scene, surface, links, size);
   const gridId = useId();
   return (
     <div className="waterfall">
@@ -83,6 +98,11 @@ export function Waterfall(props: { readonly view: TraceView }) {
         </div>
         <Mirror id={gridId} scene={scene} list={surface.mirrored} />
       </div>
+      {scene.gap !== null && (
+        <div ref={below} className="below-row" style={{ height: scene.gap.height }}>
+          {props.detail}
+        </div>
+      )}
     </div>
   );
 }
@@ -101,6 +121,7 @@ function Mirror(props: {
     <div className="visually-hidden" role="rowgroup">
       {[...shown].map((row) => {
         const hasChildren = (scene.trace.descendants[row] ?? 0) > 0;
+        const run = runAt(scene, row);
         return (
           <div
             key={row}
@@ -110,13 +131,17 @@ function Mirror(props: {
             aria-level={(scene.trace.depth[row] ?? 0) + 1}
             aria-rowindex={indexOfRow(scene.rows, row) + 1}
             aria-selected={row === scene.selected}
-            aria-expanded={hasChildren ? scene.collapsed[row] !== 1 : undefined}
+            aria-expanded={
+              run !== undefined ? false : hasChildren ? scene.collapsed[row] !== 1 : undefined
+            }
           >
             <span role="gridcell">{serviceOf(scene.trace, row)}</span>
             <span role="gridcell">{operationOf(scene.trace, row)}</span>
             <span role="gridcell">
-              {duration(lengthOf(scene.trace, row))}
-              {hasFlag(scene.trace, row, Flag.error) ? ", failed" : ""}
+              {run === undefined
+                ? duration(lengthOf(scene.trace, row))
+                : `${run.members} times, p95 ${duration(micros(run.p95))}`}
+              {run?.hasErrors || hasFlag(scene.trace, row, Flag.error) ? ", failed" : ""}
             </span>
           </div>
         );
@@ -131,6 +156,7 @@ interface Surface {
   /** The same for the tree grid, once it rests. */
   readonly mirrored: ListLayout | undefined;
   readonly hover: (row: number) => void;
+  readonly point: (arrows: Arrows | null) => void;
   readonly redraw: () => void;
 }
 
@@ -138,6 +164,7 @@ interface Surface {
 function useSurface(
   scroller: RefObject<HTMLDivElement | null>,
   canvas: RefObject<HTMLCanvasElement | null>,
+  below: RefObject<HTMLDivElement | null>,
   scene: Scene,
   palette: Palette | undefined,
   size: Size,
@@ -145,6 +172,7 @@ function useSurface(
   const [mirrored, setMirrored] = useState<ListLayout | undefined>();
   const drawn = useRef<ListLayout | undefined>(undefined);
   const hovered = useRef(-1);
+  const arrows = useRef<Arrows | null>(null);
   const latest = useRef({ scene, palette, size });
   latest.current = { scene, palette, size };
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -155,7 +183,12 @@ function useSurface(
     fitCanvas(canvas.current, size);
     const scrollTop = scroller.current.scrollTop * scrollScale(scene, size.height);
     const list = layoutList(scene, scrollTop, size.height);
-    drawTimeline(context, { scene, list, hovered: hovered.current, palette, size });
+    drawTimeline(context, {
+      ...{ scene, list, palette, size },
+      hovered: hovered.current,
+      arrows: arrows.current,
+    });
+    if (below.current !== null) placeBelow(below.current, scene, list, size);
     const isFirst = drawn.current === undefined;
     drawn.current = list;
     clearTimeout(timer.current);
@@ -164,7 +197,7 @@ function useSurface(
       performance.mark("trace drawn");
       setMirrored(list);
     } else timer.current = setTimeout(() => setMirrored(list), MIRROR_MILLIS);
-  }, [canvas, scroller]);
+  }, [canvas, below, scroller]);
   const redraw = useCallback(() => requestDraw(draw), [draw]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each of these changes the picture.
   useLayoutEffect(() => {
@@ -187,7 +220,28 @@ function useSurface(
     },
     [redraw],
   );
-  return { list: () => drawn.current, mirrored, hover, redraw };
+  const point = useCallback(
+    (next: Arrows | null) => {
+      if (arrows.current === next) return;
+      arrows.current = next;
+      redraw();
+    },
+    [redraw],
+  );
+  return { list: () => drawn.current, mirrored, hover, point, redraw };
+}
+
+/** Moves the details with their row; under the pinned rows and beyond the edges they are hidden. */
+function placeBelow(box: HTMLElement, scene: Scene, list: ListLayout, size: Size): void {
+  const { gap, rowHeight } = scene;
+  if (gap === null) return;
+  const top = rowTop(scene, list, gap.after) + rowHeight;
+  const pinned = list.pinned.length * rowHeight;
+  const isShown = top < size.height && top + gap.height > pinned;
+  box.style.visibility = isShown ? "visible" : "hidden";
+  box.style.transform = `translateY(${top}px)`;
+  const [over, under] = [pinned - top, top + gap.height - size.height];
+  box.style.clipPath = `inset(${Math.max(over, 0)}px 0 ${Math.max(under, 0)}px 0)`;
 }
 
 /** Scrolls as little as brings the selected row into view, clear of the pinned rows. */
@@ -207,11 +261,12 @@ function useRevealed(
     if (!box || index < 0 || size.height === 0) return;
     const scale = scrollScale(scene, size.height);
     const top = box.scrollTop * scale;
-    const at = index * scene.rowHeight;
+    const at = topOf(scene, index);
     const margin = scene.rowHeight * 6;
+    const needed = margin / 2 + (scene.gap?.height ?? 0);
     if (at < top + margin) box.scrollTop = Math.max(0, at - margin) / scale;
-    else if (at + margin / 2 > top + size.height) {
-      box.scrollTop = (at + margin / 2 - size.height) / scale;
+    else if (at + needed > top + size.height) {
+      box.scrollTop = (at + needed - size.height) / scale;
     }
   }, [scroller, revealed, size.height === 0]);
 }
@@ -254,7 +309,17 @@ function useWheel(
 }
 
 /** Clicks select and collapse; dragging the bars pans; the divider moves. */
-function usePointer(view: TraceView, scene: Scene, surface: Surface, size: Size) {
+function usePointer(
+  view: TraceView,
+  scene: Scene,
+  surface: Surface,
+  links: (row: number) => void,
+  size: Size,
+) {
+  const hover = (row: number) => {
+    surface.hover(row);
+    links(row);
+  };
   const drag = useRef<{ x: number; y: number; moved: boolean; divider: boolean } | null>(null);
   const pointOf = (event: React.PointerEvent | React.MouseEvent) => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -271,7 +336,7 @@ function usePointer(view: TraceView, scene: Scene, surface: Surface, size: Size)
       const held = drag.current;
       if (held === null) {
         const hit = hitOf(event);
-        surface.hover(hit?.row ?? -1);
+        hover(hit?.row ?? -1);
         const cursor = isOnDivider(point.x) ? "col-resize" : hit ? "pointer" : "default";
         event.currentTarget.style.cursor = cursor;
         return;
@@ -286,7 +351,7 @@ function usePointer(view: TraceView, scene: Scene, surface: Surface, size: Size)
         drag.current = { ...held, x: point.x, moved: true };
       }
     },
-    leave: () => surface.hover(-1),
+    leave: () => hover(-1),
     down: (event: React.PointerEvent<HTMLDivElement>) => {
       if (event.button !== 0) return;
       const point = pointOf(event);

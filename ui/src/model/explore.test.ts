@@ -165,6 +165,12 @@ describe("facets", () => {
   });
 
   it("rule out what was switched on, and let it in again", () => {
+    const field = toggleValue(EMPTY_QUERY, "status_message", "no route");
+    expect(field.tags).toEqual([]);
+    expect(field.filters).toEqual([
+      { key: "status_message", operator: "=", values: ["no route"], isExcluded: false },
+    ]);
+    expect(chosenValues(field, "status_message")).toEqual(["no route"]);
     const chosen = toggleValue(EMPTY_QUERY, "x", "1");
     expect(chosen.tags).toEqual([["x", "1"]]);
     const without = toggleExcluded(chosen, "x", "1");

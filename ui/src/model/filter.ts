@@ -59,6 +59,9 @@ export const FIELD_KEYS = [
   "parent_id",
 ] as const;
 
+/** Those among them whose values are worth counting, beside what every span has. */
+export const COUNTED_FIELDS = ["status_message", "event_name", "scope_name"] as const;
+
 const FIELDS: ReadonlySet<string> = new Set(FIELD_KEYS);
 
 export function isField(key: string): boolean {

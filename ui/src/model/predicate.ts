@@ -122,6 +122,13 @@ function placeOf(key: string): { readonly [member: string]: string } {
   return scope === undefined ? { attribute: name } : { attribute: name, scope };
 }
 
+/** What of a span is counted by its values. */
+export function countedOf(key: string): { readonly [member: string]: string } {
+  if (isField(key)) return { field: key };
+  const { scope, name } = scopeOf(key);
+  return scope === undefined ? { key: name } : { key: name, scope };
+}
+
 /** The scope that a key names, and the key within it. */
 export function scopeOf(key: string): {
   readonly scope: string | undefined;

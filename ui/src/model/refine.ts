@@ -1,6 +1,6 @@
 // A search made narrower or wider by one condition: what facets and the empty page offer.
 
-import { type Filter, printConditions, printFilter } from "./filter";
+import { type Filter, isField, printConditions, printFilter } from "./filter";
 import type { SearchQuery } from "./search-query";
 
 /** The values that a facet has switched on. */
@@ -53,7 +53,7 @@ function withValues(query: SearchQuery, key: string, values: readonly string[]):
   const more = values.length > 1 ? [...filters, own] : filters;
   if (key === "service") return { ...query, service: isOne ? only : "", filters: more };
   if (key === "operation") return { ...query, operation: isOne ? only : "", filters: more };
-  if (key === "kind" || key === "status") {
+  if (isField(key)) {
     return { ...query, filters: values.length > 0 ? [...filters, own] : filters };
   }
   const tags = query.tags.filter(([name]) => name !== key);

@@ -1,20 +1,23 @@
 // Which spans are on the screen's list, given what is collapsed and filtered out.
 
+import type { Runs } from "./runs";
 import { ancestorsOf, type TraceColumns } from "./trace";
 
 /** Rows of the trace that are shown, ascending. */
 export type VisibleRows = Int32Array;
 
 /**
- * Rows outside collapsed subtrees and, if `keep` is given, only those it marks.
+ * Rows outside collapsed subtrees and, if `keep` is given, only those it marks. Of a run that is
+ * folded its first row stands for all.
  */
 export function visibleRows(
   trace: TraceColumns,
   collapsed: Uint8Array,
   keep: Uint8Array | null,
+  runs: Runs | null = null,
 ): VisibleRows {
   const rows = new Int32Array(trace.count);
-  if (keep === null && !collapsed.includes(1)) {
+  if (keep === null && runs === null && !collapsed.includes(1)) {
     for (let row = 0; row < rows.length; row += 1) rows[row] = row;
     return rows;
   }
@@ -25,7 +28,8 @@ export function visibleRows(
       rows[shown] = row;
       shown += 1;
     }
-    row += 1 + (collapsed[row] === 1 ? (trace.descendants[row] ?? 0) : 0);
+    const after = runs?.[row] ?? 0;
+    row = after > 0 ? after : row + 1 + (collapsed[row] === 1 ? (trace.descendants[row] ?? 0) : 0);
   }
   return rows.slice(0, shown);
 }

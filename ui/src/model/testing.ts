@@ -10,6 +10,7 @@ export interface SpanSketch {
   readonly start: number;
   readonly length: number;
   readonly service?: string;
+  readonly operation?: string;
   readonly failed?: boolean;
 }
 
@@ -31,7 +32,7 @@ function sketchSpan(span: SpanSketch, services: readonly string[]): JaegerSpan {
   return {
     traceID: TRACE_ID,
     spanID: span.id,
-    operationName: `op ${span.id}`,
+    operationName: span.operation ?? `op ${span.id}`,
     references:
       parent === undefined ? [] : [{ refType: "CHILD_OF", traceID: TRACE_ID, spanID: parent }],
     startTime: 1_000_000 + span.start,

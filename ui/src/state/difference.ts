@@ -12,7 +12,7 @@ import {
   type Tally,
 } from "../model/difference";
 import type { RedGroup } from "../model/figures";
-import { type Predicate, scopeOf } from "../model/predicate";
+import type { Predicate } from "../model/predicate";
 import type { TimeSpan } from "../model/search-query";
 
 /** Keys that are compared; each costs two requests. */
@@ -86,8 +86,7 @@ async function ask(
     return fetchRed(asked, { step, groupBy: "operation", quantiles: [] }, signal);
   };
   const values = (asked: Asked, key: string) => {
-    const { scope, name } = scopeOf(key);
-    return fetchTopValues(asked, name, scope, VALUES_MAX, signal);
+    return fetchTopValues(asked, key, VALUES_MAX, signal);
   };
   const [selected, all] = await Promise.all([own(inside), own(whole)]);
   const answers = [selected, all].map(({ completeness }) => completeness.isComplete);

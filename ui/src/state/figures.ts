@@ -41,10 +41,7 @@ export function useHeatmap(asked: Asked, step: number) {
 export function useTopValues(asked: Asked, key: string, limit: number) {
   return useQuery({
     key: keyOf("values", asked, `${limit} ${key}`),
-    ask: (signal) => {
-      const { scope, name } = scopeOf(key);
-      return fetchTopValues(asked, name, scope, limit, signal);
-    },
+    ask: (signal) => fetchTopValues(asked, key, limit, signal),
     isEnabled: asked.isEnabled,
     keepsPrevious: true,
   });

@@ -1,10 +1,11 @@
-// A search as it runs: traces appear as they are found, and further pages are appended. What was
+// A search as it runs: traces appear as shards answer, and further pages are appended. What was
 // found stays for a while, so that the way back from a trace shows it at once.
 
 import { useEffect, useMemo, useRef } from "react";
 import { ApiError, isAbort } from "../api/http";
 import { type SearchEnd, search } from "../api/search";
 import { wallClock } from "../base/time";
+import { beforeEarly, type SearchProgress, withEarly } from "../model/early";
 import { printSearch, resolveWindow, type SearchQuery, type TimeSpan } from "../model/search-query";
 import type { TraceSummary } from "../model/summary";
 import { Store, useStore } from "./store";
@@ -20,6 +21,8 @@ export interface Found {
   readonly traces: readonly TraceSummary[];
   /** Undefined until the first page is complete. */
   readonly end: SearchEnd | undefined;
+  /** While shards still answer: traces may come before and between those that are shown. */
+  readonly progress: SearchProgress | undefined;
   readonly error: Error | undefined;
   readonly isRunning: boolean;
 }
@@ -35,6 +38,7 @@ class SearchRun {
       window: resolveWindow(query.window, wallClock()),
       traces: [],
       end: undefined,
+      progress: undefined,
       error: undefined,
       isRunning: false,
     });
@@ -53,7 +57,7 @@ class SearchRun {
 
   stop(): void {
     this.#controller?.abort();
-    this.#change({ isRunning: false });
+    this.#change({ isRunning: false, progress: undefined });
   }
 
   async #ask(cursor: string | undefined): Promise<void> {
@@ -61,24 +65,38 @@ class SearchRun {
     this.#controller = controller;
     const before = cursor === undefined ? [] : this.store.get().traces;
     const known = new Set(before.map((trace) => trace.traceId));
-    let traces: readonly TraceSummary[] = before;
-    this.#change({ traces, isRunning: true, error: undefined });
-    const onTraces = (found: readonly TraceSummary[]) => {
-      if (controller.signal.aborted) return;
+    const { limit } = this.#query;
+    let answer: readonly TraceSummary[] = [];
+    let early: readonly TraceSummary[] = [];
+    const show = (page: readonly TraceSummary[], more: Partial<Found>) => {
       // Between two pages a trace can move in the order; it is shown once.
-      const fresh = found.filter((trace) => !known.has(trace.traceId));
-      for (const { traceId } of fresh) known.add(traceId);
-      traces = [...traces, ...fresh].slice(0, RESULTS_MAX);
-      this.#change({ traces });
+      const fresh = page.filter(({ traceId }) => !known.has(traceId));
+      this.#change({ traces: [...before, ...fresh].slice(0, RESULTS_MAX), ...more });
     };
+    show([], { isRunning: true, error: undefined, progress: undefined });
+    const { signal } = controller;
     try {
-      const { window } = this.store.get();
-      const end = await search(this.#query, window, cursor, onTraces, controller.signal);
-      if (!controller.signal.aborted) this.#change({ end, isRunning: false });
+      const end = await search(
+        this.#query,
+        this.store.get().window,
+        cursor,
+        (found) => {
+          if (signal.aborted) return;
+          answer = [...answer, ...found];
+          show(beforeEarly(answer, early, limit), { progress: undefined });
+        },
+        signal,
+        (progress, told) => {
+          if (signal.aborted) return;
+          early = withEarly(early, told, limit);
+          show(early, { progress });
+        },
+      );
+      if (!signal.aborted) show(answer, { end, progress: undefined, isRunning: false });
     } catch (thrown) {
-      if (controller.signal.aborted || isAbort(thrown)) return;
+      if (signal.aborted || isAbort(thrown)) return;
       const error = thrown instanceof Error ? thrown : new ApiError("malformed", 0, "", "failed");
-      this.#change({ error, isRunning: false });
+      this.#change({ error, progress: undefined, isRunning: false });
     }
   }
 

@@ -19,6 +19,10 @@ export interface Settings {
   /** Pixels. */
   readonly panelWidth: number;
   readonly showCriticalPath: boolean;
+  /** Runs of like siblings are one row. */
+  readonly foldsRuns: boolean;
+  /** Details of a span stand below its row, not at the side. */
+  readonly detailsBelow: boolean;
 }
 
 const DEFAULTS: Settings = {
@@ -29,6 +33,8 @@ const DEFAULTS: Settings = {
   namesShare: 0.36,
   panelWidth: 420,
   showCriticalPath: !uiConfig().without.criticalPath,
+  foldsRuns: false,
+  detailsBelow: false,
 };
 
 export const ROW_HEIGHTS: Record<Density, number> = { compact: 22, cosy: 26, roomy: 30 };
@@ -61,6 +67,8 @@ function checked(stored: Partial<Record<keyof Settings, unknown>>): Settings {
     namesShare: within("namesShare", 0.1, 0.8),
     panelWidth: within("panelWidth", 260, 1_200),
     showCriticalPath: stored.showCriticalPath !== false && DEFAULTS.showCriticalPath,
+    foldsRuns: stored.foldsRuns === true,
+    detailsBelow: stored.detailsBelow === true,
   };
 }
 

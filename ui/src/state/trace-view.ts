@@ -17,6 +17,7 @@ import {
   wantedRows,
   withAncestors,
 } from "../model/rows";
+import { type Runs, runsOf, withoutRunsOver } from "../model/runs";
 import type { HiddenServices } from "../model/service-filter";
 import {
   type EventColumns,
@@ -37,6 +38,8 @@ const EVENTS_SPANS_MAX = 20_000;
 export interface TraceViewState {
   readonly rows: VisibleRows;
   readonly collapsed: Uint8Array;
+  /** Runs of like siblings that one row stands for; null while none are folded. */
+  readonly runs: Runs | null;
   readonly window: TimeWindow;
   /** Row, -1 for none. */
   readonly selected: number;
@@ -79,6 +82,7 @@ export class TraceView {
     this.store = new Store<TraceViewState>({
       rows: visibleRows(trace, collapsed, null),
       collapsed,
+      runs: null,
       window: whole(trace.duration),
       selected: -1,
       findText: "",
@@ -117,6 +121,7 @@ export class TraceView {
     const after = { ...before, ...change };
     const needsRows =
       after.collapsed !== before.collapsed ||
+      after.runs !== before.runs ||
       after.onlyMatches !== before.onlyMatches ||
       after.hidden !== before.hidden ||
       (after.onlyMatches && after.matches !== before.matches);
@@ -124,9 +129,9 @@ export class TraceView {
   }
 
   /** What leads to a wanted row is shown with it. */
-  #rowsOf({ collapsed, onlyMatches, matches, hidden }: TraceViewState): VisibleRows {
+  #rowsOf({ collapsed, runs, onlyMatches, matches, hidden }: TraceViewState): VisibleRows {
     const marked = onlyMatches ? matches : null;
-    if (marked === null && hidden === null) return visibleRows(this.trace, collapsed, null);
+    if (marked === null && hidden === null) return visibleRows(this.trace, collapsed, null, runs);
     const keep = withAncestors(this.trace, wantedRows(this.trace, marked, hidden));
     return visibleRows(this.trace, collapsed, keep);
   }
@@ -144,6 +149,7 @@ export class TraceView {
       ...(isHidden
         ? {
             collapsed: reveal(this.trace, this.state.collapsed, row),
+            runs: this.state.runs && withoutRunsOver(this.state.runs, row),
             onlyMatches: false,
             hidden: null,
           }
@@ -166,7 +172,24 @@ export class TraceView {
     this.select(rows[index] ?? -1);
   }
 
+  /** Shows runs of like siblings as one row each, or every span. */
+  setFolded(isFolded: boolean): void {
+    if (isFolded !== (this.state.runs !== null)) {
+      this.#change({ runs: isFolded ? runsOf(this.trace) : null });
+    }
+  }
+
+  /** Does this row stand for a run? Not while something else decides which rows are shown. */
+  isFolded(row: number): boolean {
+    const { runs, onlyMatches, hidden } = this.state;
+    return !onlyMatches && hidden === null && (runs?.[row] ?? 0) > 0;
+  }
+
   toggle(row: number): void {
+    if (this.isFolded(row)) {
+      this.#change({ runs: this.state.runs?.with(row, 0) ?? null });
+      return;
+    }
     if ((this.trace.descendants[row] ?? 0) === 0) return;
     const collapsed = Uint8Array.from(this.state.collapsed);
     collapsed[row] = collapsed[row] === 1 ? 0 : 1;
@@ -174,7 +197,8 @@ export class TraceView {
   }
 
   setCollapsed(row: number, isCollapsed: boolean): void {
-    if ((this.state.collapsed[row] === 1) !== isCollapsed) this.toggle(row);
+    if (this.isFolded(row) ? !isCollapsed : (this.state.collapsed[row] === 1) !== isCollapsed)
+      this.toggle(row);
   }
 
   expandAll(): void {

@@ -18,13 +18,33 @@ export interface ListLayout {
 
 export function layoutList(scene: Scene, scrollTop: number, height: number): ListLayout {
   const { rowHeight, rows } = scene;
-  const first = Math.min(Math.floor(scrollTop / rowHeight), Math.max(rows.length - 1, 0));
-  const end = Math.min(rows.length, Math.ceil((scrollTop + height) / rowHeight));
+  const first = Math.min(indexAt(scene, scrollTop), Math.max(rows.length - 1, 0));
+  const end = Math.min(rows.length, indexAt(scene, scrollTop + height - EDGE) + 1);
   // A row of which less than half is left does not decide what is pinned.
-  const whole = Math.floor(scrollTop / rowHeight + 0.5);
+  const whole = indexAt(scene, scrollTop + rowHeight / 2);
   const pinned =
     scrollTop <= 0 ? [] : pinnedAncestors(scene.trace, rows, whole, pinnedMax(rowHeight, height));
-  return { first, end, top: first * rowHeight - scrollTop, pinned };
+  return { first, end, top: topOf(scene, first) - scrollTop, pinned };
+}
+
+/** Less than a pixel: a row that only touches the edge is not on the screen. */
+const EDGE = 0.01;
+
+/** Where a row of the list begins, in pixels below the beginning of the first. */
+export function topOf({ gap, rowHeight }: Scene, index: number): number {
+  return index * rowHeight + (gap !== null && index > gap.after ? gap.height : 0);
+}
+
+/** The row of the list at so many pixels below the beginning of the first; a gap is of its row. */
+function indexAt({ gap, rowHeight }: Scene, at: number): number {
+  const begins = gap === null ? Number.POSITIVE_INFINITY : (gap.after + 1) * rowHeight;
+  if (gap === null || at < begins) return Math.floor(at / rowHeight);
+  return at < begins + gap.height ? gap.after : Math.floor((at - gap.height) / rowHeight);
+}
+
+/** Where a row of the list begins on the screen. */
+export function rowTop(scene: Scene, list: ListLayout, index: number): number {
+  return list.top + topOf(scene, index) - topOf(scene, list.first);
 }
 
 /** Pinned rows never take more than a third of the height. */
@@ -37,12 +57,12 @@ const SCROLL_HEIGHT_MAX = 8_000_000;
 
 /** The height of the scrolled element. */
 export function scrollHeight(scene: Scene): number {
-  return Math.min(scene.rows.length * scene.rowHeight, SCROLL_HEIGHT_MAX);
+  return Math.min(topOf(scene, scene.rows.length), SCROLL_HEIGHT_MAX);
 }
 
 /** Pixels of rows for each pixel of the scroll bar. */
 export function scrollScale(scene: Scene, height: number): number {
-  const real = scene.rows.length * scene.rowHeight - height;
+  const real = topOf(scene, scene.rows.length) - height;
   const shown = scrollHeight(scene) - height;
   return shown > 0 && real > shown ? real / shown : 1;
 }
@@ -74,15 +94,15 @@ export function hitTest(
   width: number,
 ): Hit | undefined {
   const isPinned = point.y < list.pinned.length * scene.rowHeight;
-  const row = isPinned
-    ? list.pinned[Math.floor(point.y / scene.rowHeight)]
-    : scene.rows[list.first + Math.floor((point.y - list.top) / scene.rowHeight)];
+  const index = indexAt(scene, topOf(scene, list.first) + point.y - list.top);
+  const row = isPinned ? list.pinned[Math.floor(point.y / scene.rowHeight)] : scene.rows[index];
   if (row === undefined || point.y < 0) return undefined;
+  if (!isPinned && point.y >= rowTop(scene, list, index) + scene.rowHeight) return undefined;
   const namesWidth = width * scene.namesShare;
   if (point.x >= namesWidth) return { row, part: "bar", isPinned };
   const { x } = indentOf(scene.trace.depth[row] ?? 0, namesWidth);
-  const hasChildren = (scene.trace.descendants[row] ?? 0) > 0;
-  const isOnCaret = hasChildren && Math.abs(point.x - (x + NAMES.caret / 2)) <= NAMES.caret;
+  const canOpen = (scene.trace.descendants[row] ?? 0) > 0 || (scene.runs?.[row] ?? 0) > 0;
+  const isOnCaret = canOpen && Math.abs(point.x - (x + NAMES.caret / 2)) <= NAMES.caret;
   return { row, part: isOnCaret ? "caret" : "name", isPinned };
 }
 

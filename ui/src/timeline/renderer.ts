@@ -3,10 +3,12 @@
 // A frame costs what is on the screen, whatever the size of the trace.
 
 import { duration } from "../base/format";
+import { micros } from "../base/time";
 import { Flag, hasFlag, lengthOf, operationOf, serviceOf } from "../model/trace";
-import { indentOf, type ListLayout, NAMES } from "./layout";
+import { type Arrows, drawArrows, linesOf } from "./arrows";
+import { indentOf, type ListLayout, NAMES, rowTop } from "./layout";
 import type { Palette } from "./palette";
-import type { Scene } from "./scene";
+import { runAt, type Scene } from "./scene";
 import { TextCutter } from "./text";
 import { ticks } from "./viewport";
 
@@ -20,6 +22,8 @@ export interface Frame {
   readonly list: ListLayout;
   /** Row under the pointer, -1 for none. */
   readonly hovered: number;
+  /** Links of that row; null while none are known. */
+  readonly arrows: Arrows | null;
   readonly palette: Palette;
   readonly size: Size;
 }
@@ -44,9 +48,12 @@ export function drawTimeline(context: CanvasRenderingContext2D, frame: Frame): v
   for (let index = list.first; index < list.end; index += 1) {
     const row = scene.rows[index];
     if (row === undefined) continue;
-    drawRow(context, frame, row, list.top + (index - list.first) * scene.rowHeight);
+    drawRow(context, frame, row, rowTop(scene, list, index));
   }
   drawPinned(context, frame);
+  if (frame.arrows !== null) {
+    drawArrows(context, linesOf(scene, list, frame.arrows, size), palette);
+  }
   const divider = Math.round(size.width * scene.namesShare);
   context.fillStyle = palette.line;
   context.fillRect(divider, 0, 1, size.height);
@@ -105,7 +112,8 @@ function drawRow(context: CanvasRenderingContext2D, frame: Frame, row: number, t
   context.globalAlpha = scene.matches !== null && !isMatch ? DIMMED + 0.25 : 1;
   drawName(context, frame, row, top);
   context.globalAlpha = scene.matches !== null && !isMatch ? DIMMED : 1;
-  drawBar(context, frame, row, top);
+  if ((scene.runs?.[row] ?? 0) > 0) drawRun(context, frame, row, top);
+  else drawBar(context, frame, row, top);
   context.globalAlpha = 1;
 }
 
@@ -117,14 +125,17 @@ function drawName(context: CanvasRenderingContext2D, frame: Frame, row: number, 
   const { x: indent, surplus } = indentOf(trace.depth[row] ?? 0, size.width * scene.namesShare);
   drawGuides(context, frame, indent, top);
   let x = indent;
-  if ((trace.descendants[row] ?? 0) > 0) {
-    drawCaret(context, x + NAMES.caret / 2, middle, scene.collapsed[row] === 1, palette.faint);
+  const run = runAt(scene, row);
+  const isClosed = run !== undefined || scene.collapsed[row] === 1;
+  if (run !== undefined || (trace.descendants[row] ?? 0) > 0) {
+    drawCaret(context, x + NAMES.caret / 2, middle, isClosed, palette.faint);
   }
   x += NAMES.caret + 4;
   context.fillStyle = colorOf(frame, row);
   context.fillRect(x, top + 5, 3, rowHeight - 10);
   x += 9;
   if (surplus > 0) x = drawChip(context, frame, `+${surplus}`, x, middle);
+  if (run !== undefined) x = drawChip(context, frame, `× ${run.members}`, x, middle);
   x = drawErrorGlyph(context, frame, row, x, middle);
   context.textBaseline = "middle";
   const parent = trace.parent[row] ?? -1;
@@ -135,7 +146,8 @@ function drawName(context: CanvasRenderingContext2D, frame: Frame, row: number, 
   context.fillText(service, x, middle + 0.5);
   x += cutter.width(context, service) + 7;
   context.font = `400 12px ${palette.font}`;
-  const chip = scene.collapsed[row] === 1 ? String(trace.descendants[row] ?? 0) : "";
+  const hidden = scene.collapsed[row] === 1 ? String(trace.descendants[row] ?? 0) : "";
+  const chip = run === undefined ? hidden : `p95 ${duration(micros(run.p95))}`;
   const room = right - x - (chip === "" ? 0 : chip.length * 7 + 14);
   context.fillStyle = isSameService ? palette.text : palette.faint;
   const operation = cutter.cut(context, operationOf(trace, row), room);
@@ -208,7 +220,9 @@ function drawErrorGlyph(
   middle: number,
 ): number {
   const failed = hasFlag(scene.trace, row, Flag.error);
-  const hides = scene.collapsed[row] === 1 && hasFlag(scene.trace, row, Flag.errorBelow);
+  const hides =
+    runAt(scene, row)?.hasErrors ||
+    (scene.collapsed[row] === 1 && hasFlag(scene.trace, row, Flag.errorBelow));
   if (!failed && !hides) return x;
   context.beginPath();
   context.arc(x + 6, middle, 5.5, 0, Math.PI * 2);
@@ -263,6 +277,34 @@ function drawBar(context: CanvasRenderingContext2D, frame: Frame, row: number, t
     context.fillRect(barLeft, barTop, 3, barHeight);
   }
   drawLength(context, frame, row, { barLeft, barRight, left, middle: top + rowHeight / 2 });
+}
+
+/** Every span of a run in one row; those that failed show. */
+function drawRun(context: CanvasRenderingContext2D, frame: Frame, row: number, top: number): void {
+  const { scene, palette, size } = frame;
+  const { trace, rowHeight } = scene;
+  const left = size.width * scene.namesShare + 1;
+  const barTop = top + Math.round(rowHeight * 0.27);
+  const barHeight = Math.round(rowHeight * 0.46);
+  const end = scene.runs?.[row] ?? 0;
+  const color = colorOf(frame, row);
+  let drawn = left;
+  for (let at = row; at < end; at += 1 + (trace.descendants[at] ?? 0)) {
+    const start = trace.start[at] ?? 0;
+    const from = Math.max(toX(scene, size, start), left);
+    const to = Math.min(toX(scene, size, start + (trace.length[at] ?? 0)), size.width);
+    const failed = hasFlag(trace, at, Flag.error);
+    // What would be drawn on what is drawn already costs nothing.
+    if (to < left || from > size.width || (to <= drawn && !failed)) continue;
+    context.fillStyle = failed ? palette.error : color;
+    context.fillRect(
+      failed ? from : Math.max(from, drawn),
+      barTop,
+      Math.max(to - from, 1),
+      barHeight,
+    );
+    drawn = Math.max(drawn, from + Math.max(to - from, 1) + 0.5);
+  }
 }
 
 interface Bar {

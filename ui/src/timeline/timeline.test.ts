@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { micros } from "../base/time";
 import { sketchColumns } from "../model/testing";
-import { hitTest, layoutList, scrollHeight, scrollScale, timeAt } from "./layout";
+import { linesOf } from "./arrows";
+import { hitTest, layoutList, rowTop, scrollHeight, scrollScale, timeAt } from "./layout";
 import type { Scene } from "./scene";
 import { around, clamp, isWhole, pan, ticks, whole, zoom } from "./viewport";
 
@@ -53,6 +54,7 @@ describe("the list", () => {
     trace,
     rows: Int32Array.from({ length: trace.count }, (_, row) => row),
     collapsed: new Uint8Array(trace.count),
+    runs: null,
     colorOfService: new Uint8Array(1),
     window: whole(trace.duration),
     criticalPath: null,
@@ -60,12 +62,42 @@ describe("the list", () => {
     matches: null,
     selected: -1,
     rowHeight: 20,
+    gap: null,
     namesShare: 0.25,
   };
 
   it("shows the rows that fit", () => {
     expect(layoutList(scene, 0, 200)).toEqual({ first: 0, end: 10, top: 0, pinned: [] });
     expect(layoutList(scene, 210, 200)).toEqual({ first: 10, end: 21, top: -10, pinned: [0] });
+  });
+
+  it("makes room below a row", () => {
+    const gapped: Scene = { ...scene, gap: { after: 2, height: 100 } };
+    const list = layoutList(gapped, 0, 200);
+    expect(list).toEqual({ first: 0, end: 5, top: 0, pinned: [] });
+    expect(rowTop(gapped, list, 2)).toBe(40);
+    expect(rowTop(gapped, list, 3)).toBe(160);
+    expect(hitTest(gapped, list, { x: 200, y: 165 }, 400)?.row).toBe(3);
+    expect(hitTest(gapped, list, { x: 200, y: 100 }, 400)).toBeUndefined();
+    expect(scrollHeight(gapped)).toBe(scrollHeight(scene) + 100);
+    // Scrolled into the gap, and past it.
+    expect(layoutList(gapped, 90, 100)).toMatchObject({ first: 2, end: 4, top: -50 });
+    expect(layoutList(gapped, 180, 100)).toMatchObject({ first: 4, end: 9, top: 0 });
+  });
+
+  it("draws links from span to span, hidden ones to what hides them", () => {
+    const size = { width: 400, height: 200 };
+    const list = layoutList(scene, 0, size.height);
+    const arrows = { row: 2, to: [4], from: [40] };
+    const [out, back] = linesOf(scene, list, arrows, size);
+    expect(out?.from.y).toBe(50);
+    expect(out?.to.y).toBe(90);
+    expect(back?.to).toEqual(out?.from);
+    // Row 40 is below what is shown.
+    expect(back?.from.y).toBe(198);
+    const folded = { ...scene, rows: Int32Array.of(0, 1) };
+    const [hidden] = linesOf(folded, layoutList(folded, 0, 200), arrows, size);
+    expect(hidden?.to.y).toBe(30);
   });
 
   it("knows what is under the pointer", () => {

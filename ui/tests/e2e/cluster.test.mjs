@@ -79,6 +79,38 @@ test("what one node was sent another finds, and a link opens the same on a third
   );
 });
 
+test("a search tells what each shard adds, and its answer is in exact order", {
+  skip,
+}, async () => {
+  const url = `${cluster.nodes[0].ui}/api/skua/v1/search?progress=true`;
+  const answer = await fetch(url, { method: "POST", ...ANY });
+  const lines = (await answer.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const kinds = lines.map((line) => Object.keys(line)[0]);
+  const from = kinds.indexOf("trace");
+  assert.ok(from > 0 && !kinds.slice(from).includes("early"), kinds.join());
+  const told = lines.filter((line) => line.progress).map((line) => line.progress.answered);
+  assert.deepEqual(
+    told,
+    told.map((_, index) => index + 1),
+    "one shard after another",
+  );
+  assert.equal(told.length, lines.find((line) => line.progress).progress.shards - 1);
+  const known = [];
+  for (const { early } of lines.filter((line) => line.early)) known.splice(early.place, 0, early);
+  const final = lines.filter((line) => line.trace).map(({ trace }) => trace.trace_id);
+  assert.equal(final.length, 20);
+  // What was told early is in the answer, unless a later shard pushed it out; in the same order.
+  const early = known.map(({ trace }) => trace.trace_id).filter((id) => final.includes(id));
+  assert.deepEqual(
+    early,
+    final.filter((id) => early.includes(id)),
+  );
+  assert.ok(early.length > 0);
+});
+
 test("with one node dead all is there, and the cluster says what it lacks", { skip }, async () => {
   await cluster.nodes[2].kill();
   await eventually("leaders among two", async () => {

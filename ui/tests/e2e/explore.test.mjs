@@ -250,10 +250,87 @@ test("figures leave connections for searches", async () => {
   };
   const { page, rows } = await open("/search?facet=a&facet=b&facet=c&facet=d&facet=e");
   await rows.first().waitFor();
-  await page.getByText("counting …").waitFor();
+  await page.getByText("counting …", { exact: true }).waitFor();
   await page.waitForLoadState("networkidle", { timeout: 1_000 }).catch(() => undefined);
   assert.equal(waiting, 3, "the others wait in the page");
   count();
   await page.getByText("900 spans").waitFor();
+  await page.close();
+});
+
+const text = (...objects) => objects.map((each) => `${JSON.stringify(each)}\n`).join("");
+const progress = (answered, missing = []) => ({
+  progress: { shards: 4, answered, missing, spans_scanned: 1_000 * answered },
+});
+
+/** Pieces of an answer, each of which waits until it is let go. */
+function pieces(...texts) {
+  const gates = texts.map(() => withResolvers());
+  async function* body() {
+    for (const [index, piece] of texts.entries()) {
+      await gates[index].promise;
+      yield piece;
+    }
+  }
+  return {
+    answer: [200, body(), { "content-type": "application/x-ndjson" }],
+    go: (index) => gates[index].resolve(),
+  };
+}
+
+function withResolvers() {
+  let resolve;
+  const promise = new Promise((each) => {
+    resolve = each;
+  });
+  return { promise, resolve };
+}
+
+test("traces appear as shards answer, and rows that are looked at do not move", async () => {
+  const [first, second, third, fourth] = traces(1, 4);
+  const early = (place, { trace }) => ({ early: { place, trace } });
+  const stream = pieces(
+    text(early(0, second), early(1, fourth), progress(1)),
+    text(early(0, first), progress(2, [3])),
+    text(first, second, third, end({ completeness: "partial;missing=3", missing: [3] })),
+  );
+  reply = () => stream.answer;
+  const { page, complaints, rows } = await open("/search?lookback=1h");
+  const shown = () =>
+    rows.locator("a").evaluateAll((all) => all.map((each) => each.href.slice(-1)).join(""));
+  stream.go(0);
+  await page.getByText(/searching · 1 of 4 shards answered · 1,000 spans looked at/).waitFor();
+  await page.getByText("others may come before these").waitFor();
+  assert.equal(await shown(), "24");
+  assert.equal(await page.getByRole("progressbar").getAttribute("value"), "1");
+  await rows.first().hover();
+  stream.go(1);
+  await page.getByText(/2 of 4 shards answered · 1 failed/).waitFor();
+  assert.equal(await shown(), "24", "the list is held");
+  await page.getByRole("button", { name: "1 more found" }).click();
+  await page.mouse.move(0, 0);
+  assert.equal(await shown(), "124");
+  stream.go(2);
+  await page.getByText(/ · partial · 3 of 4 shards|3 traces · partial/).waitFor();
+  await page.getByText("Partial answer.").waitFor();
+  assert.equal(await shown(), "123");
+  assert.equal(await page.getByRole("progressbar").count(), 0);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("a search that is stopped keeps what was found, and does not call it whole", async () => {
+  const [first, second] = traces(1, 2);
+  const stream = pieces(text({ early: { place: 0, trace: first.trace } }, progress(1)), "");
+  reply = () => stream.answer;
+  const { page, rows } = await open("/search?lookback=1h");
+  stream.go(0);
+  await rows.first().waitFor();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText(/1 trace · stopped/).waitFor();
+  assert.equal(await rows.count(), 1);
+  reply = () => lines(first, second, end());
+  await page.getByRole("button", { name: "Find traces" }).click();
+  await page.getByText(/2 traces · complete/).waitFor();
   await page.close();
 });

@@ -85,6 +85,42 @@ test("conditions, pages and figures are the node's", { skip }, async () => {
   await page.close();
 });
 
+test("failures that have a message and nothing else are told apart by it", { skip }, async () => {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const messages = ["no route to host", "no route to host", "deadline exceeded", ""];
+  const spans = messages.map((message, index) => ({
+    traceId: `f${index}`.padStart(32, "0"),
+    spanId: "1".padStart(16, "0"),
+    name: "pay",
+    kind: 2,
+    startTimeUnixNano: String(now - BigInt(index + 1) * 1_000_000_000n),
+    endTimeUnixNano: String(now),
+    status: message === "" ? {} : { code: 2, message },
+  }));
+  const resource = { attributes: [{ key: "service.name", value: { stringValue: "till" } }] };
+  const body = JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans }] }] });
+  const headers = { "content-type": "application/json" };
+  const sent = await fetch(node.otlpHttp, { method: "POST", headers, body });
+  assert.equal(sent.status, 200);
+  const { page, complaints } = await place.open("/services/till");
+  const failed = page.getByRole("region", { name: "What failed" });
+  const link = failed.getByRole("link", { name: "no route to host" });
+  await link.waitFor();
+  assert.equal(await failed.getByRole("combobox").inputValue(), "status_message");
+  assert.match(await failed.getByRole("row", { name: /no route/ }).textContent(), /2/);
+  await failed.getByRole("link", { name: "deadline exceeded" }).waitFor();
+  await link.click();
+  await page.getByText(/^2 traces · complete/).waitFor();
+  // The same counts beside a search, one click from a condition.
+  await page.goto(`${place.root}/search?service=till&lookback=1h&facet=status_message`);
+  const facets = page.getByRole("complementary", { name: "Narrow down" });
+  await facets.getByRole("button", { name: /^deadline exceeded/ }).click();
+  await page.getByText(/^1 trace · complete/).waitFor();
+  assert.equal(new URL(page.url()).searchParams.get("q"), 'status_message="deadline exceeded"');
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("of a large trace a span is asked for alone", { skip }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "skua-large-"));
   const file = join(folder, "large");

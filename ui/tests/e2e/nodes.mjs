@@ -60,15 +60,16 @@ export async function startNode(...flags) {
   return {
     ui: `http://127.0.0.1:${ports.ui}`,
     otlp: `127.0.0.1:${ports.otlp_grpc}`,
+    otlpHttp: `http://127.0.0.1:${ports.otlp_http}/v1/traces`,
     close: () => stop([node], folder),
   };
 }
 
 /**
- * Three nodes on loopback addresses of their own, with the usual ports, ready and each shard led.
- * `kill` ends one of them as a failing machine would.
+ * Three nodes on loopback addresses of their own, with the usual ports, ready and each shard led,
+ * with `copies` of each shard. `kill` ends one of them as a failing machine would.
  */
-export async function startCluster() {
+export async function startCluster(copies = 3) {
   const folder = mkdtempSync(join(tmpdir(), "skua-cluster-"));
   const net = `127.${16 + (process.pid % 200)}.${Math.floor(process.pid / 200) % 250}`;
   const addresses = [1, 2, 3].map((last) => `${net}.${last}`);
@@ -76,6 +77,7 @@ export async function startCluster() {
   const children = addresses.map((address, index) =>
     run(join(folder, String(index + 1)), [
       ...["--listen-address", address, "--node-name", `node-${index + 1}`, ...seeds],
+      ...["--replication-factor", String(copies)],
     ]),
   );
   const nodes = addresses.map((address, index) => ({
@@ -92,7 +94,7 @@ export async function startCluster() {
         known.length === 3 &&
         known.every(({ state }) => state === "ready") &&
         shards.length > 0 &&
-        shards.every(({ leader, replicas }) => leader && replicas.length === 3);
+        shards.every(({ leader, replicas }) => leader && replicas.length === copies);
       return views.every(isWhole) ? true : undefined;
     });
   } catch (error) {

@@ -20,8 +20,8 @@ const PREFIX = "/behind/a/proxy";
 
 /**
  * `answers` maps the start of an API path to a body, to `[status, body, headers]`, or to a function
- * of the address, the body and the headers that came. Texts and buffers go as they are, all else as
- * JSON. `more.config` is what the node is told of its pages.
+ * of the address, the body and the headers that came. Texts and buffers go as they are, what comes
+ * piece by piece is sent so, all else as JSON. `more.config` is what the node is told of its pages.
  */
 export async function stand(answers, more = {}) {
   const api = http.createServer(async (request, response) => {
@@ -38,6 +38,10 @@ export async function stand(answers, more = {}) {
         ? [404, { errors: [{ msg: "trace not found" }] }]
         : [200, answer];
     response.writeHead(status, { "content-type": "application/json", ...headers });
+    if (typeof body === "object" && body !== null && Symbol.asyncIterator in body) {
+      for await (const piece of body) response.write(piece);
+      return response.end();
+    }
     const isRaw = typeof body === "string" || Buffer.isBuffer(body);
     response.end(isRaw ? body : JSON.stringify(body));
   });

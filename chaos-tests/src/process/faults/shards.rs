@@ -86,8 +86,7 @@ impl Fault for Added {
             last.is_some_and(|last| last.state == "active" && last.shards as usize >= shards)
         };
         let node = world.node(self.asked)?;
-        let came =
-            world.bell.until(ACTIVE_WITHIN, || World::cluster(node).is_some_and(is_active));
+        let came = world.bell.until(ACTIVE_WITHIN, || World::cluster(node).is_some_and(is_active));
         if !came && !world.bell.has_rung() {
             bail!("shard {shards} was begun and never came into force");
         }

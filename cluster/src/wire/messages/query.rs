@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use model::Duration;
 use model::aggregate::{AggregateKind, AggregateQuery, GroupBy};
-use model::query::{AttributeScope, Cursor, Order, OrderKey, TraceQuery};
+use model::query::{AttributeScope, Cursor, Field, Order, OrderKey, TraceQuery};
 use model::store::Detail;
 
 use super::number::Numbered as _;
@@ -15,6 +15,7 @@ use super::scalar::{
     AppliedMessage, WindowMessage, from_applied, from_text, from_trace_id, required, to_applied,
     to_trace_id, to_usize,
 };
+use super::value_test::{FieldMessage, from_field, to_field};
 use crate::wire::WireError;
 
 numbered!(Order, "an order", {
@@ -137,10 +138,12 @@ enum FiguresKind {
     Heatmap,
     TopValues,
     Red,
+    TopOfField,
 }
 
 numbered!(FiguresKind, "figures of kind", {
     1 => Totals, 2 => Heatmap, 3 => TopValues, 4 => Red,
+    5 => TopOfField,
 });
 
 numbered!(GroupBy, "a grouping", { 1 => Service, 2 => Operation });
@@ -164,6 +167,8 @@ pub(crate) struct AggregateQueryMessage {
     key: Bytes,
     #[prost(uint32, tag = "8")]
     limit: u32,
+    #[prost(message, optional, tag = "9")]
+    field: Option<FieldMessage>,
 }
 
 pub(crate) fn from_aggregate_query(
@@ -181,10 +186,19 @@ pub(crate) fn from_aggregate_query(
         AggregateKind::Heatmap { step } => {
             AggregateQueryMessage { kind: FiguresKind::Heatmap.number(), step: step.0, ..message }
         }
-        AggregateKind::TopValues { scope, key, limit } => AggregateQueryMessage {
-            kind: FiguresKind::TopValues.number(),
-            scope: scope.number(),
-            key: from_text(key),
+        // As nodes know it that count attributes only.
+        AggregateKind::TopValues { field: Field::Attribute(scope, key), limit } => {
+            AggregateQueryMessage {
+                kind: FiguresKind::TopValues.number(),
+                scope: scope.number(),
+                key: from_text(key),
+                limit: *limit,
+                ..message
+            }
+        }
+        AggregateKind::TopValues { field, limit } => AggregateQueryMessage {
+            kind: FiguresKind::TopOfField.number(),
+            field: Some(from_field(field)),
             limit: *limit,
             ..message
         },
@@ -205,8 +219,14 @@ pub(crate) fn to_aggregate_query(
         FiguresKind::Totals => AggregateKind::Totals,
         FiguresKind::Heatmap => AggregateKind::Heatmap { step },
         FiguresKind::TopValues => AggregateKind::TopValues {
-            scope: AttributeScope::from_number(message.scope)?,
-            key: message.key.into(),
+            field: Field::Attribute(
+                AttributeScope::from_number(message.scope)?,
+                message.key.into(),
+            ),
+            limit: message.limit,
+        },
+        FiguresKind::TopOfField => AggregateKind::TopValues {
+            field: to_field(required("the field of figures", message.field)?)?,
             limit: message.limit,
         },
         FiguresKind::Red => {

@@ -63,7 +63,7 @@ async fn require_end<S: TraceStore>(
     let query = AggregateQuery { window: TimeRange::ALL, predicate: SpanPredicate::True, kind };
     let answer = run.store.aggregate(AggregateRequest { scope: scope(), query }).await;
     require_exhausted("aggregate", answer.map(|answer| answer.completeness.exhausted))?;
-    let request = SearchRequest { scope: scope(), query: everything(), detail: Detail::Summary };
+    let request = search_request(scope(), everything());
     match run.store.search(request).await {
         Err(error) => require_exhausted("search", Err(error)),
         Ok(stream) => match collect(stream).await {
@@ -90,7 +90,7 @@ fn require_exhausted(
 pub(super) async fn streams_may_be_dropped<S: TraceStore>(run: &Run<'_, S>) -> Result<(), Wrong> {
     let written = run.written("dropped", 52).await?;
     let scope = run.options.scope(&written.tenant);
-    let request = SearchRequest { scope, query: everything(), detail: Detail::Summary };
+    let request = search_request(scope, everything());
     let mut stream = checked("search", run.store.search(request).await)?;
     if let Some(item) = next(&mut stream).await {
         let is_hit = matches!(checked("search", item)?, SearchItem::Hit(_));
@@ -99,6 +99,10 @@ pub(super) async fn streams_may_be_dropped<S: TraceStore>(run: &Run<'_, S>) -> R
     drop(stream);
     let (hits, _) = run.search(&written.tenant, &everything(), Detail::Summary).await?;
     same("traces found after a dropped search", &hits.len(), &written.traces.len())
+}
+
+fn search_request(scope: ReadScope, query: TraceQuery) -> SearchRequest {
+    SearchRequest { scope, query, detail: Detail::Summary, progress: false }
 }
 
 fn everything() -> TraceQuery {

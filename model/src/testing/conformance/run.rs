@@ -89,7 +89,7 @@ impl<'a, S: TraceStore> Run<'a, S> {
         detail: Detail,
     ) -> Result<(Vec<Hit>, SearchEnd), Wrong> {
         let scope = self.options.scope(tenant);
-        let request = SearchRequest { scope, query: query.clone(), detail };
+        let request = SearchRequest { scope, query: query.clone(), detail, progress: false };
         let (hits, end) = collect(checked("search", self.store.search(request).await)?).await?;
         same("the search lacks nothing", &end.completeness.is_complete(), &true)?;
         Ok((hits, end))
@@ -130,6 +130,9 @@ pub(super) async fn collect(mut stream: SearchStream) -> Result<(Vec<Hit>, Searc
     let mut hits = Vec::new();
     while let Some(item) = next(&mut stream).await {
         match checked("search", item)? {
+            SearchItem::Progress(_) => {
+                same("traces told before the end of a progress", &hits.len(), &0)?;
+            }
             SearchItem::Hit(hit) => hits.push(*hit),
             SearchItem::End(end) => {
                 let after = next(&mut stream).await.is_some();

@@ -7,6 +7,7 @@ import { count, plural, shortCount } from "../../base/format";
 import { Icon } from "../../components/icon";
 import { swatchOf } from "../../components/service";
 import type { RedSeries, ValueCount } from "../../model/figures";
+import { COUNTED_FIELDS } from "../../model/filter";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { chosenValues, excludedValues, toggleExcluded, toggleValue } from "../../model/refine";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
@@ -98,7 +99,7 @@ export function Facets(
         />
       ))}
       <AddFacet
-        keys={[...known].filter((key) => !shown.includes(key)).sort()}
+        keys={[...COUNTED_FIELDS, ...known].filter((key) => !shown.includes(key)).sort()}
         onAdd={(key) => props.onAdded([...added, key])}
       />
     </aside>

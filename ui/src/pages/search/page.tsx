@@ -8,6 +8,7 @@ import type { Zone } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
+import type { SearchProgress } from "../../model/early";
 import { withLive } from "../../model/live";
 import { isOrder, ORDERS } from "../../model/orders";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
@@ -28,6 +29,7 @@ import { useCluster, useServices } from "../../state/queries";
 import { noteSearch } from "../../state/search-history";
 import { type SearchView, useSearchRun } from "../../state/search-run";
 import { useSettings } from "../../state/settings";
+import { useSteady } from "../../state/steady";
 import { uiConfig } from "../../state/ui-config";
 import { Difference } from "./difference";
 import { Facets } from "./facets";
@@ -129,7 +131,17 @@ function Outcome(props: {
     ".": () => look.setLive(!look.isLive),
     "/": () => document.querySelector<HTMLElement>(".search-form .tags input")?.focus(),
   });
-  const listed = useMemo(() => withLive(live.traces, traces), [live.traces, traces]);
+  const steady = useSteady(traces, window);
+  const listed = useMemo(() => withLive(live.traces, steady.traces), [live.traces, steady.traces]);
+  const waiting = live.waiting + steady.waiting;
+  const release = () => {
+    live.release();
+    steady.release();
+  };
+  const hold = (isHeld: boolean) => {
+    live.hold(isHeld);
+    steady.hold(isHeld);
+  };
   const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const tick = (id: string) =>
@@ -140,8 +152,9 @@ function Outcome(props: {
   const isByIds = query.traceIds.length > 0;
   // An empty node has nothing to count.
   const hasFigures = !isLimited && !isByIds && !(known?.length === 0 && traces.length === 0);
-  // Figures come after the first results, which people wait for.
-  const isReady = hasFigures && !results.isPrevious && (traces.length > 0 || end !== undefined);
+  // Figures come after the results, which people wait for.
+  const isThere = end !== undefined || (traces.length > 0 && results.progress === undefined);
+  const isReady = hasFigures && !results.isPrevious && isThere;
   const isNothing = listed.length === 0 && !look.isLive && end !== undefined && !results.isRunning;
   return (
     <div className={hasFigures ? "explore" : "explore plain"}>
@@ -160,10 +173,10 @@ function Outcome(props: {
         <div className="result-bar">
           <Status query={query} results={results} isReady={isReady} />
           <span className="spacer" />
-          {live.waiting > 0 && (
-            <button type="button" className="button small" onClick={live.release}>
+          {waiting > 0 && (
+            <button type="button" className="button small" onClick={release}>
               <Icon name="up" />
-              {count(live.waiting)} newer
+              {count(waiting)} {steady.waiting > 0 ? "more found" : "newer"}
             </button>
           )}
           {hasFigures && query.window.kind === "lookback" && (
@@ -264,7 +277,7 @@ function Outcome(props: {
             hasMore={end?.cursor !== undefined}
             isRunning={results.isRunning}
             onMore={results.more}
-            onHold={live.hold}
+            onHold={hold}
           />
         )}
       </div>
@@ -279,7 +292,7 @@ function Status(props: {
   readonly isReady: boolean;
 }) {
   const { query, results } = props;
-  const { end, window } = results;
+  const { end, window, progress } = results;
   const { zone } = useSettings();
   const where = useMemo(() => spanPredicate(query), [query]);
   const shards = useCluster().data?.value.shards.length ?? 0;
@@ -288,7 +301,14 @@ function Status(props: {
   const total = useTotals({ window, where, isEnabled }).data?.value.traces;
   const found = results.traces.length;
   const parts = [
-    end === undefined ? "searching" : end.completeness.isComplete ? "complete" : "partial",
+    end === undefined
+      ? results.isRunning
+        ? "searching"
+        : "stopped"
+      : end.completeness.isComplete
+        ? "complete"
+        : "partial",
+    ...(progress === undefined ? [] : progressParts(progress)),
     ...(end !== undefined && shards > 0 && !end.isLimited
       ? [`${shards - end.completeness.missing.length} of ${plural(shards, "shard")}`]
       : []),
@@ -307,8 +327,26 @@ function Status(props: {
           : `${plural(found, "trace")}${hasMore ? " so far" : ""}`}
       </strong>
       <span className="faint"> · {parts.join(" · ")}</span>
+      {progress !== undefined && (
+        <progress
+          className="search-progress"
+          aria-label="Shards that have answered"
+          max={progress.shards}
+          value={progress.answered + progress.missing}
+        />
+      )}
     </p>
   );
+}
+
+/** How far a search has come. */
+function progressParts({ shards, answered, missing, spansScanned }: SearchProgress): string[] {
+  return [
+    `${answered} of ${plural(shards, "shard")} answered`,
+    ...(missing > 0 ? [`${missing} failed`] : []),
+    ...(spansScanned > 0 ? [`${count(spansScanned)} spans looked at`] : []),
+    "others may come before these",
+  ];
 }
 
 /** Over what time. */

@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { count, percent, plural } from "../../base/format";
 import { Combobox } from "../../components/combobox";
 import { PartialBanner } from "../../components/states";
+import { COUNTED_FIELDS } from "../../model/filter";
 import type { Predicate } from "../../model/predicate";
 import type { TimeSpan } from "../../model/search-query";
 import { useKeys, useTopValues } from "../../state/figures";
@@ -30,9 +31,10 @@ export function Breakdown(props: {
   const isEnabled = key !== "";
   const top = useTopValues({ window, where, isEnabled }, key, VALUES_MAX);
   const known = useKeys("", isUsed).data?.value.items ?? [];
-  const options = known.map((each) => ({
-    value: each.scope === "span" ? each.key : `${each.scope}.${each.key}`,
-  }));
+  const named = known.map((each) =>
+    each.scope === "span" ? each.key : `${each.scope}.${each.key}`,
+  );
+  const options = [...COUNTED_FIELDS, ...named].map((value) => ({ value }));
   const values = top.data?.value.values ?? [];
   const all = top.data?.value.spans ?? 0;
   // Where everything failed, a column that says so is noise.
@@ -114,7 +116,9 @@ function useFirst(
   const [at, setAt] = useState(0);
   const key = keys[at] ?? "";
   const top = useTopValues({ ...asked, isEnabled: key !== "" }, key, VALUES_MAX);
-  const isNone = !top.isPrevious && top.data !== undefined && top.data.value.values.length === 0;
+  const isEmpty = top.data !== undefined && top.data.value.values.length === 0;
+  // A node of an earlier version does not know of every key: the next one may do.
+  const isNone = !top.isPrevious && (isEmpty || (top.error !== undefined && at + 1 < keys.length));
   if (isNone && at < keys.length) setAt(at + 1);
   return key;
 }

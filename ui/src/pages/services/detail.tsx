@@ -35,6 +35,7 @@ const LOOKS = ["look-p50", "look-p95", "look-p99"];
 /** Where a failure says what it was, the most telling first. */
 const FAILURE_KEYS = [
   "event.exception.message",
+  "status_message",
   "event.exception.type",
   "error.message",
   "error.type",

@@ -136,6 +136,7 @@ function Details(props: {
         <h2>{span.operation}</h2>
         <Copy label="Copy a link to this span" text={() => linkTo(view, span.spanId)} />
         <Copy label="Copy the span as JSON" text={() => JSON.stringify(span.raw, null, 2)} />
+        <DetailPlace />
         <button
           type="button"
           className="button quiet square small"
@@ -216,6 +217,23 @@ function Details(props: {
         <Copy label="Copy the span id" text={span.spanId} />
       </p>
     </div>
+  );
+}
+
+/** Where in the timeline the details stand. */
+function DetailPlace() {
+  const { detailsBelow } = useSettings();
+  const label = detailsBelow ? "Details at the side" : "Details below the row";
+  return (
+    <button
+      type="button"
+      className="button quiet square small"
+      aria-label={label}
+      title={label}
+      onClick={() => changeSettings({ detailsBelow: !detailsBelow })}
+    >
+      <Icon name={detailsBelow ? "side" : "below"} />
+    </button>
   );
 }
 

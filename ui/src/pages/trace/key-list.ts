@@ -15,6 +15,7 @@ export const TRACE_KEYS: KeyList = [
   [["[", "]"], "expand all, collapse all"],
   [["o", "p"], "expand, collapse one level"],
   [["c"], "critical path"],
+  [["r"], "one row for many like spans, or every span"],
   [["Enter"], "to the details of the span, while the list has the focus"],
   [["1", "…", "8"], "timeline, flame graph, critical path, table, statistics, events, graph, raw"],
   [["y"], "copy a link to what is shown"],

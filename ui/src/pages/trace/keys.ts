@@ -43,7 +43,9 @@ function focusFind(): void {
 function treeKey(view: TraceView, event: KeyboardEvent): boolean {
   const { selected } = view.state;
   const isOpen =
-    (view.trace.descendants[selected] ?? 0) > 0 && view.state.collapsed[selected] !== 1;
+    (view.trace.descendants[selected] ?? 0) > 0 &&
+    view.state.collapsed[selected] !== 1 &&
+    !view.isFolded(selected);
   switch (event.key) {
     case "ArrowDown":
       view.step(1);
@@ -113,6 +115,7 @@ function pageKey(view: TraceView, page: Page, event: KeyboardEvent): boolean {
     p: () => view.collapseOne(),
     o: () => view.expandOne(),
     c: () => changeSettings({ showCriticalPath: !currentSettings().showCriticalPath }),
+    r: () => changeSettings({ foldsRuns: !currentSettings().foldsRuns }),
     y: () => void copyText(window.location.href),
   };
   const chosen = VIEWS[Number(event.key) - 1];

@@ -10,11 +10,12 @@ import { Waterfall } from "../../components/waterfall";
 import { parseServiceFilter, printServiceFilter } from "../../model/service-filter";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { embedOf } from "../../state/embed";
+import { whenIdle } from "../../state/idle";
 import { rememberTrace } from "../../state/last-trace";
+import { useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import { TraceView } from "../../state/trace-view";
 import { isNotFound, useTrace } from "../../state/use-trace";
-import { DetailPanel } from "./detail";
 import { TraceHeader } from "./header";
 import { TRACE_KEYS } from "./key-list";
 import { useTraceKeys } from "./keys";
@@ -24,7 +25,8 @@ import "./timeline.css";
 import "./trace.css";
 import "./views.css";
 
-// The timeline comes first; the other views are fetched when they are wanted.
+// The timeline comes first; details are fetched once it rests, other views when they are wanted.
+const DetailPanel = later(async () => (await import("./detail")).DetailPanel);
 const loading = <Loading what="the view" />;
 const Flame = later(async () => (await import("../../components/flame")).Flame, loading);
 const Statistics = later(async () => (await import("./statistics")).Statistics, loading);
@@ -74,6 +76,11 @@ export function OpenTrace(props: {
   const embed = embedOf(useSearch());
   useTraceKeys(view, { show, help: () => setHelps(true) });
   const { selected } = useStore(view.store);
+  const { foldsRuns, detailsBelow } = useSettings();
+  const detail = selected < 0 ? undefined : <DetailPanel view={view} row={selected} />;
+  const isBelow = detailsBelow && shown === "timeline";
+  useEffect(() => view.setFolded(foldsRuns), [view, foldsRuns]);
+  useEffect(() => whenIdle(() => void DetailPanel.fetched()), []);
   useEffect(() => {
     if (!props.isFile) rememberTrace(view.trace.traceId);
   }, [view, props.isFile]);
@@ -92,7 +99,7 @@ export function OpenTrace(props: {
           {shown === "timeline" && (
             <>
               {!embed.hideMinimap && <Minimap view={view} />}
-              <Waterfall view={view} />
+              <Waterfall view={view} detail={isBelow ? detail : undefined} />
             </>
           )}
           {shown === "flame" && (
@@ -108,7 +115,7 @@ export function OpenTrace(props: {
           {shown === "events" && <EventList view={view} />}
           {shown === "raw" && <RawTrace view={view} isFile={props.isFile === true} />}
         </div>
-        {selected >= 0 && <DetailPanel view={view} row={selected} />}
+        {!isBelow && detail}
       </div>
       {helps && <HelpDialog own={TRACE_KEYS} onClose={() => setHelps(false)} />}
     </div>

@@ -88,6 +88,16 @@ export function Toolbar(props: {
             <Icon name="path" />
             Critical path
           </button>
+          <button
+            type="button"
+            className="button small"
+            aria-pressed={settings.foldsRuns}
+            title="One row for many like spans in a row (r)"
+            onClick={() => changeSettings({ foldsRuns: !settings.foldsRuns })}
+          >
+            <Icon name="fold" />
+            Fold runs
+          </button>
           <Tool icon="collapse" label="Collapse all (])" onClick={() => view.collapseAll()} />
           <Tool icon="expand" label="Expand all ([)" onClick={() => view.expandAll()} />
         </>
