@@ -98,7 +98,7 @@ pub(super) fn plan(
     let file = PathBuf::from(arguments.text("file").unwrap_or(ASTRONOMY));
     let spans = arguments.get("spans", spans)?;
     let spans_per_request = arguments.get("spans-per-request", spans_per_request)?;
-    plan_of(file, spans, spans_per_request, SEED)
+    plan_of(file, spans, spans_per_request, false, SEED)
 }
 
 /// Plans of one measurement, no two of which send the same ids.
@@ -121,7 +121,17 @@ impl Passes {
         spans_per_request: u32,
     ) -> anyhow::Result<Arc<ReplayPlan>> {
         self.next_seed += 1;
-        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, self.next_seed)
+        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, false, self.next_seed)
+    }
+
+    /// The same in requests of whole traces, of so many spans or some more.
+    pub(super) fn whole_traces(
+        &mut self,
+        spans: u64,
+        spans_per_request: u32,
+    ) -> anyhow::Result<Arc<ReplayPlan>> {
+        self.next_seed += 1;
+        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, true, self.next_seed)
     }
 }
 
@@ -129,6 +139,7 @@ fn plan_of(
     file: PathBuf,
     spans: u64,
     spans_per_request: u32,
+    whole_traces: bool,
     seed: u64,
 ) -> anyhow::Result<Arc<ReplayPlan>> {
     let recording = Recording::open(&[file], None)?;
@@ -140,6 +151,7 @@ fn plan_of(
         seed,
         latest_end: Some(outside::unix_nanos()),
         spans_per_request,
+        whole_traces,
     };
     Ok(Arc::new(ReplayPlan::new(recording, options)?))
 }
