@@ -135,12 +135,28 @@ impl Passes {
     }
 }
 
+/// The usual load of at least so many spans, the latest of which end when it is said.
+pub(super) fn plan_ending(spans: u64, latest_end: u64) -> anyhow::Result<Arc<ReplayPlan>> {
+    plan_until(PathBuf::from(ASTRONOMY), spans, 500, false, SEED, latest_end)
+}
+
 fn plan_of(
     file: PathBuf,
     spans: u64,
     spans_per_request: u32,
     whole_traces: bool,
     seed: u64,
+) -> anyhow::Result<Arc<ReplayPlan>> {
+    plan_until(file, spans, spans_per_request, whole_traces, seed, outside::unix_nanos())
+}
+
+fn plan_until(
+    file: PathBuf,
+    spans: u64,
+    spans_per_request: u32,
+    whole_traces: bool,
+    seed: u64,
+    latest_end: u64,
 ) -> anyhow::Result<Arc<ReplayPlan>> {
     let recording = Recording::open(&[file], None)?;
     ensure!(!recording.spans().is_empty(), "there are no spans in the file");
@@ -149,7 +165,7 @@ fn plan_of(
         passes: u32::try_from(passes)?,
         fresh_ids: true,
         seed,
-        latest_end: Some(outside::unix_nanos()),
+        latest_end: Some(latest_end),
         spans_per_request,
         whole_traces,
     };
