@@ -209,28 +209,22 @@ bench: prepare ## the benchmarks, some minutes; ARGS=--record keeps the results 
 	"$$here/query" --skua "$$here/skua" $(ARGS) && \
 	"$$here/cluster" --skua "$$here/skua" $(ARGS)
 
-# Steps of the large benchmarks: a name and the number of spans. One that ended is not run again
-# until its mark below the target directory is removed.
-LARGE_SPANS ?= 10000000 100000000
+# One load, measured at 1, 3, 10, 30 and 100 million spans as far as LARGE_SPANS goes. The data and
+# how far it came are kept below the target directory; removing that begins anew.
+LARGE_SPANS ?= 100000000
 LARGE_FREE_GIB := 20
 
 .PHONY: bench-large
-bench-large: prepare ## 10 and 100 million spans: hours and 20 GB; resumes; ARGS=--record keeps results
-	@free=$$(df --output=avail --block-size=1G . | tail -1); \
-	echo "this takes about 2 minutes and 1 GB for each million spans on two cores, thrice"; \
+bench-large: prepare ## up to LARGE_SPANS=100000000 spans, 30 minutes or more; resumes; ARGS=--record
+	@place="$(TARGET_DIR)/bench-large/$(LARGE_SPANS)"; mkdir -p "$$place"; \
+	free=$$(df --output=avail --block-size=1G "$$place" | tail -1); \
+	echo "$(LARGE_SPANS) spans in $$place: about $$(( $(LARGE_SPANS) / 4000000 + 5 )) minutes on two idle" \
+	  "cores, and $$(( $(LARGE_SPANS) / 12000000 + 2 )) GB there"; \
 	if [ "$$free" -lt $(LARGE_FREE_GIB) ]; then \
-	  echo "only $$free GiB are free here, $(LARGE_FREE_GIB) are needed"; exit 1; fi
+	  echo "only $$free GiB are free, $(LARGE_FREE_GIB) are needed"; exit 1; fi
 	@$(ENVIRONMENT); cargo build --release --locked --package skua-node --package skua-bench
-	@mkdir -p "$(TARGET_DIR)/bench-large" && here="$(TARGET_DIR)/release" && \
-	for spans in $(LARGE_SPANS); do \
-	  for step in ingest query; do \
-	    mark="$(TARGET_DIR)/bench-large/$$step-$$spans.done"; \
-	    if [ -e "$$mark" ]; then echo "$$step of $$spans spans: done before ($$mark)"; continue; fi; \
-	    more=""; if [ "$$step" = query ]; then more="--compact"; fi; \
-	    "$$here/$$step" --skua "$$here/skua" --spans "$$spans" $$more $(ARGS) || exit 1; \
-	    touch "$$mark"; \
-	  done; \
-	done
+	@"$(TARGET_DIR)/release/large" --skua "$(TARGET_DIR)/release/skua" --spans "$(LARGE_SPANS)" \
+	  --directory "$(TARGET_DIR)/bench-large/$(LARGE_SPANS)" $(ARGS)
 
 .PHONY: help
 help: ## this list

@@ -139,6 +139,21 @@ impl Drop for Scratch {
     }
 }
 
+/// Removes a file, if it is there.
+pub(crate) fn remove_file(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory and those above it, if they are not there.
+pub(crate) fn make_directory(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
+}
+
 /// What the files of a directory hold, and what they take on the disk, in bytes. Files that go
 /// while it looks are left out.
 pub(crate) fn directory_bytes(path: &Path) -> DirectoryBytes {
@@ -153,9 +168,11 @@ pub(crate) fn directory_bytes(path: &Path) -> DirectoryBytes {
         }
         if metadata.is_dir() {
             let below = directory_bytes(&entry.path());
+            sum.files += below.files;
             sum.held += below.held;
             sum.allocated += below.allocated;
         } else {
+            sum.files += 1;
             sum.held += metadata.len();
             sum.allocated += metadata.blocks() * 512;
         }
@@ -166,6 +183,8 @@ pub(crate) fn directory_bytes(path: &Path) -> DirectoryBytes {
 /// The size of a directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DirectoryBytes {
+    /// How many files there are.
+    pub(crate) files: u64,
     /// The sum of the files' lengths.
     pub(crate) held: u64,
     /// The sum of the blocks that the file system gave them.

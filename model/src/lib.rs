@@ -17,6 +17,7 @@ pub mod canonical;
 pub mod columns;
 pub mod effective;
 pub mod id;
+pub mod names;
 pub mod nested;
 pub mod pace;
 pub mod query;

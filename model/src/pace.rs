@@ -184,27 +184,10 @@ fn merge<T: Copy, K: Ord, P: Pace>(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Stops after so many questions, and counts them.
-    #[derive(Debug, Default)]
-    struct Counting {
-        asked: Cell<usize>,
-        asked_max: usize,
-    }
-
-    impl Pace for Counting {
-        type Stop = ();
-
-        fn go_on(&self) -> Result<(), ()> {
-            self.asked.set(self.asked.get() + 1);
-            if self.asked.get() > self.asked_max { Err(()) } else { Ok(()) }
-        }
-    }
+    use crate::testing::CountingPace;
 
     fn mixed(rows: u64) -> Vec<u64> {
         (0..rows).map(|row| row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).collect()
@@ -215,25 +198,25 @@ mod tests {
         for rows in [0, 1, 65_536, 65_537, 200_000, 300_000] {
             let mut expected = mixed(rows);
             expected.sort_unstable();
-            let pace = Counting { asked_max: usize::MAX, ..Counting::default() };
+            let pace = CountingPace::endless();
             assert_eq!(sort_by_key(mixed(rows), |item| *item, &pace), Ok(expected.clone()));
             let parts = mixed(rows).len().div_ceil(SORTED_ROWS);
-            assert!(pace.asked.get() >= parts, "{rows}: {}", pace.asked.get());
+            assert!(pace.asked() >= parts, "{rows}: {}", pace.asked());
             assert_eq!(unstopped(sort_by_key(expected.clone(), |it| *it, &Unhurried)), expected);
         }
     }
 
     #[test]
     fn work_ends_at_the_first_question_that_is_denied() {
-        let whole = Counting { asked_max: usize::MAX, ..Counting::default() };
+        let whole = CountingPace::endless();
         sort_by_key(mixed(150_000), |item| *item, &whole).unwrap();
-        assert!(whole.asked.get() > 150_000 / STRETCH_ROWS);
-        for asked_max in 0..whole.asked.get() {
-            let pace = Counting { asked_max, ..Counting::default() };
+        assert!(whole.asked() > 150_000 / STRETCH_ROWS);
+        for asked_max in 0..whole.asked() {
+            let pace = CountingPace::new(asked_max);
             assert_eq!(sort_by_key(mixed(150_000), |item| *item, &pace), Err(()));
-            assert_eq!(pace.asked.get(), asked_max + 1);
+            assert_eq!(pace.asked(), asked_max + 1);
         }
-        let pace = Counting { asked_max: 2, ..Counting::default() };
+        let pace = CountingPace::new(2);
         let mut worked = 0;
         assert_eq!(for_each(0..100_000, &pace, |_| worked += 1), Err(()));
         assert_eq!(worked, 2 * STRETCH_ROWS);
@@ -241,11 +224,11 @@ mod tests {
 
     #[test]
     fn any_finds_the_first_and_looks_no_further() {
-        let pace = Counting { asked_max: usize::MAX, ..Counting::default() };
+        let pace = CountingPace::endless();
         assert_eq!(super::any(0..50_000, &pace, |item| item == 5_000), Ok(true));
-        assert_eq!(pace.asked.get(), 2);
+        assert_eq!(pace.asked(), 2);
         assert_eq!(super::any(0..50_000, &pace, |_| false), Ok(false));
-        assert_eq!(pace.asked.get(), 2 + 50_000_usize.div_ceil(STRETCH_ROWS));
+        assert_eq!(pace.asked(), 2 + 50_000_usize.div_ceil(STRETCH_ROWS));
     }
 
     #[test]

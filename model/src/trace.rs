@@ -4,49 +4,118 @@
 //! are all kept. Order: start, then span id, then the fingerprint: nothing that depends on where a
 //! span lies or when it came, because sealing and merging move spans.
 
-use std::collections::BTreeMap;
-
 use crate::canonical::fingerprint;
 use crate::effective;
+use crate::names::Names;
+use crate::pace::{self, Pace, Unhurried, unstopped};
 use crate::span::SpanKind;
 use crate::store::{Revision, Trace, TraceColumns};
 use crate::tree::Tree;
-use crate::{Span, SpanId, Text, Timestamp, TraceId};
+use crate::{Span, SpanId, Timestamp, TraceId};
 
 /// The trace of all of `spans` (of one trace, in any order), cut off after `spans_max`
 /// spans; nothing if there are none.
 pub fn assemble(trace_id: TraceId, spans: Vec<Span>, spans_max: usize) -> Option<Trace> {
+    unstopped(assemble_within(trace_id, spans, spans_max, &Unhurried))
+}
+
+/// The same, as long as the pace lets it go on.
+pub fn assemble_within<P: Pace>(
+    trace_id: TraceId,
+    spans: Vec<Span>,
+    spans_max: usize,
+    pace: &P,
+) -> Result<Option<Trace>, P::Stop> {
     if spans.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let mut spans = distinct(spans);
+    let mut spans = distinct_within(spans, pace)?;
     let distinct_count = spans.len();
     spans.truncate(spans_max);
     let truncated = (distinct_count > spans_max).then_some(distinct_count as u64);
-    Some(Trace { trace_id, spans, truncated })
+    Ok(Some(Trace { trace_id, spans, truncated }))
 }
 
 /// The distinct ones of `spans` (of one trace, in any order) in the order of a trace.
-pub fn distinct(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by_key(order_key);
-    let is_twin = |pair: &[Span]| matches!(pair, [a, b] if order_key(a) == order_key(b));
-    if !spans.windows(2).any(is_twin) {
-        return spans;
-    }
-    let mut keyed: Vec<(u128, Span)> = spans.into_iter().map(|span| (0, span)).collect();
-    // Only runs of one key are hashed and compared: equal spans have the same key.
-    for run in keyed.chunk_by_mut(|(_, a), (_, b)| order_key(a) == order_key(b)) {
-        if run.len() > 1 {
-            run.iter_mut().for_each(|(print, span)| *print = fingerprint(span));
-            run.sort_by_key(|(print, _)| *print);
-        }
-    }
-    keyed.dedup_by(|(print, span), (kept_print, kept)| print == kept_print && span == kept);
-    keyed.into_iter().map(|(_, span)| span).collect()
+pub fn distinct(spans: Vec<Span>) -> Vec<Span> {
+    unstopped(distinct_within(spans, &Unhurried))
 }
 
-fn order_key(span: &Span) -> (Timestamp, SpanId) {
-    (span.start, span.span_id)
+/// The same, as long as the pace lets it go on. What is sorted are small keys; a span is moved to
+/// its place at the end, if it is not there already.
+pub fn distinct_within<P: Pace>(spans: Vec<Span>, pace: &P) -> Result<Vec<Span>, P::Stop> {
+    let keys = (0..u32::MAX).zip(&spans).map(|(place, span)| Key::of(span, place));
+    let mut keys = pace::sort_by_key(pace::collect(keys, pace)?, |key| *key, pace)?;
+    if mark_twins(&mut keys, &spans, pace)? {
+        keys = pace::sort_by_key(keys, |key| *key, pace)?;
+    }
+    let mut kept: Vec<Key> = Vec::with_capacity(keys.len());
+    pace::for_each(keys, pace, |key| {
+        if !kept.last().is_some_and(|last| last.is_repeated_by(&key, &spans)) {
+            kept.push(key);
+        }
+    })?;
+    let is_moved = |(place, key): (u32, &Key)| key.place != place;
+    let is_in_order =
+        kept.len() == spans.len() && !pace::any((0..u32::MAX).zip(&kept), pace, is_moved)?;
+    if is_in_order {
+        return Ok(spans);
+    }
+    let mut spans = pace::collect(spans.into_iter().map(Some), pace)?;
+    let mut take = |key: &Key| spans.get_mut(key.place as usize).and_then(Option::take);
+    pace::collect(kept.iter().filter_map(&mut take), pace)
+}
+
+/// A span by its place in the order of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    start: Timestamp,
+    span_id: SpanId,
+    /// Its fingerprint, if another span has the same start and id: equal spans have the same key.
+    print: u128,
+    /// Among the spans as given.
+    place: u32,
+}
+
+impl Key {
+    fn of(span: &Span, place: u32) -> Self {
+        Self { start: span.start, span_id: span.span_id, print: 0, place }
+    }
+
+    fn is_twin_of(&self, other: &Self) -> bool {
+        (self.start, self.span_id) == (other.start, other.span_id)
+    }
+
+    /// Whether another span is equal to this one.
+    fn is_repeated_by(&self, other: &Self, spans: &[Span]) -> bool {
+        self.is_twin_of(other)
+            && self.print == other.print
+            && spans.get(self.place as usize) == spans.get(other.place as usize)
+    }
+}
+
+/// Takes the fingerprints of spans with a start and an id that another one has too; says whether
+/// there are any.
+fn mark_twins<P: Pace>(keys: &mut [Key], spans: &[Span], pace: &P) -> Result<bool, P::Stop> {
+    let mut last: Option<&mut Key> = None;
+    let mut is_twin_of_last = false;
+    let mut has_twins = false;
+    let mark = |key: &mut Key| {
+        key.print = spans.get(key.place as usize).map_or(0, fingerprint);
+    };
+    pace::for_each(keys, pace, |key| {
+        let is_twin = last.as_ref().is_some_and(|last| last.is_twin_of(key));
+        has_twins |= is_twin;
+        if let Some(last) = last.take().filter(|_| is_twin || is_twin_of_last) {
+            mark(last);
+        }
+        is_twin_of_last = is_twin;
+        last = Some(key);
+    })?;
+    if let Some(last) = last.filter(|_| is_twin_of_last) {
+        mark(last);
+    }
+    Ok(has_twins)
 }
 
 /// Bit of [`TraceColumns::flags`]: the span's status says error.
@@ -73,8 +142,8 @@ pub fn columns(spans: &[Span], revision: Revision) -> TraceColumns {
         columns.operation.push(operations.number(effective::span_operation(span)));
         columns.flags.push(flags(span, tree.is_orphan(row)));
     }
-    columns.services = services.names;
-    columns.operations = operations.names;
+    columns.services = services.into_vec();
+    columns.operations = operations.into_vec();
     columns
 }
 
@@ -92,28 +161,10 @@ pub fn kind_bits(kind: SpanKind) -> u8 {
     u8::try_from(kind.0).ok().filter(|number| *number < 8).unwrap_or(0)
 }
 
-/// Numbers names by first appearance.
-#[derive(Default)]
-struct Names {
-    names: Vec<Text>,
-    numbers: BTreeMap<Text, u32>,
-}
-
-impl Names {
-    fn number(&mut self, name: Text) -> u32 {
-        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        let names = &mut self.names;
-        *self.numbers.entry(name).or_insert_with_key(|name| {
-            names.push(name.clone());
-            next
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Generator, simple_span};
+    use crate::testing::{CountingPace, Generator, simple_span};
 
     #[test]
     fn exact_repeats_count_once_and_the_rest_is_ordered() {
@@ -149,6 +200,40 @@ mod tests {
             assert_eq!(distinct(twice.clone()), distinct(once.clone()));
             twice.reverse();
             assert_eq!(distinct(twice), distinct(once), "whatever the order of arrival");
+        }
+    }
+
+    /// Spans in no order; every third one twice, and every fifth with another of its id.
+    fn mixed(count: u64) -> Vec<Span> {
+        let span = |number: u64| {
+            let start = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            let span = simple_span(1, number, start, start + 5);
+            let mut other = span.clone();
+            other.name = "other".into();
+            let repeats = if number.is_multiple_of(3) { 2 } else { 1 };
+            let others = usize::from(number.is_multiple_of(5));
+            [vec![span; repeats], vec![other; others]].concat()
+        };
+        (1..=count).flat_map(span).collect()
+    }
+
+    #[test]
+    fn a_caller_who_left_ends_the_work_wherever_it_is() {
+        let all = |count| {
+            let pace = CountingPace::endless();
+            let spans = distinct_within(mixed(count), &pace).unwrap();
+            assert_eq!(spans.len() as u64, count + count / 5);
+            pace.asked()
+        };
+        let (few, many) = (all(20_000), all(40_000));
+        assert!(many * 10 >= few * 16, "{few} then {many}: no stretch grows with the trace");
+        let spans = mixed(6_000);
+        let whole = CountingPace::endless();
+        distinct_within(spans.clone(), &whole).unwrap();
+        for asked_max in 0..whole.asked() {
+            let pace = CountingPace::new(asked_max);
+            assert_eq!(distinct_within(spans.clone(), &pace), Err(()));
+            assert_eq!(pace.asked(), asked_max + 1);
         }
     }
 

@@ -100,10 +100,10 @@ pub enum Command {
     /// ready, and leads again after its next start.
     #[command(verbatim_doc_comment)]
     Drain(DrainArguments),
-    /// Show what the blocks of a data directory hold
+    /// Show what the blocks and the log of a data directory hold
     ///
     /// Only reads; a node may run on the directory meanwhile. What is not in blocks yet, the newest
-    /// minutes, is in the log and not shown.
+    /// minutes, is in the log, of which the entries are counted and not the spans.
     #[command(verbatim_doc_comment)]
     Inspect(InspectArguments),
     /// Read all blocks of a data directory and check them; exit code 1 if one is damaged
@@ -381,7 +381,7 @@ pub struct InspectArguments {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "./skua-data")]
     pub data_dir: PathBuf,
-    /// Read every page and tell bytes by section of pages too.
+    /// Read every page and tell bytes by section of pages and by column too.
     #[arg(long)]
     pub pages: bool,
     /// Print JSON.

@@ -5,12 +5,14 @@
 
 mod blocks;
 mod change;
+mod columns;
 mod compact;
 mod completions;
 mod config;
 mod health;
 mod load;
 mod recover;
+mod segments;
 mod status;
 mod transfer;
 mod version;

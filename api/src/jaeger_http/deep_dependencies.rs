@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt as _;
-use model::pace::{Unhurried, unstopped};
+use model::pace::{self, Pace, WhileAwaited};
 use model::span::SpanKind;
 use model::store::{Detail, SearchItem, SearchRequest, Trace};
 use model::tree::Tree;
-use model::{Duration, Span, Text, TimeRange, Timestamp, TraceId, TraceStore, effective};
+use model::{
+    Duration, Span, StoreError, Text, TimeRange, Timestamp, TraceId, TraceStore, effective,
+};
 
 use super::answer::{Gaps, json};
 use super::error::{Old, ParameterError, QueryError};
@@ -70,8 +72,10 @@ pub(super) async fn graph<S: TraceStore>(
             SearchItem::Hit(hit) => {
                 let Some(trace) = hit.trace else { continue };
                 gaps.truncated = gaps.truncated.max(trace.truncated);
-                let paths = task::blocking("paths", move || paths(trace)).await;
+                let pace = WhileAwaited(read.scope.budget.clone());
+                let paths = task::blocking("paths", move || paths(trace, &pace)).await;
                 let paths = paths.map_err(|task::Panicked| QueryError::Internal)?;
+                let paths = paths.map_err(StoreError::Exhausted)?;
                 for (path, trace_id) in paths {
                     let touches = path.iter().any(|step| {
                         step.0 == service && (operation.is_empty() || step.1 == operation)
@@ -98,16 +102,18 @@ fn window(asked: &Asked, now: Timestamp) -> Result<TimeRange, ParameterError> {
 
 /// The distinct paths of one trace. Ids that client and server share (Zipkin's) are told apart
 /// first, as when the trace is shown.
-fn paths(trace: Trace) -> Paths {
+fn paths<P: Pace>(trace: Trace, pace: &P) -> Result<Paths, P::Stop> {
     let trace_id = trace.trace_id;
-    let mut trace = EditableTrace::from_spans(trace_id, trace.spans);
-    unstopped(separate_shared_span_ids(&mut trace, &Unhurried));
-    paths_of(trace_id, &trace.into_spans())
+    // Nobody sees these spans: that some were cut off is said of the answer.
+    let trace = Trace { truncated: None, ..trace };
+    let mut trace = EditableTrace::from_trace(trace, pace)?;
+    separate_shared_span_ids(&mut trace, pace)?;
+    paths_of(trace_id, &trace.into_spans(), pace)
 }
 
-fn paths_of(trace_id: TraceId, spans: &[Span]) -> Paths {
-    let tree = Tree::of_spans(spans);
-    let services: Vec<Text> = spans.iter().map(effective::span_service).collect();
+fn paths_of<P: Pace>(trace_id: TraceId, spans: &[Span], pace: &P) -> Result<Paths, P::Stop> {
+    let tree = Tree::of_spans_within(spans, pace)?;
+    let services = pace::collect(spans.iter().map(effective::span_service), pace)?;
     let service = |row: u32| services.get(row as usize);
     let is_step = |row: u32| {
         let kind = spans.get(row as usize).map(|span| span.kind);
@@ -118,7 +124,7 @@ fn paths_of(trace_id: TraceId, spans: &[Span]) -> Paths {
     // The nearest step at or above each row, known for rows whose number is below their own
     // parent's only after the climb; each climb ends at the first row that is known.
     let mut steps: Vec<Option<u32>> = vec![None; spans.len()];
-    for row in rows.clone() {
+    pace::for_each(rows.clone(), pace, |row| {
         let mut climbed = Vec::new();
         let mut at = row;
         let found = loop {
@@ -136,20 +142,20 @@ fn paths_of(trace_id: TraceId, spans: &[Span]) -> Paths {
                 *step = Some(found);
             }
         }
-    }
+    })?;
     let step_above = |row: u32| {
         let parent = tree.parent(row)?;
         steps.get(parent as usize).copied().flatten()
     };
     let mut has_below = vec![false; spans.len()];
-    for row in rows.clone().filter(|row| is_step(*row)) {
+    pace::for_each(rows.clone().filter(|row| is_step(*row)), pace, |row| {
         let above = step_above(row).and_then(|above| has_below.get_mut(above as usize));
         above.into_iter().for_each(|has_below| *has_below = true);
-    }
+    })?;
     let mut paths = Paths::new();
-    for leaf in rows.filter(|row| is_step(*row)) {
+    pace::for_each(rows.filter(|row| is_step(*row)), pace, |leaf| {
         if has_below.get(leaf as usize).copied().unwrap_or(true) || paths.len() >= PATHS_MAX {
-            continue;
+            return;
         }
         let mut path = Vec::new();
         let mut at = Some(leaf);
@@ -162,8 +168,8 @@ fn paths_of(trace_id: TraceId, spans: &[Span]) -> Paths {
         }
         path.reverse();
         paths.insert(path, trace_id);
-    }
-    paths
+    })?;
+    Ok(paths)
 }
 
 fn render(paths: &Paths) -> Vec<u8> {
@@ -185,4 +191,44 @@ fn render(paths: &Paths) -> Vec<u8> {
     }
     out.extend_from_slice(b"]}");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use model::SpanId;
+    use model::span::ParentId;
+    use model::testing::{CountingPace, simple_span};
+
+    use super::*;
+
+    /// Servers that call two others each.
+    fn calls(count: u64) -> Trace {
+        let span = |number: u64| {
+            let mut span = simple_span(1, number, number, number + 5);
+            span.kind = SpanKind::SERVER;
+            if number > 1 {
+                span.parent = ParentId::Id(SpanId((number / 2).to_be_bytes()));
+            }
+            span
+        };
+        let spans = (1..=count).map(span).collect();
+        Trace { trace_id: TraceId([1; 16]), spans, truncated: None }
+    }
+
+    #[test]
+    fn a_caller_who_left_ends_the_search_for_paths_wherever_it_is() {
+        let all = |count| {
+            let pace = CountingPace::endless();
+            assert!(!paths(calls(count), &pace).unwrap().is_empty());
+            pace.asked()
+        };
+        let (few, many) = (all(20_000), all(40_000));
+        assert!(many * 10 >= few * 16, "{few} then {many}: no stretch grows with the trace");
+        let asked = all(5_000);
+        for asked_max in 0..asked {
+            let pace = CountingPace::new(asked_max);
+            assert_eq!(paths(calls(5_000), &pace), Err(()));
+            assert_eq!(pace.asked(), asked_max + 1);
+        }
+    }
 }

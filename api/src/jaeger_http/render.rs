@@ -78,27 +78,10 @@ impl Rendering {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use model::TraceId;
-    use model::testing::simple_span;
+    use model::testing::{CountingPace, simple_span};
 
     use super::*;
-
-    /// Stops after so many questions, and counts them.
-    struct Counting {
-        asked: Cell<usize>,
-        asked_max: usize,
-    }
-
-    impl Pace for Counting {
-        type Stop = ();
-
-        fn go_on(&self) -> Result<(), ()> {
-            self.asked.set(self.asked.get() + 1);
-            if self.asked.get() > self.asked_max { Err(()) } else { Ok(()) }
-        }
-    }
 
     fn trace(spans: u64) -> Trace {
         let spans = (1..=spans).map(|id| simple_span(1, id, id, id + 5)).collect();
@@ -108,9 +91,9 @@ mod tests {
     /// Renders, and says how often it was asked whether that goes on.
     fn asked(form: Form, spans: u64, asked_max: usize) -> (bool, usize) {
         let rendering = Rendering { form, raw: false, clock_skew_max: Duration(0) };
-        let pace = Counting { asked: Cell::new(0), asked_max };
+        let pace = CountingPace::new(asked_max);
         let is_rendered = rendering.render_here(trace(spans), &pace).is_ok();
-        (is_rendered, pace.asked.get())
+        (is_rendered, pace.asked())
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub(super) fn plan(
     let file = PathBuf::from(arguments.text("file").unwrap_or(ASTRONOMY));
     let spans = arguments.get("spans", spans)?;
     let spans_per_request = arguments.get("spans-per-request", spans_per_request)?;
-    plan_of(file, spans, spans_per_request, SEED)
+    plan_of(file, spans, spans_per_request, false, SEED)
 }
 
 /// Plans of one measurement, no two of which send the same ids.
@@ -121,15 +121,42 @@ impl Passes {
         spans_per_request: u32,
     ) -> anyhow::Result<Arc<ReplayPlan>> {
         self.next_seed += 1;
-        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, self.next_seed)
+        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, false, self.next_seed)
     }
+
+    /// The same in requests of whole traces, of so many spans or some more.
+    pub(super) fn whole_traces(
+        &mut self,
+        spans: u64,
+        spans_per_request: u32,
+    ) -> anyhow::Result<Arc<ReplayPlan>> {
+        self.next_seed += 1;
+        plan_of(PathBuf::from(ASTRONOMY), spans, spans_per_request, true, self.next_seed)
+    }
+}
+
+/// The usual load of at least so many spans, the latest of which end when it is said.
+pub(super) fn plan_ending(spans: u64, latest_end: u64) -> anyhow::Result<Arc<ReplayPlan>> {
+    plan_until(PathBuf::from(ASTRONOMY), spans, 500, false, SEED, latest_end)
 }
 
 fn plan_of(
     file: PathBuf,
     spans: u64,
     spans_per_request: u32,
+    whole_traces: bool,
     seed: u64,
+) -> anyhow::Result<Arc<ReplayPlan>> {
+    plan_until(file, spans, spans_per_request, whole_traces, seed, outside::unix_nanos())
+}
+
+fn plan_until(
+    file: PathBuf,
+    spans: u64,
+    spans_per_request: u32,
+    whole_traces: bool,
+    seed: u64,
+    latest_end: u64,
 ) -> anyhow::Result<Arc<ReplayPlan>> {
     let recording = Recording::open(&[file], None)?;
     ensure!(!recording.spans().is_empty(), "there are no spans in the file");
@@ -138,8 +165,9 @@ fn plan_of(
         passes: u32::try_from(passes)?,
         fresh_ids: true,
         seed,
-        latest_end: Some(outside::unix_nanos()),
+        latest_end: Some(latest_end),
         spans_per_request,
+        whole_traces,
     };
     Ok(Arc::new(ReplayPlan::new(recording, options)?))
 }

@@ -47,8 +47,14 @@ pub fn micro(arguments: &Arguments) -> anyhow::Result<Results> {
 
 /// The recording in requests of a batch's size.
 fn requests(recording: Recording, spans_per_request: u32) -> anyhow::Result<Vec<Vec<u8>>> {
-    let options =
-        PlanOptions { passes: 1, fresh_ids: false, seed: 0, latest_end: None, spans_per_request };
+    let options = PlanOptions {
+        passes: 1,
+        fresh_ids: false,
+        seed: 0,
+        latest_end: None,
+        spans_per_request,
+        whole_traces: false,
+    };
     let plan = ReplayPlan::new(recording, options)?;
     (0..plan.request_count()).map(|request| Ok(plan.build(request)?.0)).collect()
 }

@@ -86,6 +86,12 @@ impl Process {
         Ok(kibibytes.context("no VmHWM")? * 1024)
     }
 
+    /// The memory that is resident now, in bytes.
+    pub(super) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let kibibytes = number_after(&self.read_proc("status")?, "VmRSS:");
+        Ok(kibibytes.context("no VmRSS")? * 1024)
+    }
+
     /// What the process had written to disk, in bytes; zero where the kernel does not tell.
     pub(super) fn written_bytes(&self) -> u64 {
         let io = self.read_proc("io").unwrap_or_default();

@@ -159,7 +159,7 @@ pub(super) fn window_nanos(plan: &ReplayPlan) -> (u64, u64) {
 }
 
 /// From before the first span to now.
-fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
+pub(super) fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
     let now = outside::unix_nanos() / 1000;
     let window = plan.recording().last_end().saturating_sub(plan.recording().first_start()) / 1000;
     (now.saturating_sub(window.saturating_add(60_000_000) * u64::from(plan.passes())), now)
@@ -167,10 +167,19 @@ fn window_micros(plan: &ReplayPlan) -> (u64, u64) {
 
 /// Ids of traces that were sent, over all passes, as hexadecimal.
 pub(super) fn trace_ids(plan: &ReplayPlan, count: u32) -> anyhow::Result<Vec<String>> {
+    trace_ids_of(plan, plan.passes(), count)
+}
+
+/// The same of the first passes alone.
+pub(super) fn trace_ids_of(
+    plan: &ReplayPlan,
+    passes: u32,
+    count: u32,
+) -> anyhow::Result<Vec<String>> {
     let mut random = Random::new(SEED);
     let traces = plan.recording().traces().len() as u64;
     let mut draw = || {
-        let pass = u32::try_from(random.below(u64::from(plan.passes())))?;
+        let pass = u32::try_from(random.below(u64::from(passes)))?;
         let id = plan.trace_id(pass, u32::try_from(random.below(traces))?);
         let mut hex = String::new();
         id.iter().try_for_each(|byte| write!(hex, "{byte:02x}"))?;

@@ -25,6 +25,11 @@ impl Results {
         self.add(name, (value * 1000.0).round() / 1000.0);
     }
 
+    /// The values by their names.
+    pub(super) fn to_map(&self) -> Map<String, Value> {
+        self.0.iter().cloned().collect()
+    }
+
     fn table(&self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let lines = self.0.iter().map(|(name, value)| format!("{name:<width$}  {value}\n"));
@@ -32,7 +37,7 @@ impl Results {
     }
 
     fn line(&self, name: &str, arguments: &Arguments) -> Value {
-        let results: Map<String, Value> = self.0.iter().cloned().collect();
+        let results = self.to_map();
         json!({
             "measurement": name,
             "machine": machine::describe(),
@@ -46,6 +51,17 @@ impl Results {
 /// Runs a measurement with the arguments of this process and prints what it found. With
 /// `--record`, the line also goes to `bench/results/NAME.jsonl` (or the file that is named).
 pub fn run(name: &str, measurement: fn(&Arguments) -> anyhow::Result<Results>) -> ExitCode {
+    run_steps(name, |arguments, found| found(measurement(arguments)?))
+}
+
+/// Is told what a step of a measurement found.
+pub type OnFound<'a> = &'a mut dyn FnMut(Results) -> anyhow::Result<()>;
+
+/// The same for a measurement that tells step by step what it found.
+pub fn run_steps(
+    name: &str,
+    measurement: impl Fn(&Arguments, OnFound<'_>) -> anyhow::Result<()>,
+) -> ExitCode {
     match measure(name, measurement) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,7 +73,7 @@ pub fn run(name: &str, measurement: fn(&Arguments) -> anyhow::Result<Results>) -
 
 fn measure(
     name: &str,
-    measurement: fn(&Arguments) -> anyhow::Result<Results>,
+    measurement: impl Fn(&Arguments, OnFound<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let record = arguments.text("record").map(|file| match file {
@@ -65,13 +81,14 @@ fn measure(
             .join(format!("{name}.jsonl")),
         file => PathBuf::from(file),
     });
-    let results = measurement(&arguments)?;
-    let line = results.line(name, &arguments);
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", results.table())?;
-    writeln!(out, "{line}")?;
-    match record {
-        Some(file) => outside::append_line(&file, &line.to_string()),
-        None => Ok(()),
-    }
+    measurement(&arguments, &mut |results| {
+        let line = results.line(name, &arguments);
+        let mut out = std::io::stdout().lock();
+        write!(out, "{}", results.table())?;
+        writeln!(out, "{line}")?;
+        match &record {
+            Some(file) => outside::append_line(file, &line.to_string()),
+            None => Ok(()),
+        }
+    })
 }

@@ -1,6 +1,6 @@
 //! A server under measurement: one node with an empty data directory, ended with this value.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -25,9 +25,27 @@ pub(super) struct Server {
     address: String,
     ports: Ports,
     /// Goes after the process, whose data it holds.
-    scratch: Scratch,
+    home: Home,
     /// From the start of the process to the first good answer of `/readyz`.
     pub(super) ready_after: Duration,
+}
+
+/// Where a server has its data.
+#[derive(Debug)]
+enum Home {
+    /// Removed with this value.
+    Scratch(Scratch),
+    /// Kept.
+    Kept(PathBuf),
+}
+
+impl Home {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Scratch(scratch) => scratch.path(),
+            Self::Kept(path) => path,
+        }
+    }
 }
 
 /// What the server writes into its ports file.
@@ -66,13 +84,25 @@ impl Server {
     /// place for temporary files), and waits until it is ready. These options are the last that a
     /// measurement asks for.
     pub(super) async fn start(arguments: &Arguments) -> anyhow::Result<Self> {
-        let binary = arguments.text("skua").context("--skua BINARY is wanted")?;
         let scratch = Scratch::make(arguments.text("data-below").map(Path::new), "bench")?;
+        Self::start_in(arguments, Home::Scratch(scratch)).await
+    }
+
+    /// The same in a directory that is kept, with what an earlier one left there.
+    pub(super) async fn start_on(arguments: &Arguments, directory: &Path) -> anyhow::Result<Self> {
+        outside::make_directory(directory)?;
+        Self::start_in(arguments, Home::Kept(directory.to_path_buf())).await
+    }
+
+    async fn start_in(arguments: &Arguments, home: Home) -> anyhow::Result<Self> {
+        let binary = arguments.text("skua").context("--skua BINARY is wanted")?;
         arguments.refuse_unknown()?;
-        let ports_file = scratch.path().join("ports.json");
+        let ports_file = home.path().join("ports.json");
+        // What an earlier server wrote there is not its.
+        outside::remove_file(&ports_file)?;
         let address = own_loopback_address();
         let mut command = Command::new(binary);
-        command.arg("serve").arg("--data-dir").arg(scratch.path().join("data"));
+        command.arg("serve").arg("--data-dir").arg(home.path().join("data"));
         command.arg("--ports-file").arg(&ports_file).args(["--listen-address", &address]);
         for port in PORTS {
             command.args([format!("--{port}-port"), String::from("0")]);
@@ -90,7 +120,7 @@ impl Server {
             }
         };
         let ready_after = Duration::ZERO;
-        let mut server = Self { process, address, ports, scratch, ready_after };
+        let mut server = Self { process, address, ports, home, ready_after };
         while !server.is_ready().await {
             ensure!(outside::now().duration_since(started) < START_TIMEOUT, "not ready in time");
             tokio::time::sleep(POLL_EVERY).await;
@@ -155,29 +185,53 @@ impl Server {
         self.process.resident_peak_bytes()
     }
 
+    /// The memory that is resident now, in bytes.
+    pub(super) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.process.resident_bytes()
+    }
+
     /// What the process had written to disk, in bytes; zero where the kernel does not tell.
     pub(super) fn written_bytes(&self) -> u64 {
         self.process.written_bytes()
     }
 
+    /// What the log had written, in bytes, frames and headers included.
+    pub(super) async fn log_written_bytes(&self) -> anyhow::Result<u64> {
+        const NAME: &str = "skua_log_written_bytes_total ";
+        let answer = HttpClient::connect(&self.metrics()).await?.get("/metrics").await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let value = text.lines().find_map(|line| line.strip_prefix(NAME));
+        Ok(value.with_context(|| format!("no {NAME}"))?.trim().parse()?)
+    }
+
     /// The size of the data directory.
     pub(super) fn data_bytes(&self) -> DirectoryBytes {
-        outside::directory_bytes(&self.scratch.path().join("data"))
+        outside::directory_bytes(&self.home.path().join("data"))
     }
 
     /// What the files of a directory in the data directory hold.
     pub(super) fn bytes_below(&self, name: &str) -> u64 {
-        outside::directory_bytes(&self.scratch.path().join("data").join(name)).held
+        self.files_below(name).held
+    }
+
+    /// The files of a directory in the data directory.
+    pub(super) fn files_below(&self, name: &str) -> DirectoryBytes {
+        outside::directory_bytes(&self.home.path().join("data").join(name))
     }
 
     /// The file system under the data directory.
     pub(super) fn file_system(&self) -> String {
-        machine::file_system(self.scratch.path())
+        machine::file_system(self.home.path())
     }
 
-    /// Ends the process and removes its data.
+    /// Ends the process and removes its data, unless it is kept.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.process.kill().await
+    }
+
+    /// Asks the process to end, and waits until it did.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        self.process.end().await
     }
 }
 

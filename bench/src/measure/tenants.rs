@@ -1,8 +1,11 @@
 //! What many small tenants cost beside one that sends the same.
 //!
-//! Spans arrive at an even rate, ten a request: first all from one tenant, then from each tenant in
-//! turn. Both times everything is sealed and merged in the end. The ratios are those of processor
-//! time and of bytes in blocks; the log, which is kept for a while, is told apart.
+//! Spans arrive at an even rate, in requests of whole traces with ten spans or some more: first all
+//! from one tenant, then from each tenant in turn; both times the same requests. A trace is one
+//! tenant's, as everywhere. Both times everything is sealed and merged in the end. The ratios are
+//! those of processor time and of bytes in blocks; the log, which is kept for a while, is told
+//! apart. A tenant that has sent little pays for what its spans have in common and no other
+//! tenant's may share, so the ratio falls with the length of the measurement.
 //!
 //! Options: `--skua BINARY` (wanted), `--tenants N` (1,000), `--seconds N` (60), `--spans-each N`
 //! (10 a second), `--data-below DIR`, `--record [FILE]`, and `-- FLAGS` for the server.
@@ -48,10 +51,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     let tenants: u64 = arguments.get("tenants", 1_000)?;
     let seconds: u64 = arguments.get("seconds", 60)?;
     let spans_each: u32 = arguments.get("spans-each", 10)?;
-    let requests = tenants * seconds;
-    let plan = Passes::default().plan(requests * u64::from(spans_each), spans_each)?;
-    let one = cost(arguments, &plan, 1, requests, tenants).await?;
-    let many = cost(arguments, &plan, tenants, requests, tenants).await?;
+    let spans_per_second = tenants * u64::from(spans_each);
+    let plan = Passes::default().whole_traces(spans_per_second * seconds, spans_each)?;
+    let pace = Pace {
+        began: outside::now(),
+        spans_per_second,
+        spans: spans_per_second * seconds,
+        tenants: 1,
+    };
+    let one = cost(arguments, &plan, pace).await?;
+    let many = cost(arguments, &plan, Pace { tenants, ..pace }).await?;
     let mut results = Results::default();
     results.add("tenants", tenants);
     results.add("spans", many.spans);
@@ -70,21 +79,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     Ok(results)
 }
 
-/// Sends so many requests, so many a second, each in the name of the next of so many tenants.
-async fn cost(
-    arguments: &Arguments,
-    plan: &Arc<ReplayPlan>,
-    tenants: u64,
-    requests: u64,
-    requests_per_second: u64,
-) -> anyhow::Result<Cost> {
+/// Sends the requests of a plan at a pace that begins now.
+async fn cost(arguments: &Arguments, plan: &Arc<ReplayPlan>, pace: Pace) -> anyhow::Result<Cost> {
     let server = Server::start(arguments).await?;
-    let (began, next) = (outside::now(), Arc::new(AtomicU64::new(0)));
+    let (pace, next) = (Pace { began: outside::now(), ..pace }, Arc::new(AtomicU64::new(0)));
     let before = server.processor_time()?;
     let mut senders = JoinSet::new();
     for _ in 0..SENDERS {
         let client = Client::connect(&server.otlp_grpc()).await?;
-        let pace = Pace { began, per_second: requests_per_second, requests, tenants };
         senders.spawn(send(client, Arc::clone(plan), Arc::clone(&next), pace));
     }
     let mut spans = 0;
@@ -109,8 +111,9 @@ async fn cost(
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     began: Instant,
-    per_second: u64,
-    requests: u64,
+    spans_per_second: u64,
+    /// Nothing is sent that begins behind so many.
+    spans: u64,
     tenants: u64,
 }
 
@@ -124,10 +127,12 @@ async fn send(
     let mut spans = 0;
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= pace.requests.min(plan.request_count()) {
+        let before = plan.spans_before(number);
+        if before >= pace.spans || number >= plan.request_count() {
             return Ok(spans);
         }
-        let due = Duration::from_micros(number.saturating_mul(1_000_000) / pace.per_second.max(1));
+        let due = before.saturating_mul(1_000_000) / pace.spans_per_second.max(1);
+        let due = Duration::from_micros(due);
         let waited = outside::now().duration_since(pace.began);
         tokio::time::sleep(due.saturating_sub(waited)).await;
         let tenant = format!("tenant-{}", number % pace.tenants);

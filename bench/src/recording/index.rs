@@ -68,6 +68,15 @@ impl Recording {
         Ok(recording)
     }
 
+    /// The same with the spans of each trace together, traces in the order of their first spans,
+    /// as one message.
+    pub fn by_trace(mut self) -> Self {
+        self.spans.sort_by_key(|span| span.trace);
+        // No more spans than these numbers count are taken.
+        self.message_ends = vec![u32::try_from(self.spans.len()).unwrap_or(u32::MAX)];
+        self
+    }
+
     /// Adds the spans of one `ExportTraceServiceRequest` or `TracesData`.
     pub fn add(&mut self, message: &[u8]) -> anyhow::Result<()> {
         let base = self.bytes.len();

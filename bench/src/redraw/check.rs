@@ -80,6 +80,7 @@ mod tests {
                 seed: 42,
                 latest_end: None,
                 spans_per_request: 500,
+                whole_traces: false,
             };
             let plan = ReplayPlan::new(Recording::open(&[file], None).unwrap(), options).unwrap();
             let cost = copy_cost(&plan).unwrap();

@@ -5,6 +5,7 @@
 //! builds the request, and sends it until it is acknowledged or refused for good. Nothing is built
 //! ahead, and dropping the future of a load ends all its senders.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +51,16 @@ pub struct Load {
 impl Load {
     /// Sends everything and tells how it went.
     pub async fn run(self, progress: &mut dyn Progress) -> anyhow::Result<LoadReport> {
+        let all = 0..self.plan.request_count();
+        self.run_requests(all, progress).await
+    }
+
+    /// Sends these requests of the plan and tells how it went.
+    pub async fn run_requests(
+        self,
+        requests: Range<u64>,
+        progress: &mut dyn Progress,
+    ) -> anyhow::Result<LoadReport> {
         let mut clients = Vec::new();
         for _ in 0..self.options.connections {
             clients.push(Client::connect(&self.options.to).await?);
@@ -59,7 +70,8 @@ impl Load {
             retry_for: self.options.retry_for,
             rate: self.options.rate,
             started: outside::now(),
-            counts: Counts::default(),
+            counts: Counts { next_request: requests.start.into(), ..Counts::default() },
+            requests,
         });
         let mut senders = JoinSet::new();
         for (connection, client) in clients.iter().enumerate() {
@@ -91,6 +103,8 @@ struct Shared {
     retry_for: Duration,
     rate: Option<f64>,
     started: Instant,
+    /// What is sent of the plan.
+    requests: Range<u64>,
     counts: Counts,
 }
 
@@ -118,7 +132,7 @@ async fn send_until_done(shared: Arc<Shared>, mut client: Client, seed: u64) -> 
     let counts = &shared.counts;
     while !counts.stopping.load(Ordering::Relaxed) {
         let request = counts.next_request.fetch_add(1, Ordering::Relaxed);
-        if request >= shared.plan.request_count() {
+        if request >= shared.requests.end {
             break;
         }
         shared.wait_until_due(request).await;
@@ -186,11 +200,17 @@ impl Shared {
 
     async fn wait_until_due(&self, request: u64) {
         if let Some(rate) = self.rate {
-            let seconds = self.plan.spans_before(request) as f64 / rate;
+            let seconds = self.spans_before(request) as f64 / rate;
             let due = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
             let waited = outside::now().duration_since(self.started);
             tokio::time::sleep(due.saturating_sub(waited)).await;
         }
+    }
+
+    /// Spans of the requests that are sent before this one.
+    fn spans_before(&self, request: u64) -> u64 {
+        let first = self.plan.spans_before(self.requests.start);
+        self.plan.spans_before(request).saturating_sub(first)
     }
 
     fn stop(&self, reason: String) {
@@ -204,7 +224,7 @@ impl Shared {
         let spans_acked = read(&self.counts.spans_acked);
         LoadProgress {
             seconds,
-            spans_total: self.plan.span_count(),
+            spans_total: self.spans_before(self.requests.end),
             spans_acked,
             spans_rejected: read(&self.counts.spans_rejected),
             spans_refused: read(&self.counts.spans_refused),

@@ -86,6 +86,7 @@ impl LoadOptions {
             seed: self.seed.unwrap_or_else(outside::unix_nanos),
             latest_end: self.shift_to_now.then(outside::unix_nanos),
             spans_per_request: self.spans_per_request,
+            whole_traces: false,
         }
     }
 }

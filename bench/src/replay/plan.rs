@@ -29,6 +29,9 @@ pub struct PlanOptions {
     pub latest_end: Option<u64>,
     /// Spans a request; zero for the recorded messages.
     pub spans_per_request: u32,
+    /// Requests end with a trace: what a sender has whose traces are its own. Then each has at
+    /// least as many spans as said, as far as one request holds them.
+    pub whole_traces: bool,
 }
 
 /// All requests of a load.
@@ -45,10 +48,16 @@ impl ReplayPlan {
     pub fn new(recording: Recording, options: PlanOptions) -> Result<Self, WireError> {
         let redraws = options.fresh_ids && options.passes > 1;
         let survey = if redraws { Survey::of(&recording)? } else { Survey::default() };
-        let chunks = if options.spans_per_request == 0 {
+        let (every, of_pass) = (options.spans_per_request as usize, 0..recording.spans().len());
+        if options.whole_traces {
+            let recording = recording.by_trace();
+            let chunks = cut_between_traces(&recording, of_pass, every);
+            return Ok(Self { recording, survey, chunks, options });
+        }
+        let chunks = if every == 0 {
             recording.messages().flat_map(|message| cut(&recording, message, usize::MAX)).collect()
         } else {
-            cut(&recording, 0..recording.spans().len(), options.spans_per_request as usize)
+            cut(&recording, of_pass, every)
         };
         Ok(Self { recording, survey, chunks, options })
     }
@@ -146,13 +155,36 @@ impl ReplayPlan {
 
 /// Cuts a run of spans into requests of at most `spans_max` spans and what gRPC takes.
 pub(crate) fn cut(recording: &Recording, run: Range<usize>, spans_max: usize) -> Vec<Range<usize>> {
+    cut_where(recording, run, |spans, _| spans >= spans_max)
+}
+
+/// Cuts a run of spans, the spans of a trace together, into requests of whole traces: at least
+/// `spans_min` spans, and at most what gRPC takes.
+fn cut_between_traces(
+    recording: &Recording,
+    run: Range<usize>,
+    spans_min: usize,
+) -> Vec<Range<usize>> {
+    let trace_at = |at: usize| recording.spans().get(at).map(|span| span.trace);
+    let begins =
+        |at: usize| at.checked_sub(1).is_none_or(|before| trace_at(before) != trace_at(at));
+    cut_where(recording, run, |spans, at| spans >= spans_min && begins(at))
+}
+
+/// Cuts before the spans at which `ends` says so of the number of spans so far, and before a
+/// request becomes larger than gRPC takes.
+fn cut_where(
+    recording: &Recording,
+    run: Range<usize>,
+    ends: impl Fn(usize, usize) -> bool,
+) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
     let (mut start, mut bytes) = (run.start, 0);
     for (at, span) in recording.spans().iter().enumerate().take(run.end).skip(run.start) {
         // As if every span had a resource and a scope of its own.
         let shared = recording.resource(span.resource).len() + recording.scope(span.scope).len();
         let length = recording.span_bytes(span).len() + shared + 32;
-        if at > start && (at - start >= spans_max || bytes + length > REQUEST_BYTES_MAX) {
+        if at > start && (ends(at - start, at) || bytes + length > REQUEST_BYTES_MAX) {
             chunks.push(start..at);
             (start, bytes) = (at, 0);
         }

@@ -12,8 +12,14 @@ use crate::limits::REQUEST_BYTES_MAX;
 use crate::recording::{Recording, read_messages};
 use crate::wire::put_bytes;
 
-const PLAIN: PlanOptions =
-    PlanOptions { passes: 1, fresh_ids: false, seed: 42, latest_end: None, spans_per_request: 500 };
+const PLAIN: PlanOptions = PlanOptions {
+    passes: 1,
+    fresh_ids: false,
+    seed: 42,
+    latest_end: None,
+    spans_per_request: 500,
+    whole_traces: false,
+};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
@@ -77,6 +83,30 @@ fn splitting_keeps_every_span_equal() {
             assert_eq!(sent.len() as u64, plan.span_count());
             assert!(sent == recorded, "{name} in requests of {spans_per_request}");
         }
+    }
+}
+
+#[test]
+fn requests_of_whole_traces_hold_every_span_and_share_no_trace() {
+    for name in ["hipster-20k.pb.zst", "astronomy-oteltraces.zst"] {
+        let plan = plan(name, PlanOptions { spans_per_request: 10, whole_traces: true, ..PLAIN });
+        let mut recorded = spans(&pass(&self::plan(name, PLAIN), 0));
+        let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let mut sent = Vec::new();
+        let requests = pass(&plan, 0);
+        for (number, request) in requests.iter().enumerate() {
+            let of_request = spans(std::slice::from_ref(request));
+            assert!(of_request.len() >= 10 || number + 1 == requests.len());
+            let ids: BTreeSet<Vec<u8>> =
+                of_request.iter().map(|span| span.trace_id.clone()).collect();
+            assert!(ids.iter().all(|id| seen.insert(id.clone())), "{name} {number}");
+            sent.extend(of_request);
+        }
+        let by_id =
+            |span: &Span| (span.trace_id.clone(), span.span_id.clone(), span.encode_to_vec());
+        recorded.sort_by_key(by_id);
+        sent.sort_by_key(by_id);
+        assert!(sent == recorded, "{name}");
     }
 }
 

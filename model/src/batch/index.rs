@@ -93,6 +93,21 @@ pub(super) struct ColumnInfo {
     pub(super) raw: (usize, usize),
 }
 
+/// What a column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnBytes<'a> {
+    /// What its values belong to.
+    pub part: Part,
+    /// The type of all its values.
+    pub value_type: ValueType,
+    /// The key of an attribute; nothing for a field.
+    pub key: Option<&'a Text>,
+    /// Bytes of its packed part, as they are before their section is compressed.
+    pub packed: usize,
+    /// Bytes of its raw part.
+    pub raw: usize,
+}
+
 const TOO_MANY: ColumnError = ColumnError::new("a count is out of bounds");
 const NO_SUCH: ColumnError = ColumnError::new("a number names nothing");
 
@@ -165,6 +180,17 @@ impl Index {
             }
             Part::SpanField | Part::EventField | Part::LinkField => None,
         }
+    }
+
+    /// What each column takes.
+    pub fn columns_bytes(&self) -> impl Iterator<Item = ColumnBytes<'_>> {
+        (0..).zip(&self.columns).map(|(number, column)| ColumnBytes {
+            part: column.key.part,
+            value_type: column.key.value_type,
+            key: self.attribute_key(number).map(|(_, _, key)| key),
+            packed: column.packed.1,
+            raw: column.raw.1,
+        })
     }
 
     /// How many columns there are.

@@ -39,7 +39,7 @@ pub use class::{Class, ColumnKey, Part, Shape};
 pub use column::Column;
 pub use encode::{Encoder, encode};
 pub use format::{BatchError, Header, SectionId};
-pub use index::{Index, Parent, TraceRows};
+pub use index::{ColumnBytes, Index, Parent, TraceRows};
 pub use reader::{Batch, Details, Values, each_span, spans};
 pub use rows::{RowCopier, RowFacts, Rows};
 

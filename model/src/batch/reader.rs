@@ -58,6 +58,11 @@ impl Batch {
         self.sections.map(|section| section.stored_length)
     }
 
+    /// How many bytes each section takes unpacked, in the same order.
+    pub fn unpacked_lengths(&self) -> [usize; SECTION_COUNT] {
+        self.sections.map(|section| section.length)
+    }
+
     fn section(&self, id: SectionId) -> Result<Bytes, BatchError> {
         format::section(&self.bytes, &self.sections, id)
     }

@@ -1,5 +1,5 @@
-//! `skua inspect` and `skua verify`: what the blocks of a data directory hold, and whether it is
-//! what was written. Both only read, so a node may run on the directory meanwhile; blocks that it
+//! `skua inspect` and `skua verify`: what the blocks and the log of a data directory hold, and
+//! whether blocks are what was written. Both only read, so a node may run on the directory meanwhile; blocks that it
 //! merges away while they are listed are passed over.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,8 @@ use serde::Serialize;
 use storage::block::{BlockError, BlockFile};
 use storage::env::{Env, OsEnv};
 
+use super::columns::Columns;
+use super::segments::{self, segments};
 use crate::cli::{InspectArguments, VerifyArguments};
 use crate::config::units::ByteSize;
 use crate::output;
@@ -30,8 +32,12 @@ struct Block {
     pages: usize,
     bytes: u64,
     bytes_per_span: f64,
+    /// The checksum of the directory, in which those of the sections stand.
+    checksum: String,
     /// Stored bytes by section, over all tenants.
     sections: BTreeMap<String, u64>,
+    /// Stored bytes by column of attributes and rarer fields, over all tenants, if pages were read.
+    columns: BTreeMap<String, u64>,
     tenants: Vec<Tenant>,
 }
 
@@ -51,10 +57,12 @@ pub(super) fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
             None => output::note(&format!("{} is gone: merged or dropped", path.display())),
         }
     }
+    let log = segments(&arguments.data_dir)?;
     if arguments.json {
-        output::answer(&format!("{}\n", serde_json::to_string_pretty(&blocks)?))?;
+        let found = serde_json::json!({"blocks": blocks, "log": log});
+        output::answer(&format!("{}\n", serde_json::to_string_pretty(&found)?))?;
     } else {
-        output::answer(&render(&blocks))?;
+        output::answer(&format!("{}\n{}", render(&blocks), segments::render(&log)))?;
     }
     Ok(())
 }
@@ -124,6 +132,7 @@ fn open(path: &Path) -> anyhow::Result<Option<BlockFile>> {
 
 fn describe(path: &Path, file: &BlockFile, pages: bool) -> anyhow::Result<Block> {
     let directory = file.directory();
+    let mut columns = Columns::default();
     let mut sections: BTreeMap<String, u64> = BTreeMap::new();
     let mut add = |name: String, bytes: u64| *sections.entry(name).or_default() += bytes;
     for run in &directory.runs {
@@ -135,7 +144,9 @@ fn describe(path: &Path, file: &BlockFile, pages: bool) -> anyhow::Result<Block>
                 add("pages".to_owned(), page.length.into());
                 continue;
             }
-            let lengths = file.page(page)?.section_lengths();
+            let page = file.page(page)?;
+            columns.add(&page)?;
+            let lengths = page.section_lengths();
             for (name, length) in PAGE_SECTIONS.iter().zip(lengths) {
                 add(format!("page_{name}"), length as u64);
             }
@@ -152,7 +163,9 @@ fn describe(path: &Path, file: &BlockFile, pages: bool) -> anyhow::Result<Block>
         pages: directory.runs.iter().map(|run| run.pages.len()).sum(),
         bytes: file.size_bytes(),
         bytes_per_span: file.size_bytes() as f64 / spans.max(1) as f64,
+        checksum: format!("{:08x}", file.checksum()),
         sections,
+        columns: columns.rounded(),
         tenants: directory
             .runs
             .iter()
@@ -190,6 +203,9 @@ fn render(blocks: &[Block]) -> String {
     for (name, bytes) in sections {
         lines.push(format!("  {name:<16} {:>8.3} B/span", per_span(bytes)));
     }
+    let mut columns = Columns::default();
+    blocks.iter().for_each(|block| columns.add_all(&block.columns));
+    lines.extend(columns.render(spans));
     lines.push(String::new());
     lines.join("\n")
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use model::batch::{Batch, Builder, Encoder, Index, Part, RowCopier, Rows};
+use model::batch::{Batch, BatchError, Builder, Encoder, Index, Part, RowCopier, Rows};
 use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::effective::operation_of_name;
@@ -66,6 +66,8 @@ pub(crate) struct PageSizes {
     pub(crate) rows: usize,
     /// Bytes a span of a run's rollup.
     pub(crate) rollup_bytes_per_span: usize,
+    /// Rows below which a run of one page is *bare*: nothing but the page tells what is on it.
+    pub(crate) bare_rows: usize,
 }
 
 /// Writes the run of a tenant.
@@ -87,6 +89,7 @@ pub(crate) fn build_run(
         encoder: Encoder::default(),
         page: PageFigures::default(),
         page_number: 0,
+        is_bare: false,
         traces: Vec::new(),
         splits: Vec::new(),
         names: Names::default(),
@@ -159,6 +162,8 @@ struct RunBuilder<'a, 'b> {
     encoder: Encoder,
     page: PageFigures,
     page_number: u32,
+    /// Names, zones and rollup are left out.
+    is_bare: bool,
     traces: Vec<(TraceId, u32)>,
     splits: Vec<Split>,
     names: Names,
@@ -263,14 +268,9 @@ impl RunBuilder<'_, '_> {
         let batch = Batch::open(bytes.into());
         let batch = batch.map_err(|source| self.bad_page(source))?;
         batch.verify().map_err(|source| self.bad_page(source))?;
-        let index = batch.index().map_err(|source| self.bad_page(source))?;
-        add_names(&index, &mut self.names);
-        let values = batch.values(&index).map_err(|source| self.bad_page(source))?;
-        let details = batch.details(&index).map_err(|source| self.bad_page(source))?;
-        let classes = self.zones.add(&index, &values, &details);
-        let classes = classes.map_err(|source| self.bad_page(source))?;
-        let counted = self.rollup.add(&index, &values, &classes, goes_on);
-        counted.map_err(|source| self.bad_page(source))?;
+        if !self.is_bare {
+            self.describe(&batch, goes_on).map_err(|source| self.bad_page(source))?;
+        }
         let header = batch.header();
         let figures = std::mem::take(&mut self.page);
         let info = PageInfo {
@@ -294,7 +294,17 @@ impl RunBuilder<'_, '_> {
         Ok(())
     }
 
-    fn bad_page(&self, source: model::batch::BatchError) -> BlockError {
+    /// Adds a page to what is told of the run.
+    fn describe(&mut self, page: &Batch, goes_on: Option<TraceId>) -> Result<(), BatchError> {
+        let index = page.index()?;
+        let values = page.values(&index)?;
+        let details = page.details(&index)?;
+        add_names(&index, &mut self.names);
+        let classes = self.zones.add(&index, &values, &details)?;
+        self.rollup.add(&index, &values, &classes, goes_on)
+    }
+
+    fn bad_page(&self, source: BatchError) -> BlockError {
         BlockError::Page {
             path: self.writer.path().into(),
             offset: self.writer.size_bytes(),
@@ -303,6 +313,7 @@ impl RunBuilder<'_, '_> {
     }
 
     fn finish(mut self) -> Result<Built, Error> {
+        self.is_bare = self.page_number == 0 && self.builder.span_count() < self.sizes.bare_rows;
         self.close_page(None)?;
         if self.writer.run_pages() > RUN_PAGES_MAX {
             return Err(Error::Bug { what: "a run has more pages than it may" });
@@ -311,6 +322,12 @@ impl RunBuilder<'_, '_> {
         let table = TraceTable::new(self.traces.iter().copied());
         self.writer.section(SectionKind::TraceTable, &table.encode())?;
         self.splits.sort_unstable_by_key(|split| split.id);
+        if self.is_bare {
+            if !self.splits.is_empty() {
+                self.writer.section(SectionKind::Splits, &Splits(self.splits).encode())?;
+            }
+            return Ok(self.built);
+        }
         self.writer.section(SectionKind::Splits, &Splits(self.splits).encode())?;
         self.writer.section(SectionKind::Names, &self.names.encode())?;
         let zones = self.zones.finish();

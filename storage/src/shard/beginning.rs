@@ -12,7 +12,7 @@ use model::batch::TraceRows;
 use model::budget::Budget;
 use model::pace::STRETCH_ROWS;
 use model::store::Trace;
-use model::trace::{self, assemble};
+use model::trace::{assemble_within, distinct_within};
 use model::{Span, SpanId, Tenant, TraceId, pace};
 
 use super::distinct::RowKey;
@@ -32,7 +32,8 @@ impl Shard {
     ) -> Result<Option<Trace>, Error> {
         let keys = self.row_keys(parts, id, budget)?;
         if keys.len() <= spans_max.min(STRETCH_ROWS) {
-            return Ok(assemble(id, self.trace_spans(parts, id, budget)?, spans_max));
+            let spans = self.trace_spans(parts, id, budget)?;
+            return Ok(assemble_within(id, spans, spans_max, budget)?);
         }
         let mut keys = self.distinct_rows(parts, keys, budget)?;
         let distinct_count = keys.len();
@@ -51,7 +52,7 @@ impl Shard {
     ) -> Result<Vec<Span>, Error> {
         let keys = self.row_keys(parts, id, budget)?;
         if keys.len() <= STRETCH_ROWS {
-            return Ok(trace::distinct(self.trace_spans(parts, id, budget)?));
+            return Ok(distinct_within(self.trace_spans(parts, id, budget)?, budget)?);
         }
         let keys = self.distinct_rows(parts, keys, budget)?;
         self.spans_of(parts, &keys, budget)
@@ -97,6 +98,6 @@ impl Shard {
                 reader.spans(&index, row..row + 1, &mut spans)?;
             }
         }
-        Ok(assemble(id, spans, usize::MAX))
+        Ok(assemble_within(id, spans, usize::MAX, budget)?)
     }
 }

@@ -11,7 +11,7 @@ use model::ShardId;
 
 use crate::Error;
 use crate::block::PageSizes;
-use crate::block::limits::{PAGE_ROWS, ROLLUP_BYTES_PER_SPAN};
+use crate::block::limits::{BARE_RUN_ROWS, PAGE_ROWS, ROLLUP_BYTES_PER_SPAN};
 use crate::env::Env;
 use crate::kv::Kv;
 
@@ -40,15 +40,27 @@ pub struct BlockStore {
 impl BlockStore {
     /// Blocks in `directory`, one directory for each shard in it, named by `kv`.
     pub fn new(env: Arc<dyn Env>, kv: Arc<dyn Kv>, directory: &Path) -> Self {
-        let sizes = PageSizes { rows: PAGE_ROWS, rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN };
+        let sizes = PageSizes {
+            rows: PAGE_ROWS,
+            rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN,
+            bare_rows: BARE_RUN_ROWS,
+        };
         Self { env, kv, directory: directory.to_path_buf(), sizes }
     }
 
-    /// Pages of so many rows, for tests that want many of them.
+    /// Pages of so many rows, for tests that want many of them, and no bare runs, for their runs
+    /// are small.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn with_page_rows(self, page_rows: usize) -> Self {
-        Self { sizes: PageSizes { rows: page_rows, ..self.sizes }, ..self }
+        Self { sizes: PageSizes { rows: page_rows, bare_rows: 0, ..self.sizes }, ..self }
+    }
+
+    /// Runs of one page that are bare below so many rows.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_bare_rows(self, bare_rows: usize) -> Self {
+        Self { sizes: PageSizes { bare_rows, ..self.sizes }, ..self }
     }
 
     /// Rollups of so many bytes a span, for tests whose runs are too small for any.

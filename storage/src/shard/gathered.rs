@@ -5,16 +5,16 @@
 //! copied, and the budget is asked every few thousand rows. To let a trace go costs nothing: there
 //! is nothing in a row that has to be freed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::batch::{Class, Index, TraceRows};
 use model::budget::Budget;
 use model::effective::operation_of_name;
+use model::names::Names;
 use model::pace;
 use model::span::{SpanKind, StatusCode};
 use model::tree::{ParentLink, Parents, TreeRow};
-use model::{SpanId, Text, Timestamp, TraceId};
+use model::{SpanId, Timestamp, TraceId};
 
 use super::handle::Shard;
 use super::outline::parent_link;
@@ -187,28 +187,5 @@ impl Gathered {
         });
         *known.kinds.get_mut(class)? = Some(number);
         Some(number)
-    }
-}
-
-/// Names with numbers, in the order in which pieces brought them.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    names: Vec<Text>,
-    numbers: BTreeMap<Text, u32>,
-}
-
-impl Names {
-    fn number(&mut self, name: Text) -> u32 {
-        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        let names = &mut self.names;
-        *self.numbers.entry(name).or_insert_with_key(|name| {
-            names.push(name.clone());
-            next
-        })
-    }
-
-    /// The names by their numbers.
-    pub(super) fn as_slice(&self) -> &[Text] {
-        &self.names
     }
 }

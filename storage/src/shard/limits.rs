@@ -54,6 +54,11 @@ pub const MARKS_KEPT_MAX: usize = 64;
 /// Bytes that a budget is charged for a span that is materialised: what one takes on average.
 pub const SPAN_BYTES_ESTIMATE: u64 = 512;
 
+/// What the spans of a search's hits may take, by that estimate: whoever puts the answer together
+/// holds all of them, and as JSON they take several times as much, more than one answer has. A
+/// search that would tell more ends there, says so, and goes on with its cursor.
+pub const HIT_SPANS_BYTES_MAX: u64 = 128 << 20;
+
 /// Spans that are materialised between two looks at the budget: a millisecond or two.
 pub const STRETCH_SPANS: usize = 512;
 

@@ -20,15 +20,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::batch::{Index, TraceRows};
-use model::budget::Budget;
+use model::budget::{Budget, Exhausted};
 use model::query::{Cursor, Order, OrderKey, SpanPredicate, TraceFacts, TraceQuery, order_key};
 use model::store::{Detail, Hit, SearchEnd, Trace, TraceSummary};
-use model::{Tenant, TraceId, trace};
+use model::trace::assemble_within;
+use model::{Tenant, TraceId};
 
 use super::blocks::BlockRun;
 use super::handle::Shard;
 use super::hash::LookupSet;
-use super::limits::MARKS_KEPT_MAX;
+use super::limits::{HIT_SPANS_BYTES_MAX, MARKS_KEPT_MAX, SPAN_BYTES_ESTIMATE};
 use super::piece::{Piece, Place};
 use super::prefilter::Prefilter;
 use super::read::Snapshot;
@@ -108,6 +109,8 @@ struct Search<'a> {
     seen: LookupSet<TraceId>,
     marked: VecDeque<Arc<Marked>>,
     spans_scanned: u64,
+    /// What the spans of the hits take that were told.
+    told_bytes: u64,
     last: Option<OrderKey>,
 }
 
@@ -174,6 +177,7 @@ impl<'a> Search<'a> {
             seen: LookupSet::default(),
             marked: VecDeque::new(),
             spans_scanned: 0,
+            told_bytes: 0,
             last: None,
         }
     }
@@ -187,7 +191,10 @@ impl<'a> Search<'a> {
         self.begin()?;
         while let Some((key, ranked)) = self.next_trace()? {
             let truth = judge(&self.query.predicate, ranked.evidence, Some(ranked.figures));
+            self.has_room()?;
             let Some(hit) = self.decide(key.trace_id, &ranked, truth)? else { continue };
+            let spans = hit.trace.as_ref().map_or(0, |trace| trace.spans.len() as u64);
+            self.told_bytes += spans * SPAN_BYTES_ESTIMATE;
             debug_assert_eq!(hit.key, key, "a trace was ranked by other figures than its own");
             self.last = Some(hit.key);
             hits_left -= 1;
@@ -199,6 +206,12 @@ impl<'a> Search<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a further hit may be told: whoever takes them holds the spans of all.
+    fn has_room(&self) -> Result<(), Exhausted> {
+        let bytes_max = HIT_SPANS_BYTES_MAX;
+        if self.told_bytes > bytes_max { Err(Exhausted::Bytes { bytes_max }) } else { Ok(()) }
     }
 
     /// Whether no further trace matches. The hits are told: a budget that ends here ends nothing
@@ -487,7 +500,7 @@ impl<'a> Search<'a> {
         let summary = facts.summary().clone();
         let trace = match self.detail {
             Detail::Summary => None,
-            Detail::Trace { spans_max } => trace::assemble(id, spans, spans_max),
+            Detail::Trace { spans_max } => assemble_within(id, spans, spans_max, self.budget)?,
         };
         Ok(Some(self.hit(summary, trace)))
     }

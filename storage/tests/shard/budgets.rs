@@ -3,6 +3,7 @@
 //! A clock counts the looks, and after so many of them says that the time is over. Nothing here
 //! depends on how fast anything is.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +14,14 @@ use model::query::{
     AttributeScope, Field, Order, Relation, SpanPredicate, TracePredicate, TraceQuery,
 };
 use model::span::ParentId;
-use model::store::Detail;
+use model::store::{Detail, Hit};
 use model::testing::simple_span;
 use model::time::Monotonic;
 use model::{Attribute, Clock, Resource, Span, SpanId, TimeRange, Timestamp, TraceId};
+use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
 use storage::{Error, Shard};
 
-use super::fixture::{Fixture, plain_batch, tenant};
+use super::fixture::{Fixture, no_limit, plain_batch, tenant};
 
 /// Pieces of the trace, however many rows it has: what is asked between pieces does not grow.
 const PIECES: usize = 2;
@@ -161,6 +163,50 @@ fn no_stretch_between_two_looks_grows_with_a_trace() {
         assert!(many * 10 >= few * 13, "{name}: {few} looks, and {many} at twice the rows");
         assert!(many >= 60_000 / 4_096, "{name}: {many}");
     }
+}
+
+#[test]
+fn a_search_holds_so_many_spans_and_goes_on_with_its_cursor() {
+    let spans_max = HIT_SPANS_BYTES_MAX / SPAN_BYTES_ESTIMATE;
+    // Four such traces are more than may be told; the fifth is left for the next page.
+    let rows = spans_max * 2 / 7;
+    let mut fixture = Fixture::with_cache(1 << 20);
+    for number in 1..=5 {
+        let start = number << 40;
+        let spans: Vec<Span> =
+            (1..=rows).map(|row| simple_span(number, row, start + row, start + row + 5)).collect();
+        for (part, spans) in (0..).zip(spans.chunks(40_000)) {
+            fixture.add(&[plain_batch(number * 100 + part, &tenant("a"), spans)]);
+        }
+    }
+    let mut query = TraceQuery {
+        window: TimeRange::ALL,
+        predicate: TracePredicate::True,
+        order: Order::Newest,
+        limit: 10,
+        cursor: None,
+    };
+    let page = |query: &TraceQuery| {
+        let mut told = Vec::new();
+        let mut on_hit = |hit: Hit| {
+            told.push((hit.key.trace_id, hit.trace.unwrap().spans.len() as u64));
+            ControlFlow::Continue(())
+        };
+        let detail = Detail::Trace { spans_max: usize::MAX };
+        let end = fixture.shard.search(&tenant("a"), query, detail, &no_limit(), &mut on_hit);
+        (told, end.unwrap())
+    };
+    let (first, end) = page(&query);
+    let spent = Exhausted::Bytes { bytes_max: HIT_SPANS_BYTES_MAX };
+    assert_eq!(end.completeness.exhausted, Some(spent));
+    query.cursor = end.cursor;
+    assert!(query.cursor.is_some());
+    let (rest, end) = page(&query);
+    assert!(end.completeness.is_complete() && end.cursor.is_none(), "{end:?}");
+    assert_eq!((first.len(), rest.len()), (4, 1));
+    let told: BTreeMap<TraceId, u64> = first.into_iter().chain(rest).collect();
+    assert_eq!(told.len(), 5);
+    assert!(told.values().all(|spans| *spans == rows), "{told:?}");
 }
 
 #[test]

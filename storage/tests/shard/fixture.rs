@@ -92,6 +92,7 @@ impl Fixture {
         let env = Arc::new(FaultEnv::new(seed));
         let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/blocks"));
         let store = store.with_page_rows(*random.pick(&[1, 3, 20, 4_096]));
+        let store = store.with_bare_rows(*random.pick(&[0, 30, 1_024]));
         let mut fixture = Self::with_cache(cache_bytes);
         fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
         fixture.sealing = Some((store, random));

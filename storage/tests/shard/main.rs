@@ -6,6 +6,7 @@ mod forgetful_kv;
 
 mod apply;
 mod archive;
+mod bare_runs;
 mod budgets;
 mod crash_points;
 mod golden;
