@@ -55,7 +55,6 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::AckBeforeSync
         | Mutant::VoteNotSynced
         | Mutant::BlockNotSynced
-        | Mutant::DirectoryNotSynced
         | Mutant::SealBeforeLog
         | Mutant::LeaderRestored
         | Mutant::SealCutTooHigh => Hunt::Weather(Options { weather: weather(1, 3, 0), ..usual }),
@@ -71,7 +70,9 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         }
         Mutant::FastClockDrops => Hunt::Plan(Options { millis: 16_000, ..usual }, fast_clock),
         Mutant::ReplicaReused | Mutant::DamageCutOff => Hunt::Plan(usual, damaged_logs),
-        Mutant::ShortLogTaken => Hunt::Plan(usual, cut_logs),
+        Mutant::ShortLogTaken => Hunt::Plan(usual, lost_logs),
+        // Others give a node the blocks that it lacks, if they have them.
+        Mutant::DirectoryNotSynced => Hunt::Plan(usual, blackouts),
         Mutant::ChecksumIgnored => Hunt::Test(
             "crash_points::a_bit_that_is_flipped_on_the_way_is_refused",
             "what a bit breaks is nearly always malformed too, and its replica is made anew",
@@ -129,18 +130,38 @@ fn left_behind(seed: u64) -> Plan {
     plan(vec![(4_000, Fault::Kill { node, millis: 18_000 })], 26_000)
 }
 
-fn lost(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
-    let node = usize::try_from(seed % 3).unwrap_or_default();
-    let killed = Fault::PowerLoss { node, after: 2, crash: Crash::Lost, millis: 500 };
-    plan(vec![(5_000, killed), (14_000, fault(node))], 24_000)
+/// What is forgotten by a replica that votes all the same, a majority may have forgotten: one node
+/// of three is away for a while, the next one loses its log, and when both are back, the third one,
+/// which has everything, is out of reach. Nobody else remembers what the second one acknowledged:
+/// what members saw of each other goes with their processes.
+fn forgetful_voter(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
+    let place = |step: u64| usize::try_from((seed + step) % 3).unwrap_or_default();
+    let (behind, forgetful, away) = (place(0), place(1), place(2));
+    plan(
+        vec![
+            (10_000, Fault::Kill { node: behind, millis: 3_900 }),
+            (13_800, fault(forgetful)),
+            (14_000, Fault::Isolation { node: away, millis: 12_000 }),
+        ],
+        30_000,
+    )
 }
 
 fn damaged_logs(seed: u64) -> Plan {
-    lost(seed, |node| Fault::BitFlip { node, kind: Kind::Log, millis: 200 })
+    forgetful_voter(seed, |node| Fault::BitFlip { node, kind: Kind::Log, millis: 400 })
 }
 
-fn cut_logs(seed: u64) -> Plan {
-    lost(seed, |node| Fault::CutLog { node, millis: 200 })
+fn lost_logs(seed: u64) -> Plan {
+    forgetful_voter(seed, |node| Fault::LogLost { node, millis: 400 })
+}
+
+/// Power goes everywhere again and again, and nothing that was not synced is there afterwards.
+fn blackouts(seed: u64) -> Plan {
+    let blackout = |number: u64| {
+        let at = 5_000 + 6_000 * number + (seed * 397 + number * 211) % 2_000;
+        (at, Fault::Blackout { crash: Crash::Lost, millis: 300 })
+    };
+    plan((0..6).map(blackout).collect(), 40_000)
 }
 
 #[cfg(test)]

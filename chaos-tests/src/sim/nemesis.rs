@@ -171,6 +171,13 @@ impl Nemesis {
                 self.rest(millis).await;
                 world.start(node);
             }
+            Fault::LogLost { node, millis } => {
+                world.kill(node, Crash::Kept);
+                let lost = world.disk(node).map(|disk| disk.lose_log());
+                world.note(&format!("node {node} lost its log: {lost:?} files"));
+                self.rest(millis).await;
+                world.start(node);
+            }
             Fault::CutLog { node, millis } => self.cut_log(node, millis, random).await,
             Fault::NodeAdded => {
                 let number = world.add_place();

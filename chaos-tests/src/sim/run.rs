@@ -353,14 +353,14 @@ fn state(world: &World) -> String {
     text
 }
 
-/// Asks one node after another to seal and to merge.
+/// Asks one node after another to seal, and half of them to merge what there is then.
 async fn compact(world: World, seed: u64) {
     let mut random = Random::new(seed);
     loop {
         tokio::time::sleep(COMPACT_PERIOD).await;
         let up = world.up();
         if let Some(handle) = up.get(random.index(up.len())) {
-            handle.upkeep.compact();
+            handle.upkeep.compact(random.one_in(2));
         }
     }
 }
