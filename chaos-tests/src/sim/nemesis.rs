@@ -204,14 +204,14 @@ impl Nemesis {
         self.world.network().set_usual(SOUND_LINK);
     }
 
-    /// Directed pairs of nodes that are there, by their places.
+    /// Directed pairs of nodes, by their places: those that are down too, which come back into it.
     fn pairs(&self, is_meant: impl Fn(usize, usize) -> bool) -> Vec<(NodeId, NodeId)> {
-        let up = self.world.up();
+        let known = self.world.known();
         let mut pairs = Vec::new();
-        for from in &up {
-            for to in up.iter().filter(|to| to.number != from.number) {
-                if is_meant(from.number, to.number) {
-                    pairs.push((from.node, to.node));
+        for (from, from_node) in &known {
+            for (to, to_node) in known.iter().filter(|(to, _)| to != from) {
+                if is_meant(*from, *to) {
+                    pairs.push((*from_node, *to_node));
                 }
             }
         }
