@@ -82,6 +82,33 @@ fn a_bit_that_flips_in_a_log_costs_a_replica_and_no_span() {
     }
 }
 
+/// All of the log is gone, and nothing else. What blocks and the copy of the map know says so before
+/// anything is started, with nobody else asked.
+#[test]
+fn a_node_whose_log_is_gone_gets_new_replicas() {
+    let options = Options { weather: Weather::FAIR, ..Options::default() };
+    let gone = Fault::LogLost { node: 1, millis: 400 };
+    let outcome = run_plan(3, &options, &plan(vec![(8_000, gone)], 20_000));
+    require(&outcome);
+    assert_eq!(outcome.counters.logs_set_aside, 1);
+}
+
+/// A partition lasts for a node that was down when it began, too.
+#[test]
+fn a_cut_is_there_for_who_comes_back_into_it() {
+    let options = Options { weather: Weather::FAIR, ..Options::default() };
+    let down = Fault::Kill { node: 1, millis: 1_000 };
+    let cut = Fault::Isolation { node: 1, millis: 7_000 };
+    let outcome = run_plan(4, &options, &plan(vec![(6_000, down), (6_500, cut)], 14_000));
+    require(&outcome);
+    let at = |what: &str| {
+        let line = outcome.lines.iter().rev().find(|line| line.contains(what)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    let (began, returned) = (at("FAULT Isolation"), at("node 1 is in the cluster"));
+    assert!(returned > began + 6_000, "{began} {returned}");
+}
+
 #[test]
 fn a_node_joins_and_another_is_removed() {
     let options = Options { weather: Weather::FAIR, ..Options::default() };

@@ -1,7 +1,9 @@
 //! Runs seeds of simulated clusters and reports what they came to.
 //!
 //! `chaos-sim --seeds 100 --first 1` runs the seeds 1 to 100; `chaos-sim --seed 17` runs one, and
-//! prints what happened in it. The exit code says whether anything happened that must not.
+//! prints what happened in it. The exit code says whether anything happened that must not. With
+//! defects built in, `--mutant all` looks for each, `--mutant NAME --seed 3` runs what looks for one
+//! with one seed, and `--plan-of NAME --seed 3` the same without the defect.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -33,6 +35,8 @@ struct Arguments {
     options: Options,
     level: tracing::Level,
     mutant: Option<String>,
+    /// The defect whose plan is run by a product that is sound.
+    plan_of: Option<String>,
     /// The command that runs tests of the workspace.
     tests: Option<String>,
 }
@@ -49,6 +53,7 @@ fn arguments() -> Result<Arguments, String> {
         options: Options::default(),
         level: tracing::Level::WARN,
         mutant: None,
+        plan_of: None,
         tests: None,
     };
     let mut given = std::env::args().skip(1);
@@ -70,6 +75,7 @@ fn arguments() -> Result<Arguments, String> {
                 found.level = value.parse().map_err(|_| format!("{value} is no level"))?;
             }
             "--mutant" => found.mutant = Some(value),
+            "--plan-of" => found.plan_of = Some(value),
             "--tests" => found.tests = Some(value),
             "--markdown" => found.markdown = Some(value),
             "--json" => found.json = Some(value),
@@ -180,6 +186,30 @@ fn run_mutants(arguments: &Arguments) -> ExitCode {
     if found == looked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// One seed of what looks for a defect, with it or without; nothing if no seed looks for it.
+#[cfg(feature = "mutants")]
+fn run_hunt(seed: u64, name: &str, with_defect: bool) -> Option<Outcome> {
+    use storage::mutant::{Mutant, choose};
+
+    let mutant = Mutant::by_name(name)?;
+    choose(with_defect.then_some(mutant));
+    chaos_tests::sim::mutants::hunt(mutant).run(seed)
+}
+
+#[cfg(not(feature = "mutants"))]
+fn run_hunt(_: u64, _: &str, _: bool) -> Option<Outcome> {
+    None
+}
+
+/// What one seed is asked for.
+fn run_one(arguments: &Arguments, seed: u64) -> Option<Outcome> {
+    match (&arguments.mutant, &arguments.plan_of) {
+        (Some(name), _) => run_hunt(seed, name, true),
+        (None, Some(name)) => run_hunt(seed, name, false),
+        (None, None) => Some(run(seed, &arguments.options)),
+    }
+}
+
 /// The first seed, of some, that finds a defect, and what it says.
 #[cfg(feature = "mutants")]
 fn find_seed(
@@ -263,8 +293,12 @@ fn main() -> ExitCode {
     };
     if let Some(seed) = arguments.seed {
         let listening = Journal::listen(arguments.level);
-        let outcome = run(seed, &arguments.options);
+        let outcome = run_one(&arguments, seed);
         drop(listening);
+        let Some(outcome) = outcome else {
+            say("chaos-sim: no seed looks for this defect, or this build has none");
+            return ExitCode::from(2);
+        };
         Journal::taken().iter().for_each(|line| say(line));
         outcome
             .counters

@@ -8,6 +8,7 @@
 //!   outside   starts itself again in namespaces of its own, once for the run, once for each kind
 //!             of fault that is known to fail; writes the report
 //!   inside    world, clients, faults, last reading, verdict
+//!   holder    starts itself again in the network of a node whose packets are to wait
 //! ```
 //!
 //! The namespaces are why nothing is left behind: when the first process in them ends, however it
@@ -26,6 +27,7 @@ mod chance;
 mod control;
 mod dns;
 mod faults;
+mod holder;
 mod http;
 mod jaeger;
 mod node;
@@ -63,7 +65,9 @@ pub fn main(arguments: &[String]) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let result = if settings.list {
+    let result = if let Some(waits) = settings.hold {
+        holder::hold(waits).map(|()| true)
+    } else if settings.list {
         list();
         Ok(true)
     } else if let Some(history) = &settings.judge {
@@ -210,6 +214,9 @@ fn again(settings: &Settings, folder: &Path) -> Result<Outcome> {
         .args(["--nodes", &settings.nodes.to_string(), "--rate", &settings.rate.to_string()])
         .args(["--slack", &settings.slack.to_string()])
         .args(["--spans-min", &settings.spans_min.to_string()]);
+    if settings.none_skipped {
+        command.arg("--none-skipped");
+    }
     if settings.alone {
         command.arg("--alone");
     }

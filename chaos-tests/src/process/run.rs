@@ -164,6 +164,10 @@ pub(crate) fn run(settings: &Settings) -> Result<Outcome> {
     outcome.verdict = judge(|| Ok(BufReader::with_capacity(1 << 20, File::open(&path)?)))?;
     outcome.ends = unexpected_ends(&world, &outcome.verdict)?;
     outcome.panics = panics(&world)?;
+    if settings.none_skipped && !outcome.skipped.is_empty() {
+        let kinds: Vec<&str> = outcome.skipped.keys().map(String::as_str).collect();
+        outcome.verdict.invalid.push(format!("skipped: {}", kinds.join(", ")));
+    }
     let spans = outcome.verdict.counts.acked_spans;
     if spans < settings.spans_min {
         let why = format!("{spans} spans acknowledged, {} wanted", settings.spans_min);

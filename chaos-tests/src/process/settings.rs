@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::holder::Waits;
+
 /// The command line in words.
 pub(crate) const USAGE: &str = "\
 Real nodes under faults, judged by what clients were promised.
@@ -24,6 +26,8 @@ Options:
   --report DIR       where the report goes [default: chaos-report]
   --slack FACTOR     limits on times are multiplied by this [default: 1]
   --spans-min N      a run with fewer acknowledged spans does not count [default: 0]
+  --none-skipped     a run that lacks a kind of fault, because the machine cannot make it, does not
+                     count
   --mutant NAME      hand SKUA_MUTANT=NAME to the nodes, and expect that a promise is broken
   --flag FLAG        hand a flag to every node; may be repeated
   --list             print the kinds of faults, and which can be made here
@@ -43,10 +47,14 @@ pub(crate) struct Settings {
     pub(crate) report: PathBuf,
     pub(crate) slack: f64,
     pub(crate) spans_min: u64,
+    /// Does a run that lacks a kind of fault not count?
+    pub(crate) none_skipped: bool,
     pub(crate) mutant: Option<String>,
     pub(crate) flags: Vec<String>,
     pub(crate) list: bool,
     pub(crate) judge: Option<PathBuf>,
+    /// Is this only about packets that wait, in the network that we are in?
+    pub(crate) hold: Option<Waits>,
     /// Are we in namespaces of our own already?
     pub(crate) inside: bool,
     /// Is this about one kind that is known to fail? Then it is not waited for as long.
@@ -71,10 +79,12 @@ impl Settings {
             report: PathBuf::from("chaos-report"),
             slack: 1.0,
             spans_min: 0,
+            none_skipped: false,
             mutant: None,
             flags: Vec::new(),
             list: false,
             judge: None,
+            hold: None,
             inside: false,
             alone: false,
             folder: PathBuf::new(),
@@ -87,6 +97,7 @@ impl Settings {
             match flag.as_str() {
                 "--list" => settings.list = true,
                 "--alone" => settings.alone = true,
+                "--none-skipped" => settings.none_skipped = true,
                 "--inside" => settings.inside = true,
                 "--binary" => settings.binary = std::path::absolute(value()?)?,
                 "--seed" => seed = Some(value()?.parse()?),
@@ -101,6 +112,7 @@ impl Settings {
                 "--mutant" => settings.mutant = Some(value()?.clone()),
                 "--flag" => settings.flags.push(value()?.clone()),
                 "--judge" => settings.judge = Some(PathBuf::from(value()?)),
+                "--hold" => settings.hold = Some(value()?.parse()?),
                 "--folder" => settings.folder = PathBuf::from(value()?),
                 _ => bail!("unknown argument {flag}\n\n{USAGE}"),
             }
@@ -117,7 +129,8 @@ impl Settings {
         if !(3..=5).contains(&settings.nodes) {
             bail!("--nodes takes 3 to 5");
         }
-        if !settings.list && settings.judge.is_none() && !settings.binary.is_file() {
+        let is_run = !settings.list && settings.judge.is_none() && settings.hold.is_none();
+        if is_run && !settings.binary.is_file() {
             bail!("--binary has to name the skua binary\n\n{USAGE}");
         }
         Ok(settings)

@@ -24,6 +24,12 @@ pub(crate) fn words(words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The number behind a word of what a tool printed; 0 if there is none.
+pub(crate) fn counted(printed: &str, word: &str) -> u64 {
+    let mut words = printed.split_whitespace().skip_while(|other| *other != word);
+    words.nth(1).and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
 /// Is there such a program?
 pub(crate) fn exists(program: &str) -> bool {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"]

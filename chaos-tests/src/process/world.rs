@@ -259,9 +259,7 @@ impl World {
     /// Packets that the bridge has dropped, cut and lost.
     pub(crate) fn dropped(counter: &str) -> u64 {
         let listed = tool::run(&format!("nft list counter bridge chaos {counter}"));
-        let listed = listed.unwrap_or_default();
-        let mut words = listed.split_whitespace().skip_while(|word| *word != "packets");
-        words.nth(1).and_then(|packets| packets.parse().ok()).unwrap_or_default()
+        tool::counted(&listed.unwrap_or_default(), "packets")
     }
 }
 

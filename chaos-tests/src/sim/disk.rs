@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::testing::Random;
-use storage::env::{Crash, FaultEnv};
+use storage::env::{Crash, Env as _, EnvError, FaultEnv};
 use storage::kv::FaultKv;
 use storage::log::{
     Bounds, Done, GroupId, LogEngine, LogError, LogIndex, LogStats, Operation, Rejected,
@@ -96,6 +96,17 @@ impl NodeDisk {
         let most = if random.one_in(3) { length as u64 } else { CUT_BYTES_MAX };
         let lost = usize::try_from(1 + random.below(most)).unwrap_or(1).min(length);
         self.env.cut(&newest, length - lost).then_some(lost)
+    }
+
+    /// Takes every file of the log away; says how many there were.
+    pub fn lose_log(&self) -> Result<usize, EnvError> {
+        let directory = Self::log_directory();
+        let names = self.env.list(directory)?;
+        for name in &names {
+            self.env.remove(&directory.join(name))?;
+        }
+        self.env.sync_directory(directory)?;
+        Ok(names.len())
     }
 
     /// Flips one bit of some file of a kind; says of which, if there was one.

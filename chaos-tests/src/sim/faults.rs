@@ -60,6 +60,8 @@ pub enum Fault {
     /// The log loses its last bytes while its node is down. Only while all others are well: what
     /// was cut off, and was in no block, nobody misses.
     CutLog { node: usize, millis: u64 },
+    /// All of the log is gone while its node is down, and nothing else of its disk.
+    LogLost { node: usize, millis: u64 },
     /// A node comes back with an empty disk, as another node.
     EmptyDisk { node: usize, millis: u64 },
     /// One more node joins.
@@ -94,6 +96,7 @@ impl Fault {
             Self::BitFlip { kind: Kind::Log, .. } => "bit flip in the log",
             Self::BitFlip { kind: Kind::Block, .. } => "bit flip in a block",
             Self::CutLog { .. } => "log that lost its end",
+            Self::LogLost { .. } => "log that is gone",
             Self::EmptyDisk { .. } => "empty disk",
             Self::NodeAdded => "node added",
             Self::NodeRemoved { .. } => "node removed",
@@ -107,6 +110,7 @@ impl Fault {
             self,
             Self::BitFlip { .. }
                 | Self::CutLog { .. }
+                | Self::LogLost { .. }
                 | Self::EmptyDisk { .. }
                 | Self::NodeRemoved { .. }
         )
@@ -274,9 +278,10 @@ fn other_fault(random: &mut Random, nodes: usize) -> Fault {
 fn lost_disk(random: &mut Random, nodes: usize) -> Fault {
     let millis = 100 + random.below(2_000);
     let node = random.index(nodes);
-    match random.below(3) {
+    match random.below(4) {
         0 => Fault::BitFlip { node, kind: Kind::Log, millis },
         1 => Fault::BitFlip { node, kind: Kind::Block, millis },
+        2 => Fault::LogLost { node, millis },
         _ => Fault::EmptyDisk { node, millis },
     }
 }

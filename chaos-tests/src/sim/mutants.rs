@@ -55,7 +55,6 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::AckBeforeSync
         | Mutant::VoteNotSynced
         | Mutant::BlockNotSynced
-        | Mutant::DirectoryNotSynced
         | Mutant::SealBeforeLog
         | Mutant::LeaderRestored
         | Mutant::SealCutTooHigh => Hunt::Weather(Options { weather: weather(1, 3, 0), ..usual }),
@@ -71,7 +70,14 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         }
         Mutant::FastClockDrops => Hunt::Plan(Options { millis: 16_000, ..usual }, fast_clock),
         Mutant::ReplicaReused | Mutant::DamageCutOff => Hunt::Plan(usual, damaged_logs),
-        Mutant::ShortLogTaken => Hunt::Plan(usual, cut_logs),
+        // Others give a node what it lacks, if they have it; and a merge makes names durable too.
+        Mutant::DirectoryNotSynced => {
+            Hunt::Plan(Options { merge_one_in: 0, writers: 8, ..usual }, blackouts)
+        }
+        Mutant::ShortLogTaken => Hunt::Test(
+            "a_node_whose_log_is_gone_gets_new_replicas",
+            "a replica does not start over a log that lacks what it applied, until others say so",
+        ),
         Mutant::ChecksumIgnored => Hunt::Test(
             "crash_points::a_bit_that_is_flipped_on_the_way_is_refused",
             "what a bit breaks is nearly always malformed too, and its replica is made anew",
@@ -133,23 +139,47 @@ fn left_behind(seed: u64) -> Plan {
     plan(vec![(4_000, Fault::Kill { node, millis: 18_000 })], 26_000)
 }
 
-fn lost(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
-    let node = usize::try_from(seed % 3).unwrap_or_default();
-    let killed = Fault::PowerLoss { node, after: 2, crash: Crash::Lost, millis: 500 };
-    plan(vec![(5_000, killed), (14_000, fault(node))], 24_000)
+/// What is forgotten by a replica that votes all the same, a majority may have forgotten: one node
+/// of three is away for a while, the next one loses its log, and when both are back, the third one,
+/// which has everything, is out of reach. Nobody else remembers what the second one acknowledged:
+/// what members saw of each other goes with their processes.
+fn forgetful_voter(seed: u64, fault: impl Fn(usize) -> Fault) -> Plan {
+    let place = |step: u64| usize::try_from((seed + step) % 3).unwrap_or_default();
+    let (behind, forgetful, away) = (place(0), place(1), place(2));
+    plan(
+        vec![
+            (10_000, Fault::Kill { node: behind, millis: 4_000 }),
+            (13_600, fault(forgetful)),
+            (13_800, Fault::Isolation { node: away, millis: 12_000 }),
+        ],
+        30_000,
+    )
 }
 
 fn damaged_logs(seed: u64) -> Plan {
-    lost(seed, |node| Fault::BitFlip { node, kind: Kind::Log, millis: 200 })
+    forgetful_voter(seed, |node| Fault::BitFlip { node, kind: Kind::Log, millis: 400 })
 }
 
-fn cut_logs(seed: u64) -> Plan {
-    lost(seed, |node| Fault::CutLog { node, millis: 200 })
+/// Power goes everywhere, and nothing that was not synced is there afterwards. By then what was
+/// sealed first is in no log any more.
+fn blackouts(_: u64) -> Plan {
+    let blackout = |at| (at, Fault::Blackout { crash: Crash::Lost, millis: 300 });
+    plan([16_000, 26_000, 36_000].map(blackout).to_vec(), 40_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the plans do is hard, and a sound product survives it.
+    #[test]
+    #[cfg(feature = "mutants")]
+    fn plans_of_defects_are_survived_without_them() {
+        for mutant in [Mutant::ReplicaReused, Mutant::DamageCutOff, Mutant::DirectoryNotSynced] {
+            let outcome = hunt(mutant).run(1).unwrap();
+            assert_eq!(outcome.violation, None, "{}", mutant.name());
+        }
+    }
 
     #[test]
     fn at_least_half_of_the_defects_are_for_the_simulator() {

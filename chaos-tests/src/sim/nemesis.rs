@@ -171,6 +171,13 @@ impl Nemesis {
                 self.rest(millis).await;
                 world.start(node);
             }
+            Fault::LogLost { node, millis } => {
+                world.kill(node, Crash::Kept);
+                let lost = world.disk(node).map(|disk| disk.lose_log());
+                world.note(&format!("node {node} lost its log: {lost:?} files"));
+                self.rest(millis).await;
+                world.start(node);
+            }
             Fault::CutLog { node, millis } => self.cut_log(node, millis, random).await,
             Fault::NodeAdded => {
                 let number = world.add_place();
@@ -197,14 +204,14 @@ impl Nemesis {
         self.world.network().set_usual(SOUND_LINK);
     }
 
-    /// Directed pairs of nodes that are there, by their places.
+    /// Directed pairs of nodes, by their places: those that are down too, which come back into it.
     fn pairs(&self, is_meant: impl Fn(usize, usize) -> bool) -> Vec<(NodeId, NodeId)> {
-        let up = self.world.up();
+        let known = self.world.known();
         let mut pairs = Vec::new();
-        for from in &up {
-            for to in up.iter().filter(|to| to.number != from.number) {
-                if is_meant(from.number, to.number) {
-                    pairs.push((from.node, to.node));
+        for (from, from_node) in &known {
+            for (to, to_node) in known.iter().filter(|(to, _)| to != from) {
+                if is_meant(*from, *to) {
+                    pairs.push((*from_node, *to_node));
                 }
             }
         }

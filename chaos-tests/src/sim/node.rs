@@ -186,7 +186,8 @@ pub struct Upkeep {
     parts: Mutex<(UpkeepParts, UpkeepState)>,
     clock: Arc<dyn Clock>,
     shards: Arc<Mutex<Vec<Weak<Shard>>>>,
-    wanted: AtomicBool,
+    seal_wanted: AtomicBool,
+    merge_wanted: AtomicBool,
     /// Seals that made blocks.
     pub seals: AtomicU32,
     /// Merges that made a block.
@@ -194,9 +195,11 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Asks for a seal of every shard, and for a merge of what can be merged.
-    pub fn compact(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
+    /// Asks for a seal of every shard, and perhaps for a merge of what can be merged. A merge makes
+    /// the names of blocks durable too: what a seal left out is seen only where none follows it.
+    pub fn compact(&self, merges_too: bool) {
+        self.seal_wanted.store(true, Ordering::Relaxed);
+        self.merge_wanted.store(merges_too, Ordering::Relaxed);
     }
 
     /// The shards there are.
@@ -215,22 +218,23 @@ impl Upkeep {
                 let (parts, state) = &mut *parts;
                 upkeep::round(parts, state, &budget, &never);
             }
-            if self.wanted.swap(false, Ordering::Relaxed) {
+            if self.seal_wanted.swap(false, Ordering::Relaxed) {
+                let merges = self.merge_wanted.swap(false, Ordering::Relaxed);
                 for shard in self.shards() {
-                    self.compact_shard(&shard, &budget);
+                    self.compact_shard(&shard, merges, &budget);
                 }
             }
         }
     }
 
-    fn compact_shard(&self, shard: &Shard, budget: &Budget) {
+    fn compact_shard(&self, shard: &Shard, merges: bool, budget: &Budget) {
         if let Ok(Some(sealed)) = shard.seal(budget)
             && sealed.blocks > 0
         {
             self.seals.fetch_add(1, Ordering::Relaxed);
         }
         let now = self.clock.wall();
-        if let Ok(Some(_)) = shard.merge(now, true, budget) {
+        if merges && let Ok(Some(_)) = shard.merge(now, true, budget) {
             self.merges.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -339,7 +343,8 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
         )),
         clock,
         shards,
-        wanted: AtomicBool::new(false),
+        seal_wanted: AtomicBool::new(false),
+        merge_wanted: AtomicBool::new(false),
         seals: AtomicU32::new(0),
         merges: AtomicU32::new(0),
     });

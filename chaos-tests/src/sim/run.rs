@@ -44,6 +44,9 @@ const LOOK_PERIOD: Duration = Duration::from_millis(100);
 /// How often some node is asked to seal and merge.
 const COMPACT_PERIOD: Duration = Duration::from_secs(2);
 
+/// How often all nodes are asked instead: what is lost then, is lost everywhere.
+const ALL_COMPACT_ONE_IN: u64 = 4;
+
 /// Traces that are read by id through every node at the end, beside all of them by search.
 const SAMPLE: usize = 25;
 
@@ -60,6 +63,8 @@ pub struct Options {
     pub writers: u64,
     /// Clients that read.
     pub readers: u64,
+    /// One seal in so many is followed by a merge; 0 for none.
+    pub merge_one_in: u64,
 }
 
 impl Default for Options {
@@ -70,6 +75,7 @@ impl Default for Options {
             weather: Weather::ALL,
             writers: 4,
             readers: 2,
+            merge_one_in: 2,
         }
     }
 }
@@ -160,7 +166,8 @@ async fn live(world: &World, seed: u64, options: &Options, plan: &Plan) {
         let habit = if number < options.writers { Habit::Write(700) } else { Habit::Read(900) };
         crowd.push(Task::spawn("sim client", clients.clone().run(habit, random.next_u64())));
     }
-    let compacting = Task::spawn("sim compaction", compact(world.clone(), random.next_u64()));
+    let compacting = compact(world.clone(), options.merge_one_in, random.next_u64());
+    let compacting = Task::spawn("sim compaction", compacting);
     let nemesis = Nemesis::new(world);
     let carried_out = nemesis.carry_out(plan, random.next_u64());
     tokio::select! {
@@ -353,14 +360,19 @@ fn state(world: &World) -> String {
     text
 }
 
-/// Asks one node after another to seal and to merge.
-async fn compact(world: World, seed: u64) {
+/// Asks one node after another to seal, now and then all of them at once, and some of the time to
+/// merge what there is then.
+async fn compact(world: World, merge_one_in: u64, seed: u64) {
     let mut random = Random::new(seed);
     loop {
         tokio::time::sleep(COMPACT_PERIOD).await;
-        let up = world.up();
-        if let Some(handle) = up.get(random.index(up.len())) {
-            handle.upkeep.compact();
+        let (up, merges) = (world.up(), merge_one_in > 0 && random.one_in(merge_one_in));
+        let chosen = random.index(up.len());
+        let are_all = random.one_in(ALL_COMPACT_ONE_IN);
+        for (place, handle) in up.iter().enumerate() {
+            if are_all || place == chosen {
+                handle.upkeep.compact(merges);
+            }
         }
     }
 }

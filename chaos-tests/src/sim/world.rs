@@ -76,6 +76,8 @@ struct Member {
     state: State,
     /// Lives so far.
     lives: u64,
+    /// The id of the node there, once it had one.
+    node: Option<NodeId>,
     join_only: bool,
     /// How often its disk lost what it had promised to keep.
     forgiven: u64,
@@ -338,6 +340,12 @@ impl World {
         self.members().get(number)?.handle(number)
     }
 
+    /// Nodes that have had a place in the cluster, whether they run or not, and their places.
+    pub fn known(&self) -> Vec<(usize, NodeId)> {
+        let members = self.members();
+        members.iter().enumerate().filter_map(|(place, it)| Some((place, it.node?))).collect()
+    }
+
     /// The id of the node at a place, if it runs.
     pub fn node_id(&self, number: usize) -> Option<NodeId> {
         self.handle(number).map(|handle| handle.node)
@@ -399,6 +407,7 @@ impl World {
                 let id = running.node;
                 let groups: Vec<_> = running.host.replicas().into_iter().map(|it| it.0.0).collect();
                 // The task that says this is the one that is dropped below: it is at its end.
+                member.node = Some(id);
                 let before = std::mem::replace(
                     &mut member.state,
                     State::Up { life, running: Box::new(running) },
@@ -487,6 +496,7 @@ impl World {
         let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
         member.past = XxHash3_64::oneshot(&bytes);
         member.join_only = true;
+        member.node = None;
         drop(members);
         self.note(&format!("node {number} has an empty disk"));
     }
@@ -542,6 +552,7 @@ impl Member {
             random: Random::new(random.next_u64()),
             state: State::Down,
             lives: 0,
+            node: None,
             join_only,
             forgiven: 0,
             is_retired: false,

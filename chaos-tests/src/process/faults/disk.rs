@@ -214,7 +214,10 @@ impl Fault for Empty {
 pub(crate) enum Part {
     Log,
     Block,
+    /// A table of the key-value store, which holds what is where.
     Manifest,
+    /// What the key-value store begins with: its own manifest, its journal, the name of both.
+    Store,
 }
 
 impl Part {
@@ -225,6 +228,11 @@ impl Part {
             Self::Log => ending == "log" && has_folder("log"),
             Self::Block => path.components().any(|part| part.as_os_str() == "blocks"),
             Self::Manifest => ending == "sst" && has_folder("db"),
+            Self::Store => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let begins = name == "CURRENT" || name.starts_with("MANIFEST-");
+                (begins || ending == "log") && has_folder("db")
+            }
         }
     }
 }
@@ -286,7 +294,9 @@ impl Fault for Damage {
         }
         let mut files = Vec::new();
         collect(&node.data(), &mut files)?;
-        files.retain(|path| self.part.is_of(path));
+        // Of an empty file nothing can be damaged.
+        let has_bytes = |path: &PathBuf| fs::metadata(path).is_ok_and(|of| of.len() > 0);
+        files.retain(|path| self.part.is_of(path) && has_bytes(path));
         files.sort();
         let mut chance = Chance::new(self.dice);
         let Some(path) = chance.pick(&files) else {

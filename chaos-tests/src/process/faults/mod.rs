@@ -3,6 +3,7 @@
 //!
 //! - [`process`]: what ends, stops or doubles a process.
 //! - [`network`]: what happens between nodes.
+//! - [`late`]: packets between nodes that come late, out of order or twice.
 //! - [`disk`]: what happens to a disk, its file system and its files.
 //! - [`preload`]: what a library that is loaded before the node does to its calls.
 //! - [`names`]: what happens to names and addresses.
@@ -12,6 +13,7 @@
 pub(crate) use load::{FIRST_FLOODER, LAST_FLOODER};
 
 mod disk;
+mod late;
 mod load;
 mod names;
 mod network;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::chance::Chance;
+use super::holder::Holder;
 use super::tool;
 use super::workload::Clients;
 
@@ -94,8 +97,10 @@ pub(crate) enum Need {
     Bridge,
     /// `tc` with token buckets.
     Shaping,
-    /// `tc` with netem.
-    Netem,
+    /// Packets that wait in a queue of the kernel, or `tc` with netem.
+    Lateness,
+    /// Rules that double what goes out of a device.
+    Doubling,
     /// The preloaded library: a C compiler.
     Preload,
     /// The tool that cuts an ext4's power: a C compiler.
@@ -110,7 +115,10 @@ impl Need {
             Self::Bridge => None,
             Self::Shaping => tc("tbf rate 1mbit burst 16k latency 50ms")
                 .then_some("the kernel has no token buckets (sch_tbf)"),
-            Self::Netem => tc("netem delay 1ms").then_some("the kernel has no netem (sch_netem)"),
+            Self::Lateness => (!Holder::is_possible() && tc("netem delay 1ms"))
+                .then_some("neither queues of packets (iptables, xt_NFQUEUE) nor netem are there"),
+            Self::Doubling => (!late::can_double())
+                .then_some("the kernel doubles no packets (nft egress chains, nft_dup_netdev)"),
             Self::Preload | Self::Power => compiler(),
         }
     }
@@ -154,7 +162,7 @@ const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind 
     Kind { name, needs, make, known: None, costs_data: true }
 }
 
-use Need::{Bridge, Netem, Power, Preload, Shaping};
+use Need::{Bridge, Doubling, Lateness, Power, Preload, Shaping};
 
 /// Every kind of fault.
 pub(crate) const KINDS: &[Kind] = &[
@@ -173,7 +181,9 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("calls-cut", &[Bridge], |scene, _| network::Cut::port(scene, "call_cuts")),
     kind("gossip-cut", &[Bridge], |scene, _| network::Cut::port(scene, "gossip_cuts")),
     kind("loss", &[Bridge], |scene, _| network::Loss::boxed(scene)),
-    kind("delay", &[Netem], |scene, chance| network::Delay::boxed(scene, chance)),
+    kind("delay", &[Lateness], |scene, chance| late::Late::delay(scene, chance)),
+    kind("reorder", &[Lateness], |scene, chance| late::Late::reorder(scene, chance)),
+    kind("duplicates", &[Doubling], |scene, _| late::Doubled::boxed(scene)),
     kind("slow-network", &[Shaping], |scene, _| network::Slow::boxed(scene)),
     kind("cable-out", &[], |scene, _| network::Unplugged::boxed(scene)),
     kind("new-address", &[], |scene, _| names::Moved::boxed(scene)),
@@ -197,8 +207,15 @@ pub(crate) const KINDS: &[Kind] = &[
     costly("flip-manifest", &[], |scene, chance| {
         disk::Damage::flip(scene, chance, disk::Part::Manifest)
     }),
+    costly("flip-store", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Store)),
     costly("truncate-log", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Log)
+    }),
+    costly("truncate-block", &[], |scene, chance| {
+        disk::Damage::truncate(scene, chance, disk::Part::Block)
+    }),
+    costly("truncate-manifest", &[], |scene, chance| {
+        disk::Damage::truncate(scene, chance, disk::Part::Manifest)
     }),
     costly("read-fails", &[Preload], |scene, _| preload::ReadsFail::boxed(scene)),
 ];

@@ -6,12 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{Evidence, Fault, PAUSE_LIMIT, Scene, Terms};
-use crate::process::chance::Chance;
 use crate::process::tool;
 use crate::process::world::World;
 
 /// How long a cut lasts: longer than elections and the timeouts of calls.
-const CUT: Duration = Duration::from_millis(3_500);
+pub(super) const CUT: Duration = Duration::from_millis(3_500);
 
 /// Directions that are cut, of everything or of one port.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Fault for Loss {
 }
 
 /// A queue in front of a node's cable, and the kernel's count of what it did.
-fn shape(scene: &Scene<'_>, node: usize, queue: &str) -> Result<()> {
+pub(super) fn shape(scene: &Scene<'_>, node: usize, queue: &str) -> Result<()> {
     let node = scene.world().node(node)?;
     tool::run(&format!("tc qdisc add dev {} root {queue}", node.port))?;
     tool::run(&format!("ip netns exec {} tc qdisc add dev eth0 root {queue}", node.network))?;
@@ -139,15 +138,13 @@ fn shape(scene: &Scene<'_>, node: usize, queue: &str) -> Result<()> {
 }
 
 /// Takes it away; `what` is the word before the number in the kernel's list.
-fn unshape(scene: &Scene<'_>, node: usize, what: &str) -> Result<u64> {
+pub(super) fn unshape(scene: &Scene<'_>, node: usize, what: &str) -> Result<u64> {
     let node = scene.world().node(node)?;
     let inside = format!("ip netns exec {} ", node.network);
     let mut count = 0;
     for (prefix, device) in [("", node.port.as_str()), (inside.as_str(), "eth0")] {
         let listed = tool::run(&format!("{prefix}tc -s qdisc show dev {device}"))?;
-        let listed = listed.replace([',', '(', ')'], " ");
-        let mut words = listed.split_whitespace().skip_while(|word| *word != what);
-        count += words.nth(1).and_then(|number| number.parse::<u64>().ok()).unwrap_or_default();
+        count += tool::counted(&listed.replace([',', '(', ')'], " "), what);
         tool::run(&format!("{prefix}tc qdisc del dev {device} root"))?;
     }
     Ok(count)
@@ -178,36 +175,6 @@ impl Fault for Slow {
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {
         let bites = unshape(scene, self.node, "overlimits")?;
         Ok(Evidence { bites, note: "packets held back at 8 Mbit/s".to_owned() })
-    }
-}
-
-/// Every packet of a node is late, some more than others.
-#[derive(Debug)]
-pub(crate) struct Delay {
-    node: usize,
-    delay_ms: u64,
-}
-
-impl Delay {
-    pub(super) fn boxed(scene: &Scene<'_>, chance: &mut Chance) -> Box<dyn Fault> {
-        Box::new(Self { node: scene.leader, delay_ms: 20 + chance.below(60) })
-    }
-}
-
-impl Fault for Delay {
-    fn terms(&self) -> Terms {
-        let victims = vec![self.node];
-        Terms { victims, others_serve: true, limit: PAUSE_LIMIT, hold: CUT }
-    }
-
-    fn inject(&mut self, scene: &Scene<'_>) -> Result<()> {
-        let queue = format!("netem delay {}ms {}ms", self.delay_ms, self.delay_ms / 2);
-        shape(scene, self.node, &queue)
-    }
-
-    fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {
-        let bites = unshape(scene, self.node, "Sent")?;
-        Ok(Evidence { bites, note: format!("bytes were {} ms late", self.delay_ms) })
     }
 }
 
