@@ -82,8 +82,8 @@ fn a_bit_that_flips_in_a_log_costs_a_replica_and_no_span() {
     }
 }
 
-/// All of the log is gone, and nothing else. What blocks and the copy of the map know says so before
-/// anything is started, with nobody else asked.
+/// All of the log is gone, and nothing else. What blocks and the copy of the map know says so
+/// before anything is started, with nobody else asked.
 #[test]
 fn a_node_whose_log_is_gone_gets_new_replicas() {
     let options = Options { weather: Weather::FAIR, ..Options::default() };

@@ -23,8 +23,8 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The batch was routed by a ring epoch that is over: it is not there and will not be. Its spans
-    /// have to be routed anew, by the epoch that is in force now.
+    /// The batch was routed by a ring epoch that is over: it is not there and will not be. Its
+    /// spans have to be routed anew, by the epoch that is in force now.
     #[error("the ring epoch of the batch is over")]
     Fenced,
     /// The outcome is unknown: it may have happened, it may still happen, it may never.

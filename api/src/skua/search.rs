@@ -65,8 +65,8 @@ async fn begin<S: TraceStore>(
     Ok(response)
 }
 
-/// Whether the parameter `progress` asks for it. Not a member of the query, which is the same either
-/// way, and which a node that does not know of it would refuse.
+/// Whether the parameter `progress` asks for it. Not a member of the query, which is the same
+/// either way, and which a node that does not know of it would refuse.
 fn wants_progress(request: &Request) -> Result<bool, Problem> {
     match query_of(request.uri()).get("progress") {
         "" | "false" => Ok(false),

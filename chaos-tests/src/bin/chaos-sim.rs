@@ -2,8 +2,8 @@
 //!
 //! `chaos-sim --seeds 100 --first 1` runs the seeds 1 to 100; `chaos-sim --seed 17` runs one, and
 //! prints what happened in it. The exit code says whether anything happened that must not. With
-//! defects built in, `--mutant all` looks for each, `--mutant NAME --seed 3` runs what looks for one
-//! with one seed, and `--plan-of NAME --seed 3` the same without the defect.
+//! defects built in, `--mutant all` looks for each, `--mutant NAME --seed 3` runs what looks for
+//! one with one seed, and `--plan-of NAME --seed 3` the same without the defect.
 
 use std::io::Write as _;
 use std::path::Path;

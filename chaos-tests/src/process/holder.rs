@@ -1,5 +1,5 @@
-//! Packets that wait: a process in a node's network that the kernel hands every packet between nodes
-//! to, and that lets each go when its time has come.
+//! Packets that wait: a process in a node's network that the kernel hands every packet between
+//! nodes to, and that lets each go when its time has come.
 //!
 //! ```text
 //!   packets between nodes ──iptables (mangle: INPUT, OUTPUT)──▶ NFQUEUE ──▶ holder
@@ -13,7 +13,8 @@
 //! - where no holder listens, the rules let everything pass (`--queue-bypass`);
 //! - when its input ends, a holder lets go of all that it has, says what it did, and ends.
 //!
-//! What is absent on purpose: looking into packets. The kernel keeps them; a holder has their numbers.
+//! What is absent on purpose: looking into packets. The kernel keeps them; a holder has their
+//! numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! Batches that a fence refused: cut anew by the ring that is in force, and written again.
 //!
 //! A shard refuses a batch that was routed by a ring epoch before its last fence. It does not have
-//! the batch then, and never will: had it come before the fence, its id would be known, and whatever
-//! comes later meets the fence. So its spans go to their new shards under new batch ids, and whoever
-//! waits for the batch waits for all of these (PLC-1, API-1).
+//! the batch then, and never will: had it come before the fence, its id would be known, and
+//! whatever comes later meets the fence. So its spans go to their new shards under new batch ids,
+//! and whoever waits for the batch waits for all of these (PLC-1, API-1).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

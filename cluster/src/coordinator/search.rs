@@ -5,8 +5,8 @@
 //! first of what is known so far, each with its place among them, which shards that are still asked
 //! may push down and out.
 //!
-//! Bounds: answers are held once, as for any read; of the early hits their keys are, at most as many
-//! as the query's limit. Whoever drops the stream cancels what the shards do.
+//! Bounds: answers are held once, as for any read; of the early hits their keys are, at most as
+//! many as the query's limit. Whoever drops the stream cancels what the shards do.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -134,8 +134,8 @@ impl Search {
         })
     }
 
-    /// All that will answer have answered. If one knows of shards that were not asked, all are asked
-    /// again: what was told early stays, for it was no promise.
+    /// All that will answer have answered. If one knows of shards that were not asked, all are
+    /// asked again: what was told early stays, for it was no promise.
     async fn finish(&mut self) -> Result<(), StoreError> {
         let gathered = std::mem::take(&mut self.gathered).whole()?;
         if let Some(epoch) = gathered.unknown_epoch(self.asked.last) {

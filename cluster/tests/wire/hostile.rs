@@ -161,17 +161,17 @@ fn fields_of_a_later_version_are_passed_over() {
 #[test]
 fn choices_of_a_later_version_are_refused_by_name() {
     let unknown = |what, number| WireError::Unknown { what, number };
-    let error = question(&number(1, 11)).unwrap_err();
-    assert_eq!(error, unknown("operation", 11));
-    assert_eq!(error.to_string(), "operation 11 is not known to this version");
+    let error = question(&number(1, 13)).unwrap_err();
+    assert_eq!(error, unknown("operation", 13));
+    assert_eq!(error.to_string(), "operation 13 is not known to this version");
     assert!(error.is_of_another_version());
     let error = figures(&number(1, 7)).unwrap_err();
     assert_eq!(error, unknown("a predicate on spans of kind", 7));
     let predicate = [number(1, 5), field(3, &number(1, 20)), field(4, &number(1, 1))].concat();
     assert_eq!(figures(&predicate).unwrap_err(), unknown("a field", 20));
-    let frame = [number(1, 7), number(2, 15)].concat();
+    let frame = [number(1, 7), number(2, 16)].concat();
     let error = FrameReader::new(tenant(), [SHARD], ROOM).accept(frame.into()).unwrap_err();
-    assert_eq!(error, unknown("a frame of kind", 15));
+    assert_eq!(error, unknown("a frame of kind", 16));
     let outcome = field(1, &number(2, 7));
     assert_eq!(WriteReply::decode(outcome.into()).unwrap_err(), unknown("an outcome of kind", 7));
 }

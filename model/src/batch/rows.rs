@@ -321,8 +321,8 @@ impl RowCopier {
         }
     }
 
-    /// Appends a row to the builder, of the request that was begun there last; does nothing if there
-    /// is no such row.
+    /// Appends a row to the builder, of the request that was begun there last; does nothing if
+    /// there is no such row.
     #[expect(clippy::cast_possible_truncation, reason = "a builder closes far below 4 GiB")]
     pub fn copy(&mut self, rows: &Rows, row: usize, builder: &mut Builder) {
         let Some(span) = rows.spans.get(row) else { return };

@@ -1,6 +1,6 @@
 //! `skua inspect` and `skua verify`: what the blocks and the log of a data directory hold, and
-//! whether blocks are what was written. Both only read, so a node may run on the directory meanwhile; blocks that it
-//! merges away while they are listed are passed over.
+//! whether blocks are what was written. Both only read, so a node may run on the directory
+//! meanwhile; blocks that it merges away while they are listed are passed over.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `skua node remove`, `skua rf set`, `skua shards add`, `skua drain`: changes of a cluster, asked of any of its
-//! nodes.
+//! `skua node remove`, `skua rf set`, `skua shards add`, `skua drain`: changes of a cluster, asked
+//! of any of its nodes.
 
 use anyhow::{Context, bail};
 use serde::Deserialize;

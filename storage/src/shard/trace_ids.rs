@@ -1,8 +1,8 @@
 //! Which traces there are: what a coordinator needs to find those that lie in two shards.
 //!
 //! When shards are added, new spans of some traces go to other shards than their old ones did
-//! (PLC-1). Which traces that befell nobody has written down; it is the traces that an old shard has
-//! of about that time, as far as a new shard has them too.
+//! (PLC-1). Which traces that befell nobody has written down; it is the traces that an old shard
+//! has of about that time, as far as a new shard has them too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
