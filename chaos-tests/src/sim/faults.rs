@@ -64,6 +64,8 @@ pub enum Fault {
     LogLost { node: usize, millis: u64 },
     /// A node comes back with an empty disk, as another node.
     EmptyDisk { node: usize, millis: u64 },
+    /// An operator adds shards.
+    ShardsAdded { count: u32 },
     /// One more node joins.
     NodeAdded,
     /// An operator removes a node; others get what it held.
@@ -98,6 +100,7 @@ impl Fault {
             Self::CutLog { .. } => "log that lost its end",
             Self::LogLost { .. } => "log that is gone",
             Self::EmptyDisk { .. } => "empty disk",
+            Self::ShardsAdded { .. } => "shards added",
             Self::NodeAdded => "node added",
             Self::NodeRemoved { .. } => "node removed",
             Self::Strangers { .. } => "two clusters that take each other for one",
@@ -149,6 +152,8 @@ pub struct Weather {
     pub cut_log_one_in: u64,
     /// In one run in so many a node is added, and another one is removed later; 0 for none.
     pub moved_one_in: u64,
+    /// To one run in so many shards are added; 0 for none.
+    pub shards_one_in: u64,
     /// One run in so many has a second cluster on the network; 0 for none.
     pub strangers_one_in: u64,
 }
@@ -162,6 +167,7 @@ impl Weather {
         lost_disk_one_in: 3,
         cut_log_one_in: 3,
         moved_one_in: 3,
+        shards_one_in: 3,
         strangers_one_in: 4,
     };
     /// Nothing at all.
@@ -174,6 +180,7 @@ impl Weather {
         lost_disk_one_in: 0,
         cut_log_one_in: 0,
         moved_one_in: 0,
+        shards_one_in: 0,
         strangers_one_in: 0,
     };
 }
@@ -222,6 +229,12 @@ impl Plan {
             let place = faults.partition_point(|(other, _)| *other < at);
             let (node, millis) = (random.index(nodes), 100 + random.below(2_000));
             faults.insert(place, (at, Fault::Strangers { node, millis }));
+        }
+        if happens(random, weather.shards_one_in) {
+            let at = 3_000 + random.below(millis / 2);
+            let place = faults.partition_point(|(other, _)| *other < at);
+            let count = 1 + u32::try_from(random.below(2)).unwrap_or_default();
+            faults.insert(place, (at, Fault::ShardsAdded { count }));
         }
         let loses_a_disk = faults.iter().any(|(_, fault)| fault.loses_a_disk());
         Self { faults, millis, loses_a_disk }

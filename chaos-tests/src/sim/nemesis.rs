@@ -14,6 +14,9 @@ use super::world::{Handle, SOUND_LINK, World};
 /// A crash that is planned some changes of the disk ahead comes at the latest after this.
 const CRASH_WITHIN_MILLIS: u64 = 300;
 
+/// How often more shards are asked for: a node that is down takes none, and may stay so.
+const SHARDS_ASKED_FOR_MAX: usize = 40;
+
 /// How long a node may take to give away what it leads.
 const DRAIN_WITHIN: Duration = Duration::from_secs(12);
 
@@ -183,6 +186,7 @@ impl Nemesis {
                 let number = world.add_place();
                 world.start(number);
             }
+            Fault::ShardsAdded { count } => self.add_shards(count).await,
             Fault::NodeRemoved { node } => self.remove(node).await,
             Fault::Strangers { node, millis } => self.meet_strangers(node, millis).await,
             Fault::EmptyDisk { node, millis } => {
@@ -302,6 +306,25 @@ impl Nemesis {
                 self.world.note(&format!("the removal of node {number}: {answer:?}"));
                 if let Some(Ok(())) = answer {
                     return self.world.is_leaving(number, node);
+                }
+            }
+            self.rest(500).await;
+        }
+    }
+
+    /// Asks one node after another for more shards, until one says that they will come.
+    async fn add_shards(&self, count: u32) {
+        for _ in 0..SHARDS_ASKED_FOR_MAX {
+            if let Some(through) = self.world.up().into_iter().next() {
+                let change = through.store.change(ClusterChange::AddShards(count));
+                let answer = tokio::select! {
+                    biased;
+                    () = through.life.gone.cancelled() => None,
+                    answer = change => Some(answer),
+                };
+                self.world.note(&format!("{count} shards are asked for: {answer:?}"));
+                if let Some(Ok(())) = answer {
+                    return;
                 }
             }
             self.rest(500).await;
