@@ -36,6 +36,7 @@ Options:
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Settings {
     pub(crate) binary: PathBuf,
     pub(crate) seed: u64,
