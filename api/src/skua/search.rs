@@ -217,3 +217,46 @@ fn push_count(out: &mut Vec<u8>, name: &'static str, count: u64) {
     push_name(out, name);
     push_uint(out, count);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use model::query::OrderKey;
+    use model::store::Hit;
+    use model::{Text, Timestamp, TraceId};
+
+    use super::*;
+
+    #[test]
+    fn progress_is_told_in_lines_of_its_own() {
+        let trace_id = TraceId([7; 16]);
+        let summary = TraceSummary {
+            trace_id,
+            start: Timestamp(1),
+            end: Timestamp(2),
+            root_service: Text::from_static("shop"),
+            root_operation: Text::from_static("pay"),
+            span_count: 3,
+            error_count: 0,
+            orphan_count: 0,
+            services: Vec::new(),
+        };
+        let hit = Hit { key: OrderKey { rank: 1, trace_id }, summary, trace: None };
+        let progress = Progress {
+            asked: 6,
+            answered: 2,
+            missing: BTreeSet::from([ShardId(4)]),
+            spans_scanned: 900,
+            early: vec![EarlyHit { place: 5, hit }],
+        };
+        let text = String::from_utf8(line(Ok(SearchItem::Progress(progress)))).unwrap_or_default();
+        let (early, progress) = text.split_once('\n').unwrap_or_default();
+        let id = "07".repeat(16);
+        let trace = format!("{{\"early\":{{\"place\":5,\"trace\":{{\"trace_id\":\"{id}\"");
+        assert!(early.starts_with(&trace) && early.ends_with("}}"), "{early}");
+        let expected =
+            r#"{"progress":{"shards":6,"answered":2,"missing":[4],"spans_scanned":900}}"#;
+        assert_eq!(progress.trim_end(), expected);
+    }
+}

@@ -76,11 +76,11 @@ impl Meeting {
     /// A replica was read: the barrier, if that is known.
     fn read(&mut self, shard: ShardId, answer: Option<Ahead>) -> Option<Met> {
         self.being_read.remove(&shard);
-        if let Some(barrier) = self.barriers.remove(&shard) {
-            return Some((shard, barrier, answer));
-        }
-        self.read.extend(answer.map(|answer| (shard, answer)));
-        None
+        let Some(barrier) = self.barriers.remove(&shard) else {
+            self.read.extend(answer.map(|answer| (shard, answer)));
+            return None;
+        };
+        Some((shard, barrier, answer))
     }
 
     /// A barrier is known: the answer, unless it is still read.

@@ -278,3 +278,23 @@ async fn a_log_that_lost_nothing_stays() {
     world.until("its replicas run", || world.replica_ids(2).len() == before.len()).await;
     assert_eq!(world.replica_ids(2), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_shard_waits_for_the_leader_of_another() {
+    for seed in 70..73 {
+        let world = World::start(seed, THREE).await;
+        world.settled(0, 3).await;
+        let spans = Generator::new(seed).spans(100);
+        world.write(0, &spans).await.unwrap();
+        let (all, ..) = world.count(0).await.unwrap();
+        let leader = number_of(leader_of_first(&world.store(0).status().await));
+        world.isolate(leader);
+        let (hits, end, steps) = world.count_in_steps((leader + 1) % 3).await.unwrap();
+        assert_eq!(hits, all, "seed {seed}");
+        assert!(end.completeness.missing.is_empty());
+        let (first, last) = (steps.first().unwrap().0, steps.last().unwrap().0);
+        // The shards of the others are told at once; its own wait until it has a successor.
+        let told_at_once = model::Duration::from_millis(100).0;
+        assert!(first < told_at_once && last > 3 * told_at_once, "seed {seed}: {steps:?}");
+    }
+}

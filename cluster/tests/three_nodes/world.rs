@@ -367,6 +367,17 @@ impl World {
 
     /// How many traces there are, and the end of the search that counted them.
     pub(crate) async fn count(&self, through: usize) -> Result<(usize, SearchEnd), StoreError> {
+        let (hits, end, _) = self.count_in_steps(through).await?;
+        Ok((hits, end))
+    }
+
+    /// The same, and how long after its beginning the search told of each further shard.
+    pub(crate) async fn count_in_steps(
+        &self,
+        through: usize,
+    ) -> Result<(usize, SearchEnd, Vec<model::Duration>), StoreError> {
+        let began = self.clock.monotonic();
+        let mut steps = Vec::new();
         let query = model::query::TraceQuery {
             window: model::TimeRange::ALL,
             predicate: model::query::TracePredicate::True,
@@ -381,9 +392,12 @@ impl World {
         loop {
             let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
             match next.unwrap()? {
-                SearchItem::Progress(_) => {}
+                SearchItem::Progress(_) => steps.push(self.clock.monotonic().since(began)),
                 SearchItem::Hit(_) => hits += 1,
-                SearchItem::End(end) => return Ok((hits, end)),
+                SearchItem::End(end) => {
+                    steps.push(self.clock.monotonic().since(began));
+                    return Ok((hits, end, steps));
+                }
             }
         }
     }

@@ -68,6 +68,7 @@ const SCENES = [
     "/search",
     { "/api/skua/v1/search": lines(...traces, end({ missing: [1] })) },
   ],
+  ["search, under way", "/search", { "/api/skua/v1/search": () => underWay() }],
   ["search, failed", "/search", { "/api/skua/v1/search": failed }],
   [
     "search, empty",
@@ -92,6 +93,7 @@ const SCENES = [
     { "/api/skua/v1/traces/": [404, ""], "/api/traces/": [404, ""] },
   ],
   ["trace, failed", "/trace/bad", { "/api/skua/v1/traces/": failed }],
+  ["trace, runs and details below", `/trace/${TRACE_ID}`, {}, foldedAndBelow],
   ["compare", `/trace/${TRACE_ID}...${OTHER}`],
   ["compare, timelines", `/trace/${TRACE_ID}...${OTHER}?v=timeline`, {}, chosenPair],
   ["compare, structure", `/trace/${TRACE_ID}...${OTHER}?v=structure`],
@@ -137,6 +139,34 @@ const SCENES = [
   ["settings", "/settings"],
   ["no page", "/no-such-page"],
 ];
+
+/** One of three shards has answered, and the others never do. */
+function underWay() {
+  const early = traces.map(({ trace }, place) => ({ early: { place, trace } }));
+  const progress = { shards: 3, answered: 1, missing: [2], spans_scanned: 5_000 };
+  const [status, text, headers] = lines(...early, { progress });
+  async function* body() {
+    yield text;
+    await new Promise(() => undefined);
+  }
+  return [status, body(), headers];
+}
+
+/** In the page: waits until colours have faded over, however slow the machine is. */
+async function faded() {
+  for (let frames = 0; frames < 3; frames += 1) {
+    await new Promise((done) => requestAnimationFrame(() => done()));
+    const fading = document.getAnimations().filter((each) => each instanceof CSSTransition);
+    await Promise.allSettled(fading.map((each) => each.finished));
+  }
+}
+
+async function foldedAndBelow(page) {
+  await page.getByRole("button", { name: "Fold runs" }).click();
+  await page.keyboard.press("e");
+  await page.getByRole("button", { name: "Details below the row" }).click();
+  await page.locator(".below-row").waitFor();
+}
 
 async function chosenPair(page) {
   await page.locator(".aligned-rows li button").nth(2).click();
@@ -184,8 +214,7 @@ for (const [name, path, answers = {}, act] of SCENES) {
     await act?.(page);
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
-      // Colours fade within an eighth of a second.
-      await page.waitForTimeout(250);
+      await page.evaluate(faded);
       assert.deepEqual(await violations(page), [], colorScheme);
     }
     assert.deepEqual(complaints, []);

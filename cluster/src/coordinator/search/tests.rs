@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+//! What a search tells while shards still answer, and at its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
