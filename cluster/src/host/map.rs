@@ -35,9 +35,9 @@ impl Shared {
         }
         let (durable, copy) = (self.durable.clone(), state.clone());
         self.blocking.run(move || durable.set_map(&copy)).await??;
-        let state = Arc::new(state);
-        self.map.send_replace(Arc::clone(&state));
+        // Before the map: whoever waits for that counts on the routes.
         self.route_by(&state);
+        self.map.send_replace(Arc::new(state));
         Ok(())
     }
 
