@@ -13,7 +13,7 @@ use crate::process::world::{Cluster, World};
 const EPOCHS_MAX: usize = 5;
 
 /// How long an epoch may take to come into force, a new leader of the meta group included.
-const ACTIVE_WITHIN: Duration = Duration::from_secs(60);
+const ACTIVE_WITHIN: Duration = Duration::from_mins(1);
 
 /// A shard is added; the node that leads most is killed at some step of it and comes back.
 #[derive(Debug)]
