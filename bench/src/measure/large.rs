@@ -166,7 +166,7 @@ async fn fill(
         for number in 0..MARKED {
             let at = begins + (end - begins) * (2 * number + 1) / (2 * MARKED);
             if (progress.next_request..next).contains(&at) {
-                mark(&mut marker, plan, point, number).await?;
+                mark(&mut marker, progress.latest_end, point, number).await?;
             }
         }
         let load = load_into(&server, plan, 16, 1);
@@ -188,13 +188,12 @@ async fn fill(
 /// Sends one of the spans that the search for few hits finds: the same ones when sent again.
 async fn mark(
     client: &mut HttpClient,
-    plan: &ReplayPlan,
+    latest_end: u64,
     point: u64,
     number: u64,
 ) -> anyhow::Result<()> {
-    let (start_micros, _) = window_micros(plan);
-    // In the last minute before the load, by its own clock.
-    let start = (start_micros * 1000 / 60_000_000_000) * 60_000_000_000 + number;
+    // Among the last spans of the load: within the window of every search.
+    let start = latest_end.saturating_sub(1_000_000_000 * (number + 1));
     let id = point * 100 + number + 1;
     let request = json!({"resourceSpans": [{
         "resource": {"attributes": [attribute("service.name", "bench-marked")]},
