@@ -265,6 +265,8 @@ async fn answers() {
     say("POST", "aggregate", &format!(r#"{{"kind":"totals","where":{errors}}}"#)).await;
     let host = r#""key":"host.name","scope":"resource""#;
     say("POST", "aggregate", &format!(r#"{{"kind":"top_values",{host},"limit":1}}"#)).await;
+    say("POST", "aggregate", r#"{"kind":"top_values","field":"kind","key":"x"}"#).await;
+    say("GET", "search?progress=perhaps", "").await;
     let red = r#""kind":"red","step":"2s","group_by":"operation","quantiles":[0.5,1]"#;
     say("POST", "aggregate", &format!("{{{red},{window}}}")).await;
     for bad in [

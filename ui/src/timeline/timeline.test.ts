@@ -81,7 +81,7 @@ describe("the list", () => {
     expect(hitTest(gapped, list, { x: 200, y: 100 }, 400)).toBeUndefined();
     expect(scrollHeight(gapped)).toBe(scrollHeight(scene) + 100);
     // Scrolled into the gap, and past it.
-    expect(layoutList(gapped, 90, 100)).toMatchObject({ first: 2, end: 4, top: -50 });
+    expect(layoutList(gapped, 90, 100)).toMatchObject({ first: 2, end: 5, top: -50 });
     expect(layoutList(gapped, 180, 100)).toMatchObject({ first: 4, end: 9, top: 0 });
   });
 
