@@ -91,5 +91,8 @@ pub const ACROSS_AT_ONCE_MAX: usize = 8;
 /// That happens in the first seconds behind one.
 pub const ACROSS_ROUNDS_MAX: usize = 3;
 
-/// For how many tenants and fences it is remembered which traces lie across: 64 KiB each at most.
-pub const ACROSS_CACHED_MAX: usize = 256;
+/// For how many tenants and fences it is remembered which traces lie across, and which may.
+pub const ACROSS_CACHED_MAX: usize = 32;
+
+/// Most ids of one of these: some 2 MiB in memory. With more, old shards are asked each time.
+pub const ACROSS_CACHED_IDS_MAX: usize = 1 << 16;

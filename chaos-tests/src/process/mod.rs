@@ -91,7 +91,8 @@ fn list() {
     for kind in KINDS {
         let known = kind.known.map_or_else(String::new, |why| format!("known to fail: {why}"));
         let skipped = kind.skipped().map_or_else(String::new, |why| format!("skipped: {why}"));
-        println!("{:18} {skipped}{known}", kind.name);
+        let by_name = if kind.by_name { "where it is named only; " } else { "" };
+        println!("{:18} {by_name}{skipped}{known}", kind.name);
     }
 }
 

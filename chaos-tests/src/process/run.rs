@@ -215,7 +215,7 @@ fn choose(settings: &Settings) -> Result<Vec<&'static Kind>> {
         }
     }
     let asked = |kind: &&Kind| match settings.only.as_slice() {
-        [] => kind.known.is_none(),
+        [] => kind.known.is_none() && !kind.by_name,
         only => only.iter().any(|name| name == kind.name),
     };
     Ok(KINDS.iter().filter(asked).collect())

@@ -28,7 +28,8 @@ use super::search::answer;
 use super::shards::Fence;
 use super::store::SPANS_MAX;
 use crate::limits::{
-    ACROSS_AT_ONCE_MAX, ACROSS_CACHED_MAX, ACROSS_ROUNDS_MAX, ACROSS_TRACES_MAX, NEAR_FENCE,
+    ACROSS_AT_ONCE_MAX, ACROSS_CACHED_IDS_MAX, ACROSS_CACHED_MAX, ACROSS_ROUNDS_MAX,
+    ACROSS_TRACES_MAX, NEAR_FENCE,
 };
 use crate::placement::Ring;
 use crate::wire::limits::KNOWN_IDS_MAX;
@@ -41,30 +42,38 @@ struct Across {
     completeness: Completeness,
 }
 
-/// Which traces lie across fences that are long past: that does not change any more, but for traces
-/// that go. Filled by searches; one that is dropped is found out again.
+/// What is known of fences and does not change any more, but for traces that go. Filled by searches;
+/// what is dropped is found out again.
 #[derive(Debug, Default)]
 pub(super) struct AcrossCache {
-    known: Mutex<BTreeMap<CacheKey, Arc<BTreeSet<TraceId>>>>,
+    /// Traces that old shards have and the new ring leads elsewhere. Once the ring is in force no
+    /// span of them comes to an old shard any more.
+    moved: Kept,
+    /// Those of them that lie across the fence, of one that is long past.
+    across: Kept,
 }
 
-/// Whose traces, and across which fence: how many shards there were after it.
-type CacheKey = (Tenant, u32);
+/// Sets of traces, by whose they are and across which fence: how many shards there were after it.
+#[derive(Debug, Default)]
+struct Kept {
+    traces: Mutex<BTreeMap<(Tenant, u32), Arc<BTreeSet<TraceId>>>>,
+}
 
-impl AcrossCache {
-    fn get(&self, key: &CacheKey) -> Option<Arc<BTreeSet<TraceId>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+impl Kept {
+    fn get(&self, tenant: &Tenant, fence: Fence) -> Option<Arc<BTreeSet<TraceId>>> {
+        let traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        traces.get(&(tenant.clone(), fence.after)).cloned()
     }
 
-    fn put(&self, key: CacheKey, trace_ids: &BTreeSet<TraceId>) {
-        if trace_ids.len() > ACROSS_TRACES_MAX {
+    fn put(&self, tenant: &Tenant, fence: Fence, trace_ids: &Arc<BTreeSet<TraceId>>) {
+        if trace_ids.len() > ACROSS_CACHED_IDS_MAX {
             return;
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= ACROSS_CACHED_MAX {
-            known.pop_first();
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        if traces.len() >= ACROSS_CACHED_MAX {
+            traces.pop_first();
         }
-        known.insert(key, Arc::new(trace_ids.clone()));
+        traces.insert((tenant.clone(), fence.after), Arc::clone(trace_ids));
     }
 }
 
@@ -147,15 +156,15 @@ impl Coordinator {
     async fn across(&self, scope: &ReadScope, fences: &[Fence]) -> Result<Across, StoreError> {
         let mut across = Across::default();
         for fence in fences {
-            let key = (scope.tenant.clone(), fence.after);
-            if let Some(known) = self.core.across.get(&key) {
+            if let Some(known) = self.core.across.across.get(&scope.tenant, *fence) {
                 across.trace_ids.extend(known.iter());
                 continue;
             }
             let found = self.across_fence(scope, *fence).await?;
             let is_over = self.core.clock.wall() > fence.near().end.saturating_add(NEAR_FENCE);
             if is_over && found.completeness.is_complete() {
-                self.core.across.put(key, &found.trace_ids);
+                let trace_ids = Arc::new(found.trace_ids.clone());
+                self.core.across.across.put(&scope.tenant, *fence, &trace_ids);
             }
             across.trace_ids.extend(found.trace_ids);
             across.completeness.merge(found.completeness);
@@ -168,6 +177,23 @@ impl Coordinator {
     }
 
     async fn across_fence(&self, scope: &ReadScope, fence: Fence) -> Result<Across, StoreError> {
+        let (moved, mut completeness) = self.moved(scope, fence).await?;
+        let ring = Ring::new(fence.after);
+        let moved = moved.iter().copied().collect();
+        let trace_ids = self.known(scope, &ring, moved, &mut completeness).await?;
+        Ok(Across { trace_ids, completeness })
+    }
+
+    /// The traces that old shards have of about the time of a fence and that belong elsewhere since.
+    async fn moved(
+        &self,
+        scope: &ReadScope,
+        fence: Fence,
+    ) -> Result<(Arc<BTreeSet<TraceId>>, Completeness), StoreError> {
+        if let Some(moved) = self.core.across.moved.get(&scope.tenant, fence) {
+            return Ok((moved, Completeness::default()));
+        }
+        let is_in_force = self.core.shards.routes().ring.shard_count() >= fence.after;
         let (window, shard_count) = (fence.near(), fence.after);
         let operation = ReadOperation::Elsewhere { window, shard_count };
         let asked = self.ask_shards(scope.clone(), operation, fence.old_shards()).await?;
@@ -178,11 +204,13 @@ impl Coordinator {
                 completeness.missing.insert(*shard);
             }
         }
-        let ring = Ring::new(fence.after);
-        let trace_ids = self.known(scope, &ring, told_ids(&asked), &mut completeness).await?;
         // It said no more than what is in `missing` now.
         completeness.sampled = false;
-        Ok(Across { trace_ids, completeness })
+        let moved = Arc::new(told_ids(&asked));
+        if is_in_force && completeness.is_complete() {
+            self.core.across.moved.put(&scope.tenant, fence, &moved);
+        }
+        Ok((moved, completeness))
     }
 
     /// Traces that newer shards tell as hits, that older shards have too, and that were not known

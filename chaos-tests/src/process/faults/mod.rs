@@ -142,6 +142,9 @@ pub(crate) struct Kind {
     /// Why the product is known not to survive it yet. Such a kind runs in a cluster of its own and
     /// is expected to fail; when it does not, the run says so, and the line is to go.
     pub(crate) known: Option<&'static str>,
+    /// Runs only where it is named: one of its kind takes a minute to be made good, or makes what
+    /// follows slower, and a run of ten minutes would have too few of the others.
+    pub(crate) by_name: bool,
     /// It costs a replica its data. The next fault waits until others have made that good: two at
     /// a time could take a majority's disks, which nothing survives.
     pub(crate) costs_data: bool,
@@ -155,11 +158,15 @@ impl Kind {
 }
 
 const fn kind(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
-    Kind { name, needs, make, known: None, costs_data: false }
+    Kind { name, needs, make, known: None, by_name: false, costs_data: false }
 }
 
 const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
-    Kind { name, needs, make, known: None, costs_data: true }
+    Kind { name, needs, make, known: None, by_name: false, costs_data: true }
+}
+
+const fn by_name(kind: Kind) -> Kind {
+    Kind { by_name: true, ..kind }
 }
 
 use Need::{Bridge, Doubling, Lateness, Power, Preload, Shaping};
@@ -199,7 +206,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
-    kind("shards-added", &[], |scene, chance| shards::Added::boxed(scene, chance)),
+    by_name(kind("shards-added", &[], |scene, chance| shards::Added::boxed(scene, chance))),
     costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
     costly("empty-disk", &[], |scene, _| disk::Empty::boxed(scene)),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
@@ -207,15 +214,17 @@ pub(crate) const KINDS: &[Kind] = &[
     costly("flip-manifest", &[], |scene, chance| {
         disk::Damage::flip(scene, chance, disk::Part::Manifest)
     }),
-    costly("flip-store", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Store)),
+    by_name(costly("flip-store", &[], |scene, chance| {
+        disk::Damage::flip(scene, chance, disk::Part::Store)
+    })),
     costly("truncate-log", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Log)
     }),
     costly("truncate-block", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Block)
     }),
-    costly("truncate-manifest", &[], |scene, chance| {
+    by_name(costly("truncate-manifest", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Manifest)
-    }),
+    })),
     costly("read-fails", &[Preload], |scene, _| preload::ReadsFail::boxed(scene)),
 ];
