@@ -56,16 +56,18 @@ pub(super) struct AcrossCache {
 /// Sets of traces, by whose they are and across which fence: how many shards there were after it.
 #[derive(Debug, Default)]
 struct Kept {
-    traces: Mutex<BTreeMap<(Tenant, u32), Arc<BTreeSet<TraceId>>>>,
+    traces: Mutex<BTreeMap<(Tenant, u32), TraceIds>>,
 }
 
+type TraceIds = Arc<BTreeSet<TraceId>>;
+
 impl Kept {
-    fn get(&self, tenant: &Tenant, fence: Fence) -> Option<Arc<BTreeSet<TraceId>>> {
+    fn get(&self, tenant: &Tenant, fence: Fence) -> Option<TraceIds> {
         let traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
         traces.get(&(tenant.clone(), fence.after)).cloned()
     }
 
-    fn put(&self, tenant: &Tenant, fence: Fence, trace_ids: &Arc<BTreeSet<TraceId>>) {
+    fn put(&self, tenant: &Tenant, fence: Fence, trace_ids: &TraceIds) {
         if trace_ids.len() > ACROSS_CACHED_IDS_MAX {
             return;
         }
@@ -189,7 +191,7 @@ impl Coordinator {
         &self,
         scope: &ReadScope,
         fence: Fence,
-    ) -> Result<(Arc<BTreeSet<TraceId>>, Completeness), StoreError> {
+    ) -> Result<(TraceIds, Completeness), StoreError> {
         if let Some(moved) = self.core.across.moved.get(&scope.tenant, fence) {
             return Ok((moved, Completeness::default()));
         }
