@@ -42,8 +42,8 @@ struct Across {
     completeness: Completeness,
 }
 
-/// What is known of fences and does not change any more, but for traces that go. Filled by searches;
-/// what is dropped is found out again.
+/// What is known of fences and does not change any more, but for traces that go. Filled by
+/// searches; what is dropped is found out again.
 #[derive(Debug, Default)]
 pub(super) struct AcrossCache {
     /// Traces that old shards have and the new ring leads elsewhere. Once the ring is in force no
@@ -186,7 +186,8 @@ impl Coordinator {
         Ok(Across { trace_ids, completeness })
     }
 
-    /// The traces that old shards have of about the time of a fence and that belong elsewhere since.
+    /// The traces that old shards have of about the time of a fence and that belong elsewhere
+    /// since.
     async fn moved(
         &self,
         scope: &ReadScope,

@@ -151,6 +151,11 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// The same, where it is named only.
+    const fn named(self) -> Self {
+        Self { by_name: true, ..self }
+    }
+
     /// Why it cannot be made here.
     pub(crate) fn skipped(&self) -> Option<&'static str> {
         self.needs.iter().find_map(|need| need.missing())
@@ -163,10 +168,6 @@ const fn kind(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
 
 const fn costly(name: &'static str, needs: &'static [Need], make: Make) -> Kind {
     Kind { name, needs, make, known: None, by_name: false, costs_data: true }
-}
-
-const fn by_name(kind: Kind) -> Kind {
-    Kind { by_name: true, ..kind }
 }
 
 use Need::{Bridge, Doubling, Lateness, Power, Preload, Shaping};
@@ -206,7 +207,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("clock-forward", &[Preload], |scene, _| preload::Clock::boxed(scene, 3_600)),
     kind("clock-back", &[Preload], |scene, _| preload::Clock::boxed(scene, -3_600)),
     kind("overload", &[], |_, _| load::Overload::boxed()),
-    by_name(kind("shards-added", &[], |scene, chance| shards::Added::boxed(scene, chance))),
+    kind("shards-added", &[], |scene, chance| shards::Added::boxed(scene, chance)).named(),
     costly("identity-twice", &[], |scene, _| process::Twice::boxed(scene)),
     costly("empty-disk", &[], |scene, _| disk::Empty::boxed(scene)),
     costly("flip-log", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Log)),
@@ -214,17 +215,17 @@ pub(crate) const KINDS: &[Kind] = &[
     costly("flip-manifest", &[], |scene, chance| {
         disk::Damage::flip(scene, chance, disk::Part::Manifest)
     }),
-    by_name(costly("flip-store", &[], |scene, chance| {
-        disk::Damage::flip(scene, chance, disk::Part::Store)
-    })),
+    costly("flip-store", &[], |scene, chance| disk::Damage::flip(scene, chance, disk::Part::Store))
+        .named(),
     costly("truncate-log", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Log)
     }),
     costly("truncate-block", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Block)
     }),
-    by_name(costly("truncate-manifest", &[], |scene, chance| {
+    costly("truncate-manifest", &[], |scene, chance| {
         disk::Damage::truncate(scene, chance, disk::Part::Manifest)
-    })),
+    })
+    .named(),
     costly("read-fails", &[Preload], |scene, _| preload::ReadsFail::boxed(scene)),
 ];
