@@ -263,13 +263,7 @@ impl TraceStore for Nothing {
 
 impl ClusterAdmin for Nothing {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus {
-            nodes: Vec::new(),
-            shards: Vec::new(),
-            epochs: Vec::new(),
-            alarms: Vec::new(),
-            sampling: None,
-        }
+        ClusterStatus::default()
     }
 
     fn readiness(&self) -> Readiness {

@@ -96,3 +96,7 @@ pub const ACROSS_CACHED_MAX: usize = 32;
 
 /// Most ids of one of these: some 2 MiB in memory. With more, old shards are asked each time.
 pub const ACROSS_CACHED_IDS_MAX: usize = 1 << 16;
+
+/// How long a purge looks for shards that its node does not know of: as long as a write waits for
+/// a leader.
+pub const PURGE_LOOK_SECONDS: u64 = 10;

@@ -101,7 +101,7 @@ pub enum Readiness {
 }
 
 /// The cluster as one node knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClusterStatus {
     /// Every node.
     pub nodes: Vec<NodeStatus>,

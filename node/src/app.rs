@@ -307,13 +307,7 @@ struct Starting;
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus {
-            nodes: Vec::new(),
-            shards: Vec::new(),
-            epochs: Vec::new(),
-            alarms: Vec::new(),
-            sampling: None,
-        }
+        ClusterStatus::default()
     }
 
     fn readiness(&self) -> Readiness {

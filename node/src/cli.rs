@@ -353,6 +353,7 @@ pub enum ShardsCommand {
 #[derive(Debug, Args)]
 pub struct AddShardsArguments {
     /// So many more than there are.
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub count: u32,
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]

@@ -73,8 +73,11 @@ pub(super) async fn add_shards<A: ClusterAdmin>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let change = read::<AddShards>(&headers, &body);
-    begin(&admin, change.map(|asked| ClusterChange::AddShards(asked.count))).await
+    let change = read::<AddShards>(&headers, &body).and_then(|asked| match asked.count {
+        0 => Err((StatusCode::BAD_REQUEST, "count: at least one shard is added".to_owned())),
+        count => Ok(ClusterChange::AddShards(count)),
+    });
+    begin(&admin, change).await
 }
 
 /// `{}`: this node gives away what it leads. Answered when it has.

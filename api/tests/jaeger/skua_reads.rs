@@ -27,13 +27,7 @@ struct Nobody;
 
 impl ClusterAdmin for Nobody {
     async fn status(&self) -> ClusterStatus {
-        ClusterStatus {
-            nodes: Vec::new(),
-            shards: Vec::new(),
-            epochs: Vec::new(),
-            alarms: Vec::new(),
-            sampling: None,
-        }
+        ClusterStatus::default()
     }
 
     fn readiness(&self) -> Readiness {

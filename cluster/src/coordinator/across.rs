@@ -199,7 +199,15 @@ impl Coordinator {
         let is_in_force = self.core.shards.routes().ring.shard_count() >= fence.after;
         let (window, shard_count) = (fence.near(), fence.after);
         let operation = ReadOperation::Elsewhere { window, shard_count };
-        let asked = self.ask_shards(scope.clone(), operation, fence.old_shards()).await?;
+        let asked = match self.ask_shards(scope.clone(), operation, fence.old_shards()).await {
+            Ok(asked) => asked,
+            Err(error @ StoreError::Exhausted(_)) => return Err(error),
+            // The newer ones may answer still (QRY-2).
+            Err(_) => {
+                let missing = fence.old_shards().into_iter().collect();
+                return Ok((TraceIds::default(), Completeness { missing, ..Default::default() }));
+            }
+        };
         let mut completeness = asked.completeness();
         for (shard, answer) in &asked.answers {
             // Of an hour with more traces than are told, not all are known.
@@ -283,11 +291,11 @@ impl Coordinator {
         let mut judged = ShardHits { completeness, ..ShardHits::default() };
         let wholes = trace_ids.into_iter().map(|trace_id| {
             let request = TraceRequest { scope: scope.clone(), trace_id, spans_max: SPANS_MAX };
-            self.live_trace(request)
+            async move { (trace_id, self.live_trace(request).await) }
         });
         let mut wholes =
             std::pin::pin!(stream::iter(wholes.collect::<Vec<_>>()).buffered(ACROSS_AT_ONCE_MAX));
-        while let Some(whole) = wholes.next().await {
+        while let Some((trace_id, whole)) = wholes.next().await {
             match whole {
                 Ok(Answer { value, completeness }) => {
                     judged.completeness.merge(completeness);
@@ -299,7 +307,11 @@ impl Coordinator {
                     judged.completeness.exhausted = Some(exhausted);
                     break;
                 }
-                Err(error) => return Err(error),
+                // None of its shards answers; other traces lie elsewhere (QRY-2).
+                Err(_) => {
+                    let shards = self.core.shards.routes().shards_of(trace_id);
+                    judged.completeness.missing.extend(shards);
+                }
             }
         }
         Ok(judged)

@@ -1,18 +1,21 @@
 //! [`model::TraceStore`] over the coordinator's shards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::aggregate::{Aggregate, DependencyEdge};
+use model::budget::Budget;
 use model::query::AttributeScope;
 use model::store::{
     AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchRequest,
     SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
-use model::{Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
+use model::{Duration, Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
 use super::search::Search;
 use super::write::WriteSink;
 use super::{Coordinator, across};
+use crate::limits::PURGE_LOOK_SECONDS;
 use crate::wire::{ReadItem, ReadOperation};
 
 /// All spans of a trace, however many: its budget bounds what is read.
@@ -148,6 +151,13 @@ impl TraceStore for Coordinator {
     }
 
     async fn purge(&self, tenant: Tenant) -> Result<(), StoreError> {
+        // A shard that this node does not know of yet may have data of the tenant too: whoever asks
+        // learns of it.
+        let clock = Arc::clone(&self.core.clock);
+        let deadline = clock.monotonic().plus(Duration::from_secs(PURGE_LOOK_SECONDS));
+        let budget = Budget::new(clock, deadline, u64::MAX);
+        let scope = ReadScope { tenant: tenant.clone(), budget, stale: false };
+        self.ask_all(scope, ReadOperation::Known { trace_ids: BTreeSet::new() }).await?;
         let shards = self.core.shards.routes().shards();
         let both = [tenant.archive(), tenant];
         let each = shards.into_iter().flat_map(|shard| both.each_ref().map(|it| (shard, it)));

@@ -171,6 +171,26 @@ async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
     }
 }
 
+/// TEN-1: a purge takes what lies in shards that the node which is asked has not heard of.
+#[tokio::test(start_paused = true)]
+async fn a_purge_reaches_shards_that_are_new() {
+    let mut world = World::start(450, THREE).await;
+    let [before, during, _] = thirds(450, 600);
+    write_all(&world, &[0, 1, 2], &before).await;
+    world.store(0).change(ClusterChange::AddShards(3)).await.unwrap();
+    until_seen(&world, 0, "the second epoch", |status| is_active(status, 2)).await;
+    write_all(&world, &[0], &during).await;
+    world.store(2).purge(world.tenant.clone()).await.unwrap();
+    let (left, end) = world.count(1).await.unwrap();
+    assert!(left == 0 && end.completeness.is_complete(), "{left}");
+    // One node of three alone: what it has is shown, and that it may be old is said.
+    write_all(&world, &[0], &before).await;
+    world.kill(1).await;
+    world.isolate(2);
+    let (_, end) = world.count(0).await.unwrap();
+    assert!(!end.completeness.is_complete(), "{:?}", end.completeness);
+}
+
 fn leads_meta(world: &World, number: usize) -> bool {
     let replicas = world.host(number).replicas();
     let meta = replicas.iter().find(|(group, _)| group.0 == 0);
