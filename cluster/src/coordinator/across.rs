@@ -120,7 +120,9 @@ impl Coordinator {
             let extra = u32::try_from(across.trace_ids.len()).unwrap_or(u32::MAX);
             let limit = query.limit.saturating_add(1).saturating_add(extra);
             let query = TraceQuery { limit, ..query.clone() };
-            let operation = ReadOperation::Search { query, detail };
+            // Parts of traces are among the hits of a shard that are no hits in the end: they must
+            // not stop other shards.
+            let operation = ReadOperation::Search { query, detail, together: false };
             let gathered = self.ask_all(scope.clone(), operation).await?;
             rounds += 1;
             // Traces that came to lie across one since, of which a shard told a part.

@@ -19,6 +19,8 @@ pub(crate) struct ShardHits {
     pub(crate) applied: u64,
     /// Spans whose columns were looked at.
     pub(crate) spans_scanned: u64,
+    /// There may be more behind this place, and all that comes before it was told.
+    pub(crate) told_until: Option<OrderKey>,
     /// What the shard's answer lacks.
     pub(crate) completeness: Completeness,
 }
@@ -38,9 +40,9 @@ pub(crate) struct Merged {
 enum Bound {
     /// A shard told nothing before it was exhausted.
     Nothing,
-    /// A shard was exhausted after this place.
+    /// A shard was exhausted or stopped after this place.
     UpTo(OrderKey),
-    /// No shard was exhausted.
+    /// No shard was.
     Everything,
 }
 
@@ -74,6 +76,9 @@ pub(crate) fn merge_hits(
             has_more = true;
             let last = answer.hits.last().map(|hit| hit.key);
             bound = bound.min(last.map_or(Bound::Nothing, Bound::UpTo));
+        } else if let Some(until) = answer.told_until {
+            has_more = true;
+            bound = bound.min(Bound::UpTo(until));
         }
         completeness.merge(answer.completeness);
         hits.extend(answer.hits);

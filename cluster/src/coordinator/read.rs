@@ -76,7 +76,7 @@ impl Coordinator {
     ) -> Result<Gathered, StoreError> {
         // Whoever leaves cancels what the shards do; whoever stays may have more to ask.
         let guard = scope.budget.cancel_on_drop();
-        let question = Question { scope, operation };
+        let question = Question::new(scope, operation);
         let mut answers = self.core.shards.ask(question, shards);
         let mut gathered = Gathered::default();
         while let Some(answered) = answers.next().await {

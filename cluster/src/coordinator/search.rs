@@ -51,8 +51,17 @@ struct Asked {
     answers: BoxStream<'static, Answered>,
 }
 
-/// Asks all shards anew, once an epoch is known; nothing if it does not become known in time.
-type Ask = Box<dyn Fn(RingEpoch) -> BoxFuture<'static, Option<Asked>> + Send + Sync>;
+/// Why all shards are asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// There are shards that were not asked: those of this epoch, once it is known.
+    Epoch(RingEpoch),
+    /// A shard was stopped by hits of an answer that was thrown away: this time none is stopped.
+    Alone,
+}
+
+/// Asks all shards anew; nothing if their epoch does not become known in time.
+type Ask = Box<dyn Fn(Again) -> BoxFuture<'static, Option<Asked>> + Send + Sync>;
 
 impl Search {
     /// Asks the shards.
@@ -63,14 +72,20 @@ impl Search {
         query.limit = query.limit.saturating_add(1);
         let former = query.cursor.clone();
         let guard = Some(scope.budget.cancel_on_drop());
-        let question = Question { scope, operation: ReadOperation::Search { query, detail } };
+        let question = move |together| {
+            let operation = ReadOperation::Search { query: query.clone(), detail, together };
+            Question::new(scope.clone(), operation)
+        };
         let shards = Arc::clone(&coordinator.core.shards);
-        let asked = ask(shards.as_ref(), question.clone());
-        let ask: Ask = Box::new(move |epoch| {
-            let (shards, question) = (Arc::clone(&shards), question.clone());
+        let asked = ask(shards.as_ref(), question(true));
+        let ask: Ask = Box::new(move |again| {
+            let (shards, question) = (Arc::clone(&shards), question(again != Again::Alone));
             Box::pin(async move {
                 let until = question.scope.budget.deadline();
-                let is_known = shards.learn_epoch(epoch, until).await;
+                let is_known = match again {
+                    Again::Epoch(epoch) => shards.learn_epoch(epoch, until).await,
+                    Again::Alone => true,
+                };
                 is_known.then(|| self::ask(shards.as_ref(), question))
             })
         });
@@ -134,13 +149,14 @@ impl Search {
         })
     }
 
-    /// All that will answer have answered. If one knows of shards that were not asked, all are
-    /// asked again: what was told early stays, for it was no promise.
+    /// All that will answer have answered. If one knows of shards that were not asked, or what was
+    /// told is not enough, all are asked again: what was told early stays, for it was no promise.
     async fn finish(&mut self) -> Result<(), StoreError> {
         let gathered = std::mem::take(&mut self.gathered).whole()?;
-        if let Some(epoch) = gathered.unknown_epoch(self.asked.last) {
+        let epoch = gathered.unknown_epoch(self.asked.last).map(Again::Epoch);
+        if let Some(again) = epoch.or((!is_enough(self.limit, &gathered)).then_some(Again::Alone)) {
             self.rounds_left = self.rounds_left.saturating_sub(1);
-            let asked = if self.rounds_left > 0 { (self.ask)(epoch).await } else { None };
+            let asked = if self.rounds_left > 0 { (self.ask)(again).await } else { None };
             self.asked = asked.ok_or_else(unknown_shards)?;
             return Ok(());
         }
@@ -170,7 +186,7 @@ pub(super) fn answer(
     across: ShardHits,
 ) -> Vec<SearchItem> {
     let answers = gathered.answers.into_iter().map(|(shard, answer)| {
-        let spans_scanned = spans_scanned(&answer);
+        let (spans_scanned, told_until) = (spans_scanned(&answer), told_until(&answer));
         let hits = answer.items.into_iter().filter_map(|item| match item {
             ReadItem::Hit(hit) => Some(*hit),
             _ => None,
@@ -179,6 +195,7 @@ pub(super) fn answer(
             hits: hits.collect(),
             applied: answer.end.applied.0,
             spans_scanned,
+            told_until,
             completeness: answer.end.completeness,
         };
         (shard, hits)
@@ -203,6 +220,21 @@ fn hits(answer: &ShardAnswer) -> impl Iterator<Item = &Hit> {
 
 fn spans_scanned(answer: &ShardAnswer) -> u64 {
     answer.end.search.as_ref().map_or(0, |search| search.spans_scanned)
+}
+
+/// There may be more behind this place, and all that comes before it was told.
+fn told_until(answer: &ShardAnswer) -> Option<OrderKey> {
+    let search = answer.end.search.as_ref()?;
+    search.cursor.as_ref().map(|cursor| cursor.last)
+}
+
+/// Whether what was told is enough for the first `limit`, and for whether there are more. It is not
+/// where hits stopped a shard that are in no answer. A spent budget has no more to give.
+fn is_enough(limit: usize, gathered: &Gathered) -> bool {
+    let answers = || gathered.answers.iter().map(|(_, answer)| answer);
+    let Some(until) = answers().filter_map(told_until).min() else { return true };
+    let told = answers().flat_map(hits).filter(|hit| hit.key <= until).count();
+    told > limit || answers().any(|answer| answer.end.completeness.exhausted.is_some())
 }
 
 /// Which of a shard's hits, that come in order, belong to the first `limit` known so far.

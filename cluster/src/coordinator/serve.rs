@@ -45,9 +45,10 @@ pub(crate) fn serve(
             give(ReadItem::Trace(found));
             shard.completeness()
         }
-        ReadOperation::Search { query, detail } => {
+        ReadOperation::Search { query, detail, together: _ } => {
             let mut on_hit = |hit| emit(ReadItem::Hit(Box::new(hit)));
-            let end = shard.search(tenant, query, *detail, budget, &mut on_hit)?;
+            let first = question.first.as_deref();
+            let end = shard.search_beside(first, tenant, query, *detail, budget, &mut on_hit)?;
             search = Some(SearchProgress {
                 cursor: end.cursor,
                 moved: end.moved,

@@ -20,6 +20,7 @@ use model::store::ReadScope;
 use model::time::Monotonic;
 use model::{NodeId, ShardId, StoreError, Tenant, Timestamp, TraceId};
 use storage::Shard;
+use storage::shard::FirstHits;
 
 use crate::error::Error;
 use crate::local::Answer;
@@ -99,6 +100,21 @@ pub(crate) struct Question {
     pub(crate) scope: ReadScope,
     /// What is asked.
     pub(crate) operation: ReadOperation,
+    /// What the shards have told that are asked together and are on this node.
+    pub(crate) first: Option<Arc<FirstHits>>,
+}
+
+impl Question {
+    /// A question that no shard has been asked yet.
+    pub(crate) fn new(scope: ReadScope, operation: ReadOperation) -> Self {
+        let first = match &operation {
+            ReadOperation::Search { query, together: true, .. } => {
+                Some(Arc::new(FirstHits::new(query.limit)))
+            }
+            _ => None,
+        };
+        Self { scope, operation, first }
+    }
 }
 
 /// One shard's whole answer.

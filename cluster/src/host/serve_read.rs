@@ -38,7 +38,7 @@ impl Shared {
         let budget = model::budget::Budget::new(Arc::clone(&self.clock), deadline, bytes_max);
         let _guard = budget.cancel_on_drop();
         let scope = ReadScope { tenant: request.tenant, budget, stale: false };
-        let question = Arc::new(Question { scope, operation: request.operation });
+        let question = Arc::new(Question::new(scope, request.operation));
         let FrameStream { send, receive } = stream;
         let served = request
             .shards

@@ -69,6 +69,9 @@ pub enum ReadOperation {
         query: TraceQuery,
         /// What each hit carries.
         detail: Detail,
+        /// Only the first of all shards count: one may stop where it knows that others come
+        /// first, and says by its cursor how far it has told everything.
+        together: bool,
     },
     /// Figures. Answer: figures that merge.
     Aggregate {

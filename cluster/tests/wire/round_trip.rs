@@ -40,7 +40,8 @@ fn questions_return() {
         }
         let context = format!("seed {seed}");
         let detail = Detail::Trace { spans_max: random.index(100_000) };
-        returns(&request(ReadOperation::Search { query, detail }), &context);
+        let together = seed % 3 == 0;
+        returns(&request(ReadOperation::Search { query, detail, together }), &context);
         let query = generator.aggregate_query(&spans);
         returns(&request(ReadOperation::Aggregate { query }), &context);
     }

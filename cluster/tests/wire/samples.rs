@@ -217,8 +217,8 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     let span_ids = [0x22, 0x33].map(|byte| model::SpanId([byte; 8])).into();
     let host = Field::Attribute(AttributeScope::Resource, "host.name".into());
     let top = |field| AggregateKind::TopValues { field, limit: 50 };
-    let full =
-        ReadOperation::Search { query: trace_query(), detail: Detail::Trace { spans_max: 10_000 } };
+    let detail = Detail::Trace { spans_max: 10_000 };
+    let full = ReadOperation::Search { query: trace_query(), detail, together: true };
     let plain = TraceQuery {
         window: TimeRange::ALL,
         predicate: TracePredicate::True,
@@ -226,12 +226,13 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
         limit: u32::MAX,
         cursor: None,
     };
+    let plain = ReadOperation::Search { query: plain, detail: Detail::Summary, together: false };
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
         ("trace_columns", ReadOperation::TraceColumns { trace_id }),
         ("spans", ReadOperation::Spans { trace_id, span_ids }),
         ("search", full),
-        ("search_plain", ReadOperation::Search { query: plain, detail: Detail::Summary }),
+        ("search_plain", plain),
         ("aggregate_totals", aggregate(AggregateKind::Totals)),
         ("aggregate_heatmap", aggregate(AggregateKind::Heatmap { step })),
         ("aggregate_top_values", aggregate(top(host))),

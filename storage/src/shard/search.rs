@@ -27,6 +27,7 @@ use model::trace::assemble_within;
 use model::{Tenant, TraceId};
 
 use super::blocks::BlockRun;
+use super::first_hits::FirstHits;
 use super::handle::Shard;
 use super::hash::LookupSet;
 use super::limits::{HIT_SPANS_BYTES_MAX, MARKS_KEPT_MAX, SPAN_BYTES_ESTIMATE};
@@ -57,6 +58,24 @@ impl Shard {
         budget: &Budget,
         on_hit: OnHit<'_>,
     ) -> Result<SearchEnd, Error> {
+        self.search_beside(None, tenant, query, detail, budget, on_hit)
+    }
+
+    /// The same beside other shards, for one answer: ends where no further trace of this shard is
+    /// among the first of all. The cursor is then the last place up to which everything was told,
+    /// which may lie behind the last hit told here.
+    pub fn search_beside(
+        &self,
+        first: Option<&FirstHits>,
+        tenant: &Tenant,
+        query: &TraceQuery,
+        detail: Detail,
+        budget: &Budget,
+        on_hit: OnHit<'_>,
+    ) -> Result<SearchEnd, Error> {
+        if let Some(first) = first {
+            first.begin(self.id());
+        }
         let applied = self.applied().map_or(0, |index| index.0);
         let mut end = SearchEnd {
             completeness: self.completeness(),
@@ -66,6 +85,7 @@ impl Shard {
         };
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(end) };
         let mut search = Search::new(self, snapshot, query, detail, budget);
+        search.first = first;
         let is_whole = match search.run(on_hit) {
             Ok(is_whole) => is_whole,
             Err(Error::Exhausted(exhausted)) => {
@@ -75,7 +95,8 @@ impl Shard {
             Err(error) => return Err(error),
         };
         end.spans_scanned = search.spans_scanned;
-        let last = search.last.or(query.cursor.as_ref().map(|cursor| cursor.last));
+        let last = search.stopped_after.or(search.last);
+        let last = last.or(query.cursor.as_ref().map(|cursor| cursor.last));
         let applied = vec![(self.id(), applied)];
         end.cursor = last.filter(|_| !is_whole).map(|last| Cursor { last, applied });
         Ok(end)
@@ -112,6 +133,10 @@ struct Search<'a> {
     /// What the spans of the hits take that were told.
     told_bytes: u64,
     last: Option<OrderKey>,
+    /// What shards beside this one have told.
+    first: Option<&'a FirstHits>,
+    /// It was stopped by them: of what comes after this nothing is among the first.
+    stopped_after: Option<OrderKey>,
 }
 
 /// Where a page lies: its run among those of the snapshot, and its number in it.
@@ -179,6 +204,8 @@ impl<'a> Search<'a> {
             spans_scanned: 0,
             told_bytes: 0,
             last: None,
+            first: None,
+            stopped_after: None,
         }
     }
 
@@ -197,15 +224,19 @@ impl<'a> Search<'a> {
             self.told_bytes += spans * SPAN_BYTES_ESTIMATE;
             debug_assert_eq!(hit.key, key, "a trace was ranked by other figures than its own");
             self.last = Some(hit.key);
+            if let Some(first) = self.first {
+                first.tell(self.shard.id(), hit.key);
+            }
             hits_left -= 1;
             if on_hit(hit).is_break() {
                 return Ok(self.queue.is_empty());
             }
             if hits_left == 0 {
-                return self.ends_here();
+                // Beside others the hits of all are counted, and those of one tell nothing.
+                return if self.first.is_some() { Ok(false) } else { self.ends_here() };
             }
         }
-        Ok(true)
+        Ok(self.stopped_after.is_none())
     }
 
     /// Whether a further hit may be told: whoever takes them holds the spans of all.
@@ -275,6 +306,12 @@ impl<'a> Search<'a> {
     fn next_trace(&mut self) -> Result<Option<(OrderKey, Ranked)>, Error> {
         while let Some(Reverse((key, item))) = self.queue.pop() {
             self.budget.spend(0)?;
+            if let Some(last) = self.first.and_then(FirstHits::last)
+                && key > last
+            {
+                self.stopped_after = Some(last);
+                return Ok(None);
+            }
             match item {
                 Item::Piece(number) => {
                     let Some((piece, place)) = self.pieces.get(number).cloned() else { continue };

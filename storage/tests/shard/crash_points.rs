@@ -18,7 +18,7 @@ use storage::log::{LogEngine, LogIndex, LogOptions, SegmentLog};
 use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard};
 
 use crate::fixture::{
-    Fixture, GROUP, no_limit, open_shard, open_shard_over, plain_batch, tenant, traces_of,
+    Fixture, GROUP, SHARD, no_limit, open_shard, open_shard_over, plain_batch, tenant, traces_of,
 };
 use crate::forgetful_kv::ForgetfulKv;
 
@@ -401,5 +401,5 @@ fn blocks_are_never_ahead_of_the_log() {
 }
 
 fn over(log: &Arc<SegmentLog>, store: &BlockStore) -> Shard {
-    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, &Arc::default(), store)
+    open_shard_over(SHARD, Arc::clone(log) as Arc<dyn LogEngine>, &Arc::default(), store)
 }

@@ -135,6 +135,17 @@ impl Fixture {
         self.add_entry(&entry)
     }
 
+    /// The same, opened as a shard of another number.
+    pub(crate) fn opened_as(&self, id: ShardId) -> Shard {
+        let log = || Arc::clone(&self.log) as Arc<dyn LogEngine>;
+        let shard = match &self.sealing {
+            Some((store, _)) => open_shard_over(id, log(), &self.cache, store),
+            None => Shard::new(id, GROUP, log(), Arc::clone(&self.cache)),
+        };
+        shard.recover(None, &mut |_, _| {}).unwrap();
+        shard
+    }
+
     /// Another shard that re-applies the same log.
     pub(crate) fn recovered(&self) -> Shard {
         let shard = new_shard(&self.log, &self.cache);
@@ -145,9 +156,11 @@ impl Fixture {
     }
 }
 
+pub(crate) const SHARD: ShardId = ShardId(3);
+
 fn new_shard(log: &Arc<DamagingLog>, cache: &Arc<DecodedCache>) -> Shard {
     let log: Arc<dyn LogEngine> = Arc::clone(log) as Arc<dyn LogEngine>;
-    Shard::new(ShardId(3), GROUP, log, Arc::clone(cache))
+    Shard::new(SHARD, GROUP, log, Arc::clone(cache))
 }
 
 pub(crate) fn open_shard(
@@ -155,16 +168,17 @@ pub(crate) fn open_shard(
     cache: &Arc<DecodedCache>,
     store: &BlockStore,
 ) -> Shard {
-    open_shard_over(Arc::clone(log) as Arc<dyn LogEngine>, cache, store)
+    open_shard_over(SHARD, Arc::clone(log) as Arc<dyn LogEngine>, cache, store)
 }
 
 pub(crate) fn open_shard_over(
+    id: ShardId,
     log: Arc<dyn LogEngine>,
     cache: &Arc<DecodedCache>,
     store: &BlockStore,
 ) -> Shard {
     let parts = ShardParts {
-        id: ShardId(3),
+        id,
         group: GROUP,
         log,
         unwrap: |record| Some(record.clone()),

@@ -8,8 +8,9 @@ use model::query::{Cursor, Order, OrderKey, SpanPredicate, TracePredicate, Trace
 use model::store::{Detail, Hit, Revision, SearchEnd};
 use model::summary::summarize;
 use model::testing::{Generator, Random};
-use model::{Span, Tenant, TimeRange, query, trace};
+use model::{ShardId, Span, Tenant, TimeRange, query, trace};
 use storage::Shard;
+use storage::shard::FirstHits;
 
 /// A shard with scattered spans of `trace_count` traces, another tenant's among them, and the
 /// distinct spans of each trace.
@@ -229,4 +230,65 @@ fn a_caller_that_has_enough_is_heard_and_a_cursor_tells_what_moved() {
         Detail::Summary,
     );
     assert!(hits.is_empty() && end.cursor.is_none());
+}
+
+/// QRY-1: shards that are searched for one answer stop where others come first. What they told and
+/// how far each has told everything are enough for the first of all, in any order of shards, and
+/// where one is asked twice. And some are stopped.
+#[test]
+fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
+    let mut stopped = 0;
+    for seed in 400..404 {
+        let mut shards = Vec::new();
+        let (mut traces, mut generators) = (Vec::new(), Vec::new());
+        for number in 0..3 {
+            let (fixture, generator, own, tenant) = scattered(seed * 16 + number, 30);
+            let id = ShardId(u32::try_from(number).unwrap());
+            shards.push((fixture.opened_as(id), tenant));
+            traces.extend(own);
+            generators.push((fixture, generator));
+        }
+        let spans = traces.concat();
+        let mut random = Random::new(seed);
+        for number in 0..120 {
+            let mut query = generators[0].1.trace_query(&spans);
+            let whole = expected(&query, &traces);
+            if let Some((key, _)) = whole.get(random.index(whole.len().max(1) * 3)) {
+                query.cursor = Some(Cursor { last: *key, applied: Vec::new() });
+            }
+            let whole = expected(&query, &traces);
+            query.limit = u32::try_from(1 + random.index(whole.len() / 3 + 2)).unwrap();
+            let what = format!("seed {seed}, query {number}: {query:?}");
+            let first = FirstHits::new(query.limit);
+            let mut order = vec![0, 1, 2];
+            if random.one_in(2) {
+                order.insert(0, random.index(3));
+            }
+            let (mut told, mut until) = (vec![Vec::new(); 3], vec![None; 3]);
+            for number in order {
+                let (shard, tenant) = &shards[number];
+                let mut hits = Vec::new();
+                let on_hit = &mut |hit| {
+                    hits.push(hit);
+                    ControlFlow::Continue(())
+                };
+                let (detail, budget) = (Detail::Summary, no_limit());
+                let end =
+                    shard.search_beside(Some(&first), tenant, &query, detail, &budget, on_hit);
+                until[number] = end.unwrap().cursor.map(|cursor| cursor.last);
+                let full = hits.len() == query.limit as usize;
+                stopped += usize::from(!full && until[number].is_some());
+                told[number] = hits;
+            }
+            let until = until.into_iter().flatten().min();
+            let mut hits = told.concat();
+            hits.retain(|hit| until.is_none_or(|until| hit.key <= until));
+            hits.sort_by_key(|hit| hit.key);
+            assert!(hits.len() >= whole.len().min(query.limit as usize), "{what}");
+            hits.truncate(query.limit as usize);
+            let whole = &whole[..whole.len().min(query.limit as usize)];
+            assert_equal(&hits, whole, &traces, &what);
+        }
+    }
+    assert!(stopped > 200, "{stopped}");
 }

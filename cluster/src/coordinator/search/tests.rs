@@ -191,13 +191,13 @@ async fn shards_that_were_added_are_asked_too() {
     let (new, receiver) = mpsc::channel(4);
     let receiver = std::sync::Mutex::new(Some(receiver));
     search.rounds_left = 2;
-    search.ask = Box::new(move |epoch| {
-        assert_eq!(epoch, RingEpoch(2));
+    search.ask = Box::new(move |again| {
+        assert_eq!(again, Again::Epoch(RingEpoch(2)));
         let receiver = receiver.lock().unwrap().take().unwrap();
         let heard = stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|item| (item, receiver))
         });
-        let asked = Asked { last: epoch, count: 3, answers: heard.boxed() };
+        let asked = Asked { last: RingEpoch(2), count: 3, answers: heard.boxed() };
         Box::pin(std::future::ready(Some(asked)))
     });
     let fenced = |ranks: &[u64]| {
@@ -224,4 +224,49 @@ async fn shards_that_were_added_are_asked_too() {
         }
     }
     assert_eq!((early, ranks), (vec![10, 20, 30], vec![5, 10, 20]));
+}
+
+/// QRY-1: shards stop where they know of better hits elsewhere. If these are in no answer in the
+/// end, all are asked again, and none is stopped.
+#[tokio::test]
+async fn shards_that_were_stopped_by_hits_that_are_gone_are_asked_again() {
+    for hit_is_gone in [false, true] {
+        let Fixture { answers, mut search, .. } = fixture(2, 2, false);
+        let (new, receiver) = mpsc::channel(4);
+        let receiver = std::sync::Mutex::new(Some(receiver));
+        search.rounds_left = 2;
+        search.ask = Box::new(move |again| {
+            assert_eq!(again, Again::Alone);
+            let receiver = receiver.lock().unwrap().take().unwrap();
+            let heard = stream::unfold(receiver, |mut receiver| async {
+                receiver.recv().await.map(|item| (item, receiver))
+            });
+            let asked = Asked { last: RingEpoch(1), count: 2, answers: heard.boxed() };
+            Box::pin(std::future::ready(Some(asked)))
+        });
+        let stopped_after = |ranks: &[u64], rank| {
+            let mut answer = answer(ranks);
+            let cursor = Cursor { last: hit(rank).key, applied: Vec::new() };
+            answer.end.search.as_mut().unwrap().cursor = Some(cursor);
+            Ok(answer)
+        };
+        let told: &[u64] = if hit_is_gone { &[20, 30] } else { &[10, 20, 30] };
+        answers.send((ShardId(0), stopped_after(told, 30))).await.unwrap();
+        answers.send((ShardId(1), stopped_after(&[], 30))).await.unwrap();
+        drop(answers);
+        for (shard, ranks) in [(0, &[20_u64, 30, 40][..]), (1, &[35])] {
+            new.send((ShardId(shard), Ok(answer(ranks)))).await.unwrap();
+        }
+        drop(new);
+        let mut stream = search.into_stream().await.unwrap();
+        let mut ranks = Vec::new();
+        while let Some(item) = next_of(&mut stream).await {
+            match item.unwrap() {
+                SearchItem::Hit(hit) => ranks.push(hit.key.rank),
+                SearchItem::End(end) => assert!(end.cursor.is_some()),
+                SearchItem::Progress(progress) => panic!("nobody asked for it: {progress:?}"),
+            }
+        }
+        assert_eq!(ranks, if hit_is_gone { [20, 30] } else { [10, 20] }, "{hit_is_gone}");
+    }
 }

@@ -99,6 +99,8 @@ pub(crate) struct OperationMessage {
     /// One after another.
     #[prost(bytes = "bytes", tag = "14")]
     trace_ids: Bytes,
+    #[prost(bool, tag = "15")]
+    together: bool,
 }
 
 pub(crate) fn from_read_request(request: &ReadRequest) -> Result<ReadRequestMessage, WireError> {
@@ -150,9 +152,10 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
             span_ids: span_ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             ..of(OperationKind::Spans)
         },
-        ReadOperation::Search { query, detail } => OperationMessage {
+        ReadOperation::Search { query, detail, together } => OperationMessage {
             query: Some(from_trace_query(query)?),
             detail: Some((*detail).into()),
+            together: *together,
             ..of(OperationKind::Search)
         },
         ReadOperation::Aggregate { query } => OperationMessage {
@@ -205,6 +208,7 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
         OperationKind::Search => ReadOperation::Search {
             query: to_trace_query(required("the query of a search", message.query)?)?,
             detail: to_detail(&required("the detail of a search", message.detail)?)?,
+            together: message.together,
         },
         OperationKind::Aggregate => ReadOperation::Aggregate {
             query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
