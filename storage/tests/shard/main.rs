@@ -10,6 +10,7 @@ mod bare_runs;
 mod budgets;
 mod crash_points;
 mod golden;
+mod loud_neighbour;
 mod rollups;
 mod ruled_out;
 mod search_equals_reference;
