@@ -80,7 +80,9 @@ mod tests {
     #[test]
     fn a_shard_that_begins_anew_has_told_nothing() {
         let first = FirstHits::new(2);
-        [10, 20].map(|rank| first.tell(ShardId(0), key(rank)));
+        for rank in [10, 20] {
+            first.tell(ShardId(0), key(rank));
+        }
         first.tell(ShardId(1), key(5));
         first.begin(ShardId(0));
         assert_eq!(first.last(), None);
