@@ -7,6 +7,7 @@
 //! replicas lose the same. It also looks at the room on the disk, drops the oldest hours when data
 //! take more than they may, looks for damage, and compacts when somebody asks.
 
+mod clock_guard;
 mod disk_cap;
 mod scrubber;
 
@@ -20,6 +21,8 @@ use storage::Space;
 use storage::log::LogIndex;
 use storage::shard::{CLASS_ORDINARY, Sealed, Shard, Upkeep, bucket_of};
 
+pub use self::clock_guard::Frozen;
+pub(crate) use self::clock_guard::{ClockGuard, alarm as frozen_alarm};
 use self::disk_cap::CapKeeper;
 pub use self::disk_cap::DiskCap;
 use self::scrubber::Scrubber;
@@ -48,6 +51,8 @@ pub struct UpkeepParts {
     pub clock: Arc<dyn Clock>,
     /// How long spans are kept, by their stamps.
     pub retention: Duration,
+    /// Is told for how long nothing goes for its age, because the clock has jumped.
+    pub frozen: Arc<Frozen>,
     /// Purges the log.
     pub purge: Purge,
     /// Drops buckets.
@@ -73,6 +78,7 @@ impl std::fmt::Debug for UpkeepParts {
 /// What upkeep remembers from one round to the next.
 #[derive(Debug, Default)]
 pub struct UpkeepState {
+    guard: ClockGuard,
     cap: CapKeeper,
     scrubber: Scrubber,
 }
@@ -145,6 +151,7 @@ pub fn round(
     let mut has_worked = false;
     let mut pause = PERIOD;
     let shards = (parts.shards)();
+    look_at_clock(parts, &shards, &mut state.guard);
     look_at_disk(parts, &shards, &mut state.cap);
     if parts.compaction.take(shards.len() as u64) && compact(parts, &shards, budget, stop) {
         return None;
@@ -166,6 +173,21 @@ pub fn round(
     }
     state.scrubber.step(&shards, parts.scrub_every, parts.clock.as_ref());
     Some(pause)
+}
+
+/// Finds out whether the wall clock can be believed that something is past.
+fn look_at_clock(parts: &UpkeepParts, shards: &[Arc<Shard>], guard: &mut ClockGuard) {
+    // Elsewhere ages are judged by the clocks of many.
+    if parts.retention.0 == u64::MAX {
+        return;
+    }
+    let (wall, now) = (parts.clock.wall(), parts.clock.monotonic());
+    parts.frozen.note(guard.look(wall, now, newest_stamp(shards)));
+}
+
+/// The newest stamp of all; nothing if there is none.
+pub(crate) fn newest_stamp(shards: &[Arc<Shard>]) -> Option<Timestamp> {
+    shards.iter().map(|shard| shard.stamp()).max().filter(|stamp| stamp.0 > 0)
 }
 
 /// Asks how much room there is, and drops the oldest hour if data take more than they may.
@@ -242,7 +264,8 @@ fn compact_shard(
 /// Does what is due for one shard; true if anything was.
 fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, storage::Error> {
     let now = parts.clock.wall();
-    if let Some(bucket) = drop_due(now, parts.retention, shard.oldest_bucket(CLASS_ORDINARY)) {
+    let past = drop_due(now, parts.retention, shard.oldest_bucket(CLASS_ORDINARY));
+    if let Some(bucket) = past.filter(|_| parts.frozen.left().is_none()) {
         (parts.propose_drop)(shard, CLASS_ORDINARY, bucket);
     }
     let worked = match shard.due(now) {

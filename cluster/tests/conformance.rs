@@ -33,6 +33,7 @@ fn coordinator(log: &Arc<dyn LogEngine>, directory: &Path, start: u8) -> Coordin
         .collect();
     let env: Arc<dyn Env> = Arc::new(OsEnv::new());
     Coordinator::start(CoordinatorParts {
+        frozen: Arc::default(),
         config: ClusterConfig { shard_count: SHARDS, pool_threads: 2 },
         node_id: NodeId([1; 16]),
         node_name: "test".into(),

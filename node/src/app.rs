@@ -35,8 +35,9 @@ use model::admin::{
 };
 use model::time::Clock;
 use model::{ClusterAdmin, NodeId};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
+use tokio_util::context::TokioContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::SettingFlags;
@@ -51,6 +52,10 @@ use crate::{banner, config, files, kafka, output, process, store, ui_files};
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
 
+/// Threads of what nodes say to each other: votes, heartbeats and entries must not wait behind the
+/// answers that the other threads put together, or groups that are well lose their leaders.
+const CLUSTER_THREADS: usize = 2;
+
 /// How long tasks that are left when a node has stopped may take to notice.
 const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -64,19 +69,34 @@ pub fn run(flags: &SettingFlags) -> anyhow::Result<()> {
     }
     let metrics = telemetry::start_metrics()?;
     let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let company = config.is_clustered().then(cluster_runtime).transpose()?;
     let data = DataDirectory::take(&config)?;
-    let outcome = runtime.block_on(run_node(&config, &data, &metrics));
+    let for_company = company.as_ref().unwrap_or(&runtime).handle();
+    let outcome = runtime.block_on(run_node(&config, &data, &metrics, for_company));
     // Also after a failure: whoever still holds the store must let go before the process ends, or
     // the store's library is torn down under its feet.
     runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    if let Some(company) = company {
+        company.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    }
     outcome?;
     data.release()
+}
+
+fn cluster_runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(CLUSTER_THREADS)
+        .thread_name("cluster")
+        .enable_all()
+        .build()
+        .context("the cluster's runtime cannot be started")
 }
 
 async fn run_node(
     config: &NodeConfig,
     data: &DataDirectory,
     metrics: &Metrics,
+    company_runtime: &Handle,
 ) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen()?;
     let program = std::env::args().next().unwrap_or_else(|| "skua".to_owned());
@@ -88,7 +108,7 @@ async fn run_node(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
     let (coordinator, company) = tokio::select! {
-        opened = open_store(config, data, &clock, &ui_url) => opened?,
+        opened = open_store(config, data, &clock, &ui_url, company_runtime) => opened?,
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
@@ -261,9 +281,12 @@ async fn open_store(
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
     ui_url: &str,
+    company_runtime: &Handle,
 ) -> anyhow::Result<(Coordinator, Company)> {
     if config.is_clustered() {
         let opened = clustered::open(config, data.path(), clock, ui_url);
+        // What is begun in there stays on those threads.
+        let opened = TokioContext::new(opened, company_runtime.clone());
         let (coordinator, membership) = opened.await?;
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }

@@ -211,6 +211,7 @@ pub(crate) async fn open(
         clock: Arc::clone(clock),
         // Ages are the host's, which knows the clocks of others.
         retention: model::Duration(u64::MAX),
+        frozen: Arc::default(),
         // The host purges, with a margin for replicas that lag.
         purge: Box::new(|_, _| {}),
         // What comes here is for lack of room.

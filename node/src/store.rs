@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
 use cluster::local::LocalGroup;
-use cluster::upkeep::{UpkeepParts, UpkeepThread};
+use cluster::upkeep::{Frozen, UpkeepParts, UpkeepThread};
 use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
 use model::time::{Clock, Duration, Monotonic};
 use model::{NodeId, ShardId};
@@ -88,7 +88,9 @@ pub(crate) fn open_parts(
         )?));
     }
     let compaction = Arc::new(Compaction::default());
-    let upkeep = start_upkeep(config, &groups, clock, (space, Arc::clone(&compaction), &log))?;
+    let frozen = Arc::new(Frozen::default());
+    let shared = (space, Arc::clone(&compaction), &log, Arc::clone(&frozen));
+    let upkeep = start_upkeep(config, &groups, clock, shared)?;
     let took_ms = clock.monotonic().since(started).0 / 1_000_000;
     let spans: u64 = groups.iter().map(|group| group.shard().stats().spans).sum();
     tracing::info!(shards = meta.shard_count, spans, took_ms, "recovered");
@@ -102,6 +104,7 @@ pub(crate) fn open_parts(
         batch_ids: BatchIds::new(files::random_bytes()?),
         groups,
         log,
+        frozen,
         disk: (env, directory.to_path_buf()),
         load: Box::new(move || load.next()),
     };
@@ -126,7 +129,12 @@ fn start_upkeep(
     config: &NodeConfig,
     groups: &[Arc<LocalGroup>],
     clock: &Arc<dyn Clock>,
-    (space, compaction, log): (Arc<Space>, Arc<Compaction>, &Arc<dyn LogEngine>),
+    (space, compaction, log, frozen): (
+        Arc<Space>,
+        Arc<Compaction>,
+        &Arc<dyn LogEngine>,
+        Arc<Frozen>,
+    ),
 ) -> anyhow::Result<UpkeepThread> {
     let log = Arc::clone(log);
     let shards: Vec<_> = groups.iter().map(|group| Arc::clone(group.shard())).collect();
@@ -138,6 +146,7 @@ fn start_upkeep(
         shards: Box::new(move || shards.clone()),
         clock: Arc::clone(clock),
         retention: config.retention,
+        frozen,
         purge: Box::new(move |shard, upto| {
             if let Some(group) = purge(shard) {
                 group.purge_log(upto);

@@ -331,6 +331,7 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
                 clock: Arc::clone(&clock),
                 // Ages are the host's.
                 retention: Span(u64::MAX),
+                frozen: Arc::default(),
                 purge: Box::new(|_, _| {}),
                 propose_drop: Box::new(|_, _, _| {}),
                 space,

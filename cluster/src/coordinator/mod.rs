@@ -45,6 +45,7 @@ use crate::host::Host;
 use crate::limits::BUSY_SHARE;
 use crate::local::{LocalGroup, LocalShards, LocalShardsParts};
 use crate::task::Task;
+use crate::upkeep::Frozen;
 use across::AcrossCache;
 use write::Writer;
 
@@ -72,6 +73,8 @@ pub struct CoordinatorParts {
     pub groups: Vec<Arc<LocalGroup>>,
     /// The log they share.
     pub log: Arc<dyn LogEngine>,
+    /// For how long nothing goes for its age; upkeep writes it.
+    pub frozen: Arc<Frozen>,
     /// The file system and the data directory, to tell free space.
     pub disk: (Arc<dyn Env>, PathBuf),
     /// How busy the machine is.
@@ -149,6 +152,7 @@ impl Coordinator {
             groups: parts.groups,
             read_pools,
             log: Arc::clone(&parts.log),
+            frozen: parts.frozen,
             disk: parts.disk.clone(),
             node_id: parts.node_id,
             node_name: parts.node_name,

@@ -72,6 +72,21 @@ pub(crate) fn median(ascending: &[Timestamp]) -> Option<Timestamp> {
     ascending.get(ascending.len().checked_sub(1)? / 2).copied()
 }
 
+/// The next stamp of a shard with so many voters. Until a majority's clocks are known, as just after
+/// a start, log time stands still rather than follow one clock, for it never comes back; a shard
+/// without any time yet has no other.
+pub(crate) fn log_time(
+    ascending: &[Timestamp],
+    voters: usize,
+    last: Timestamp,
+    own: Timestamp,
+) -> Timestamp {
+    if ascending.len() > voters / 2 {
+        return median(ascending).unwrap_or(own).max(last);
+    }
+    if last.0 > 0 { last } else { own }
+}
+
 /// The latest time that every clock of some majority of `voters` has reached; none if fewer are
 /// known.
 pub(crate) fn reached_by_majority(ascending: &[Timestamp], voters: usize) -> Option<Timestamp> {
@@ -115,6 +130,15 @@ mod tests {
         assert_eq!(reached_by_majority(&[Timestamp(9)], 3), None);
         assert_eq!(reached_by_majority(&[Timestamp(5), Timestamp(9)], 3), Some(Timestamp(5)));
         assert_eq!(reached_by_majority(&[Timestamp(9)], 1), Some(Timestamp(9)));
+    }
+
+    #[test]
+    fn log_time_stands_still_until_a_majority_is_known() {
+        let fast = Timestamp(1_000);
+        assert_eq!(log_time(&[fast], 3, Timestamp(7), fast), Timestamp(7));
+        assert_eq!(log_time(&[Timestamp(9), fast], 3, Timestamp(7), fast), Timestamp(9));
+        assert_eq!(log_time(&[fast], 1, Timestamp(7), fast), fast);
+        assert_eq!(log_time(&[fast], 3, Timestamp(0), fast), fast, "there is no time yet");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::disowned::DisownedHook;
 use super::durable::{Durable, Membership};
 use super::error::HostError;
 use super::lane::Lanes;
+use super::map::MapAsked;
 use super::meta_machine::MetaMachine;
 use super::parts::{HostParts, NodeAddresses, ProcessFigures, RandomBytes, ResolveSeeds};
 use super::replicas::{Replicas, ReplicasParts};
@@ -30,6 +31,7 @@ use crate::plan::{BootstrapConfig, DataState};
 use crate::raft::{Blocking, FatalHook};
 use crate::task::Task;
 use crate::transport::{self, Dial, Incarnation, LocalIdentity, Transport};
+use crate::upkeep::Frozen;
 use crate::watch;
 
 /// A node's part in a cluster. Dropping it ends it; [`Host::shutdown`] also waits for the end.
@@ -68,6 +70,9 @@ pub(crate) struct Shared {
     pub(super) replicas: Replicas,
     /// The newest state of the cluster that was seen. It only goes forward.
     pub(super) map: watch::Sender<Arc<MetaState>>,
+    /// Held while a state of the cluster is put in place.
+    pub(super) learning: tokio::sync::Mutex<()>,
+    pub(super) map_asked: tokio::sync::Mutex<MapAsked>,
     /// How traces are led to shards, by the newest state of the cluster that was seen.
     pub(super) routes: RwLock<Arc<Routes>>,
     pub(super) read_pools: ReadPools,
@@ -87,6 +92,8 @@ pub(crate) struct Shared {
     pub(super) short_of_room: Mutex<BTreeSet<NodeId>>,
     /// For how long spans are kept, unless the cluster knows otherwise.
     pub(super) retention: Duration,
+    /// For how long nothing goes for its age, if this node is the whole cluster.
+    pub(super) frozen: Frozen,
     pub(super) log_kept_bytes: u64,
     pub(super) fatal: FatalHook,
     pub(super) on_disowned: DisownedHook,
@@ -279,6 +286,8 @@ impl Shared {
             meta,
             replicas,
             map: watch::Sender::default(),
+            learning: tokio::sync::Mutex::default(),
+            map_asked: tokio::sync::Mutex::default(),
             routes: RwLock::new(Arc::new(Routes::first(0))),
             read_pools: ReadPools::new(parts.pool_threads)?,
             lanes: Lanes::default(),
@@ -291,6 +300,7 @@ impl Shared {
             note: Mutex::default(),
             short_of_room: Mutex::default(),
             retention: parts.retention,
+            frozen: Frozen::default(),
             log_kept_bytes: parts.log_kept_bytes,
             fatal: parts.fatal,
             on_disowned: parts.on_disowned,

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use model::{Duration, ShardId, Timestamp};
+use model::{Duration, NodeId, ShardId, Timestamp};
 use storage::entry;
 use storage::log::{GroupId, LogIndex};
 use storage::shard::CLASS_ORDINARY;
 
-use super::clocks::{median, reached_by_majority};
+use super::clocks::{log_time, reached_by_majority};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, META_LOG_KEPT, UPKEEP_PERIOD};
 use super::messages::{MetaReply, MetaRequest};
@@ -19,7 +19,7 @@ use super::writes::{answer, propose};
 use crate::identity::META_GROUP;
 use crate::limits::{NO_SPACE_RETRY_AFTER_MS, RETRY_AFTER_MS};
 use crate::meta::{MetaCommand, RetentionClass};
-use crate::upkeep::drop_due;
+use crate::upkeep::{ClockGuard, drop_due, newest_stamp};
 use crate::wire::WriteOutcome;
 
 impl Shared {
@@ -28,12 +28,14 @@ impl Shared {
         let mut period = tokio::time::interval(std(UPKEEP_PERIOD));
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut trim = Trim::new(self.log_kept_bytes);
+        let mut guard = ClockGuard::default();
         loop {
             period.tick().await;
             self.trim_logs(&mut trim).await;
             self.put_retention().await;
+            let Some(now) = self.time_for_drops(&mut guard) else { continue };
             for (_, hosted) in self.replicas.all() {
-                self.drop_what_is_past(&hosted).await;
+                self.drop_what_is_past(&hosted, now).await;
             }
         }
     }
@@ -81,13 +83,26 @@ impl Shared {
         age.copied().unwrap_or(self.retention)
     }
 
-    /// Has buckets dropped that are past by the clocks of a majority, if this node leads the shard.
-    async fn drop_what_is_past(&self, hosted: &Hosted) {
+    /// The time by which something may be past: that of a majority of the members, whoever holds
+    /// the shard, for one that has a single replica must not go by a single clock. A cluster of one
+    /// has its monotonic clock beside.
+    fn time_for_drops(&self, guard: &mut ClockGuard) -> Option<Timestamp> {
+        let members: Vec<NodeId> = self.state().present().map(|(id, _)| id).collect();
+        let (count, wall, now) = (members.len(), self.clock.wall(), self.now());
+        if count == 1 {
+            let hosted = self.replicas.all();
+            let shards: Vec<_> = hosted.iter().filter_map(|(_, it)| it.shard.clone()).collect();
+            let frozen = guard.look(wall, now, newest_stamp(&shards));
+            self.frozen.note(frozen);
+            return frozen.is_none().then_some(wall);
+        }
+        let walls = self.peer_clocks.walls(members, (self.node, wall), now);
+        reached_by_majority(&walls, count)
+    }
+
+    /// Has buckets dropped that are past, if this node leads the shard.
+    async fn drop_what_is_past(&self, hosted: &Hosted, now: Timestamp) {
         let Some(shard) = hosted.shard.as_ref().filter(|_| hosted.leads()) else { return };
-        let holders = self.holders(shard.id());
-        let voters = holders.len();
-        let walls = self.peer_clocks.walls(holders, (self.node, self.clock.wall()), self.now());
-        let Some(now) = reached_by_majority(&walls, voters) else { return };
         let oldest = shard.oldest_bucket(CLASS_ORDINARY);
         let Some(bucket) = drop_due(now, self.retention(), oldest) else { return };
         match self.drop_here(shard.id(), CLASS_ORDINARY, bucket).await {
@@ -146,11 +161,13 @@ impl Shared {
     }
 
     /// The stamp of the next entry: what the median of the voters' clocks shows, and never less
-    /// than the last one.
+    /// than the last one; see [`log_time`].
     pub(super) fn stamp(&self, shard: ShardId, hosted: &Hosted) -> Timestamp {
         let last = hosted.shard.as_ref().map(|shard| shard.stamp()).unwrap_or_default();
         let own = self.clock.wall();
-        let walls = self.peer_clocks.walls(self.holders(shard), (self.node, own), self.now());
-        median(&walls).unwrap_or(own).max(last)
+        let holders = self.holders(shard);
+        let voters = holders.len();
+        let walls = self.peer_clocks.walls(holders, (self.node, own), self.now());
+        log_time(&walls, voters, last, own)
     }
 }

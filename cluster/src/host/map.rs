@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
-use model::NodeId;
 use model::time::Monotonic;
+use model::{Duration, NodeId};
 
 use super::error::HostError;
 use super::handle::{Shared, std};
-use super::limits::{MAP_PERIOD, META_DEADLINE, PAUSE_MIN, REPORT_DEADLINE};
+use super::limits::{MAP_PERIOD, META_DEADLINE, PAUSE_MAX, PAUSE_MIN, REPORT_DEADLINE};
 use super::messages::{MetaReply, MetaRequest};
 use crate::coordinator::{Fence, Routes};
 use crate::identity::META_GROUP;
@@ -15,9 +15,18 @@ use crate::meta::{CLUSTER_VERSION, Epoch, EpochState, MetaCommand, MetaState};
 use crate::placement::Ring;
 use crate::wire::RingEpoch;
 
+/// When a member was last asked for its map because somebody waits for it, and whose turn it was.
+#[derive(Debug, Default)]
+pub(super) struct MapAsked {
+    at: Monotonic,
+    turn: usize,
+}
+
 impl Shared {
     /// Takes a state of the cluster, if it is later than the one known.
     pub(super) async fn learn(&self, state: MetaState) -> Result<(), HostError> {
+        // One after another, or an older one that took longer would be put in place last.
+        let _learning = self.learning.lock().await;
         let known = self.state();
         let is_later = known.cluster().is_none() || state.applied() > known.applied();
         if state.cluster().is_none() || !is_later {
@@ -122,21 +131,30 @@ impl Shared {
     }
 
     /// Waits until the routes are such, asking one member after another for its map; false if they
-    /// are not in time.
+    /// are not in time. However many wait, one asks at a time, and what it learns all know.
     pub(super) async fn learns(&self, until: Monotonic, is_such: impl Fn(&Routes) -> bool) -> bool {
-        let mut turn = 0_usize;
+        let mut pause = PAUSE_MIN;
         while !is_such(&self.routes()) {
             let left = self.left(until);
             if left.0 == 0 {
                 return false;
             }
-            // The members' turns; whoever leads the meta group knows, and this may be here.
-            let asked = tokio::time::timeout(std(left), self.ask_for_map(turn)).await;
+            let asking = async {
+                let mut asked = self.map_asked.lock().await;
+                if is_such(&self.routes()) || self.now().since(asked.at) < PAUSE_MIN {
+                    return;
+                }
+                // The members' turns; whoever leads the meta group knows, and this may be here.
+                asked.turn = asked.turn.wrapping_add(1);
+                self.ask_for_map(asked.turn).await;
+                asked.at = self.now();
+            };
+            let asked = tokio::time::timeout(std(left), asking).await;
             if asked.is_err() || is_such(&self.routes()) {
                 continue;
             }
-            turn = turn.wrapping_add(1);
-            tokio::time::sleep(std(PAUSE_MIN.min(left))).await;
+            tokio::time::sleep(std(pause.min(left))).await;
+            pause = Duration(pause.0.saturating_mul(2)).min(PAUSE_MAX);
         }
         true
     }

@@ -11,6 +11,7 @@ use super::limits::{ALARMS_TOLD_MAX, REPORT_DEADLINE};
 use super::messages::{AlarmList, AlarmMessage, MetaReply, MetaRequest, Notice};
 use crate::identity::{META_GROUP, shard_of_group};
 use crate::raft::Role;
+use crate::upkeep::frozen_alarm;
 
 /// The kind of the alarm that nobody watches over the cluster.
 const NO_META_LEADER: &str = "no-meta-leader";
@@ -33,7 +34,12 @@ impl Shared {
                     stands_nanos: now.since(standing.since).0,
                 }
             };
-            let alarms = standing.into_iter().take(ALARMS_TOLD_MAX).map(message).collect();
+            let frozen = self.frozen.left().map(|left| {
+                let AlarmStatus { kind, text, .. } = frozen_alarm(left);
+                AlarmMessage { kind, text, shard: None, stands_nanos: 0 }
+            });
+            let standing = standing.into_iter().map(message);
+            let alarms = frozen.into_iter().chain(standing).take(ALARMS_TOLD_MAX).collect();
             AlarmList { term: leadership.term, alarms }
         });
         Notice { ui: self.ui.clone(), alarms }

@@ -59,6 +59,19 @@ impl Reading {
         // Whoever asked may have left.
         let _ = self.answers.send((shard, answer)).await;
     }
+
+    /// Says what there is of a shard that no further replica can be asked about.
+    async fn give_up(&self, shard: ShardId, Wanted { applied_min, error, partial, .. }: Wanted) {
+        let answer = partial.map(|answer| said_stale(shard, applied_min, answer));
+        self.tell(shard, answer.ok_or(error)).await;
+    }
+}
+
+impl Wanted {
+    /// Who is asked next, if there is somebody and time.
+    fn next(&mut self, left: Duration) -> Option<NodeId> {
+        self.candidates.pop_front().filter(|_| left.0 > 0)
+    }
 }
 
 /// What a replica here had applied when it was read before its barrier was known, and its answer.
@@ -163,70 +176,74 @@ impl Shared {
         }
     }
 
-    /// Asks one replica of each shard after another until one answers.
+    /// Asks one replica of each shard after another until one answers. Shards whose first replica
+    /// is on the same node are asked in one call; one that has to look further waits for no other.
     async fn pursue(self: &Arc<Self>, reading: &Reading, wave: Barriers) {
         let mut wanted: BTreeMap<ShardId, Wanted> = BTreeMap::new();
+        let mut by_node: BTreeMap<NodeId, Vec<AskedShard>> = BTreeMap::new();
         for (shard, applied_min) in wave {
             let candidates = self.candidates(shard, applied_min);
             let error = unavailable(format!("no replica of shard {shard} can be reached"));
-            wanted.insert(shard, Wanted { applied_min, candidates, error, partial: None });
-        }
-        while !wanted.is_empty() {
-            let mut by_node: BTreeMap<NodeId, Vec<AskedShard>> = BTreeMap::new();
-            let mut given_up = Vec::new();
-            for (shard, wanted) in &mut wanted {
-                match wanted.candidates.pop_front() {
-                    Some(node) if self.left(reading.deadline).0 > 0 => {
-                        let applied_min = wanted.applied_min;
-                        let asked = AskedShard { shard: *shard, applied_min };
-                        by_node.entry(node).or_default().push(asked);
-                    }
-                    _ => given_up.push(*shard),
+            let mut each = Wanted { applied_min, candidates, error, partial: None };
+            match each.next(self.left(reading.deadline)) {
+                Some(node) => {
+                    by_node.entry(node).or_default().push(AskedShard { shard, applied_min });
+                    wanted.insert(shard, each);
                 }
-            }
-            for shard in given_up {
-                if let Some(Wanted { applied_min, error, partial, .. }) = wanted.remove(&shard) {
-                    let answer = partial.map(|answer| said_stale(shard, applied_min, answer));
-                    reading.tell(shard, answer.ok_or(error)).await;
-                }
-            }
-            let left = self.left(reading.deadline);
-            let asked = by_node.into_iter().map(|(node, asked)| {
-                let question = Arc::clone(&reading.question);
-                if node == self.node {
-                    self.ask_here(&question, asked, left)
-                } else {
-                    told(asked.len(), |answers| {
-                        self.ask_there(node, question, asked, left, answers)
-                    })
-                }
-            });
-            let mut answered = stream::select_all(asked);
-            while let Some((shard, result)) = answered.next().await {
-                match result {
-                    Ok(answer) if lacks_damaged(&answer) => {
-                        if let Some(wanted) = wanted.get_mut(&shard) {
-                            wanted.partial.get_or_insert(answer);
-                        }
-                    }
-                    Ok(answer) => {
-                        let barrier = wanted.remove(&shard).and_then(|wanted| wanted.applied_min);
-                        reading.tell(shard, Ok(said_stale(shard, barrier, answer))).await;
-                    }
-                    // Another replica would spend as much.
-                    Err(error @ StoreError::Exhausted(_)) => {
-                        wanted.remove(&shard);
-                        reading.tell(shard, Err(error)).await;
-                    }
-                    Err(error) => {
-                        tracing::debug!(%shard, %error, "a replica could not answer");
-                        if let Some(wanted) = wanted.get_mut(&shard) {
-                            wanted.error = error;
-                        }
-                    }
-                }
+                None => reading.give_up(shard, each).await,
             }
         }
+        let asked = by_node.into_iter().map(|(node, asked)| self.ask_node(reading, node, asked));
+        let mut answered = stream::select_all(asked);
+        while let Some((shard, result)) = answered.next().await {
+            let Some(mut each) = wanted.remove(&shard) else { continue };
+            match result {
+                Ok(answer) if lacks_damaged(&answer) => {
+                    each.partial.get_or_insert(answer);
+                }
+                Ok(answer) => {
+                    let answer = said_stale(shard, each.applied_min, answer);
+                    reading.tell(shard, Ok(answer)).await;
+                    continue;
+                }
+                // Another replica would spend as much.
+                Err(error @ StoreError::Exhausted(_)) => {
+                    reading.tell(shard, Err(error)).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::debug!(%shard, %error, "a replica could not answer");
+                    each.error = error;
+                }
+            }
+            let Some(node) = each.next(self.left(reading.deadline)) else {
+                reading.give_up(shard, each).await;
+                continue;
+            };
+            let asked = AskedShard { shard, applied_min: each.applied_min };
+            wanted.insert(shard, each);
+            answered.push(self.ask_node(reading, node, vec![asked]));
+        }
+        for (shard, each) in wanted {
+            reading.give_up(shard, each).await;
+        }
+    }
+
+    /// Asks the replicas on a node, which may be this one.
+    fn ask_node<'a>(
+        self: &'a Arc<Self>,
+        reading: &Reading,
+        node: NodeId,
+        asked: Vec<AskedShard>,
+    ) -> BoxStream<'a, Answered> {
+        let question = Arc::clone(&reading.question);
+        let left = self.left(reading.deadline);
+        if node == self.node {
+            return self.ask_here(&question, asked, left);
+        }
+        told(asked.len(), move |answers| async move {
+            self.ask_there(node, question, asked, left, answers).await;
+        })
     }
 
     /// Answers of replicas here, while their barriers are still asked for, and what each had
@@ -310,8 +327,11 @@ impl Shared {
         }
         let asked = Arc::clone(&question);
         let pool = self.read_pools.of(&asked.operation);
-        let served = pool.run(move || serve_whole(&replica, &question)).await;
-        served.map_err(StoreError::from)?.map_err(|error| explain(&error))
+        let served = pool.run(move || serve_whole(&replica, &question));
+        // A disk that hangs looks at no budget.
+        let served = tokio::time::timeout(std(left), served).await;
+        let late = |_| unavailable(format!("the replica of shard {shard} here did not answer"));
+        served.map_err(late)?.map_err(StoreError::from)?.map_err(|error| explain(&error))
     }
 
     /// Asks the replicas on another node. Only what ended well is an answer.

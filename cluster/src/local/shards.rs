@@ -21,6 +21,7 @@ use crate::coordinator::{
     Answered, Question, ReadPools, RoutedBatch, Routes, Shards, explain, serve_whole,
 };
 use crate::error::Error;
+use crate::upkeep::{Frozen, frozen_alarm};
 use crate::wire::RingEpoch;
 
 /// What the shards of one node are made of.
@@ -31,6 +32,7 @@ pub(crate) struct LocalShardsParts {
     /// Reads have threads of their own, so that writes and reads do not queue for each other.
     pub(crate) read_pools: ReadPools,
     pub(crate) log: Arc<dyn LogEngine>,
+    pub(crate) frozen: Arc<Frozen>,
     pub(crate) disk: (Arc<dyn Env>, PathBuf),
     pub(crate) node_id: NodeId,
     pub(crate) node_name: String,
@@ -44,6 +46,7 @@ pub(crate) struct LocalShards {
     groups: Vec<Arc<LocalGroup>>,
     read_pools: Arc<ReadPools>,
     log: Arc<dyn LogEngine>,
+    frozen: Arc<Frozen>,
     disk: (Arc<dyn Env>, PathBuf),
     node_id: NodeId,
     node_name: String,
@@ -57,6 +60,7 @@ impl LocalShards {
             groups: parts.groups,
             read_pools: Arc::new(parts.read_pools),
             log: parts.log,
+            frozen: parts.frozen,
             disk: parts.disk,
             node_id: parts.node_id,
             node_name: parts.node_name,
@@ -166,7 +170,7 @@ impl Shards for LocalShards {
                 state: EpochState::Active,
             }],
             shards,
-            alarms: Vec::new(),
+            alarms: self.frozen.left().map(frozen_alarm).into_iter().collect(),
             sampling: None,
         })
         .boxed()

@@ -145,7 +145,11 @@ impl Shared {
         let lane = self.lane(to, method.lane());
         let lane = lane.ok_or_else(|| unreachable("too many peers"))?;
         let mut permits = Vec::with_capacity(2);
-        let seats = if request_bytes.is_some() { &lane.calls } else { &lane.streams };
+        let seats = match (request_bytes, method) {
+            (Some(_), Method::Raft) => &lane.raft_calls,
+            (Some(_), _) => &lane.calls,
+            (None, _) => &lane.streams,
+        };
         // Semaphores of a lane are never closed.
         permits.extend(Arc::clone(seats).acquire_owned().await.ok());
         if let Some(bytes) = request_bytes.and_then(|bytes| u32::try_from(bytes).ok()) {

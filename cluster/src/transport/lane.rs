@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::limits::{
-    BACKOFF_FIRST, BACKOFF_MAX, CALLS_PER_LANE_MAX, REQUEST_BYTES_PER_LANE_MAX,
-    STREAMS_PER_LANE_MAX,
+    BACKOFF_FIRST, BACKOFF_MAX, CALLS_PER_LANE_MAX, RAFT_CALLS_PER_LANE_MAX,
+    REQUEST_BYTES_PER_LANE_MAX, STREAMS_PER_LANE_MAX,
 };
 use super::tasks::TaskSet;
 use super::{KeyRing, Lane};
@@ -25,8 +25,10 @@ pub(crate) struct LaneState {
     keys: Option<Arc<KeyRing>>,
     tasks: TaskSet,
     phase: watch::Sender<Phase>,
-    /// Calls under way.
+    /// Calls under way, but for votes and heartbeats.
     pub(crate) calls: Arc<Semaphore>,
+    /// Votes and heartbeats under way.
+    pub(crate) raft_calls: Arc<Semaphore>,
     /// Open streams.
     pub(crate) streams: Arc<Semaphore>,
     /// Bytes of requests under way.
@@ -64,6 +66,7 @@ impl LaneState {
             tasks,
             phase: watch::Sender::new(Phase { attempt: 0, failures: 0, now }),
             calls: Arc::new(Semaphore::new(CALLS_PER_LANE_MAX)),
+            raft_calls: Arc::new(Semaphore::new(RAFT_CALLS_PER_LANE_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_PER_LANE_MAX)),
             request_bytes: Arc::new(Semaphore::new(REQUEST_BYTES_PER_LANE_MAX)),
         }

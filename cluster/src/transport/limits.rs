@@ -46,6 +46,11 @@ pub const CALL_DEADLINE_MAX: Duration = Duration::from_mins(5);
 /// Calls under way on one connection; more wait, within their deadlines.
 pub const CALLS_PER_LANE_MAX: usize = 256;
 
+/// Votes and heartbeats under way on one connection, beside other calls: a heartbeat that waits for
+/// the seats of questions comes too late, and groups that are well lose their leaders. One for each
+/// group that two nodes share, with some to spare.
+pub const RAFT_CALLS_PER_LANE_MAX: usize = 128;
+
 /// Open streams on one connection: two for each group that two nodes share, with much to spare.
 pub const STREAMS_PER_LANE_MAX: usize = 256;
 

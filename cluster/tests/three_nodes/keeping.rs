@@ -2,16 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cluster::upkeep::{self, DiskCap, UpkeepParts, UpkeepState};
 use model::admin::{ChangeError, ClusterChange, ShardStatus};
-use model::testing::Generator;
-use model::{ClusterAdmin as _, Duration, NodeId, Span};
+use model::testing::{Generator, ManualClock};
+use model::{Clock as _, ClusterAdmin as _, Duration, NodeId, Span};
 
 use storage::Space;
 
-use crate::world::{Shape, THREE, World, node};
+use crate::world::{Member, Shape, THREE, World, node};
 
 /// Logs forget whatever is in blocks.
 const FORGETFUL: Shape = Shape { log_kept_bytes: 0, ..THREE };
@@ -128,6 +128,23 @@ async fn a_leader_with_damage_that_nobody_met_is_replaced_too() {
     }
 }
 
+/// Upkeep that looks at no shard, and drops nothing.
+fn upkeep_parts(member: &Member) -> UpkeepParts {
+    UpkeepParts {
+        shards: Box::new(Vec::new),
+        clock: Arc::clone(&member.clock) as _,
+        retention: Duration(u64::MAX),
+        frozen: Arc::default(),
+        purge: Box::new(|_, _| {}),
+        propose_drop: Box::new(|_, _, _| {}),
+        space: Arc::new(Space::open(Arc::new(member.files.clone()), Path::new("/upkeep"))),
+        disk_cap: DiskCap::Bytes(u64::MAX),
+        scrub_every: Duration::from_secs(3_600),
+        log_bytes: Box::new(|| 0),
+        compaction: Arc::default(),
+    }
+}
+
 /// A new block is looked at after a tenth of the time between two looks, whoever reads it.
 #[tokio::test(start_paused = true)]
 async fn damage_that_nobody_meets_is_found_in_time() {
@@ -136,18 +153,7 @@ async fn damage_that_nobody_meets_is_found_in_time() {
     let member = &world.members[1];
     let shards = world.host(1).shards();
     let listed = shards.clone();
-    let parts = UpkeepParts {
-        shards: Box::new(move || listed.clone()),
-        clock: Arc::clone(&member.clock) as _,
-        retention: Duration(u64::MAX),
-        purge: Box::new(|_, _| {}),
-        propose_drop: Box::new(|_, _, _| {}),
-        space: Arc::new(Space::open(Arc::new(member.files.clone()), Path::new("/upkeep"))),
-        disk_cap: DiskCap::Bytes(u64::MAX),
-        scrub_every: Duration::from_secs(3_600),
-        log_bytes: Box::new(|| 0),
-        compaction: Arc::default(),
-    };
+    let parts = UpkeepParts { shards: Box::new(move || listed.clone()), ..upkeep_parts(member) };
     let mut state = UpkeepState::default();
     let budget = world.scope().budget;
     let mut look = || {
@@ -205,17 +211,32 @@ async fn replicas_that_sealed_at_other_places_have_the_same_digest() {
 }
 
 async fn written_and_sealed(world: &World, seed: u64) -> Vec<Span> {
+    written_to(3, world, seed).await
+}
+
+/// Written to so many replicas of each shard, and sealed.
+async fn written_to(replicas: usize, world: &World, seed: u64) -> Vec<Span> {
     let spans = Generator::new(seed).spans(200);
     world.write(0, &spans).await.unwrap();
-    world.settled(0, 3).await;
+    world.settled(0, replicas).await;
     (0..3).for_each(|number| world.seal(number));
     spans
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_runs_ahead_drops_nothing() {
-    let world = World::start(100, THREE).await;
-    let spans = written_and_sealed(&world, 100).await;
+    a_wrong_clock_drops_nothing(World::start(100, THREE).await, 3).await;
+}
+
+/// A shard with one replica goes by the clocks of all members, too.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_runs_ahead_drops_nothing_that_is_there_once() {
+    let once = Shape { replication_factor: 1, ..THREE };
+    a_wrong_clock_drops_nothing(World::start(101, once).await, 1).await;
+}
+
+async fn a_wrong_clock_drops_nothing(world: World, replicas: usize) {
+    let spans = written_to(replicas, &world, 100).await;
     for wrong in 0..3 {
         world.members[wrong].clock.set_ahead(Duration::from_secs(400 * DAY));
         tokio::time::sleep(std::time::Duration::from_mins(1)).await;
@@ -228,6 +249,59 @@ async fn a_clock_that_runs_ahead_drops_nothing() {
         tokio::time::sleep(std::time::Duration::from_mins(1)).await;
         world.require(wrong, &now).await;
     }
+}
+
+/// RET-1: where no other clock can be asked, one that jumped is not believed.
+#[tokio::test(start_paused = true)]
+async fn a_node_alone_whose_clock_jumps_drops_nothing() {
+    let world = World::start(102, Shape { nodes: 1, replication_factor: 1, ..THREE }).await;
+    let spans = Generator::new(102).spans(200);
+    world.write(0, &spans).await.unwrap();
+    world.seal(0);
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+    world.members[0].clock.set_ahead(Duration::from_secs(8 * DAY));
+    tokio::time::sleep(std::time::Duration::from_mins(10)).await;
+    world.require(0, &spans).await;
+    let status = world.store(0).status().await;
+    let kinds: Vec<_> = status.alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+    assert_eq!(kinds, ["retention-frozen"]);
+    world.members[0].clock.set_ahead(Duration(0));
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+    world.require(0, &spans).await;
+    assert_eq!(world.store(0).status().await.alarms, []);
+}
+
+/// The same where upkeep decides, on a node that was never in a cluster.
+#[tokio::test(start_paused = true)]
+async fn upkeep_does_not_believe_a_clock_that_jumps() {
+    let world = World::start(103, THREE).await;
+    written_and_sealed(&world, 103).await;
+    let member = &world.members[0];
+    let (shards, proposed) = (world.host(0).shards(), Arc::new(AtomicU64::new(0)));
+    let (listed, counted) = (shards.clone(), Arc::clone(&proposed));
+    let clock = Arc::new(ManualClock::new(member.clock.wall()));
+    let parts = UpkeepParts {
+        clock: Arc::clone(&clock) as _,
+        shards: Box::new(move || listed.clone()),
+        retention: Duration::from_secs(7 * DAY),
+        propose_drop: Box::new(move |_, _, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }),
+        ..upkeep_parts(member)
+    };
+    let mut state = UpkeepState::default();
+    let budget = world.scope().budget;
+    let mut look = || {
+        upkeep::round(&parts, &mut state, &budget, &AtomicBool::new(false)).unwrap();
+        proposed.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!(look(), 0, "nothing is past");
+    clock.set_wall(clock.wall().saturating_add(Duration::from_secs(8 * DAY)));
+    assert_eq!(look(), 0, "the clock has jumped");
+    assert!(parts.frozen.left().is_some());
+    clock.advance(Duration::from_secs(DAY + 1));
+    assert_eq!(look(), shards.len() as u64, "it has gone evenly for a day");
+    assert!(parts.frozen.left().is_none());
 }
 
 #[tokio::test(start_paused = true)]

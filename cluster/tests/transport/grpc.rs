@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use cluster::transport::limits::CALLS_PER_LANE_MAX;
 use cluster::transport::{
     CallError, ClusterId, ClusterKey, Dial, Directory, FRAME_BYTES_MAX, GrpcServer, GrpcTransport,
     KeyRing, LocalIdentity, Method, NotAdmitted, Peer, PeerGate, Reply, Transport, TransportParts,
@@ -315,4 +316,23 @@ async fn a_silent_address_is_unreachable_by_the_deadline_and_left_for_a_better_o
     // The node has moved: nobody waits for the attempt that still lasts.
     pair.addresses.0.lock().unwrap().insert(node(2), right);
     assert_eq!(pair.call(Method::Raft, "hello").await.unwrap(), "hello");
+}
+
+/// A group whose heartbeats wait for the seats of questions loses its leader, though it is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn votes_and_heartbeats_do_not_wait_for_questions() {
+    let pair = pair(keys(1), keys(1)).await;
+    let questions = (0..=CALLS_PER_LANE_MAX).map(|_| pair.call(Method::Barrier, "wait"));
+    let mut questions = std::pin::pin!(futures_util::future::join_all(questions));
+    let heartbeat = async {
+        // Every seat is taken, and one question waits for one.
+        while pair.two.handler.calls.load(Ordering::SeqCst) < CALLS_PER_LANE_MAX {
+            pair.two.handler.called.notified().await;
+        }
+        pair.call(Method::Raft, "heartbeat").await
+    };
+    tokio::select! {
+        reply = heartbeat => assert_eq!(reply.unwrap(), "heartbeat"),
+        _ = &mut questions => panic!("nobody answers these"),
+    }
 }
