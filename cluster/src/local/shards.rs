@@ -145,6 +145,7 @@ impl Shards for LocalShards {
             })
             .collect();
         let (env, directory) = &self.disk;
+        let blocks: u64 = self.groups.iter().map(|group| group.shard().block_bytes()).sum();
         let node = NodeStatus {
             id: self.node_id,
             name: self.node_name.clone(),
@@ -152,11 +153,12 @@ impl Shards for LocalShards {
             ui: None,
             state: if is_draining { NodeState::Draining } else { NodeState::Ready },
             version: self.version.clone(),
-            disk_used_bytes: self.log.stats().segment_bytes,
+            disk_used_bytes: self.log.stats().segment_bytes.saturating_add(blocks),
             disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
             zone: String::new(),
             process: None,
             clock_ahead_nanos: None,
+            figures: None,
         };
         std::future::ready(ClusterStatus {
             nodes: vec![node],
@@ -168,6 +170,7 @@ impl Shards for LocalShards {
             shards,
             alarms: Vec::new(),
             sampling: None,
+            retention: None,
         })
         .boxed()
     }
