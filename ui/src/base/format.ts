@@ -49,6 +49,13 @@ export function count(value: number): string {
   return GROUPED.format(value);
 }
 
+/** A count that may be the mean of several: `12`, `2.5`, `0.1`. */
+export function meanCount(value: number): string {
+  if (Number.isInteger(value)) return count(value);
+  if (value < 0.05) return "<0.1";
+  return value < 100 ? (Math.round(value * 10) / 10).toFixed(1).replace(".0", "") : count(value);
+}
+
 /** Short counts for labels: `12.3k`, `4.5M`. */
 export function shortCount(value: number): string {
   if (value < 1_000) return String(value);

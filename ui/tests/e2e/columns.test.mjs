@@ -138,6 +138,13 @@ test("any attribute groups the statistics and is a column of the table", async (
   await page.getByRole("columnheader", { name: "http.status_code" }).waitFor();
   const groups = await page.locator(".statistics tbody tr td:first-child").allTextContents();
   assert.ok(groups.includes("200") && groups.includes("500"), groups.join());
+  // By service, and within it by the attribute.
+  await page.getByLabel("Then by").focus();
+  await page.getByLabel("Then by").selectOption("http.status_code");
+  await page.getByRole("button", { name: "By service" }).click();
+  await page.getByRole("columnheader", { name: "Service", exact: true }).waitFor();
+  const seconds = await page.locator(".statistics tbody tr td:nth-child(2)").allTextContents();
+  assert.ok(seconds.includes("200") && seconds.includes("500"), seconds.join());
   await page.getByRole("button", { name: "Table", exact: true }).click();
   await page.waitForURL(/v=table/);
   const column = page.getByLabel("Another column");

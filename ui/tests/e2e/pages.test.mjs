@@ -238,3 +238,30 @@ test("two ticked traces are compared", async () => {
   await page.getByRole("columnheader", { name: "Self A" }).waitFor();
   await page.close();
 });
+
+test("a side of a comparison takes further traces, and its figures are their means", async () => {
+  const link = `/trace/${TRACE_ID}...ee?cohort=${TRACE_ID}&cohort=ee&cohort=ff`;
+  const { page, complaints } = await place.open(link);
+  const side = page.getByRole("region", { name: "Side B" });
+  await side.getByText(/ 4 spans/).waitFor();
+  await side.getByRole("button", { name: "Add a trace" }).click();
+  await side.getByLabel("Trace for side B").fill(TRACE_ID);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/[?&]b=0000/);
+  await side.getByText("mean of 2 traces").waitFor();
+  await side.getByText(/ 32.5 spans/).waitFor();
+  await page.getByText("Figures are means of a trace").waitFor();
+  // A link shows the same, and what cannot be opened says so and can be left out.
+  await page.reload();
+  await side.getByText("mean of 2 traces").waitFor();
+  await side.getByRole("button", { name: "Add a trace" }).click();
+  await side.getByRole("button", { name: "ff" }).click();
+  await side.getByText("not opened").waitFor();
+  await side.getByRole("button", { name: "Leave trace ff out of side B" }).click();
+  await side.getByText("not opened").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Structure" }).click();
+  await page.getByRole("columnheader", { name: "Spans B" }).waitFor();
+  assert.match(page.url(), /b=0+abcd/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});

@@ -103,6 +103,44 @@ test("the cluster page tells what nodes and replicas do not", async () => {
   });
 });
 
+test("the cluster page says what is asked, for how long spans stay and disks last", async () => {
+  const hour = 3_600;
+  const nanosAgo = (hours) => (Date.now() - hours * hour * 1_000) * 1e6;
+  let answered = 100;
+  const node = (name, more) => ({
+    id: name.repeat(32),
+    name,
+    address: "10.0.0.1:1",
+    state: "ready",
+    version: "1",
+    disk: { used_bytes: 24e9, free_bytes: 900e9, data_bytes_max: 30e9 },
+    oldest_ns: nanosAgo(24.5),
+    ...more,
+  });
+  const status = () => {
+    answered += 100;
+    return {
+      nodes: [
+        node("a", { queries: { answered, p99_seconds: 0.042 } }),
+        node("b", { disk: { used_bytes: 24e9, free_bytes: 900e9 } }),
+      ],
+      shards: [],
+      retention_seconds: 7 * 24 * hour,
+    };
+  };
+  await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
+    const tile = (name) => page.locator(".tiles > div", { hasText: name }).locator("dd");
+    const text = async (name) => (await tile(name).textContent()).replace("oldest", " oldest");
+    assert.match(await text("Kept for"), /^7 d oldest 25 h ago$/);
+    assert.equal(await text("Query p99"), "42 ms");
+    // One node may take 6 GB more, a quarter of what came in a day; the other has room for weeks.
+    assert.equal(await text("Disk lasts"), "6 h");
+    const lasts = page.locator("table").first().locator("tbody tr td:last-child");
+    assert.deepEqual(await lasts.allTextContents(), ["6 h", "long enough"]);
+    await tile("Queries a second").getByText(/^\d/).waitFor({ timeout: 30_000 });
+  });
+});
+
 test("a failed search says why and can be tried again", async () => {
   const answers = { "/api/v3/trace-summaries": [503, { error: { message: "no leader" } }] };
   await see(answers, "/search", async (page) => {
