@@ -82,6 +82,7 @@ const SCENES = [
   ["trace, path", `/trace/${TRACE_ID}?v=path`],
   ["trace, services", `/trace/${TRACE_ID}`, {}, click("Services")],
   ["trace, table", `/trace/${TRACE_ID}?v=table`],
+  ["trace, flame by self time", `/trace/${TRACE_ID}?v=flame&flame=self`],
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
   ["trace, graph", `/trace/${TRACE_ID}?v=graph`],

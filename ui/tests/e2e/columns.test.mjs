@@ -129,6 +129,28 @@ test("every view shows the trace and keeps its place in the address", async () =
   await page.close();
 });
 
+test("the flame graph is also one of what called what", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=flame`);
+  await page.getByRole("button", { name: "By count" }).click();
+  await page.waitForURL(/flame=count/);
+  await page.getByRole("button", { name: "By self time" }).click();
+  await page.waitForURL(/flame=self/);
+  const bars = page.locator(".icicle li");
+  await bars.nth(1).waitFor();
+  const all = await bars.count();
+  // What is chosen is as wide as what is above it.
+  await bars.nth(1).getByRole("button").click();
+  await page.locator(".icicle [aria-pressed=true]").waitFor();
+  const widths = await bars.evaluateAll((each) => each.slice(0, 2).map((bar) => bar.style.width));
+  assert.deepEqual(widths, ["100%", "100%"]);
+  await page.getByRole("button", { name: "Show all" }).click();
+  assert.equal(await bars.count(), all);
+  await page.reload();
+  await bars.first().waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("any attribute groups the statistics and is a column of the table", async () => {
   const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=statistics`);
   const choice = page.getByLabel("By attribute");

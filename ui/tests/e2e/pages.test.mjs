@@ -229,6 +229,25 @@ test("two traces lie on one axis, and a pair of spans is told apart by its attri
   await page.close();
 });
 
+test("several files are opened, one after another", async () => {
+  const { page, complaints } = await place.open("/file");
+  const fileOf = (name, spans) => ({
+    name,
+    mimeType: "application/json",
+    buffer: Buffer.from(JSON.stringify({ data: [trace(spans)] })),
+  });
+  const files = [fileOf("one.json", 2), fileOf("two.json", 5)];
+  await page.locator("input[type=file]").setInputFiles(files);
+  const spans = page.locator(".fact", { hasText: "Spans" }).locator("dd");
+  await spans.getByText("3", { exact: true }).waitFor();
+  await page.getByLabel("File").selectOption("two.json");
+  await spans.getByText("6", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Another file" }).click();
+  await page.getByRole("heading", { name: "Open a file" }).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("two ticked traces are compared", async () => {
   const { page } = await place.open("/search");
   await page.getByRole("checkbox").first().waitFor();

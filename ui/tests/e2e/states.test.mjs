@@ -141,6 +141,27 @@ test("the cluster page says what is asked, for how long spans stay and disks las
   });
 });
 
+test("a search before what is kept says so, and leads to what is", async () => {
+  const oldest = 1_790_000_000_000;
+  const answers = {
+    "/api/v3/services": { services: ["shop"] },
+    "/api/v3/trace-summaries": { summaries: [] },
+    "/api/skua/v1/cluster": {
+      nodes: [{ id: "a", name: "a", state: "ready", oldest_ns: oldest * 1e6 }],
+      shards: [],
+      retention_seconds: 604_800,
+    },
+  };
+  const before = `start=${(oldest - 7_200_000) * 1e3}&end=${(oldest - 3_600_000) * 1e3}`;
+  await see(answers, `/search?service=shop&${before}`, async (page) => {
+    await page.getByText("No trace matches").waitFor();
+    await page.getByText(/^Spans are kept for 7 d\. What is here came since 2026-/).waitFor();
+    await page.getByRole("button", { name: "Search from there" }).click();
+    await page.waitForURL(new RegExp(`start=${oldest * 1e3}`));
+    assert.equal(await page.getByText("Spans are kept").count(), 0);
+  });
+});
+
 test("a failed search says why and can be tried again", async () => {
   const answers = { "/api/v3/trace-summaries": [503, { error: { message: "no leader" } }] };
   await see(answers, "/search", async (page) => {
