@@ -92,7 +92,8 @@ test("rows come from columns, attributes from the JSON, and both agree", async (
 
 test("find looks into attributes too", async () => {
   const { page } = await place.open(`/trace/${TRACE_ID}?uiFind=http.status_code%3D500`);
-  await page.locator(".find output").waitFor();
+  // Until the attributes are there it says that there may be more.
+  await page.locator(".find output", { hasText: /^[\d,]+$/ }).waitFor();
   const failed = Number((await page.locator(".find output").textContent()).replace(/.* of /, ""));
   await page.getByLabel("Find in trace").fill("err");
   await page.waitForURL(/uiFind=err/);

@@ -5,12 +5,18 @@ import { after, before, test } from "node:test";
 import { stand, summary, TRACE_ID, trace } from "./stand.mjs";
 
 const HOSTILE = '<img src=x onerror="alert(1)"></title><script>alert(2)</script>';
+/** The same trace under another id. */
+function ofId(id, of) {
+  return JSON.parse(JSON.stringify(of).replaceAll(TRACE_ID, id));
+}
+
 const ANSWERS = {
   "/api/v3/services": { services: ["shop", "cart"] },
   "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
   "/api/v3/trace-summaries": { summaries: [summary(TRACE_ID), summary("ee", HOSTILE)] },
   [`/api/traces/${TRACE_ID}`]: { data: [trace(60)] },
   "/api/traces/ee": { data: [trace(3, HOSTILE)] },
+  "/api/traces/dd": { data: [ofId("dd".padStart(32, "0"), trace(3))] },
   [`/api/archive/${TRACE_ID}`]: (url) => {
     archived.push(url);
     return archived.length === 1 ? { data: [] } : [503, { errors: [{ msg: "no leader" }] }];
@@ -240,7 +246,7 @@ test("several files are opened, one after another", async () => {
   await page.locator("input[type=file]").setInputFiles(files);
   const spans = page.locator(".fact", { hasText: "Spans" }).locator("dd");
   await spans.getByText("3", { exact: true }).waitFor();
-  await page.getByLabel("File").selectOption("two.json");
+  await page.getByLabel("File", { exact: true }).selectOption("two.json");
   await spans.getByText("6", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Another file" }).click();
   await page.getByRole("heading", { name: "Open a file" }).waitFor();
@@ -259,7 +265,7 @@ test("two ticked traces are compared", async () => {
 });
 
 test("a side of a comparison takes further traces, and its figures are their means", async () => {
-  const link = `/trace/${TRACE_ID}...ee?cohort=${TRACE_ID}&cohort=ee&cohort=ff`;
+  const link = `/trace/${TRACE_ID}...dd?cohort=${TRACE_ID}&cohort=dd&cohort=ff`;
   const { page, complaints } = await place.open(link);
   const side = page.getByRole("region", { name: "Side B" });
   await side.getByText(/ 4 spans/).waitFor();

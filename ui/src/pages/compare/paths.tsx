@@ -3,7 +3,7 @@
 
 import { useMemo } from "react";
 import type { ServiceColors } from "../../base/color";
-import { count, duration, meanCount, plural } from "../../base/format";
+import { count, duration, meanCount, meanPlural, plural } from "../../base/format";
 import { micros } from "../../base/time";
 import { GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Service } from "../../components/service";
@@ -15,10 +15,6 @@ const INDENT = 14;
 const INDENT_LEVELS_MAX = 24;
 /** A larger picture says nothing any more. */
 const GRAPH_PATHS_MAX = 300;
-
-function spansText(spans: number): string {
-  return `${meanCount(spans)} ${spans === 1 ? "span" : "spans"}`;
-}
 
 /** What the two sides have, in a word; empty if both have the same. */
 function verdict({ left, right }: PathPair): string {
@@ -137,11 +133,11 @@ export function PathPicture(props: { readonly compared: ComparedPaths }) {
     if (path === undefined) return { first: "", second: "", title: "", errorShare: 0 };
     const { left, right } = path;
     const said = verdict(path);
-    const spans = `${meanCount(left.spans)} → ${spansText(right.spans)}`;
+    const spans = `${meanCount(left.spans)} → ${meanPlural(right.spans, "span")}`;
     const look = lookOf(path);
     return {
       first: path.operation || "(no name)",
-      second: said === "" ? spansText(left.spans) : `${said} · ${spans}`,
+      second: said === "" ? meanPlural(left.spans, "span") : `${said} · ${spans}`,
       title: `${path.service}: ${path.operation}, ${spans}${said === "" ? "" : `, ${said}`}`,
       errorShare: 0,
       color: look === "same" ? "var(--line-strong)" : `var(--${look})`,

@@ -2,7 +2,7 @@
 
 import { type FormEvent, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { duration, meanCount, plural } from "../../base/format";
+import { duration, meanPlural, plural } from "../../base/format";
 import { Icon } from "../../components/icon";
 import { Menu } from "../../components/menu";
 import { meanDuration } from "../../model/compare";
@@ -80,8 +80,8 @@ export function SideCard(props: {
       <p>
         <strong>{duration(meanDuration(columns))}</strong>
         {columns.length > 1 ? ` mean of ${columns.length} traces` : ""} ·{" "}
-        {meanCount(spans / columns.length)} spans
-        {errors > 0 ? ` · ${meanCount(errors / columns.length)} errors` : ""}
+        {meanPlural(spans / columns.length, "span")}
+        {errors > 0 ? ` · ${meanPlural(errors / columns.length, "error")}` : ""}
         {columns.length > 1 ? " a trace" : ""} · {plural(props.only, "operation")} only here
       </p>
       <ul className="side-traces">

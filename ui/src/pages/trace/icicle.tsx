@@ -54,17 +54,15 @@ export function Icicle(props: { readonly view: TraceView; readonly measure: Icic
               <button
                 type="button"
                 title={title.join("\n")}
-                aria-label={`${title.slice(0, 2).join(", ")}, ${title.slice(2).join(", ")}`}
                 aria-pressed={bar.index === focus}
                 data-failed={errors > 0}
                 onClick={() => setFocus(bar.index === focus ? -1 : bar.index)}
               >
-                {bar.width > 0.03 && (
-                  <>
-                    <span className="name">{path.operation || path.service}</span>
-                    {bar.width > 0.12 && <span className="faint">{figure}</span>}
-                  </>
-                )}
+                <span className={bar.width > 0.03 ? "name" : "visually-hidden"}>
+                  {path.operation || path.service}
+                </span>
+                {bar.width > 0.12 && <span className="faint">{figure}</span>}
+                <span className="visually-hidden">{title.slice(1).join(", ")}</span>
               </button>
             </li>
           );
