@@ -139,7 +139,7 @@ async function scenes() {
     ["map-near", "/dependencies?service=frontend"],
     ["map-free", "/dependencies?layout=sfdp"],
     ["map-table", "/dependencies?as=table"],
-    ["cluster", "/cluster"],
+    ["cluster", "/cluster", rated],
     ["keys", "/cluster", (page) => page.keyboard.press("?")],
     ["settings", "/settings"],
     ["file", "/file"],
@@ -174,7 +174,7 @@ async function scenes() {
     [
       "state-cluster",
       "/cluster",
-      undefined,
+      rated,
       replies({ "v1/cluster": [200, () => JSON.stringify(threeNodes())] }),
     ],
   ];
@@ -209,6 +209,12 @@ async function partial(page) {
     lines.push(JSON.stringify({ end: { ...last.end, ...end } }));
     await route.fulfill({ response, body: `${lines.join("\n")}\n` });
   });
+}
+
+/** Rates are known from the second look on. */
+async function rated(page) {
+  const tile = page.locator(".tiles > div", { hasText: "Spans a second" });
+  await tile.getByText(/\d/).waitFor();
 }
 
 /** Two spans held against each other. */

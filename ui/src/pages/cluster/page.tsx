@@ -101,15 +101,13 @@ function Content(props: { readonly cluster: Cluster }) {
           name="Shards with a leader"
           value={`${summary.shardsLed} / ${cluster.shards.length}`}
         />
-        <Tile name="Spans" value={shortCount(summary.spans)} title={count(summary.spans)} />
-        <Tile name="On disk, all replicas" value={bytes(summary.bytes)} />
         <Tile
-          name="Bytes per span"
-          value={
-            summary.bytesPerSpan === undefined ? "–" : String(Math.round(summary.bytesPerSpan))
-          }
+          name="Largest lag"
+          value={count(summary.lagMax)}
+          beside={summary.lagMax === 1 ? "entry" : "entries"}
         />
-        <Tile name="Largest lag" value={plural(summary.lagMax, "entry", "entries")} />
+        <Room cluster={cluster} />
+        <Kept cluster={cluster} oldest={summary.oldest} />
         <Incoming />
         <Asked cluster={cluster} />
         <Tile
@@ -117,8 +115,16 @@ function Content(props: { readonly cluster: Cluster }) {
           value={summary.queryP99 === undefined ? "–" : duration(summary.queryP99)}
           title="Of the last queries that each node answered, where they take longest"
         />
-        <Kept cluster={cluster} oldest={summary.oldest} />
-        <Room cluster={cluster} />
+        <Tile name="Spans" value={shortCount(summary.spans)} title={count(summary.spans)} />
+        <Tile
+          name="On disk, all replicas"
+          value={bytes(summary.bytes)}
+          beside={
+            summary.bytesPerSpan === undefined
+              ? undefined
+              : `${Math.round(summary.bytesPerSpan)} B a span`
+          }
+        />
       </dl>
       <Alarms alarms={cluster.alarms} />
       <Nodes cluster={cluster} />
@@ -128,11 +134,19 @@ function Content(props: { readonly cluster: Cluster }) {
   );
 }
 
-function Tile(props: { readonly name: string; readonly value: string; readonly title?: string }) {
+function Tile(props: {
+  readonly name: string;
+  readonly value: string;
+  readonly beside?: string | undefined;
+  readonly title?: string;
+}) {
   return (
     <div className="panel" title={props.title}>
       <dt>{props.name}</dt>
-      <dd>{props.value}</dd>
+      <dd>
+        {props.value}
+        {props.beside !== undefined && <span className="beside">{props.beside}</span>}
+      </dd>
     </div>
   );
 }
@@ -471,14 +485,14 @@ function Disk(props: { readonly node: ClusterNode }) {
   const share = diskShare(node);
   if (share === undefined) return bytes(node.diskUsedBytes);
   return (
-    <span className="disk" title={`${bytes(node.diskFreeBytes)} free`}>
+    <span
+      className="disk"
+      title={`${bytes(node.diskUsedBytes)} of ${bytes(node.diskUsedBytes + node.diskFreeBytes)}, ${bytes(node.diskFreeBytes)} free`}
+    >
       <span className="meter" data-full={share >= DISK_NOTABLE}>
         <span style={{ width: `${Math.max(100 * share, 1)}%` }} />
       </span>
-      <span>
-        {bytes(node.diskUsedBytes)}{" "}
-        <span className="faint">of {bytes(node.diskUsedBytes + node.diskFreeBytes)}</span>
-      </span>
+      <span>{bytes(node.diskUsedBytes)}</span>
     </span>
   );
 }

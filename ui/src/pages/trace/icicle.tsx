@@ -36,7 +36,7 @@ export function Icicle(props: { readonly view: TraceView; readonly measure: Icic
           const path = paths[bar.index];
           if (path === undefined) return null;
           const { spans, self, total, errors } = path.left;
-          const figure = measure === "self" ? duration(self) : `× ${count(spans)}`;
+          const figure = measure === "self" ? percent(bar.share) : `× ${count(spans)}`;
           const style = {
             left: `${100 * bar.left}%`,
             width: `${100 * bar.width}%`,
@@ -56,6 +56,7 @@ export function Icicle(props: { readonly view: TraceView; readonly measure: Icic
                 title={title.join("\n")}
                 aria-pressed={bar.index === focus}
                 data-failed={errors > 0}
+                data-narrow={bar.width <= 0.03}
                 onClick={() => setFocus(bar.index === focus ? -1 : bar.index)}
               >
                 <span className={bar.width > 0.03 ? "name" : "visually-hidden"}>
