@@ -73,8 +73,9 @@ function noteNumbers(cluster: Cluster, time: EpochMicros): void {
         return [id, next(busy.get(id) ?? [], process && busyOf(process, before, seconds))];
       }),
     ),
+    // One look alone says nothing.
     asked: new Map(
-      cluster.nodes.map((node) => [
+      (last === undefined ? [] : cluster.nodes).map((node) => [
         node.id,
         next(asked.get(node.id) ?? [], askedOf(node, known(node.id), seconds)),
       ]),

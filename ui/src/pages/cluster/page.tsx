@@ -406,7 +406,7 @@ function ProcessCells(props: { readonly node: ClusterNode }) {
       <td className="num">{lasting(process.uptimeSeconds)}</td>
       <td className="num" title="Of one processor; 200% are two">
         <span className="with-line">
-          {looks.length > 2 && <Sparkline values={looks} look="look-rate" />}
+          {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
           {busy === undefined ? "–" : `${Math.round(100 * busy)}%`}
         </span>
       </td>
@@ -424,7 +424,7 @@ function AskedOf(props: { readonly node: ClusterNode }) {
   const title = queries.p99 === undefined ? undefined : `p99 ${duration(queries.p99)}`;
   return (
     <span className="with-line" title={title}>
-      {looks.length > 2 && <Sparkline values={looks} look="look-rate" />}
+      {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
       {rate(mean)}
     </span>
   );
@@ -467,7 +467,7 @@ function Behind(props: { readonly node: ClusterNode; readonly entries: number | 
   const text = plural(entries, "entry", "entries");
   return (
     <span className="with-line">
-      {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" />}
+      {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" isShort />}
       {entries === 0 ? (
         <span className="faint">–</span>
       ) : entries >= LAG_NOTABLE ? (
