@@ -1,5 +1,5 @@
-// A trace as what called what, each way down once: how wide a bar is says how much time was spent in
-// it and below it, or how many spans there were, whenever that was.
+// A trace as what called what, each way down once: how wide a bar is says how much time was spent
+// in it and below it, or how many spans there were, whenever that was.
 
 import type { PathPair } from "./compare-paths";
 

@@ -19,7 +19,7 @@ export function searchHref(service: string, key?: string, value?: string): strin
   return `/search?${params}`;
 }
 
-/** Traces on a side of a comparison. Whoever needs more wants figures over all, which the search has. */
+/** Traces on a side of a comparison. Figures over more of them are the search's. */
 export const SIDE_TRACES_MAX = 10;
 
 /** The first two traces held against each other; the link offers the others, as Jaeger's does. */
