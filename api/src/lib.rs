@@ -26,6 +26,7 @@ pub mod jaeger_thrift;
 pub mod kafka;
 pub mod limits;
 pub mod otlp;
+mod query_meter;
 pub mod read_context;
 pub mod sampling;
 pub mod server;
@@ -35,4 +36,5 @@ pub mod tenant;
 pub mod written;
 pub mod zipkin;
 
+pub use query_meter::QueryMeter;
 pub use server::{ApiConfig, ApiState, BindError, Bound, Doors, Ports, bind};

@@ -35,6 +35,7 @@ use crate::assets::UiFiles;
 use crate::ingest::{Admission, Receiver};
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
+use crate::query_meter::QueryMeter;
 use crate::read_context::{ReadContext, ReadLimits};
 use crate::sampling::{AdaptiveSampling, Sampling};
 use crate::task::Tasks;
@@ -203,6 +204,8 @@ pub struct ApiState<S, A> {
     pub clock: Arc<dyn Clock>,
     /// Writes out the node's metrics.
     pub metrics_text: MetricsText,
+    /// Counts queries.
+    pub queries: Arc<QueryMeter>,
 }
 
 impl<S, A> fmt::Debug for ApiState<S, A> {
@@ -342,7 +345,7 @@ impl Bound {
         #[cfg(feature = "kafka")]
         let kafka = self.kafka;
         let Self { config, listeners, .. } = self;
-        let ApiState { store, admin, clock, metrics_text } = state;
+        let ApiState { store, admin, clock, metrics_text, queries } = state;
         let (sampling, admission) = (config.sampling, Admission::default());
         let counter = sampling.counter();
         let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counter);
@@ -366,7 +369,7 @@ impl Bound {
         let zipkin = zipkin::http::router(receiver.clone(), tenancy.clone());
         // A datagram names no tenant.
         let serves_udp = matches!(tenancy, Tenancy::Off);
-        let counted = from_fn_with_state(Arc::clone(&query_clock), count_query);
+        let counted = from_fn_with_state((Arc::clone(&query_clock), queries), count_query);
         let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), shutdown.clone())
             .layer(counted.clone());
         let remote_storage = jaeger_grpc::ports::remote_storage(
@@ -453,18 +456,27 @@ async fn adapt(sampling: AdaptiveSampling, clock: Arc<dyn Clock>, shutdown: Canc
     }
 }
 
+/// Routes that are no questions about traces: files of pages, and the state that pages look at every
+/// few seconds.
+const NO_QUERIES: [&str; 2] = [PAGES, "/api/skua/v1/cluster"];
+/// What stands for the route of a page or of one of its files.
+const PAGES: &str = "ui";
+
 /// Counts a request to the query APIs by its route and status. Routes are the routers' own, so
 /// their number is bounded; everything else is the UI's.
 async fn count_query(
-    State(clock): State<Arc<dyn Clock>>,
+    State((clock, queries)): State<(Arc<dyn Clock>, Arc<QueryMeter>)>,
     matched: Option<MatchedPath>,
     request: Request,
     next: Next,
 ) -> Response {
-    let route = matched.map_or_else(|| "ui".to_owned(), |path| path.as_str().to_owned());
+    let route = matched.map_or_else(|| PAGES.to_owned(), |path| path.as_str().to_owned());
     let started = clock.monotonic();
     let response = next.run(request).await;
     let took = clock.monotonic().since(started);
+    if !NO_QUERIES.contains(&route.as_str()) {
+        queries.note(took);
+    }
     let status = response.status().as_u16().to_string();
     metrics::histogram!("skua_query_seconds", "route" => route.clone()).record(took.0 as f64 / 1e9);
     metrics::counter!("skua_query_requests_total", "route" => route, "status" => status)

@@ -113,6 +113,8 @@ pub struct ClusterStatus {
     pub alarms: Vec<AlarmStatus>,
     /// The sampling strategies that all nodes serve; none if none were set.
     pub sampling: Option<SamplingStatus>,
+    /// For how long spans are kept, unless a disk cap takes them before; none if nobody said.
+    pub retention: Option<Duration>,
 }
 
 /// A version of the ring that leads traces to shards.
@@ -195,6 +197,21 @@ pub struct NodeStatus {
     /// By how many nanoseconds its clock is ahead of that of the asked node, give or take the way
     /// of a message; negative if it is behind. Not known of a node that was not heard of lately.
     pub clock_ahead_nanos: Option<i64>,
+    /// What it does and what it keeps, if it has told.
+    pub figures: Option<NodeFigures>,
+}
+
+/// What a node does and what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeFigures {
+    /// Queries that it has answered since its start.
+    pub queries: u64,
+    /// How long all but the slowest hundredth of the last ones took; none before the first.
+    pub query_p99: Option<Duration>,
+    /// When the hour began in which the oldest spans came that it holds; none if it holds none.
+    pub oldest: Option<Timestamp>,
+    /// How much its data may take of its disk; none if nobody knows the disk's size.
+    pub data_bytes_max: Option<u64>,
 }
 
 /// What a node's process takes of its machine.

@@ -25,10 +25,11 @@ use anyhow::{Context, bail};
 use api::assets::UiFiles;
 use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling};
 use api::tenant::Tenancy;
-use api::{ApiConfig, ApiState, Bound, Doors};
+use api::{ApiConfig, ApiState, Bound, Doors, QueryMeter};
 use cluster::Coordinator;
 use cluster::clock::SystemClock;
 use cluster::compaction::Compaction;
+use cluster::host::TellFigures;
 use cluster::upkeep::UpkeepThread;
 use model::admin::{
     ChangeError, ClusterChange, ClusterStatus, CompactionStatus, NodeState, Readiness,
@@ -107,8 +108,9 @@ async fn run_node(
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
+    let queries = Arc::default();
     let (coordinator, company) = tokio::select! {
-        opened = open_store(config, data, &clock, &ui_url, company_runtime) => opened?,
+        opened = open_store(config, data, &clock, (&ui_url, &queries), company_runtime) => opened?,
         () = doors.serve_health(Starting) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
@@ -124,15 +126,28 @@ async fn run_node(
     let address = SocketAddr::new(config.listen_address, ports.ui).to_string();
     let node = Some(coordinator.node_id());
     let compaction = company.compaction();
+    let figures = company.figures();
+    let retention = config.retention;
     let is_stopping = Arc::default();
     let inner = coordinator.clone();
     let (ui_address, sampling) = (ui_url, sampling.clone());
-    let admin = Admin { inner, node, address, ui: ui_address, is_stopping, compaction, sampling };
+    let admin = Admin {
+        inner,
+        node,
+        address,
+        ui: ui_address,
+        is_stopping,
+        compaction,
+        sampling,
+        figures,
+        retention,
+    };
     let state = ApiState {
         store: coordinator.clone(),
         admin: admin.clone(),
         clock,
         metrics_text: metrics_text(metrics, &coordinator),
+        queries,
     };
     let shutdown = CancellationToken::new();
     let mut serving = std::pin::pin!(doors.serve(state, shutdown.clone()));
@@ -189,7 +204,7 @@ async fn run_node(
 /// What a node has to end besides its coordinator.
 enum Company {
     /// It is alone.
-    Alone { upkeep: UpkeepThread, compaction: Arc<Compaction> },
+    Alone { upkeep: UpkeepThread, compaction: Arc<Compaction>, figures: TellFigures },
     /// It is one of several.
     Cluster(Box<Membership>),
 }
@@ -200,6 +215,14 @@ impl Company {
         match self {
             Self::Alone { compaction, .. } => Arc::clone(compaction),
             Self::Cluster(membership) => Arc::clone(membership.compaction()),
+        }
+    }
+
+    /// What tells of a node that is alone; one of several is asked like the others.
+    fn figures(&self) -> Option<TellFigures> {
+        match self {
+            Self::Alone { figures, .. } => Some(Arc::clone(figures)),
+            Self::Cluster(_) => None,
         }
     }
 }
@@ -280,23 +303,24 @@ async fn open_store(
     config: &NodeConfig,
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
-    ui_url: &str,
+    (ui_url, queries): (&str, &Arc<QueryMeter>),
     company_runtime: &Handle,
 ) -> anyhow::Result<(Coordinator, Company)> {
     if config.is_clustered() {
-        let opened = clustered::open(config, data.path(), clock, ui_url);
+        let opened = clustered::open(config, data.path(), clock, (ui_url, queries));
         // What is begun in there stays on those threads.
         let opened = TokioContext::new(opened, company_runtime.clone());
         let (coordinator, membership) = opened.await?;
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }
     let (config, directory) = (config.clone(), data.path().to_path_buf());
-    let clock = Arc::clone(clock);
-    let opening =
-        tokio::task::spawn_blocking(move || store::open_parts(&config, &directory, &clock));
+    let (clock, queries) = (Arc::clone(clock), Arc::clone(queries));
+    let opening = tokio::task::spawn_blocking(move || {
+        store::open_parts(&config, &directory, &clock, &queries)
+    });
     let opened = opening.await.context("the recovery panicked")??;
-    let (upkeep, compaction) = (opened.upkeep, opened.compaction);
-    Ok((store::start(opened.parts)?, Company::Alone { upkeep, compaction }))
+    let (upkeep, compaction, figures) = (opened.upkeep, opened.compaction, opened.figures);
+    Ok((store::start(opened.parts)?, Company::Alone { upkeep, compaction, figures }))
 }
 
 /// Tells scripts and people that the node is ready, in this order.
@@ -340,7 +364,7 @@ impl ClusterAdmin for Starting {
 
 /// The coordinator's view of the cluster, and what only the wiring knows: where this node listens,
 /// and that a node that was told to stop is not ready while it still serves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Admin {
     inner: Coordinator,
     /// This node, if it is known which one it is.
@@ -353,6 +377,10 @@ struct Admin {
     is_stopping: Arc<AtomicBool>,
     compaction: Arc<Compaction>,
     sampling: Sampling,
+    /// Of a node that is alone.
+    figures: Option<TellFigures>,
+    /// What this node was told of it.
+    retention: model::Duration,
 }
 
 impl Admin {
@@ -366,8 +394,10 @@ impl Admin {
             }
             node.ui.get_or_insert_with(|| self.ui.clone());
             node.process = node.process.or_else(process::status);
+            node.figures = node.figures.or_else(|| self.figures.as_ref().map(|tell| tell()));
             node.state = if is_stopping { NodeState::Draining } else { node.state };
         }
+        status.retention = status.retention.or(Some(self.retention));
         match &self.sampling {
             // What the cluster was told before is not in force.
             Sampling::Adaptive(_) => status.sampling = None,

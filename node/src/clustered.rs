@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use api::QueryMeter;
 use api::sampling::Peers;
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
@@ -40,6 +41,7 @@ use storage::{Shard, Space};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::NodeConfig;
+use crate::figures::figures;
 use crate::process::{self, MachineLoad};
 use crate::sampling_peers::SamplingPeers;
 use crate::store::{OF_A_CLUSTER, end_process_of_store, is_log_damage, open_log, os_env, threads};
@@ -98,7 +100,7 @@ pub(crate) async fn open(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-    ui_url: &str,
+    (ui_url, queries): (&str, &Arc<QueryMeter>),
 ) -> anyhow::Result<(Coordinator, Membership)> {
     let settings = &config.cluster;
     let keys = keys(config)?;
@@ -153,6 +155,10 @@ pub(crate) async fn open(
         version: build_info::VERSION.to_owned(),
         ui: ui_url.to_owned(),
         process: Arc::new(process::status),
+        figures: {
+            let shards = Arc::clone(&shards);
+            figures(queries, (&opened.space, config.retention_disk), move || live(&shards))
+        },
         clock: Arc::clone(clock),
         log: Arc::clone(&opened.log),
         kv: Arc::clone(&opened.kv),

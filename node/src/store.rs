@@ -9,8 +9,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
+use api::QueryMeter;
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
+use cluster::host::TellFigures;
 use cluster::local::LocalGroup;
 use cluster::upkeep::{Frozen, UpkeepParts, UpkeepThread};
 use cluster::{ClusterConfig, Coordinator, CoordinatorParts};
@@ -24,6 +26,7 @@ use storage::shard::{BlockStore, DecodedCache, ShardParts};
 use storage::{Shard, Space};
 
 use crate::config::NodeConfig;
+use crate::figures::figures;
 use crate::process::MachineLoad;
 use crate::{build_info, files, output};
 
@@ -41,6 +44,7 @@ pub(crate) fn open_parts(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
+    queries: &Arc<QueryMeter>,
 ) -> anyhow::Result<OpenStore> {
     let started = clock.monotonic();
     let env = os_env();
@@ -88,6 +92,8 @@ pub(crate) fn open_parts(
         )?));
     }
     let compaction = Arc::new(Compaction::default());
+    let kept: Vec<_> = groups.iter().map(|group| Arc::clone(group.shard())).collect();
+    let figures = figures(queries, (&space, config.retention_disk), move || kept.clone());
     let frozen = Arc::new(Frozen::default());
     let shared = (space, Arc::clone(&compaction), &log, Arc::clone(&frozen));
     let upkeep = start_upkeep(config, &groups, clock, shared)?;
@@ -108,7 +114,7 @@ pub(crate) fn open_parts(
         disk: (env, directory.to_path_buf()),
         load: Box::new(move || load.next()),
     };
-    Ok(OpenStore { parts, upkeep, compaction })
+    Ok(OpenStore { parts, upkeep, compaction, figures })
 }
 
 /// The operating system's files.
@@ -122,6 +128,7 @@ pub(crate) struct OpenStore {
     pub(crate) parts: CoordinatorParts,
     pub(crate) upkeep: UpkeepThread,
     pub(crate) compaction: Arc<Compaction>,
+    pub(crate) figures: TellFigures,
 }
 
 /// Seals, merges, drops and purges for as long as the node runs.

@@ -71,6 +71,10 @@ async function scenes() {
   const large = most((each) => each.spanCount)?.traceId;
   const others = [...summaries].sort((a, b) => b.spanCount - a.spanCount);
   const failed = most((each) => (each.errorSpanCount ?? 0) * 1e6 + each.spanCount)?.traceId;
+  const several = new URLSearchParams([
+    ...others.slice(2, 5).map(({ traceId }) => ["b", traceId]),
+    ...others.slice(0, 9).map(({ traceId }) => ["cohort", traceId]),
+  ]);
   return [
     ["search", "/search?lookback=1h"],
     ["search-errors", "/search?lookback=24h&q=status%3Derror&sort=longest"],
@@ -107,6 +111,7 @@ async function scenes() {
     ],
     ["trace-zoom", `/trace/${large}`, zoomed],
     ["trace-flame", `/trace/${large}?v=flame`],
+    ["trace-flame-self", `/trace/${large}?v=flame&flame=self`],
     ["trace-path", `/trace/${large}?v=path`],
     [
       "trace-services",
@@ -126,6 +131,7 @@ async function scenes() {
     ["compare-timeline", `/trace/${large}...${others[1]?.traceId}?v=timeline`, chosenPair],
     ["compare-structure", `/trace/${large}...${others[1]?.traceId}?v=structure`],
     ["compare-graph", `/trace/${large}...${others[1]?.traceId}?v=graph`],
+    ["compare-many", `/trace/${large}...${others[1]?.traceId}?${several}`],
     ["compare-half", `/trace/${large}...?cohort=${large}&cohort=${failed}`],
     ["services", "/services"],
     ["service", "/services/frontend"],
@@ -133,7 +139,7 @@ async function scenes() {
     ["map-near", "/dependencies?service=frontend"],
     ["map-free", "/dependencies?layout=sfdp"],
     ["map-table", "/dependencies?as=table"],
-    ["cluster", "/cluster"],
+    ["cluster", "/cluster", rated],
     ["keys", "/cluster", (page) => page.keyboard.press("?")],
     ["settings", "/settings"],
     ["file", "/file"],
@@ -168,8 +174,8 @@ async function scenes() {
     [
       "state-cluster",
       "/cluster",
-      undefined,
-      replies({ "v1/cluster": [200, JSON.stringify(threeNodes())] }),
+      rated,
+      replies({ "v1/cluster": [200, () => JSON.stringify(threeNodes())] }),
     ],
   ];
 }
@@ -179,7 +185,11 @@ function replies(answers) {
   return async (page) => {
     for (const [part, [status, body]] of Object.entries(answers)) {
       await page.route(new RegExp(part), (route) =>
-        route.fulfill({ status, body, contentType: "application/json" }),
+        route.fulfill({
+          status,
+          body: typeof body === "function" ? body() : body,
+          contentType: "application/json",
+        }),
       );
     }
   };
@@ -199,6 +209,12 @@ async function partial(page) {
     lines.push(JSON.stringify({ end: { ...last.end, ...end } }));
     await route.fulfill({ response, body: `${lines.join("\n")}\n` });
   });
+}
+
+/** Rates are known from the second look on. */
+async function rated(page) {
+  const tile = page.locator(".tiles > div", { hasText: "Spans a second" });
+  await tile.getByText(/\d/).waitFor();
 }
 
 /** Two spans held against each other. */
@@ -235,12 +251,19 @@ function threeNodes() {
               resident_bytes: 4.1e8 + index * 1e8,
             },
             clock_ahead_ns: index * 740_000_000,
+            queries: { answered: Math.round(Date.now() / (80 + 60 * index)), p99_seconds: 0.038 },
+            oldest_ns: (Date.now() - 50 * 3_600_000) * 1e6,
           }),
       disk:
         index === 2
           ? { used_bytes: 0, free_bytes: 0 }
-          : { used_bytes: 4e9 + index * 4.4e10, free_bytes: 5e10 - index * 4.4e10 },
+          : {
+              used_bytes: 4e9 + index * 4.4e10,
+              free_bytes: 5e10 - index * 4.4e10,
+              data_bytes_max: 5.2e10,
+            },
     })),
+    retention_seconds: 7 * 86_400,
     alarms: [
       {
         kind: "under-replicated",

@@ -5,8 +5,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::admin::{
-    AlarmStatus, ClusterStatus, EpochState, EpochStatus, NodeState, NodeStatus, ProcessStatus,
-    ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
+    AlarmStatus, ClusterStatus, EpochState, EpochStatus, NodeFigures, NodeState, NodeStatus,
+    ProcessStatus, ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
 };
 use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ struct Cluster {
     alarms: Vec<Alarm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<Sampling>,
+    /// For how long spans are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_seconds: Option<u64>,
 }
 
 /// A version of the ring.
@@ -66,6 +69,20 @@ struct Node {
     process: Option<Process>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_ahead_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queries: Option<Queries>,
+    /// When the hour began in which its oldest spans came, in nanoseconds of Unix time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_ns: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Queries {
+    /// Since the start of the node.
+    answered: u64,
+    /// Of the last ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -87,6 +104,9 @@ struct Down {
 struct Disk {
     used_bytes: u64,
     free_bytes: u64,
+    /// What data may take; beyond it the oldest hour goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_bytes_max: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -144,6 +164,7 @@ fn render(status: ClusterStatus) -> Vec<u8> {
         epochs: status.epochs.into_iter().map(epoch).collect(),
         alarms: status.alarms.into_iter().map(alarm).collect(),
         sampling: status.sampling.map(sampling),
+        retention_seconds: status.retention.map(whole_seconds),
     };
     let mut body = serde_json::to_vec(&cluster).unwrap_or_default();
     body.push(b'\n');
@@ -177,11 +198,22 @@ fn node(status: NodeStatus) -> Node {
             NodeState::Ready | NodeState::Draining => None,
         },
         version: status.version,
-        disk: Disk { used_bytes: status.disk_used_bytes, free_bytes: status.disk_free_bytes },
+        disk: Disk {
+            used_bytes: status.disk_used_bytes,
+            free_bytes: status.disk_free_bytes,
+            data_bytes_max: status.figures.and_then(|figures| figures.data_bytes_max),
+        },
         zone: status.zone,
         process: status.process.map(process),
         clock_ahead_ns: status.clock_ahead_nanos,
+        queries: status.figures.map(queries),
+        oldest_ns: status.figures.and_then(|figures| figures.oldest).map(|oldest| oldest.0),
     }
+}
+
+fn queries(figures: NodeFigures) -> Queries {
+    let p99_seconds = figures.query_p99.map(|took| took.0 as f64 / 1e9);
+    Queries { answered: figures.queries, p99_seconds }
 }
 
 fn process(status: ProcessStatus) -> Process {
@@ -258,6 +290,12 @@ mod tests {
                 resident_bytes: 3,
             }),
             clock_ahead_nanos: (number == 1).then_some(-4),
+            figures: (number == 1).then_some(NodeFigures {
+                queries: 5,
+                query_p99: Some(Duration(250_000_000)),
+                oldest: Some(Timestamp(6)),
+                data_bytes_max: Some(7),
+            }),
         }
     }
 
@@ -287,6 +325,7 @@ mod tests {
                 stands: Duration(61_000_000_000),
             }],
             sampling: Some(SamplingStatus { digest: 0x1f, bytes: 9, revision: 3 }),
+            retention: Some(Duration(604_800_000_000_000)),
         };
         let json: serde_json::Value = serde_json::from_slice(&render(status)).unwrap();
         assert_eq!(
@@ -301,7 +340,14 @@ mod tests {
             (&json["nodes"][0]["zone"], &json["nodes"][0]["clock_ahead_ns"]),
             (&"rack-1".into(), &(-4).into())
         );
-        for name in ["zone", "process", "clock_ahead_ns"] {
+        let queries = serde_json::json!({"answered": 5, "p99_seconds": 0.25});
+        assert_eq!(json["nodes"][0]["queries"], queries);
+        assert_eq!(json["nodes"][0]["disk"]["data_bytes_max"], 7);
+        assert_eq!(
+            (&json["nodes"][0]["oldest_ns"], &json["retention_seconds"]),
+            (&6.into(), &604_800.into())
+        );
+        for name in ["zone", "process", "clock_ahead_ns", "queries", "oldest_ns"] {
             assert!(json["nodes"][1].get(name).is_none(), "{name} is not known and not told");
         }
         let epoch = serde_json::json!({"id": 2, "shards": 9, "state": "fencing"});

@@ -42,6 +42,7 @@ impl ClusterAdmin for OneNode {
                 zone: String::new(),
                 process: None,
                 clock_ahead_nanos: None,
+                figures: None,
             }],
             shards: vec![ShardStatus {
                 id: ShardId(0),
@@ -52,6 +53,7 @@ impl ClusterAdmin for OneNode {
             epochs: Vec::new(),
             alarms: Vec::new(),
             sampling: None,
+            retention: None,
         }
     }
 
@@ -92,6 +94,7 @@ pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
         admin: OneNode { readiness },
         clock: Arc::clone(&clock),
         metrics_text: Arc::new(|| "skua_up 1\n".to_owned()),
+        queries: Arc::default(),
     };
     let addresses = bound.addresses();
     let mut serving = Tasks::default();

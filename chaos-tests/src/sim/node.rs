@@ -20,6 +20,7 @@ use cluster::task::Task;
 use cluster::transport::MemoryNetwork;
 use cluster::upkeep::{self, DiskCap, UpkeepParts, UpkeepState};
 use futures_util::FutureExt as _;
+use model::admin::NodeFigures;
 use model::budget::Budget;
 use model::testing::Random;
 use model::time::Clock;
@@ -298,6 +299,7 @@ pub async fn start(mut parts: NodeParts, life: Life) -> Result<Running, StartErr
         version: "simulated".into(),
         ui: String::new(),
         process: Arc::new(|| None),
+        figures: Arc::new(NodeFigures::default),
         clock: Arc::clone(&clock),
         log: engine,
         kv,

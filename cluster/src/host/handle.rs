@@ -21,7 +21,9 @@ use super::error::HostError;
 use super::lane::Lanes;
 use super::map::MapAsked;
 use super::meta_machine::MetaMachine;
-use super::parts::{HostParts, NodeAddresses, ProcessFigures, RandomBytes, ResolveSeeds};
+use super::parts::{
+    HostParts, NodeAddresses, ProcessFigures, RandomBytes, ResolveSeeds, TellFigures,
+};
 use super::replicas::{Replicas, ReplicasParts};
 use crate::coordinator::{ReadPools, Routes};
 use crate::gossip::Members;
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(super) version: String,
     pub(super) ui: String,
     pub(super) process: ProcessFigures,
+    pub(super) figures: TellFigures,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: Arc<dyn LogEngine>,
     pub(super) disk: (Arc<dyn Env>, PathBuf),
@@ -269,6 +272,7 @@ impl Shared {
             version: parts.version,
             ui: parts.ui,
             process: parts.process,
+            figures: parts.figures,
             clock: parts.clock,
             log: parts.log,
             disk: parts.disk,

@@ -77,7 +77,7 @@ impl Shared {
     }
 
     /// For how long spans are kept.
-    fn retention(&self) -> Duration {
+    pub(super) fn retention(&self) -> Duration {
         let state = self.map.borrow();
         let age = state.retention().ages.get(&RetentionClass(CLASS_ORDINARY));
         age.copied().unwrap_or(self.retention)

@@ -5,8 +5,8 @@
 //! end. Commands, plans and states of the meta group travel in their own encodings.
 
 use bytes::Bytes;
-use model::admin::ProcessStatus;
-use model::{Duration, NodeId};
+use model::admin::{NodeFigures, ProcessStatus};
+use model::{Duration, NodeId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storage::log::{GroupId, LogIndex};
@@ -201,6 +201,8 @@ pub(crate) enum MetaRequest {
     Witnessed { replicas: Vec<(u64, u64)> },
     /// What the node's process takes of its machine.
     Process,
+    /// What the node does and what it keeps.
+    Figures,
 }
 
 /// What they answer.
@@ -231,6 +233,7 @@ pub(crate) enum MetaReply {
     Notice(Notice),
     Witnessed(Vec<SeenMessage>),
     Process(Option<ProcessMessage>),
+    Figures(FiguresMessage),
 }
 
 /// What a process takes.
@@ -252,6 +255,31 @@ impl From<ProcessMessage> for ProcessStatus {
     fn from(message: ProcessMessage) -> Self {
         let ProcessMessage { uptime_nanos, cpu_nanos, resident_bytes } = message;
         Self { uptime: Duration(uptime_nanos), cpu: Duration(cpu_nanos), resident_bytes }
+    }
+}
+
+/// What a node does and what it keeps.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct FiguresMessage {
+    queries: u64,
+    query_p99_nanos: Option<u64>,
+    oldest: Option<u64>,
+    data_bytes_max: Option<u64>,
+}
+
+impl From<NodeFigures> for FiguresMessage {
+    fn from(figures: NodeFigures) -> Self {
+        let NodeFigures { queries, query_p99, oldest, data_bytes_max } = figures;
+        let (query_p99_nanos, oldest) = (query_p99.map(|took| took.0), oldest.map(|time| time.0));
+        Self { queries, query_p99_nanos, oldest, data_bytes_max }
+    }
+}
+
+impl From<FiguresMessage> for NodeFigures {
+    fn from(message: FiguresMessage) -> Self {
+        let FiguresMessage { queries, query_p99_nanos, oldest, data_bytes_max } = message;
+        let (query_p99, oldest) = (query_p99_nanos.map(Duration), oldest.map(Timestamp));
+        Self { queries, query_p99, oldest, data_bytes_max }
     }
 }
 
@@ -396,6 +424,10 @@ mod tests {
         assert_eq!(encode(&MetaReply::Notice(Notice::default())).unwrap(), &[FORMAT, 10, 0, 0][..]);
         assert_eq!(encode(&MetaRequest::Process).unwrap(), &[FORMAT, 11][..]);
         assert_eq!(encode(&MetaReply::Process(None)).unwrap(), &[FORMAT, 12, 0][..]);
+        assert_eq!(encode(&MetaRequest::Figures).unwrap(), &[FORMAT, 12][..]);
+        let figures = NodeFigures { queries: 7, oldest: Some(Timestamp(5)), ..Default::default() };
+        let told = MetaReply::Figures(figures.into());
+        assert_eq!(encode(&told).unwrap(), &[FORMAT, 13, 7, 0, 1, 5, 0][..]);
         for byte in 0..=255_u8 {
             let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
             let _ = decode::<HelloMessage>(&[byte; 60]);

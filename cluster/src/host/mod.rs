@@ -78,6 +78,7 @@ pub use give_up::{forget_disowned, give_up_replicas, holds_replicas, log_is_shor
 pub use handle::Host;
 pub use parts::{
     ForgetShard, HostParts, NodeAddresses, OpenShard, ProcessFigures, RandomBytes, ResolveSeeds,
+    TellFigures,
 };
 pub use recover::{Recovery, Survey, SurveyedShard};
 pub use sampling::SamplingOffer;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use model::admin::{AlarmStatus, ProcessStatus};
+use model::admin::{AlarmStatus, NodeFigures, ProcessStatus};
 use model::{Duration, NodeId, ShardId};
 
 use super::handle::Shared;
@@ -63,6 +63,15 @@ impl Shared {
         }
         match self.ask_meta(node, &MetaRequest::Process, REPORT_DEADLINE).await {
             Ok(MetaReply::Process(process)) => process.map(Into::into),
+            _ => None,
+        }
+    }
+
+    /// What another node does and keeps; nothing if it does not answer, or does not know the
+    /// question.
+    pub(super) async fn ask_figures(&self, node: NodeId) -> Option<NodeFigures> {
+        match self.ask_meta(node, &MetaRequest::Figures, REPORT_DEADLINE).await {
+            Ok(MetaReply::Figures(figures)) => Some(figures.into()),
             _ => None,
         }
     }

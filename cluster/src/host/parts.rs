@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
-use model::admin::ProcessStatus;
+use model::admin::{NodeFigures, ProcessStatus};
 use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
 use storage::kv::Kv;
@@ -39,6 +39,9 @@ pub type RandomBytes = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
 /// Tells what this process takes of its machine, if that can be known.
 pub type ProcessFigures = Arc<dyn Fn() -> Option<ProcessStatus> + Send + Sync>;
 
+/// Tells what this node does and what it keeps.
+pub type TellFigures = Arc<dyn Fn() -> NodeFigures + Send + Sync>;
+
 /// Everything that a node's part in a cluster is made of.
 #[derive(Clone)]
 pub struct HostParts {
@@ -56,6 +59,8 @@ pub struct HostParts {
     pub ui: String,
     /// What the process takes, for people.
     pub process: ProcessFigures,
+    /// What the node does and what it keeps, for people.
+    pub figures: TellFigures,
     /// Time; the same clock that reads' budgets are made with.
     pub clock: Arc<dyn Clock>,
     /// The log of all groups.

@@ -24,7 +24,7 @@ impl Shared {
         let mut report = Report {
             version: self.version.clone(),
             is_draining: self.is_draining(),
-            disk_used_bytes: self.log.stats().segment_bytes,
+            disk_used_bytes: self.data_bytes(),
             disk_free_bytes: env.free_bytes(directory).unwrap_or(u64::MAX),
             unreachable: unreachable.iter().map(|(n, since)| (n.0, now.since(*since).0)).collect(),
             ..Report::default()
@@ -48,6 +48,14 @@ impl Shared {
             }
         }
         report
+    }
+
+    /// What the log and the blocks of this node take.
+    fn data_bytes(&self) -> u64 {
+        let all = self.replicas.all().into_iter();
+        let shards = all.filter_map(|(_, hosted)| hosted.shard.clone());
+        let blocks: u64 = shards.map(|shard| shard.block_bytes()).sum();
+        self.log.stats().segment_bytes.saturating_add(blocks)
     }
 
     /// Answers who asks for the facts about this node's replicas.

@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::BoxStream;
 use model::admin::{
-    ClusterChange, ClusterStatus, EpochStatus, NodeState, NodeStatus, ProcessStatus, Readiness,
-    ReplicaState, ReplicaStatus, ShardStatus,
+    ClusterChange, ClusterStatus, EpochStatus, NodeFigures, NodeState, NodeStatus, ProcessStatus,
+    Readiness, ReplicaState, ReplicaStatus, ShardStatus,
 };
 use model::time::Monotonic;
 use model::{NodeId, ShardId, Tenant, Timestamp};
@@ -162,6 +162,7 @@ impl Shared {
                 zone: node.record.zone.clone(),
                 process: told.and_then(|told| told.process),
                 clock_ahead_nanos: self.peer_clocks.ahead(id, self.clock.wall(), self.now()),
+                figures: told.and_then(|told| told.figures),
             }
         });
         let nodes = nodes.collect();
@@ -172,7 +173,8 @@ impl Shared {
         let notices = told.iter().map(|(node, told)| (*node, told.notice.clone())).collect();
         let (shards, alarms) = (shards.collect(), alarms(&notices));
         let epochs = state.epochs().iter().map(epoch_status).collect();
-        ClusterStatus { nodes, shards, epochs, alarms, sampling: sampling_status(&state) }
+        let (sampling, retention) = (sampling_status(&state), Some(self.retention()));
+        ClusterStatus { nodes, shards, epochs, alarms, sampling, retention }
     }
 
     /// A node that does not answer, and since when not: now, if it did a moment ago.
@@ -186,20 +188,22 @@ impl Shared {
     async fn ask_status(&self, node: NodeId) -> Option<(NodeId, Told)> {
         if node == self.node {
             let (report, replicas) = (self.report(), self.replica_facts());
-            let process = (self.process)();
-            return Some((node, Told { report, replicas, notice: self.notice(), process }));
+            let (process, figures) = ((self.process)(), Some((self.figures)()));
+            let notice = self.notice();
+            return Some((node, Told { report, replicas, notice, process, figures }));
         }
         let request = StatusRequest { digests: false }.encode().unwrap_or_default();
-        let (report, replicas, notice, process) = tokio::join!(
+        let (report, replicas, notice, process, figures) = tokio::join!(
             self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE),
             self.transport.call(node, Method::Status, request, REPORT_DEADLINE),
             self.ask_notice(node),
             self.ask_process(node),
+            self.ask_figures(node),
         );
         let Ok(MetaReply::Report(report)) = report else { return None };
         let replicas = replicas.ok().and_then(|reply| StatusReply::decode(reply).ok());
         let replicas = replicas.unwrap_or_default().replicas;
-        Some((node, Told { report: *report, replicas, notice, process }))
+        Some((node, Told { report: *report, replicas, notice, process, figures }))
     }
 }
 
@@ -218,6 +222,7 @@ struct Told {
     replicas: Vec<ReplicaFacts>,
     notice: Notice,
     process: Option<ProcessStatus>,
+    figures: Option<NodeFigures>,
 }
 
 /// A shard: the replicas that nodes told of, and those that are meant to be elsewhere.

@@ -149,6 +149,7 @@ impl Shards for LocalShards {
             })
             .collect();
         let (env, directory) = &self.disk;
+        let blocks: u64 = self.groups.iter().map(|group| group.shard().block_bytes()).sum();
         let node = NodeStatus {
             id: self.node_id,
             name: self.node_name.clone(),
@@ -156,11 +157,12 @@ impl Shards for LocalShards {
             ui: None,
             state: if is_draining { NodeState::Draining } else { NodeState::Ready },
             version: self.version.clone(),
-            disk_used_bytes: self.log.stats().segment_bytes,
+            disk_used_bytes: self.log.stats().segment_bytes.saturating_add(blocks),
             disk_free_bytes: env.free_bytes(directory).unwrap_or(0),
             zone: String::new(),
             process: None,
             clock_ahead_nanos: None,
+            figures: None,
         };
         std::future::ready(ClusterStatus {
             nodes: vec![node],
@@ -172,6 +174,7 @@ impl Shards for LocalShards {
             shards,
             alarms: self.frozen.left().map(frozen_alarm).into_iter().collect(),
             sampling: None,
+            retention: None,
         })
         .boxed()
     }

@@ -18,7 +18,7 @@ use cluster::raft::{Blocking, FatalHook, unwrap};
 use cluster::transport::MemoryNetwork;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use model::admin::Readiness;
+use model::admin::{NodeFigures, Readiness};
 use model::budget::Budget;
 use model::store::{Answer, ReadScope, SearchEnd, SearchItem, SearchRequest, Trace, TraceRequest};
 use model::time::{Clock, Monotonic, Timestamp};
@@ -174,6 +174,7 @@ impl World {
             version: "test".into(),
             ui: format!("http://node-{number}/"),
             process: Arc::new(|| None),
+            figures: Arc::new(NodeFigures::default),
             clock: Arc::clone(&member.clock) as _,
             log,
             kv,

@@ -1,7 +1,13 @@
 // Skua's own API, below `api/skua/v1/`.
 
-import { epochMicros, type Micros, micros } from "../base/time";
-import type { Cluster, Down, NodeState, Process, ReplicaState } from "../model/cluster";
+import {
+  type EpochMicros,
+  epochMicros,
+  MICROS_PER_SECOND,
+  type Micros,
+  micros,
+} from "../base/time";
+import type { Cluster, Down, NodeState, Process, Queries, ReplicaState } from "../model/cluster";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
 
@@ -37,6 +43,12 @@ export function readCluster(json: unknown): Cluster {
         zone: text(node["zone"], "zone"),
         process: processOf(node),
         clockAhead: clockOf(node),
+        queries: queriesOf(node),
+        oldest: node["oldest_ns"] === undefined ? undefined : pointOf(node, "oldest_ns"),
+        dataBytesMax:
+          disk["data_bytes_max"] === undefined
+            ? undefined
+            : number(disk["data_bytes_max"], "data_bytes_max"),
       };
     }),
     shards: list(cluster["shards"], "shards").map((each) => {
@@ -67,6 +79,7 @@ export function readCluster(json: unknown): Cluster {
         seconds: number(alarm["seconds"], "seconds"),
       };
     }),
+    retention: secondsOf(cluster, "retention_seconds"),
   };
 }
 
@@ -84,7 +97,7 @@ function downOf(node: Json): Down | undefined {
   if (node["down"] === undefined) return undefined;
   const down = record(node["down"], "down");
   return {
-    since: epochMicros(Math.floor(number(down["since_ns"], "since_ns") / NANOS_PER_MICRO)),
+    since: pointOf(down, "since_ns"),
     seconds: number(down["seconds"], "seconds"),
   };
 }
@@ -97,6 +110,25 @@ function processOf(node: Json): Process | undefined {
     cpuSeconds: number(process["cpu_seconds"], "cpu_seconds"),
     residentBytes: number(process["resident_bytes"], "resident_bytes"),
   };
+}
+
+function queriesOf(node: Json): Queries | undefined {
+  if (node["queries"] === undefined) return undefined;
+  const queries = record(node["queries"], "queries");
+  return {
+    answered: number(queries["answered"], "answered"),
+    p99: secondsOf(queries, "p99_seconds"),
+  };
+}
+
+/** A point in time, told in nanoseconds. */
+function pointOf(json: Json, name: string): EpochMicros {
+  return epochMicros(Math.floor(number(json[name], name) / NANOS_PER_MICRO));
+}
+
+function secondsOf(json: Json, name: string): Micros | undefined {
+  const seconds = json[name];
+  return seconds === undefined ? undefined : micros(number(seconds, name) * MICROS_PER_SECOND);
 }
 
 function clockOf(node: Json): Micros | undefined {

@@ -8,6 +8,8 @@ import {
   clock,
   count,
   duration,
+  meanCount,
+  meanPlural,
   percent,
   rulerTime,
   shortCount,
@@ -44,6 +46,8 @@ describe("format", () => {
   it("groups, shortens and scales numbers", () => {
     expect(count(1_234_567)).toBe("1,234,567");
     expect(shortCount(999)).toBe("999");
+    expect([1, 2.5, 0.01, 1_234.5].map(meanCount)).toEqual(["1", "2.5", "<0.1", "1,235"]);
+    expect([meanPlural(1, "span"), meanPlural(0.5, "span")]).toEqual(["1 span", "0.5 spans"]);
     expect(shortCount(12_900)).toBe("12.9k");
     expect(shortCount(999_999)).toBe("1M");
     expect(bytes(1_023)).toBe("1023 B");

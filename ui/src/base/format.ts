@@ -49,6 +49,18 @@ export function count(value: number): string {
   return GROUPED.format(value);
 }
 
+/** A count that may be the mean of several: `12`, `2.5`, `0.1`. */
+export function meanCount(value: number): string {
+  if (Number.isInteger(value)) return count(value);
+  if (value < 0.05) return "<0.1";
+  return value < 100 ? (Math.round(value * 10) / 10).toFixed(1).replace(".0", "") : count(value);
+}
+
+/** The same with its noun: `1 span`, `2.5 spans`. */
+export function meanPlural(value: number, one: string): string {
+  return `${meanCount(value)} ${value === 1 ? one : `${one}s`}`;
+}
+
 /** Short counts for labels: `12.3k`, `4.5M`. */
 export function shortCount(value: number): string {
   if (value < 1_000) return String(value);

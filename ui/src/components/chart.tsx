@@ -151,8 +151,13 @@ export function Chart(props: {
 }
 
 /** A line for a table cell. */
-export function Sparkline(props: { readonly values: Line; readonly look: string }) {
-  const [width, height] = [96, 20];
+export function Sparkline(props: {
+  readonly values: Line;
+  readonly look: string;
+  /** Among many cells. */
+  readonly isShort?: boolean;
+}) {
+  const [width, height] = [props.isShort ? 40 : 96, 20];
   const top = Math.max(1e-9, ...props.values.map((value) => value ?? 0));
   const steps = Math.max(1, props.values.length - 1);
   const path = pathOf(

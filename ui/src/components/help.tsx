@@ -5,7 +5,7 @@ import { Fragment, useEffect, useRef } from "react";
 export type KeyList = readonly (readonly [keys: readonly string[], does: string])[];
 
 const EVERYWHERE: KeyList = [
-  [["Ctrl+K"], "go to a trace, service or page"],
+  [["Ctrl+K"], "go to a trace, service, operation, condition or page"],
   [["g", "s"], "explore"],
   [["g", "v"], "services"],
   [["g", "d"], "map of dependencies"],

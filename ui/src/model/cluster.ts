@@ -23,6 +23,19 @@ export interface ClusterNode {
   readonly process: Process | undefined;
   /** By how much its clock is ahead of that of the asked node; undefined if that is not known. */
   readonly clockAhead: Micros | undefined;
+  /** What it was asked; undefined if it does not answer, or does not say. */
+  readonly queries: Queries | undefined;
+  /** When the oldest hour began of which it holds spans; undefined if it holds none. */
+  readonly oldest: EpochMicros | undefined;
+  /** How much of its disk data may take; undefined if it does not say. */
+  readonly dataBytesMax: number | undefined;
+}
+
+export interface Queries {
+  /** Since its start. */
+  readonly answered: number;
+  /** How long all but the slowest hundredth of the last ones took. */
+  readonly p99: Micros | undefined;
 }
 
 export interface Process {
@@ -90,6 +103,8 @@ export interface Cluster {
   readonly shards: readonly Shard[];
   /** What stands longest first. */
   readonly alarms: readonly Alarm[];
+  /** For how long spans are kept; undefined if nobody says. */
+  readonly retention: Micros | undefined;
 }
 
 export type Health = "ok" | "degraded" | "failing";
@@ -104,6 +119,10 @@ export interface Summary {
   /** Of one copy. */
   readonly bytesPerSpan: number | undefined;
   readonly lagMax: number;
+  /** Of the node where it is longest; undefined while nobody asked anything. */
+  readonly queryP99: Micros | undefined;
+  /** When the oldest hour began of which anybody holds spans. */
+  readonly oldest: EpochMicros | undefined;
   /** What is wrong, a sentence each. */
   readonly findings: readonly string[];
 }
@@ -155,8 +174,20 @@ export function summarize(cluster: Cluster): Summary {
     bytes,
     bytesPerSpan: copies > 0 ? bytes / copies : undefined,
     lagMax,
+    queryP99: extreme(Math.max, cluster, ({ queries }) => queries?.p99),
+    oldest: extreme(Math.min, cluster, ({ oldest }) => oldest),
     findings,
   };
+}
+
+/** The largest or the smallest of what nodes say; undefined if none does. */
+function extreme<T extends number>(
+  choose: (...values: number[]) => number,
+  { nodes }: Cluster,
+  of: (node: ClusterNode) => T | undefined,
+): T | undefined {
+  const known = nodes.flatMap((node) => of(node) ?? []);
+  return known.length === 0 ? undefined : (choose(...known) as T);
 }
 
 function nowOf(state: NodeState): string {
@@ -194,6 +225,18 @@ export function growthOf(before: Cluster, after: Cluster, seconds: number): numb
   const of = (cluster: Cluster) => sumOfShards(cluster, (replica) => replica.spans);
   const more = of(after) - of(before);
   return seconds > 0 && more >= 0 ? more / seconds : undefined;
+}
+
+/** Queries a second that a node answered between two looks; undefined if that is not known. */
+export function askedOf(
+  node: ClusterNode,
+  before: ClusterNode | undefined,
+  seconds: number,
+): number | undefined {
+  if (node.queries === undefined || before?.queries === undefined || seconds <= 0) return undefined;
+  const more = node.queries.answered - before.queries.answered;
+  // What has answered fewer than before has been started anew.
+  return more >= 0 ? more / seconds : undefined;
 }
 
 /**

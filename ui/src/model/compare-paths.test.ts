@@ -17,7 +17,7 @@ describe("paths of two traces", () => {
   it("are one tree, with the spans of both sides", () => {
     const left = sketchColumns([ROOT, call("02", "01"), call("03", "02", { failed: true })]);
     const right = sketchColumns([ROOT, call("02", "01", { length: 30 }), call("04", "01")]);
-    const { paths, isCut } = comparePaths(left, right);
+    const { paths, isCut } = comparePaths([left], [right]);
     expect(isCut).toBe(false);
     expect(
       paths.map(({ operation, depth, parent, left, right }) => [
@@ -40,7 +40,7 @@ describe("paths of two traces", () => {
   it("tell services of one name of operation apart, and numbers of names do not mix", () => {
     const left = sketchColumns([ROOT, call("02", "01", { service: "b" })]);
     const right = sketchColumns([{ ...ROOT, service: "c" }, call("02", "01", { service: "b" })]);
-    const names = comparePaths(left, right).paths.map(({ service, depth }) => [service, depth]);
+    const names = comparePaths([left], [right]).paths.map(({ service, depth }) => [service, depth]);
     expect(names).toEqual([
       ["a", 0],
       ["b", 1],
@@ -49,12 +49,21 @@ describe("paths of two traces", () => {
     ]);
   });
 
+  it("are the means of a trace where a side has several", () => {
+    const one = sketchColumns([ROOT, call("02", "01", { length: 30 })]);
+    const other = sketchColumns([ROOT]);
+    const [root, child] = comparePaths([one, other], [one]).paths;
+    expect([root?.left.spans, root?.right.spans]).toEqual([1, 1]);
+    expect([child?.left.spans, child?.left.total]).toEqual([0.5, 15]);
+    expect([child?.right.spans, child?.right.total]).toEqual([1, 30]);
+  });
+
   it("end where nobody reads on", () => {
     const many = Array.from({ length: COMPARED_PATHS_MAX + 5 }, (_, index) =>
       call((index + 2).toString(16).padStart(4, "0"), "01"),
     );
     const trace = sketchColumns([ROOT, ...many]);
-    const { paths, isCut } = comparePaths(trace, trace);
+    const { paths, isCut } = comparePaths([trace], [trace]);
     expect([paths.length, isCut]).toEqual([COMPARED_PATHS_MAX, true]);
   });
 });

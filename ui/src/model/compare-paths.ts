@@ -1,10 +1,11 @@
-// Two traces merged by the way down to each span: what service and operation called what, how often
-// in the one and how often in the other.
+// Two traces, or several on a side, merged by the way down to each span: what service and operation
+// called what, how often in the one and how often in the other. Figures are means of a trace.
 
 import { type Micros, micros } from "../base/time";
 import { Flag, type TraceColumns } from "./trace";
 
 export interface PathSide {
+  /** A trace, as all figures are. */
   readonly spans: number;
   readonly errors: number;
   readonly total: Micros;
@@ -48,14 +49,17 @@ interface Mutable {
   self: number;
 }
 
-export function comparePaths(left: TraceColumns, right: TraceColumns): ComparedPaths {
+export function comparePaths(
+  left: readonly TraceColumns[],
+  right: readonly TraceColumns[],
+): ComparedPaths {
   const names = new Names();
   const root = nodeOf("", "");
   const room = { left: COMPARED_PATHS_MAX, isCut: false };
-  add(root, left, 0, names, room);
-  add(root, right, 1, names, room);
+  for (const trace of left) add(root, trace, 0, names, room);
+  for (const trace of right) add(root, trace, 1, names, room);
   const paths: PathPair[] = [];
-  list(root, -1, 0, paths);
+  list(root, [Math.max(left.length, 1), Math.max(right.length, 1)], paths);
   return { paths, isCut: room.isCut };
 }
 
@@ -126,16 +130,16 @@ function numberOf(known: Map<string, number>, name: string): number {
 }
 
 /** Without calls of itself: a chain can be as long as the list. */
-function list(node: Node, parent: number, depth: number, paths: PathPair[]): void {
-  const stack = [...node.children].reverse().map((child) => ({ child, parent, depth }));
+function list(root: Node, traces: readonly [number, number], paths: PathPair[]): void {
+  const stack = [...root.children].reverse().map((child) => ({ child, parent: -1, depth: 0 }));
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const { child } = next;
     const index = paths.length;
-    const side = ({ spans, errors, total, self }: Mutable): PathSide => ({
-      spans,
-      errors,
-      total: micros(total),
-      self: micros(self),
+    const side = ({ spans, errors, total, self }: Mutable, of: number): PathSide => ({
+      spans: spans / of,
+      errors: errors / of,
+      total: micros(total / of),
+      self: micros(self / of),
     });
     paths.push({
       index,
@@ -143,8 +147,8 @@ function list(node: Node, parent: number, depth: number, paths: PathPair[]): voi
       depth: next.depth,
       service: child.service,
       operation: child.operation,
-      left: side(child.sides[0]),
-      right: side(child.sides[1]),
+      left: side(child.sides[0], traces[0]),
+      right: side(child.sides[1], traces[1]),
     });
     for (const each of [...child.children].reverse()) {
       stack.push({ child: each, parent: index, depth: next.depth + 1 });

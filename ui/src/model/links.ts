@@ -18,3 +18,23 @@ export function searchHref(service: string, key?: string, value?: string): strin
   if (key !== undefined) params.set("tags", JSON.stringify({ [key]: value ?? "" }));
   return `/search?${params}`;
 }
+
+/** Traces on a side of a comparison. Figures over more of them are the search's. */
+export const SIDE_TRACES_MAX = 10;
+
+/** The first two traces held against each other; the link offers the others, as Jaeger's does. */
+export function compareHref(traceIds: readonly string[]): string {
+  const path = `/trace/${traceIds.slice(0, 2).join("...")}`;
+  if (traceIds.length <= 2) return path;
+  return `${path}?${new URLSearchParams(traceIds.map((id) => ["cohort", id]))}`;
+}
+
+/** The last hour of an operation, of whatever service. */
+export function operationHref(operation: string): string {
+  return `/search?${new URLSearchParams({ lookback: "1h", operation })}`;
+}
+
+/** The last hour under conditions as one types them. */
+export function conditionsHref(conditions: string): string {
+  return `/search?${new URLSearchParams({ lookback: "1h", q: conditions })}`;
+}

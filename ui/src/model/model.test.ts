@@ -6,6 +6,7 @@ import { epochMicros, micros } from "../base/time";
 import { buildColumns } from "./build";
 import {
   type Alarm,
+  askedOf,
   busyOf,
   changesBetween,
   growthOf,
@@ -291,6 +292,7 @@ describe("the map", () => {
 });
 
 describe("the address of another node's UI", () => {
+  const retention = undefined;
   const clusterOf = (...addresses: string[]) => {
     const nodes = addresses.map((address, index) => ({
       id: String(index),
@@ -305,8 +307,11 @@ describe("the address of another node's UI", () => {
       zone: "",
       process: undefined,
       clockAhead: undefined,
+      queries: undefined,
+      oldest: undefined,
+      dataBytesMax: undefined,
     }));
-    return { nodes, shards: [], alarms: [] };
+    return { nodes, shards: [], alarms: [], retention: undefined };
   };
   const addressesOf = (...addresses: string[]) => {
     const cluster = clusterOf(...addresses);
@@ -328,7 +333,9 @@ describe("the address of another node's UI", () => {
       undefined,
       undefined,
     ]);
-    const said = nodes.map((node) => uiOf({ nodes, shards: [], alarms: [] }, node, "http:"));
+    const said = nodes.map((node) =>
+      uiOf({ nodes, shards: [], alarms: [], retention }, node, "http:"),
+    );
     expect(said.slice(0, 2)).toEqual(["http://10.0.0.1:8080/skua/", "https://b/"]);
   });
 
@@ -368,6 +375,9 @@ describe("the cluster", () => {
     zone: "",
     process: undefined,
     clockAhead: undefined,
+    queries: undefined,
+    oldest: undefined,
+    dataBytesMax: undefined,
   });
   const replica = (of: string, lag = 0) => ({
     node: of,
@@ -378,12 +388,14 @@ describe("the cluster", () => {
     bytes: 10,
   });
   const alarms: readonly Alarm[] = [];
+  const retention = undefined;
 
   it("is well when every shard is led and every node ready", () => {
     const summary = summarize({
       nodes: [node("a"), node("b")],
       shards: [{ id: 0, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] }],
       alarms,
+      retention,
     });
     expect(summary).toMatchObject({ health: "ok", spans: 5, bytes: 20, findings: [] });
   });
@@ -391,11 +403,11 @@ describe("the cluster", () => {
   it("is degraded with a node missing and failing without a leader", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
     const nodes = [node("a"), node("b", "draining")];
-    expect(summarize({ nodes, shards: [shard], alarms }).health).toBe("degraded");
+    expect(summarize({ nodes, shards: [shard], alarms, retention }).health).toBe("degraded");
     const leaderless = { ...shard, leader: undefined };
-    expect(summarize({ nodes, shards: [leaderless], alarms }).health).toBe("failing");
+    expect(summarize({ nodes, shards: [leaderless], alarms, retention }).health).toBe("failing");
     const lagging = { ...shard, replicas: [replica("a"), replica("a", 5_000)] };
-    const summary = summarize({ nodes: [node("a")], shards: [lagging], alarms });
+    const summary = summarize({ nodes: [node("a")], shards: [lagging], alarms, retention });
     expect(summary.findings).toHaveLength(1);
   });
 
@@ -410,6 +422,9 @@ describe("the cluster", () => {
           zone: "rack-1",
           process: { uptime_seconds: 100, cpu_seconds: 25, resident_bytes: 9 },
           clock_ahead_ns: -2_500_000,
+          queries: { answered: 9, p99_seconds: 0.25 },
+          oldest_ns: 7_000_000,
+          disk: { used_bytes: 1, free_bytes: 2, data_bytes_max: 3 },
         },
         { id: "b", name: "b", state: "down", down: { since_ns: 5_000_000, seconds: 61 } },
         { id: "c", name: "c", state: "asleep", version: "" },
@@ -427,6 +442,7 @@ describe("the cluster", () => {
         },
       ],
       alarms: [{ kind: "under-replicated", text: "shard 4 is thin", shard: 4, seconds: 61 }],
+      retention_seconds: 3_600,
     });
     expect(cluster.nodes.map(({ state }) => state)).toEqual(["ready", "down", "unknown"]);
     expect(cluster.nodes[1]?.down).toEqual({ since: 5_000, seconds: 61 });
@@ -436,6 +452,18 @@ describe("the cluster", () => {
       -2_500,
       9,
     ]);
+    expect([first?.queries, first?.oldest, first?.dataBytesMax, cluster.retention]).toEqual([
+      { answered: 9, p99: 250_000 },
+      7_000,
+      3,
+      3_600_000_000,
+    ]);
+    expect([second?.queries, second?.oldest, second?.dataBytesMax]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(summarize(cluster)).toMatchObject({ queryP99: 250_000, oldest: 7_000 });
     expect([second?.zone, second?.clockAhead, second?.process]).toEqual(["", undefined, undefined]);
     const replicas = cluster.shards[0]?.replicas.map(({ state }) => state);
     expect(replicas).toEqual(["present", "unreachable", "absent"]);
@@ -465,19 +493,30 @@ describe("the cluster", () => {
     expect(busyOf(process(0, 0), undefined, 0)).toBeUndefined();
   });
 
+  it("tells how much a node is asked between two looks", () => {
+    const asked = (answered: number) => ({ ...node("a"), queries: { answered, p99: undefined } });
+    expect(askedOf(asked(30), asked(10), 5)).toBe(4);
+    expect(askedOf(asked(3), asked(10), 5)).toBeUndefined();
+    expect(askedOf(asked(3), node("a"), 5)).toBeUndefined();
+    expect(askedOf(asked(3), undefined, 0)).toBeUndefined();
+  });
+
   it("is degraded while an alarm stands", () => {
     const alarm = { kind: "name-clash", text: "two nodes", shard: undefined, seconds: 0 };
-    expect(summarize({ nodes: [node("a")], shards: [], alarms: [alarm] }).health).toBe("degraded");
+    expect(summarize({ nodes: [node("a")], shards: [], alarms: [alarm], retention }).health).toBe(
+      "degraded",
+    );
   });
 
   it("tells what changed between two looks", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
     const alarm = { kind: "under-replicated", text: "shard 3 is thin", shard: 3, seconds: 1 };
-    const before = { nodes: [node("a"), node("b")], shards: [shard], alarms };
+    const before = { nodes: [node("a"), node("b")], shards: [shard], alarms, retention };
     const after = {
       nodes: [node("a", "draining"), node("c")],
       shards: [{ ...shard, leader: undefined, replicas: [{ ...replica("a"), lag: 5_000 }] }],
       alarms: [alarm],
+      retention,
     };
     expect(changesBetween(before, after)).toEqual([
       "Node a is draining.",
@@ -509,6 +548,7 @@ describe("the cluster", () => {
         },
       ],
       alarms,
+      retention,
     });
     expect(growthOf(of(100), of(400), 5)).toBe(60);
     expect(growthOf(of(400), of(100), 5)).toBeUndefined();

@@ -30,6 +30,13 @@ export interface SearchQuery {
   readonly order: Order;
   /** These traces instead of a search. */
   readonly traceIds: readonly string[];
+  /** Of these traces, the spans that the link is about. */
+  readonly spans: readonly MarkedSpans[];
+}
+
+export interface MarkedSpans {
+  readonly traceId: string;
+  readonly spanIds: readonly string[];
 }
 
 /** A query and whether a page that opens with it runs it at once. */
@@ -71,6 +78,7 @@ export const EMPTY_QUERY: SearchQuery = {
   limit: LIMIT_DEFAULT,
   order: "newest",
   traceIds: [],
+  spans: [],
 };
 
 /** What Jaeger's links say when they mean any. */
@@ -102,6 +110,7 @@ export function parseSearch(
     limit: limitOf(text("limit")),
     order: isOrder(sort) ? sort : EMPTY_QUERY.order,
     traceIds,
+    spans: spansOf(params),
   };
   const asks = ["service", "start", "end", "lookback", "tags", "tag", "minDuration", "q"];
   return { query, runs: traceIds.length > 0 || asks.some((name) => params.has(name)) };
@@ -180,10 +189,24 @@ function traceIdsOf(params: URLSearchParams): string[] {
   return [...new Set([...ids, ...spans])].filter(isTraceId).map((id) => id.toLowerCase());
 }
 
+/** `span=ids@traceID`, the ids with spaces between. */
+function spansOf(params: URLSearchParams): MarkedSpans[] {
+  return params.getAll("span").flatMap((each) => {
+    const [ids = "", traceId = ""] = each.split("@");
+    const spanIds = ids.split(" ").filter((id) => /^[0-9a-f]{1,16}$/i.test(id));
+    return spanIds.length > 0 && isTraceId(traceId)
+      ? [{ traceId: traceId.toLowerCase(), spanIds }]
+      : [];
+  });
+}
+
 /** The parameters of a search's URL, in Jaeger's order and with nothing that says the default. */
 export function printSearch(query: SearchQuery): URLSearchParams {
   const params = new URLSearchParams();
   for (const id of query.traceIds) params.append("traceID", id);
+  for (const { traceId, spanIds } of query.spans) {
+    params.append("span", `${spanIds.join(" ")}@${traceId}`);
+  }
   if (query.traceIds.length > 0) return params;
   if (query.window.kind === "range") params.set("end", String(query.window.end));
   if (query.limit !== LIMIT_DEFAULT) params.set("limit", String(query.limit));
@@ -278,5 +301,6 @@ export function queryOf(
     limit,
     order: draft.order,
     traceIds: [],
+    spans: [],
   });
 }

@@ -10,36 +10,49 @@ export interface Group {
   readonly service: string;
   /** Empty when grouped by service; the value when grouped by an attribute. */
   readonly operation: string;
+  /** The value of the attribute that groups second; empty if none does. */
+  readonly second: string;
   readonly count: number;
   readonly errors: number;
   readonly total: Micros;
   readonly self: Micros;
   /** Time on the critical path. */
   readonly critical: Micros;
+  readonly mean: Micros;
+  readonly min: Micros;
   readonly p50: Micros;
   readonly p95: Micros;
+  readonly p99: Micros;
   readonly max: Micros;
 }
 
 /** An attribute puts spans with one value together, whatever their services. */
 export type GroupBy = "service" | "operation" | AttributeColumn;
 
-export function groupSpans(trace: TraceColumns, path: CriticalPath, by: GroupBy): readonly Group[] {
+/** Each group is cut further by the values of a second attribute, if there is one. */
+export function groupSpans(
+  trace: TraceColumns,
+  path: CriticalPath,
+  by: GroupBy,
+  second?: AttributeColumn,
+): readonly Group[] {
   const rowsOf = new Map<number, number[]>();
   const operations = trace.operations.length;
+  const parts = second === undefined ? 1 : second.values.length + 1;
   for (let row = 0; row < trace.count; row += 1) {
     const service = trace.service[row] ?? 0;
-    const key =
+    const first =
       typeof by === "object"
         ? (by.ofRow[row] ?? -1)
         : by === "service"
           ? service
           : service * operations + (trace.operation[row] ?? 0);
+    const key = first * parts + (second === undefined ? 0 : (second.ofRow[row] ?? -1) + 1);
     const rows = rowsOf.get(key);
     if (rows) rows.push(row);
     else rowsOf.set(key, [row]);
   }
-  return [...rowsOf.values()].map((rows) => group(trace, path, by, rows));
+  return [...rowsOf.values()].map((rows) => group(trace, path, [by, second], rows));
 }
 
 /** What all spans of the group have in common, by one of them. */
@@ -60,7 +73,7 @@ function namesOf(
 function group(
   trace: TraceColumns,
   path: CriticalPath,
-  by: GroupBy,
+  [by, second]: readonly [GroupBy, AttributeColumn | undefined],
   rows: readonly number[],
 ): Group {
   const first = rows[0] ?? 0;
@@ -68,15 +81,20 @@ function group(
   const sum = (of: (row: number) => number) =>
     micros(rows.reduce((total, row) => total + of(row), 0));
   const at = (share: number) => micros(lengths[Math.ceil(share * lengths.length) - 1] ?? 0);
+  const total = sum((row) => trace.length[row] ?? 0);
   return {
     ...namesOf(trace, by, first),
+    second: second === undefined ? "" : (second.values[second.ofRow[first] ?? -1] ?? "(none)"),
     count: rows.length,
     errors: rows.filter((row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0).length,
-    total: sum((row) => trace.length[row] ?? 0),
+    total,
     self: sum((row) => trace.self[row] ?? 0),
     critical: sum((row) => criticalTime(path, row)),
+    mean: micros(total / rows.length),
+    min: micros(lengths[0] ?? 0),
     p50: at(0.5),
     p95: at(0.95),
+    p99: at(0.99),
     max: micros(lengths[lengths.length - 1] ?? 0),
   };
 }

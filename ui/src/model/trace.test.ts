@@ -276,7 +276,7 @@ describe("a comparison", () => {
       { id: "b", parent: "a", start: 10, length: 40 },
       { id: "f", parent: "a", start: 60, length: 5 },
     ]);
-    const differences = compareTraces(FAMILY, other);
+    const differences = compareTraces([FAMILY], [other]);
     expect(differences.map(({ operation, self, where }) => [operation, self, where])).toEqual([
       ["op a", 125, "both"],
       ["op c", -30, "left"],
@@ -287,7 +287,17 @@ describe("a comparison", () => {
   });
 
   it("finds nothing between a trace and itself", () => {
-    expect(compareTraces(FAMILY, FAMILY).every((each) => each.self === 0)).toBe(true);
+    expect(compareTraces([FAMILY], [FAMILY]).every((each) => each.self === 0)).toBe(true);
+  });
+
+  it("takes the means of a trace, however many a side has", () => {
+    const slow = sketchColumns([{ id: "a", start: 0, length: 200, failed: true }]);
+    const fast = sketchColumns([{ id: "a", start: 0, length: 100 }]);
+    const [all, none] = [compareTraces([slow, fast], [fast])[0], compareTraces([slow], [])[0]];
+    expect(all).toMatchObject({ left: { count: 1, errors: 0.5, self: 150, p50: 100 }, self: -50 });
+    expect(none).toMatchObject({ where: "left", right: { count: 0 } });
+    const many = Array.from({ length: 3 }, () => FAMILY);
+    expect(compareTraces(many, [FAMILY]).every((each) => each.self === 0)).toBe(true);
   });
 });
 
@@ -303,8 +313,12 @@ describe("statistics", () => {
         total: 160,
         self: 70,
         critical: 70,
+        second: "",
+        mean: 160 / 3,
+        min: 20,
         p50: 40,
         p95: 100,
+        p99: 100,
         max: 100,
       },
       {
@@ -315,8 +329,12 @@ describe("statistics", () => {
         total: 30,
         self: 30,
         critical: 30,
+        second: "",
+        mean: 30,
+        min: 30,
         p50: 30,
         p95: 30,
+        p99: 30,
         max: 30,
       },
     ]);
@@ -324,5 +342,17 @@ describe("statistics", () => {
 
   it("group by operation", () => {
     expect(groupSpans(FAMILY, criticalPath(FAMILY), "operation")).toHaveLength(4);
+  });
+
+  it("group by a second key within the first", () => {
+    const zone = { values: ["x", "y"], ofRow: Int32Array.from({ length: 4 }, (_, row) => row % 2) };
+    const groups = groupSpans(FAMILY, criticalPath(FAMILY), "service", zone);
+    expect(groups.reduce((sum, { count }) => sum + count, 0)).toBe(4);
+    const names = groups.map(({ service, second }) => `${service} ${second}`);
+    expect([...new Set(names)]).toHaveLength(groups.length);
+    const without = { values: ["x"], ofRow: Int32Array.from([0, -1, -1, -1]) };
+    const [first, ...others] = groupSpans(FAMILY, criticalPath(FAMILY), "service", without);
+    expect([first?.second, first?.count]).toEqual(["x", 1]);
+    expect(others.every(({ second }) => second === "(none)")).toBe(true);
   });
 });

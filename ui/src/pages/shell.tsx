@@ -1,17 +1,15 @@
 // What is around every page: the ways to the others, and the field that goes anywhere.
 
-import { type ReactNode, useEffect, useMemo, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { Combobox, type Option } from "../components/combobox";
 import { Icon, type IconName } from "../components/icon";
 import { later } from "../components/later";
 import { summarize } from "../model/cluster";
-import { isTraceId, searchHref } from "../model/links";
 import { useIdle } from "../state/idle";
 import { usePlainKeys } from "../state/keys";
 import { useSearchHref } from "../state/last-search";
 import { lastTrace } from "../state/last-trace";
-import { useCluster, useServices } from "../state/queries";
+import { useCluster } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
 import { uiConfig } from "../state/ui-config";
 import "./shell.css";
@@ -32,7 +30,15 @@ const PAGES = ALL_PAGES.filter(([href]) => {
 
 const HelpDialog = later(async () => (await import("../components/help")).HelpDialog);
 
-const OMNIBOX_ID = "go-to";
+/** Holds its place until it is there. */
+const omniboxPlace = <div className="input" />;
+const Omnibox = later(async () => (await import("./omnibox")).Omnibox, omniboxPlace);
+
+const GOALS: readonly (readonly [href: string, name: string])[] = [
+  ...PAGES.map(([href, name]) => [href, name] as const),
+  ["/settings", "Settings"],
+  ...(uiConfig().without.upload ? [] : [["/file", "Open a file"] as const]),
+];
 
 export function Shell(props: { readonly children: ReactNode }) {
   const [location] = useLocation();
@@ -40,6 +46,7 @@ export function Shell(props: { readonly children: ReactNode }) {
   const isOnSearch = location === "/search";
   const [helps, setHelps] = useState(false);
   const [, navigate] = useLocation();
+  useOmniboxKey();
   usePlainKeys({
     "g s": () => navigate(isOnSearch ? "/search" : searchHref),
     "g v": () => navigate("/services"),
@@ -75,7 +82,9 @@ export function Shell(props: { readonly children: ReactNode }) {
         </Link>
       </nav>
       <header className="strip">
-        <Omnibox />
+        <div className="omnibox">
+          <Omnibox pages={GOALS} />
+        </div>
         <span className="spacer" />
         {uiConfig().menu.map(({ label, url }) => (
           <a
@@ -119,64 +128,18 @@ function Mark() {
   );
 }
 
-/** Takes a trace id, a service or the name of a page. */
-function Omnibox() {
-  const [text, setText] = useState("");
-  const [, navigate] = useLocation();
-  // Only who is about to choose one needs their names.
-  const [isUsed, setUsed] = useState(false);
-  const services = useServices(isUsed).data?.value;
+/** Ctrl or Cmd with K goes to the field that goes anywhere. */
+function useOmniboxKey(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
         event.preventDefault();
-        document.getElementById(OMNIBOX_ID)?.focus();
+        document.getElementById("go-to")?.focus();
       }
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, []);
-  const options = useMemo<Option[]>(() => {
-    const id = text.trim();
-    const looksLikeId = isTraceId(id) && id.length >= 6;
-    return [
-      ...(looksLikeId ? [{ value: `/trace/${id}`, label: id, hint: "trace" }] : []),
-      ...(services ?? []).map((name) => ({
-        value: searchHref(name),
-        label: name,
-        hint: "service",
-      })),
-      ...PAGES.map(([value, label]) => ({ value, label, hint: "page" })),
-      ...(uiConfig().without.upload
-        ? []
-        : [{ value: "/file", label: "Open a file", hint: "page" }]),
-    ];
-  }, [text, services]);
-  const go = (value: string) => {
-    const wanted = value.trim();
-    const target = wanted.startsWith("/")
-      ? wanted
-      : isTraceId(wanted)
-        ? `/trace/${wanted}`
-        : options.find((option) => option.label?.toLowerCase() === wanted.toLowerCase())?.value;
-    if (target !== undefined) navigate(target);
-    setText("");
-  };
-  return (
-    <div className="omnibox">
-      <Combobox
-        inputId={OMNIBOX_ID}
-        label="Go to a trace, service or page"
-        hideLabel
-        placeholder="Trace id, service or page   Ctrl K"
-        value={text}
-        options={options}
-        onChange={setText}
-        onCommit={go}
-        onFocus={() => setUsed(true)}
-      />
-    </div>
-  );
 }
 
 /** One look says whether the cluster is well. */

@@ -3,6 +3,7 @@
 
 import { type EpochMicros, epochMicros, MICROS_PER_SECOND, wallClock } from "../base/time";
 import {
+  askedOf,
   busyOf,
   type Cluster,
   changesBetween,
@@ -32,10 +33,17 @@ export interface ClusterHistory {
   readonly lag: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, processors that it keeps busy. */
   readonly busy: ReadonlyMap<string, readonly (number | undefined)[]>;
+  /** By node id, queries a second. */
+  readonly asked: ReadonlyMap<string, readonly (number | undefined)[]>;
 }
 
 const events = new Store<readonly ClusterEvent[]>(load());
-const history = new Store<ClusterHistory>({ growth: [], lag: new Map(), busy: new Map() });
+const history = new Store<ClusterHistory>({
+  growth: [],
+  lag: new Map(),
+  busy: new Map(),
+  asked: new Map(),
+});
 let last: { readonly cluster: Cluster; readonly time: EpochMicros } | undefined;
 
 /** Compares with what was seen before. */
@@ -51,18 +59,26 @@ export function noteCluster(cluster: Cluster): void {
 }
 
 function noteNumbers(cluster: Cluster, time: EpochMicros): void {
-  const { growth, lag, busy } = history.get();
+  const { growth, lag, busy, asked } = history.get();
   const seconds = last === undefined ? 0 : (time - last.time) / MICROS_PER_SECOND;
   const grown = last === undefined ? undefined : growthOf(last.cluster, cluster, seconds);
   const next = <T>(values: readonly T[], value: T) => [...values, value].slice(-LOOKS_MAX);
+  const known = (id: string) => last?.cluster.nodes.find((node) => node.id === id);
   history.set({
     growth: last === undefined ? growth : next(growth, grown),
     lag: new Map(cluster.nodes.map(({ id }) => [id, next(lag.get(id) ?? [], lagOf(cluster, id))])),
     busy: new Map(
       cluster.nodes.map(({ id, process }) => {
-        const before = last?.cluster.nodes.find((node) => node.id === id)?.process;
+        const before = known(id)?.process;
         return [id, next(busy.get(id) ?? [], process && busyOf(process, before, seconds))];
       }),
+    ),
+    // One look alone says nothing.
+    asked: new Map(
+      (last === undefined ? [] : cluster.nodes).map((node) => [
+        node.id,
+        next(asked.get(node.id) ?? [], askedOf(node, known(node.id), seconds)),
+      ]),
     ),
   });
 }

@@ -82,6 +82,7 @@ const SCENES = [
   ["trace, path", `/trace/${TRACE_ID}?v=path`],
   ["trace, services", `/trace/${TRACE_ID}`, {}, click("Services")],
   ["trace, table", `/trace/${TRACE_ID}?v=table`],
+  ["trace, flame by self time", `/trace/${TRACE_ID}?v=flame&flame=self`],
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
   ["trace, graph", `/trace/${TRACE_ID}?v=graph`],
@@ -98,6 +99,13 @@ const SCENES = [
   ["compare, timelines", `/trace/${TRACE_ID}...${OTHER}?v=timeline`, {}, chosenPair],
   ["compare, structure", `/trace/${TRACE_ID}...${OTHER}?v=structure`],
   ["compare, graph", `/trace/${TRACE_ID}...${OTHER}?v=graph`],
+  [
+    "compare, several on a side",
+    `/trace/${TRACE_ID}...${OTHER}?b=cc&cohort=${TRACE_ID}&cohort=aa&cohort=bb`,
+    {},
+    (page) => page.getByRole("button", { name: "Add a trace" }).last().click(),
+  ],
+  ["the field that goes anywhere", "/services", {}, omniboxOpen],
   ["compare, half", `/trace/${TRACE_ID}...?cohort=${TRACE_ID}&cohort=${OTHER}`],
   ["services", "/services"],
   ["service", "/services/shop"],
@@ -166,6 +174,13 @@ async function foldedAndBelow(page) {
   await page.keyboard.press("e");
   await page.getByRole("button", { name: "Details below the row" }).click();
   await page.locator(".below-row").waitFor();
+}
+
+async function omniboxOpen(page) {
+  await page.getByRole("combobox", { name: "Go to a trace" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("s");
+  await page.getByRole("option").first().waitFor();
 }
 
 async function chosenPair(page) {

@@ -48,6 +48,9 @@ test("every node shows the whole cluster and where the others are", { skip }, as
           await cells.getByText(/^\d+%$/).waitFor();
           await cells.getByText(/ MiB$/).first().waitFor();
         }
+        const kept = page.locator(".tiles > div", { hasText: "Kept for" });
+        await kept.getByText(/^7 d/).waitFor();
+        await kept.getByText(/^oldest /).waitFor();
         const links = await nodes.getByRole("link").evaluateAll((all) => all.map((a) => a.host));
         const hosts = cluster.nodes.map(({ ui }) => new URL(ui).host);
         assert.deepEqual(links.sort(), hosts.sort());
@@ -55,6 +58,21 @@ test("every node shows the whole cluster and where the others are", { skip }, as
       place,
     );
   }
+});
+
+test("each node tells what it is asked and what it keeps", { skip }, async () => {
+  const { nodes, retention_seconds: kept } = await statusOf(cluster.nodes[0].ui);
+  assert.equal(kept, 7 * 24 * 3_600);
+  for (const { queries, oldest_ns: oldest, disk } of nodes) {
+    assert.ok(queries.answered >= 0);
+    assert.ok(Math.abs(Date.now() * 1e6 - oldest) < 2 * 3_600e9, "the hour of what was loaded");
+    assert.ok(disk.used_bytes > 0 && disk.data_bytes_max > disk.used_bytes);
+  }
+  const before = nodes[1].queries.answered;
+  const { ui } = cluster.nodes.find(({ name }) => name === nodes[1].name);
+  await fetch(`${ui}/api/services`);
+  const after = await statusOf(cluster.nodes[0].ui);
+  assert.equal(after.nodes[1].queries.answered, before + 1);
 });
 
 test("what one node was sent another finds, and a link opens the same on a third", {

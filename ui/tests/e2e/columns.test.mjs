@@ -92,7 +92,8 @@ test("rows come from columns, attributes from the JSON, and both agree", async (
 
 test("find looks into attributes too", async () => {
   const { page } = await place.open(`/trace/${TRACE_ID}?uiFind=http.status_code%3D500`);
-  await page.locator(".find output").waitFor();
+  // Until the attributes are there it says that there may be more.
+  await page.locator(".find output", { hasText: /^[\d,]+$/ }).waitFor();
   const failed = Number((await page.locator(".find output").textContent()).replace(/.* of /, ""));
   await page.getByLabel("Find in trace").fill("err");
   await page.waitForURL(/uiFind=err/);
@@ -129,6 +130,28 @@ test("every view shows the trace and keeps its place in the address", async () =
   await page.close();
 });
 
+test("the flame graph is also one of what called what", async () => {
+  const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=flame`);
+  await page.getByRole("button", { name: "By count" }).click();
+  await page.waitForURL(/flame=count/);
+  await page.getByRole("button", { name: "By self time" }).click();
+  await page.waitForURL(/flame=self/);
+  const bars = page.locator(".icicle li");
+  await bars.nth(1).waitFor();
+  const all = await bars.count();
+  // What is chosen is as wide as what is above it.
+  await bars.nth(1).getByRole("button").click();
+  await page.locator(".icicle [aria-pressed=true]").waitFor();
+  const widths = await bars.evaluateAll((each) => each.slice(0, 2).map((bar) => bar.style.width));
+  assert.deepEqual(widths, ["100%", "100%"]);
+  await page.getByRole("button", { name: "Show all" }).click();
+  assert.equal(await bars.count(), all);
+  await page.reload();
+  await bars.first().waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("any attribute groups the statistics and is a column of the table", async () => {
   const { page, complaints } = await place.open(`/trace/${TRACE_ID}?v=statistics`);
   const choice = page.getByLabel("By attribute");
@@ -138,6 +161,13 @@ test("any attribute groups the statistics and is a column of the table", async (
   await page.getByRole("columnheader", { name: "http.status_code" }).waitFor();
   const groups = await page.locator(".statistics tbody tr td:first-child").allTextContents();
   assert.ok(groups.includes("200") && groups.includes("500"), groups.join());
+  // By service, and within it by the attribute.
+  await page.getByLabel("Then by").focus();
+  await page.getByLabel("Then by").selectOption("http.status_code");
+  await page.getByRole("button", { name: "By service" }).click();
+  await page.getByRole("columnheader", { name: "Service", exact: true }).waitFor();
+  const seconds = await page.locator(".statistics tbody tr td:nth-child(2)").allTextContents();
+  assert.ok(seconds.includes("200") && seconds.includes("500"), seconds.join());
   await page.getByRole("button", { name: "Table", exact: true }).click();
   await page.waitForURL(/v=table/);
   const column = page.getByLabel("Another column");

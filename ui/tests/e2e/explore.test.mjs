@@ -95,6 +95,41 @@ test("a field that cannot be read says so and asks nothing", async () => {
   await page.close();
 });
 
+test("a trace opens with the spans marked that the search was about", async () => {
+  const { page, rows } = await open(
+    '/search?service=shop&tags={"http.status_code":"404"}&q=peer!=x',
+  );
+  const href = await rows.first().getByRole("link").getAttribute("href");
+  const find = new URL(href, page.url()).searchParams.get("uiFind");
+  assert.equal(find, "service=shop http.status_code=404 peer!=x");
+  await page.close();
+});
+
+test("Ctrl K goes to conditions, operations and what is often wanted", async () => {
+  const { page, complaints } = await open("/search");
+  const goTo = async (text, option) => {
+    await page.getByRole("combobox", { name: "Go to a trace" }).waitFor();
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type(text);
+    await page.getByRole("option", { name: option }).click();
+  };
+  await goTo("peer=redis", "traces with this");
+  await page.waitForURL(/q=peer%3Dredis/);
+  await page.waitForFunction(() => document.querySelector(".tags input")?.value === "peer=redis");
+  await goTo("GET", "GET /");
+  await page.waitForURL(/operation=GET/);
+  await goTo("errors", "Traces with errors");
+  await page.waitForURL(/q=trace.errors/);
+  await goTo("dark", "Dark theme");
+  await page.waitForFunction(
+    () => getComputedStyle(document.documentElement).colorScheme === "dark",
+  );
+  await goTo("settings", "Settings");
+  await page.waitForURL(/settings$/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("further pages continue where the last one ended, and no trace comes twice", async () => {
   reply = ({ cursor }) =>
     cursor === undefined

@@ -5,12 +5,18 @@ import { after, before, test } from "node:test";
 import { stand, summary, TRACE_ID, trace } from "./stand.mjs";
 
 const HOSTILE = '<img src=x onerror="alert(1)"></title><script>alert(2)</script>';
+/** The same trace under another id. */
+function ofId(id, of) {
+  return JSON.parse(JSON.stringify(of).replaceAll(TRACE_ID, id));
+}
+
 const ANSWERS = {
   "/api/v3/services": { services: ["shop", "cart"] },
   "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
   "/api/v3/trace-summaries": { summaries: [summary(TRACE_ID), summary("ee", HOSTILE)] },
   [`/api/traces/${TRACE_ID}`]: { data: [trace(60)] },
   "/api/traces/ee": { data: [trace(3, HOSTILE)] },
+  "/api/traces/dd": { data: [ofId("dd".padStart(32, "0"), trace(3))] },
   [`/api/archive/${TRACE_ID}`]: (url) => {
     archived.push(url);
     return archived.length === 1 ? { data: [] } : [503, { errors: [{ msg: "no leader" }] }];
@@ -229,6 +235,25 @@ test("two traces lie on one axis, and a pair of spans is told apart by its attri
   await page.close();
 });
 
+test("several files are opened, one after another", async () => {
+  const { page, complaints } = await place.open("/file");
+  const fileOf = (name, spans) => ({
+    name,
+    mimeType: "application/json",
+    buffer: Buffer.from(JSON.stringify({ data: [trace(spans)] })),
+  });
+  const files = [fileOf("one.json", 2), fileOf("two.json", 5)];
+  await page.locator("input[type=file]").setInputFiles(files);
+  const spans = page.locator(".fact", { hasText: "Spans" }).locator("dd");
+  await spans.getByText("3", { exact: true }).waitFor();
+  await page.getByLabel("File", { exact: true }).selectOption("two.json");
+  await spans.getByText("6", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Another file" }).click();
+  await page.getByRole("heading", { name: "Open a file" }).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("two ticked traces are compared", async () => {
   const { page } = await place.open("/search");
   await page.getByRole("checkbox").first().waitFor();
@@ -236,5 +261,32 @@ test("two ticked traces are compared", async () => {
   await page.getByRole("button", { name: "Compare" }).click();
   await page.waitForURL(/\.\.\./);
   await page.getByRole("columnheader", { name: "Self A" }).waitFor();
+  await page.close();
+});
+
+test("a side of a comparison takes further traces, and its figures are their means", async () => {
+  const link = `/trace/${TRACE_ID}...dd?cohort=${TRACE_ID}&cohort=dd&cohort=ff`;
+  const { page, complaints } = await place.open(link);
+  const side = page.getByRole("region", { name: "Side B" });
+  await side.getByText(/ 4 spans/).waitFor();
+  await side.getByRole("button", { name: "Add a trace" }).click();
+  await side.getByLabel("Trace for side B").fill(TRACE_ID);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/[?&]b=0000/);
+  await side.getByText("mean of 2 traces").waitFor();
+  await side.getByText(/ 32.5 spans/).waitFor();
+  await page.getByText("Figures are means of a trace").waitFor();
+  // A link shows the same, and what cannot be opened says so and can be left out.
+  await page.reload();
+  await side.getByText("mean of 2 traces").waitFor();
+  await side.getByRole("button", { name: "Add a trace" }).click();
+  await side.getByRole("button", { name: "ff" }).click();
+  await side.getByText("not opened").waitFor();
+  await side.getByRole("button", { name: "Leave trace ff out of side B" }).click();
+  await side.getByText("not opened").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Structure" }).click();
+  await page.getByRole("columnheader", { name: "Spans B" }).waitFor();
+  assert.match(page.url(), /b=0+abcd/);
+  assert.deepEqual(complaints, []);
   await page.close();
 });

@@ -103,6 +103,65 @@ test("the cluster page tells what nodes and replicas do not", async () => {
   });
 });
 
+test("the cluster page says what is asked, for how long spans stay and disks last", async () => {
+  const hour = 3_600;
+  const nanosAgo = (hours) => (Date.now() - hours * hour * 1_000) * 1e6;
+  let answered = 100;
+  const node = (name, more) => ({
+    id: name.repeat(32),
+    name,
+    address: "10.0.0.1:1",
+    state: "ready",
+    version: "1",
+    disk: { used_bytes: 24e9, free_bytes: 900e9, data_bytes_max: 30e9 },
+    oldest_ns: nanosAgo(24.5),
+    ...more,
+  });
+  const status = () => {
+    answered += 100;
+    return {
+      nodes: [
+        node("a", { queries: { answered, p99_seconds: 0.042 } }),
+        node("b", { disk: { used_bytes: 24e9, free_bytes: 900e9 } }),
+      ],
+      shards: [],
+      retention_seconds: 7 * 24 * hour,
+    };
+  };
+  await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
+    const tile = (name) => page.locator(".tiles > div", { hasText: name }).locator("dd");
+    const text = async (name) => (await tile(name).textContent()).replace("oldest", " oldest");
+    assert.match(await text("Kept for"), /^7 d oldest 25 h ago$/);
+    assert.equal(await text("Query p99"), "42 ms");
+    // One node may take 6 GB more, a quarter of what came in a day; the other has room for weeks.
+    assert.equal(await text("Disk lasts"), "6 h");
+    const lasts = page.locator("table").first().locator("tbody tr td:last-child");
+    assert.deepEqual(await lasts.allTextContents(), ["6 h", "long enough"]);
+    await tile("Queries a second").getByText(/^\d/).waitFor({ timeout: 30_000 });
+  });
+});
+
+test("a search before what is kept says so, and leads to what is", async () => {
+  const oldest = 1_790_000_000_000;
+  const answers = {
+    "/api/v3/services": { services: ["shop"] },
+    "/api/v3/trace-summaries": { summaries: [] },
+    "/api/skua/v1/cluster": {
+      nodes: [{ id: "a", name: "a", state: "ready", oldest_ns: oldest * 1e6 }],
+      shards: [],
+      retention_seconds: 604_800,
+    },
+  };
+  const before = `start=${(oldest - 7_200_000) * 1e3}&end=${(oldest - 3_600_000) * 1e3}`;
+  await see(answers, `/search?service=shop&${before}`, async (page) => {
+    await page.getByText("No trace matches").waitFor();
+    await page.getByText(/^Spans are kept for 7 d\. What is here came since 2026-/).waitFor();
+    await page.getByRole("button", { name: "Search from there" }).click();
+    await page.waitForURL(new RegExp(`start=${oldest * 1e3}`));
+    assert.equal(await page.getByText("Spans are kept").count(), 0);
+  });
+});
+
 test("a failed search says why and can be tried again", async () => {
   const answers = { "/api/v3/trace-summaries": [503, { error: { message: "no leader" } }] };
   await see(answers, "/search", async (page) => {

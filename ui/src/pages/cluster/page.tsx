@@ -2,6 +2,7 @@
 
 import { useEffect } from "react";
 import {
+  ago,
   bytes,
   clock,
   count,
@@ -12,7 +13,7 @@ import {
   shortCount,
   timestamp,
 } from "../../base/format";
-import { micros, wallClock } from "../../base/time";
+import { MICROS_PER_SECOND, micros, wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
@@ -33,6 +34,7 @@ import {
   summarize,
   uiOf,
 } from "../../model/cluster";
+import { type DiskOutlook, diskOutlook, worstOutlook } from "../../model/disk-outlook";
 import { useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
@@ -99,16 +101,30 @@ function Content(props: { readonly cluster: Cluster }) {
           name="Shards with a leader"
           value={`${summary.shardsLed} / ${cluster.shards.length}`}
         />
-        <Tile name="Spans" value={shortCount(summary.spans)} title={count(summary.spans)} />
-        <Tile name="On disk, all replicas" value={bytes(summary.bytes)} />
         <Tile
-          name="Bytes per span"
-          value={
-            summary.bytesPerSpan === undefined ? "–" : String(Math.round(summary.bytesPerSpan))
+          name="Largest lag"
+          value={count(summary.lagMax)}
+          beside={summary.lagMax === 1 ? "entry" : "entries"}
+        />
+        <Room cluster={cluster} />
+        <Kept cluster={cluster} oldest={summary.oldest} />
+        <Incoming />
+        <Asked cluster={cluster} />
+        <Tile
+          name="Query p99"
+          value={summary.queryP99 === undefined ? "–" : duration(summary.queryP99)}
+          title="Of the last queries that each node answered, where they take longest"
+        />
+        <Tile name="Spans" value={shortCount(summary.spans)} title={count(summary.spans)} />
+        <Tile
+          name="On disk, all replicas"
+          value={bytes(summary.bytes)}
+          beside={
+            summary.bytesPerSpan === undefined
+              ? undefined
+              : `${Math.round(summary.bytesPerSpan)} B a span`
           }
         />
-        <Tile name="Largest lag" value={plural(summary.lagMax, "entry", "entries")} />
-        <Incoming />
       </dl>
       <Alarms alarms={cluster.alarms} />
       <Nodes cluster={cluster} />
@@ -118,11 +134,19 @@ function Content(props: { readonly cluster: Cluster }) {
   );
 }
 
-function Tile(props: { readonly name: string; readonly value: string; readonly title?: string }) {
+function Tile(props: {
+  readonly name: string;
+  readonly value: string;
+  readonly beside?: string | undefined;
+  readonly title?: string;
+}) {
   return (
     <div className="panel" title={props.title}>
       <dt>{props.name}</dt>
-      <dd>{props.value}</dd>
+      <dd>
+        {props.value}
+        {props.beside !== undefined && <span className="beside">{props.beside}</span>}
+      </dd>
     </div>
   );
 }
@@ -133,17 +157,106 @@ const RATE_LOOKS = 6;
 /** What comes in, as far as the growth of the shards tells. */
 function Incoming() {
   const { growth } = useClusterHistory();
-  const known = growth.slice(-RATE_LOOKS).filter((each) => each !== undefined);
-  const mean = known.reduce((sum, each) => sum + each, 0) / Math.max(known.length, 1);
+  const mean = meanOf(growth);
   return (
     <div className="panel" title="From how the number of spans grows while this page looks">
       <dt>Spans a second</dt>
       <dd className="with-line">
-        {known.length === 0 ? "…" : shortCount(Math.round(mean))}
+        {mean === undefined ? "…" : shortCount(Math.round(mean))}
         {growth.length > 1 && <Sparkline values={growth} look="look-rate" />}
       </dd>
     </div>
   );
+}
+
+/** What is asked of all nodes, as far as they say. */
+function Asked(props: { readonly cluster: Cluster }) {
+  const { asked } = useClusterHistory();
+  const looks = props.cluster.nodes.map(({ id }) => asked.get(id) ?? []);
+  const length = Math.max(0, ...looks.map((each) => each.length));
+  // Nodes are looked at together, so the last look of one is the last of all.
+  const sums = Array.from({ length }, (_, index) => {
+    const known = looks.flatMap((each) => each.at(index - length) ?? []);
+    return known.length === 0 ? undefined : known.reduce((sum, each) => sum + each, 0);
+  });
+  const mean = meanOf(sums);
+  return (
+    <div className="panel" title="Searches, traces, figures and suggestions, on all nodes together">
+      <dt>Queries a second</dt>
+      <dd className="with-line">
+        {mean === undefined ? "…" : rate(mean)}
+        {sums.length > 1 && <Sparkline values={sums} look="look-rate" />}
+      </dd>
+    </div>
+  );
+}
+
+/** Of the latest looks. */
+function meanOf(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.slice(-RATE_LOOKS).filter((each) => each !== undefined);
+  if (known.length === 0) return undefined;
+  return known.reduce((sum, each) => sum + each, 0) / known.length;
+}
+
+/** Few queries are told apart from none. */
+function rate(value: number): string {
+  return value < 10 ? String(Math.round(10 * value) / 10) : shortCount(Math.round(value));
+}
+
+/** For how long spans stay, and since when there are some. */
+function Kept(props: {
+  readonly cluster: Cluster;
+  readonly oldest: ReturnType<typeof summarize>["oldest"];
+}) {
+  const { retention } = props.cluster;
+  const { zone } = useSettings();
+  const { oldest } = props;
+  return (
+    <div
+      className="panel"
+      title={oldest === undefined ? undefined : `Oldest hour: ${timestamp(oldest, zone)}`}
+    >
+      <dt>Kept for</dt>
+      <dd>
+        {retention === undefined ? "–" : lasting(retention / MICROS_PER_SECOND)}
+        <span className="beside">
+          {oldest === undefined ? "nothing yet" : `oldest ${ago(oldest, wallClock())}`}
+        </span>
+      </dd>
+    </div>
+  );
+}
+
+/** For how long the fullest disk lasts. */
+function Room(props: { readonly cluster: Cluster }) {
+  const { nodes, retention } = props.cluster;
+  const outlook = worstOutlook(nodes, retention, wallClock());
+  return (
+    <div className="panel" title={OUTLOOKS[outlook.kind]}>
+      <dt>Disk lasts</dt>
+      <dd data-short={isShort(outlook)}>{outlookText(outlook)}</dd>
+    </div>
+  );
+}
+
+const OUTLOOKS = {
+  enough: "At the rate so far, everything fits for as long as it is to be kept",
+  full: "At the rate so far, the fullest disk is full by then, and the oldest hours go early",
+  unknown: "Told once data of two hours is there",
+} as const;
+
+function outlookText(outlook: DiskOutlook): string {
+  if (outlook.kind === "full") {
+    return outlook.after === 0 ? "full" : lasting(outlook.after / MICROS_PER_SECOND);
+  }
+  return outlook.kind === "enough" ? "long enough" : "–";
+}
+
+/** Full so soon is worth a look. */
+const SHORT = 2 * 86_400 * MICROS_PER_SECOND;
+
+function isShort(outlook: DiskOutlook): boolean {
+  return outlook.kind === "full" && outlook.after < SHORT;
 }
 
 /** What the cluster itself says is wrong; nothing while all is well. */
@@ -194,6 +307,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 Memory
               </th>
               <th scope="col" className="num">
+                Queries/s
+              </th>
+              <th scope="col" className="num">
                 Clock
               </th>
               <th scope="col" className="num">
@@ -207,6 +323,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
               </th>
               <th scope="col" className="num">
                 Disk used
+              </th>
+              <th scope="col" className="num">
+                Lasts
               </th>
             </tr>
           </thead>
@@ -227,6 +346,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td className="mono">{node.version || "–"}</td>
                 <ProcessCells node={node} />
                 <td className="num">
+                  <AskedOf node={node} />
+                </td>
+                <td className="num">
                   <ClockAhead node={node} />
                 </td>
                 <td className="num">{leaderCount(cluster, node.id)}</td>
@@ -235,6 +357,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                   <Behind node={node} entries={lagOf(cluster, node.id)} />
                 </td>
                 <td className="num">{node.state === "down" ? "–" : <Disk node={node} />}</td>
+                <td className="num">
+                  <Lasts node={node} retention={cluster.retention} />
+                </td>
               </tr>
             ))}
           </tbody>
@@ -281,12 +406,45 @@ function ProcessCells(props: { readonly node: ClusterNode }) {
       <td className="num">{lasting(process.uptimeSeconds)}</td>
       <td className="num" title="Of one processor; 200% are two">
         <span className="with-line">
-          {looks.length > 2 && <Sparkline values={looks} look="look-rate" />}
+          {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
           {busy === undefined ? "–" : `${Math.round(100 * busy)}%`}
         </span>
       </td>
       <td className="num">{bytes(process.residentBytes)}</td>
     </>
+  );
+}
+
+/** What this node is asked. */
+function AskedOf(props: { readonly node: ClusterNode }) {
+  const { id, queries } = props.node;
+  const looks = useClusterHistory().asked.get(id) ?? [];
+  const mean = meanOf(looks);
+  if (queries === undefined || mean === undefined) return <span className="faint">–</span>;
+  const title = queries.p99 === undefined ? undefined : `p99 ${duration(queries.p99)}`;
+  return (
+    <span className="with-line" title={title}>
+      {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
+      {rate(mean)}
+    </span>
+  );
+}
+
+/** For how long its disk takes what comes. */
+function Lasts(props: { readonly node: ClusterNode; readonly retention: Cluster["retention"] }) {
+  const outlook = diskOutlook(props.node, props.retention, wallClock());
+  const text = outlookText(outlook);
+  if (isShort(outlook)) {
+    return (
+      <span className="badge warn" title={OUTLOOKS.full}>
+        {text}
+      </span>
+    );
+  }
+  return (
+    <span className={outlook.kind === "full" ? "" : "faint"} title={OUTLOOKS[outlook.kind]}>
+      {text}
+    </span>
   );
 }
 
@@ -309,7 +467,7 @@ function Behind(props: { readonly node: ClusterNode; readonly entries: number | 
   const text = plural(entries, "entry", "entries");
   return (
     <span className="with-line">
-      {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" />}
+      {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" isShort />}
       {entries === 0 ? (
         <span className="faint">–</span>
       ) : entries >= LAG_NOTABLE ? (
@@ -327,14 +485,14 @@ function Disk(props: { readonly node: ClusterNode }) {
   const share = diskShare(node);
   if (share === undefined) return bytes(node.diskUsedBytes);
   return (
-    <span className="disk" title={`${bytes(node.diskFreeBytes)} free`}>
+    <span
+      className="disk"
+      title={`${bytes(node.diskUsedBytes)} of ${bytes(node.diskUsedBytes + node.diskFreeBytes)}, ${bytes(node.diskFreeBytes)} free`}
+    >
       <span className="meter" data-full={share >= DISK_NOTABLE}>
         <span style={{ width: `${Math.max(100 * share, 1)}%` }} />
       </span>
-      <span>
-        {bytes(node.diskUsedBytes)}{" "}
-        <span className="faint">of {bytes(node.diskUsedBytes + node.diskFreeBytes)}</span>
-      </span>
+      <span>{bytes(node.diskUsedBytes)}</span>
     </span>
   );
 }

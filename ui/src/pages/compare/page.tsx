@@ -1,10 +1,11 @@
-// Two traces compared: what the one did that the other did not, and where the time differs.
+// Two traces compared, or several on a side: what the one did that the other did not, and where the
+// time differs.
 
 import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import { assignColors, type ServiceColors } from "../../base/color";
-import { count, duration, plural } from "../../base/format";
+import { duration, meanCount } from "../../base/format";
 import { micros } from "../../base/time";
 import { Combobox } from "../../components/combobox";
 import { Service } from "../../components/service";
@@ -12,18 +13,13 @@ import { Failure, Loading, Message, PartialBanner } from "../../components/state
 import { compareTraces, type Difference } from "../../model/compare";
 import { comparePaths } from "../../model/compare-paths";
 import { isTraceId } from "../../model/links";
-import {
-  countFlag,
-  Flag,
-  operationOf,
-  serviceOf,
-  spansByService,
-  type TraceColumns,
-} from "../../model/trace";
+import { spansByService, type TraceColumns } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
 import { shortId } from "../../state/ui-config";
 import { type TraceState, useTrace } from "../../state/use-trace";
+import { useTraces } from "../../state/use-traces";
 import { PathPicture, PathTree } from "./paths";
+import { columnsOf, SideCard, useOthers } from "./sides";
 import { AlignedTimelines } from "./timeline";
 import "./compare.css";
 
@@ -186,13 +182,22 @@ function useStored(traceId: string): TraceState {
 }
 
 function Comparison(props: { readonly left: TraceSource; readonly right: TraceSource }) {
-  const left = props.left.columns;
-  const right = props.right.columns;
+  const cohort = useCohort();
+  const others = useOthers(props.left.columns.traceId, props.right.columns.traceId);
+  const known = useTraces([...others.a, ...others.b]);
+  const { left, right } = useMemo(() => {
+    const all = (first: TraceSource, ids: readonly string[]) => [
+      first.columns,
+      ...ids.flatMap((id) => columnsOf(known.get(id)) ?? []),
+    ];
+    return { left: all(props.left, others.a), right: all(props.right, others.b) };
+  }, [props.left, props.right, others, known]);
   const differences = useMemo(() => compareTraces(left, right), [left, right]);
   const colors = useMemo(
-    () => assignColors([...spansByService(left), ...spansByService(right)]),
+    () => assignColors([...left, ...right].flatMap(spansByService)),
     [left, right],
   );
+  const isOfMany = left.length > 1 || right.length > 1;
   const [view, show] = useView();
   const only = (where: Difference["where"]) =>
     differences.filter((each) => each.where === where).length;
@@ -200,9 +205,29 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
     <>
       <PartialBanner completeness={props.left.completeness} />
       <PartialBanner completeness={props.right.completeness} />
+      {[...known.values()].map((each, index) =>
+        each.is === "open" ? (
+          // biome-ignore lint/suspicious/noArrayIndexKey: traces come one after another and stay.
+          <PartialBanner key={index} completeness={each.completeness} />
+        ) : null,
+      )}
       <div className="sides">
-        <SideCard name="A" source={props.left} only={only("left")} />
-        <SideCard name="B" source={props.right} only={only("right")} />
+        <SideCard
+          side="a"
+          trace={props.left.columns}
+          only={only("left")}
+          others={others}
+          known={known}
+          cohort={cohort}
+        />
+        <SideCard
+          side="b"
+          trace={props.right.columns}
+          only={only("right")}
+          others={others}
+          known={known}
+          cohort={cohort}
+        />
       </div>
       <fieldset className="segmented">
         <legend className="visually-hidden">View</legend>
@@ -212,6 +237,12 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
           </button>
         ))}
       </fieldset>
+      {view === "timeline" && isOfMany && (
+        <p className="faint">Of each side the first trace: {firstIds(props.left, props.right)}.</p>
+      )}
+      {isOfMany && view !== "timeline" && (
+        <p className="faint">Figures are means of a trace, p50 is of all spans of a side.</p>
+      )}
       {view === "timeline" && (
         <AlignedTimelines left={props.left} right={props.right} colors={colors} />
       )}
@@ -222,9 +253,13 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
   );
 }
 
+function firstIds(left: TraceSource, right: TraceSource): string {
+  return [left, right].map(({ columns }) => shortId(columns.traceId)).join(" and ");
+}
+
 interface Both {
-  readonly left: TraceColumns;
-  readonly right: TraceColumns;
+  readonly left: readonly TraceColumns[];
+  readonly right: readonly TraceColumns[];
 }
 
 function Tree(props: Both & { readonly colors: ServiceColors }) {
@@ -286,31 +321,6 @@ function Operations(props: {
   );
 }
 
-function SideCard(props: {
-  readonly name: "A" | "B";
-  readonly source: TraceSource;
-  readonly only: number;
-}) {
-  const trace = props.source.columns;
-  const errors = countFlag(trace, Flag.error);
-  return (
-    <section className={`panel side-card side-${props.name.toLowerCase()}`}>
-      <h2>
-        <span className="letter">{props.name}</span> {serviceOf(trace, 0)}{" "}
-        <span className="faint">{operationOf(trace, 0)}</span>
-      </h2>
-      <p>
-        <strong>{duration(trace.duration)}</strong> · {plural(trace.count, "span")}
-        {errors > 0 ? ` · ${plural(errors, "error")}` : ""} · {plural(props.only, "operation")} only
-        here ·{" "}
-        <Link className="mono" href={`/trace/${trace.traceId}`}>
-          {shortId(trace.traceId)}
-        </Link>
-      </p>
-    </section>
-  );
-}
-
 function Row(props: {
   readonly difference: Difference;
   readonly colors: ServiceColors;
@@ -328,8 +338,8 @@ function Row(props: {
         <span className="faint">{difference.operation}</span>{" "}
         {where !== "both" && <span className="badge">only {where === "left" ? "A" : "B"}</span>}
       </td>
-      <td className="num">{shown(left.count > 0, count(left.count))}</td>
-      <td className="num">{shown(right.count > 0, count(right.count))}</td>
+      <td className="num">{shown(left.count > 0, meanCount(left.count))}</td>
+      <td className="num">{shown(right.count > 0, meanCount(right.count))}</td>
       <td className="num">{shown(left.count > 0, duration(left.p50))}</td>
       <td className="num">{shown(right.count > 0, duration(right.p50))}</td>
       <td className="num">{shown(left.count > 0, duration(left.self))}</td>

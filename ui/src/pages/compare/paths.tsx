@@ -3,7 +3,7 @@
 
 import { useMemo } from "react";
 import type { ServiceColors } from "../../base/color";
-import { count, duration, plural } from "../../base/format";
+import { count, duration, meanCount, meanPlural, plural } from "../../base/format";
 import { micros } from "../../base/time";
 import { GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Service } from "../../components/service";
@@ -22,7 +22,7 @@ function verdict({ left, right }: PathPair): string {
   if (right.spans === 0) return "only A";
   if (left.spans === right.spans) return "";
   const more = right.spans - left.spans;
-  return `${more > 0 ? "+" : "−"}${count(Math.abs(more))}`;
+  return `${more > 0 ? "+" : "−"}${meanCount(Math.abs(more))}`;
 }
 
 function lookOf({ left, right }: PathPair): "more" | "less" | "same" {
@@ -87,8 +87,8 @@ function PathRow(props: { readonly path: PathPair; readonly colors: ServiceColor
         <span className="faint">{path.operation}</span>
       </td>
       <td>{said !== "" && <span className={`badge ${lookOf(path)}`}>{said}</span>}</td>
-      <td className="num">{shown(left.spans, count(left.spans))}</td>
-      <td className="num">{shown(right.spans, count(right.spans))}</td>
+      <td className="num">{shown(left.spans, meanCount(left.spans))}</td>
+      <td className="num">{shown(right.spans, meanCount(right.spans))}</td>
       <td className="num">{shown(left.spans, duration(left.total))}</td>
       <td className="num">{shown(right.spans, duration(right.total))}</td>
       <td className="num">
@@ -133,11 +133,11 @@ export function PathPicture(props: { readonly compared: ComparedPaths }) {
     if (path === undefined) return { first: "", second: "", title: "", errorShare: 0 };
     const { left, right } = path;
     const said = verdict(path);
-    const spans = `${count(left.spans)} → ${plural(right.spans, "span")}`;
+    const spans = `${meanCount(left.spans)} → ${meanPlural(right.spans, "span")}`;
     const look = lookOf(path);
     return {
       first: path.operation || "(no name)",
-      second: said === "" ? plural(left.spans, "span") : `${said} · ${spans}`,
+      second: said === "" ? meanPlural(left.spans, "span") : `${said} · ${spans}`,
       title: `${path.service}: ${path.operation}, ${spans}${said === "" ? "" : `, ${said}`}`,
       errorShare: 0,
       color: look === "same" ? "var(--line-strong)" : `var(--${look})`,

@@ -1,13 +1,20 @@
-// Traces out of a file: Jaeger's JSON, which needs no server, or OTLP. Nothing is stored.
+// Traces out of files: Jaeger's JSON, which needs no server, or OTLP. Nothing is stored.
 
-import { type DragEvent, useEffect, useMemo, useState } from "react";
+import { type DragEvent, type ReactNode, useEffect, useMemo, useState } from "react";
 import { Failure, Loading } from "../../components/states";
 import { useTrace } from "../../state/use-trace";
 import { OpenTrace } from "../trace/page";
 import "./file.css";
 
 export function FilePage() {
-  const [file, setFile] = useState<File | undefined>();
+  const [files, setFiles] = useState<readonly File[]>([]);
+  const [at, setAt] = useState(0);
+  const file = files[at];
+  const open = (chosen: FileList | null) => {
+    if (chosen === null || chosen.length === 0) return;
+    setFiles([...chosen]);
+    setAt(0);
+  };
   const [isOver, setOver] = useState(false);
   useEffect(() => {
     document.title = `${file?.name ?? "Open a file"} · Skua`;
@@ -15,7 +22,7 @@ export function FilePage() {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    setFile(event.dataTransfer.files[0] ?? file);
+    open(event.dataTransfer.files);
   };
   const zone = {
     onDragOver: (event: DragEvent) => {
@@ -28,36 +35,70 @@ export function FilePage() {
   return (
     <section className="file-page" data-over={isOver} aria-label="Traces of a file" {...zone}>
       {file === undefined ? (
-        <Invitation onFile={setFile} />
+        <Invitation onFiles={open} />
       ) : (
-        <FileTrace file={file} onClose={() => setFile(undefined)} />
+        <FileTrace
+          key={at}
+          file={file}
+          choice={files.length > 1 && <FileChoice files={files} at={at} onChoose={setAt} />}
+          onClose={() => setFiles([])}
+        />
       )}
     </section>
   );
 }
 
-function Invitation(props: { readonly onFile: (file: File | undefined) => void }) {
+/** Which of several files is shown. */
+function FileChoice(props: {
+  readonly files: readonly File[];
+  readonly at: number;
+  readonly onChoose: (at: number) => void;
+}) {
+  return (
+    <select
+      className="input narrow"
+      aria-label="File"
+      value={props.at}
+      onChange={(event) => props.onChoose(Number(event.target.value))}
+    >
+      {props.files.map((file, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name.
+        <option key={index} value={index}>
+          {file.name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Invitation(props: { readonly onFiles: (files: FileList | null) => void }) {
   return (
     <section className="state">
       <h1>Open a file</h1>
       <p>
-        Drop a file here, or choose one: JSON that Jaeger's UI or this one saved, or OTLP in JSON,
+        Drop files here, or choose some: JSON that Jaeger's UI or this one saved, or OTLP in JSON,
         one document or one a line. Nothing is stored.
       </p>
       <label className="button">
-        Choose a file
+        Choose files
         <input
           type="file"
+          multiple
           className="visually-hidden"
           accept=".json,.jsonl,.ndjson,application/json"
-          onChange={(event) => props.onFile(event.target.files?.[0])}
+          onChange={(event) => props.onFiles(event.target.files)}
         />
       </label>
     </section>
   );
 }
 
-function FileTrace(props: { readonly file: File; readonly onClose: () => void }) {
+function FileTrace(props: {
+  readonly file: File;
+  /** A way to the other files. */
+  readonly choice: ReactNode;
+  readonly onClose: () => void;
+}) {
   const { file } = props;
   const [index, setIndex] = useState(0);
   const [attempt, setAttempt] = useState(0);
@@ -67,7 +108,7 @@ function FileTrace(props: { readonly file: File; readonly onClose: () => void })
   return (
     <>
       <div className="file-bar">
-        <strong>{file.name}</strong>
+        {props.choice || <strong>{file.name}</strong>}
         {traces > 1 && (
           <>
             <span className="faint">

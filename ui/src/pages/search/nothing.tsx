@@ -1,13 +1,16 @@
 // Nothing was found: because there is nothing, because too much was asked for, or in part.
 
-import { count, duration } from "../../base/format";
+import { count, duration, lasting, timestamp } from "../../base/format";
+import { MICROS_PER_SECOND, wallClock } from "../../base/time";
 import { FirstSteps, Message } from "../../components/states";
+import { summarize } from "../../model/cluster";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { type Wider, widened } from "../../model/refine";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
 import { useTotals } from "../../state/figures";
-import { useServices } from "../../state/queries";
+import { useCluster, useServices } from "../../state/queries";
 import type { SearchView } from "../../state/search-run";
+import { useSettings } from "../../state/settings";
 
 const WIDER = ["24h", "7d", "4w"];
 /** Searches that are tried without one of their conditions. */
@@ -38,6 +41,10 @@ export function Nothing(props: {
         {window.kind === "lookback" ? `of the last ${window.lookback}` : "of this time"} matches
         {query.service === "" ? "." : ` in ${query.service}.`} Look further back, or ask for less.
       </p>
+      <Gone
+        window={results.window}
+        onChoose={(from) => props.onChange({ ...query, window: from })}
+      />
       {tries.length > 0 && !results.end?.isLimited && (
         <ul className="tries">
           {tries.map((wider) => (
@@ -65,6 +72,33 @@ export function Nothing(props: {
         )}
       </div>
     </Message>
+  );
+}
+
+/** Was it asked for what is no longer kept? */
+function Gone(props: {
+  readonly window: TimeSpan;
+  readonly onChoose: (window: SearchQuery["window"]) => void;
+}) {
+  const { zone } = useSettings();
+  const cluster = useCluster().data?.value;
+  const oldest = cluster && summarize(cluster).oldest;
+  if (oldest === undefined || props.window.end >= oldest) return null;
+  const kept = cluster?.retention;
+  return (
+    <>
+      <p>
+        {kept !== undefined && `Spans are kept for ${lasting(kept / MICROS_PER_SECOND)}. `}
+        What is here came since {timestamp(oldest, zone).slice(0, 16)}.
+      </p>
+      <button
+        type="button"
+        className="button"
+        onClick={() => props.onChoose({ kind: "range", start: oldest, end: wallClock() })}
+      >
+        Search from there
+      </button>
+    </>
   );
 }
 

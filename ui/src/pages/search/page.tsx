@@ -9,7 +9,9 @@ import { Icon } from "../../components/icon";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
 import type { SearchProgress } from "../../model/early";
+import { compareHref, SIDE_TRACES_MAX } from "../../model/links";
 import { withLive } from "../../model/live";
+import { traceHref } from "../../model/matched";
 import { isOrder, ORDERS } from "../../model/orders";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import {
@@ -18,7 +20,7 @@ import {
   type SearchQuery,
   type TimeSpan,
 } from "../../model/search-query";
-import { servicesOf, sortSummaries } from "../../model/summary";
+import { servicesOf, sortSummaries, type TraceSummary } from "../../model/summary";
 import { embedOf } from "../../state/embed";
 import { useTotals } from "../../state/figures";
 import { useIdle } from "../../state/idle";
@@ -100,6 +102,9 @@ export function SearchPage() {
   );
 }
 
+/** More would not fit on the two sides of a comparison. */
+const TICKED_MAX = 2 * SIDE_TRACES_MAX;
+
 function Outcome(props: {
   readonly query: SearchQuery;
   readonly results: SearchView;
@@ -142,12 +147,21 @@ function Outcome(props: {
     live.hold(isHeld);
     steady.hold(isHeld);
   };
-  const open = useCallback((id: string) => navigate(`/trace/${id}`), [navigate]);
+  const hrefOf = useCallback((trace: TraceSummary) => traceHref(query, trace), [query]);
+  const open = useCallback(
+    (id: string) => {
+      const trace = traces.find(({ traceId }) => traceId === id);
+      if (trace !== undefined) navigate(hrefOf(trace));
+    },
+    [navigate, hrefOf, traces],
+  );
   const [ticked, setTicked] = useState<readonly string[]>([]);
   const tick = (id: string) =>
-    // A comparison is of two: the oldest tick gives way.
+    // The first two are compared; the others are there to be added to a side.
     setTicked(
-      ticked.includes(id) ? ticked.filter((each) => each !== id) : [...ticked, id].slice(-2),
+      ticked.includes(id)
+        ? ticked.filter((each) => each !== id)
+        : [...ticked, id].slice(-TICKED_MAX),
     );
   const isByIds = query.traceIds.length > 0;
   // An empty node has nothing to count.
@@ -208,9 +222,13 @@ function Outcome(props: {
               type="button"
               className="button"
               disabled={ticked.length < 2}
-              onClick={() => navigate(`/trace/${ticked.join("...")}`)}
+              onClick={() => navigate(compareHref(ticked))}
             >
-              {ticked.length < 2 ? "Tick another to compare" : "Compare"}
+              {ticked.length < 2
+                ? "Tick another to compare"
+                : ticked.length === 2
+                  ? "Compare"
+                  : `Compare ${ticked.length}`}
             </button>
           )}
           <select
@@ -270,6 +288,7 @@ function Outcome(props: {
             traces={listed}
             colors={colors}
             zone={zone}
+            hrefOf={hrefOf}
             hovered={hovered}
             onHover={setHovered}
             ticked={ticked}

@@ -28,6 +28,8 @@ export function ResultList(props: {
   readonly traces: readonly TraceSummary[];
   readonly colors: ServiceColors;
   readonly zone: Zone;
+  /** Where a trace is shown, with what it was found for. */
+  readonly hrefOf: (trace: TraceSummary) => string;
   readonly hovered: string | undefined;
   readonly onHover: (traceId: string | undefined) => void;
   /** Ticked for a comparison. */
@@ -85,6 +87,7 @@ export function ResultList(props: {
                 />
                 <ResultRow
                   trace={trace}
+                  href={props.hrefOf(trace)}
                   colors={props.colors}
                   zone={props.zone}
                   longest={longest}
@@ -113,6 +116,7 @@ export function ResultList(props: {
 
 function ResultRow(props: {
   readonly trace: TraceSummary;
+  readonly href: string;
   readonly colors: ServiceColors;
   readonly zone: Zone;
   readonly longest: Micros;
@@ -124,7 +128,7 @@ function ResultRow(props: {
   const serviceShown = hasRoot ? trace.rootService : (largest ?? "unknown service");
   const isToday = day(trace.start, zone) === day(props.now, zone);
   return (
-    <Link href={`/trace/${trace.traceId}`} className="result">
+    <Link href={props.href} className="result">
       <span className="name">
         <span className="swatch" style={swatchOf(colors, serviceShown)} />
         <span className="texts">

@@ -28,7 +28,7 @@ import "./views.css";
 // The timeline comes first; details are fetched once it rests, other views when they are wanted.
 const DetailPanel = later(async () => (await import("./detail")).DetailPanel);
 const loading = <Loading what="the view" />;
-const Flame = later(async () => (await import("../../components/flame")).Flame, loading);
+const FlameViews = later(async () => (await import("./flame-views")).FlameViews, loading);
 const Statistics = later(async () => (await import("./statistics")).Statistics, loading);
 const EventList = later(async () => (await import("./events")).EventList, loading);
 const SpanTable = later(async () => (await import("./table")).SpanTable, loading);
@@ -102,12 +102,7 @@ export function OpenTrace(props: {
               <Waterfall view={view} detail={isBelow ? detail : undefined} />
             </>
           )}
-          {shown === "flame" && (
-            <>
-              {!embed.hideMinimap && <Minimap view={view} />}
-              <Flame view={view} />
-            </>
-          )}
+          {shown === "flame" && <FlameViews view={view} hideMinimap={embed.hideMinimap} />}
           {shown === "path" && <PathList view={view} />}
           {shown === "table" && <SpanTable view={view} />}
           {shown === "graph" && <TraceGraph view={view} />}

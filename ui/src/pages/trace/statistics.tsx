@@ -9,7 +9,7 @@ import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
 import { AttributeChoice, useAttribute } from "./attribute-choice";
 
-type Column = Exclude<keyof Group, "service" | "operation">;
+type Column = Exclude<keyof Group, "service" | "operation" | "second">;
 
 const COLUMNS: readonly (readonly [Column, string])[] = [
   ["count", "Spans"],
@@ -17,8 +17,11 @@ const COLUMNS: readonly (readonly [Column, string])[] = [
   ["critical", "Critical path"],
   ["self", "Self"],
   ["total", "Total"],
+  ["mean", "Mean"],
+  ["min", "Min"],
   ["p50", "p50"],
   ["p95", "p95"],
+  ["p99", "p99"],
   ["max", "Max"],
 ];
 
@@ -27,12 +30,14 @@ export function Statistics(props: { readonly view: TraceView }) {
   const [by, setBy] = useState<"operation" | "service">("operation");
   const [key, setKey] = useState("");
   const column = useAttribute(view, key);
+  const [thenKey, setThenKey] = useState("");
+  const second = useAttribute(view, thenKey);
   const grouped: GroupBy = column ?? by;
   const [order, setOrder] = useState<Column>("critical");
   const { criticalPath } = useStore(view.store);
   const groups = useMemo(
-    () => groupSpans(view.trace, criticalPath ?? NO_PATH, grouped),
-    [view, criticalPath, grouped],
+    () => groupSpans(view.trace, criticalPath ?? NO_PATH, grouped, second),
+    [view, criticalPath, grouped, second],
   );
   const sorted = useMemo(
     () => [...groups].sort((left, right) => right[order] - left[order] || right.self - left.self),
@@ -58,6 +63,7 @@ export function Statistics(props: { readonly view: TraceView }) {
           ))}
         </fieldset>
         <AttributeChoice view={view} label="By attribute" value={key} onChoose={setKey} />
+        <AttributeChoice view={view} label="Then by" value={thenKey} onChoose={setThenKey} />
       </div>
       <div className="panel scrolled">
         <table className="table">
@@ -70,6 +76,7 @@ export function Statistics(props: { readonly view: TraceView }) {
                     ? "Service"
                     : "Service and operation"}
               </th>
+              {second !== undefined && <th scope="col">{thenKey}</th>}
               {COLUMNS.map(([column, name]) => (
                 <th
                   key={column}
@@ -87,7 +94,12 @@ export function Statistics(props: { readonly view: TraceView }) {
           </thead>
           <tbody>
             {sorted.map((group) => (
-              <Row key={`${group.service}\n${group.operation}`} group={group} view={view} />
+              <Row
+                key={`${group.service}\n${group.operation}\n${group.second}`}
+                group={group}
+                view={view}
+                hasSecond={second !== undefined}
+              />
             ))}
           </tbody>
         </table>
@@ -96,7 +108,11 @@ export function Statistics(props: { readonly view: TraceView }) {
   );
 }
 
-function Row(props: { readonly group: Group; readonly view: TraceView }) {
+function Row(props: {
+  readonly group: Group;
+  readonly view: TraceView;
+  readonly hasSecond: boolean;
+}) {
   const { group, view } = props;
   const share = view.trace.duration > 0 ? group.critical / view.trace.duration : 0;
   return (
@@ -111,6 +127,7 @@ function Row(props: { readonly group: Group; readonly view: TraceView }) {
           </>
         )}
       </td>
+      {props.hasSecond && <td className="mono">{group.second}</td>}
       <td className="num">{count(group.count)}</td>
       <td className="num">
         {group.errors > 0 ? <span className="badge error">{count(group.errors)}</span> : "–"}
@@ -123,8 +140,11 @@ function Row(props: { readonly group: Group; readonly view: TraceView }) {
       </td>
       <td className="num">{duration(group.self)}</td>
       <td className="num">{duration(group.total)}</td>
+      <td className="num">{duration(group.mean)}</td>
+      <td className="num">{duration(group.min)}</td>
       <td className="num">{duration(group.p50)}</td>
       <td className="num">{duration(group.p95)}</td>
+      <td className="num">{duration(group.p99)}</td>
       <td className="num">{duration(group.max)}</td>
     </tr>
   );
