@@ -28,6 +28,7 @@ pub mod limits;
 pub mod otlp;
 pub mod read_context;
 pub mod sampling;
+mod seldom;
 pub mod server;
 pub mod skua;
 pub mod task;
