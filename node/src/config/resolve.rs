@@ -158,6 +158,11 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
              other computes",
         ),
         (
+            config.sampling_adaptive && config.tenancy.is_some(),
+            "`sampling-adaptive` and `tenancy` do not go together: strategies are told to whoever \
+             asks, and these would name the operations of all tenants",
+        ),
+        (
             config.ui_dir.is_none() && config.ui_config.as_deref().is_some_and(is_script),
             "a script as `ui-config` needs `ui-dir` with a stock Jaeger UI: Skua's own pages run \
              none but theirs and take JSON",
@@ -373,7 +378,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let cases: [(&[(&'static str, &str)], bool); 13] = [
+        let cases: [(&[(&'static str, &str)], bool); 15] = [
             (&[("ui-config", "a.json")], true),
             (&[("ui-config", "a.js")], false),
             (&[("ui-config", "a.js"), ("ui-dir", "ui")], true),
@@ -387,6 +392,8 @@ mod tests {
             (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),
             (&[("sampling-adaptive", "true"), ("sampling-strategies", "a.json")], false),
             (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], true),
+            (&[("sampling-adaptive", "true"), ("tenancy", "x-tenant")], false),
+            (&[("sampling-strategies", "a.json"), ("tenancy", "x-tenant")], true),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

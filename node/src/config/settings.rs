@@ -399,7 +399,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("false"),
         help: "Compute sampling probabilities from the root spans that come in, by Jaeger's rules, \
                so that every operation is sampled about equally often, counted over all nodes of \
-               a cluster. On all of them alike, and without `sampling-strategies`.",
+               a cluster. On all of them alike, and without `sampling-strategies` and `tenancy`.",
         apply: |config, text| switch(text).map(|value| config.sampling_adaptive = value),
         show: |config| Some(config.sampling_adaptive.to_string()),
         ..ROW
