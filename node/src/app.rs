@@ -17,8 +17,8 @@
 //! a damaged log end the start before anything is served.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -87,9 +87,10 @@ async fn run_node(
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
+    let starting = Starting::default();
     let (coordinator, company) = tokio::select! {
-        opened = open_store(config, data, &clock, &ui_url) => opened?,
-        () = doors.serve_health(Starting) => bail!("the health port failed"),
+        opened = open_store(config, data, &clock, &ui_url, &starting) => opened?,
+        () = doors.serve_health(starting.clone()) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
     match (&sampling, &company) {
@@ -261,9 +262,10 @@ async fn open_store(
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
     ui_url: &str,
+    starting: &Starting,
 ) -> anyhow::Result<(Coordinator, Company)> {
     if config.is_clustered() {
-        let opened = clustered::open(config, data.path(), clock, ui_url);
+        let opened = clustered::open(config, data.path(), clock, ui_url, starting);
         let (coordinator, membership) = opened.await?;
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }
@@ -301,9 +303,25 @@ fn metrics_text(metrics: &Metrics, coordinator: &Coordinator) -> api::admin::Met
     })
 }
 
-/// A node that is reading its log.
+/// A node that is not there yet, and what it is about, for whoever asks whether it is ready.
 #[derive(Debug, Clone)]
-struct Starting;
+pub(crate) struct Starting {
+    /// Written by the start, a few times; read by the health port.
+    step: Arc<Mutex<String>>,
+}
+
+impl Default for Starting {
+    fn default() -> Self {
+        Self { step: Arc::new(Mutex::new("the node is reading its log".to_owned())) }
+    }
+}
+
+impl Starting {
+    /// What the node is about from now on, in words.
+    pub(crate) fn goes_on(&self, step: String) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+    }
+}
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
@@ -311,7 +329,7 @@ impl ClusterAdmin for Starting {
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness::NotReady("the node is reading its log".to_owned())
+        Readiness::NotReady(self.step.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

@@ -776,7 +776,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "advertise-address",
         value_name: "HOST",
         default_note: "the listen address",
-        help: "Where other nodes reach this one: a name, resolved at every connect, or an address.",
+        help: "Where other nodes reach this one: a name, resolved at every connect, or an address. \
+               Needed where `listen-address` stands for every address, as `0.0.0.0` does.",
         apply: |config, text| {
             config.cluster.advertise_address = Some(host_and_port(text)?.to_owned());
             Ok(())
