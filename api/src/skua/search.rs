@@ -20,10 +20,12 @@ use super::cursor;
 use super::limits::QUERY_BYTES_MAX;
 use super::parameters::query_of;
 use super::problem::Problem;
-use super::query_json::{Place, Search, search};
+use super::query_json::{Place, Search, has_patterns, search};
+use crate::error::ApiError;
 use crate::jaeger_http::answer::Gaps;
 use crate::jaeger_http::json_text::{push_comma, push_name, push_string, push_uint};
 use crate::read_context::{Read, ReadContext};
+use crate::task;
 
 /// Handles the request: the query is the body, or with `GET` the parameter `q`.
 pub(super) async fn find<S: TraceStore>(
@@ -47,7 +49,9 @@ async fn begin<S: TraceStore>(
     } else {
         posted(request).await?
     };
-    let Search { query, stale } = search(&document, context.limits.search_limit_max)?;
+    let limit_max = context.limits.search_limit_max;
+    let asked = compiled(document, move |document| search(document, limit_max)).await?;
+    let Search { query, stale } = asked;
     let read = context.begin(&extensions, stale)?;
     let scope = read.scope.clone();
     let request = SearchRequest { scope, query, detail: Detail::Summary, progress };
@@ -73,6 +77,19 @@ fn wants_progress(request: &Request) -> Result<bool, Problem> {
         "true" => Ok(true),
         _ => Err(Place::ROOT.member("progress").problem("neither true nor false")),
     }
+}
+
+/// What a document asks for. Regular expressions take milliseconds to compile, each, so they are
+/// compiled off the runtime.
+pub(super) async fn compiled<T: Send + 'static>(
+    document: Value,
+    read: impl FnOnce(&Value) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if !has_patterns(&document) {
+        return read(&document);
+    }
+    let reading = task::blocking("query", move || read(&document)).await;
+    reading.map_err(|task::Panicked| ApiError::Internal)?
 }
 
 /// The document in a request's body.
