@@ -18,7 +18,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::client::{get, send, start};
+use crate::client::{get, send, send_http2, start};
 use crate::recorded;
 use crate::reference::walk;
 
@@ -156,6 +156,32 @@ async fn strategies_are_told_on_four_ports() {
         get(node.addresses.query_grpc, "/jaeger.api_v2.QueryService/GetTrace").await.status,
         415
     );
+}
+
+/// A body that never comes.
+fn never() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>())
+}
+
+#[tokio::test]
+async fn calls_that_never_send_their_request_do_not_keep_others_out() {
+    let node = start().await;
+    let address = node.addresses.query_grpc;
+    let path = "/jaeger.api_v3.QueryService/GetServices";
+    let request = || Request::post(path).header("content-type", "application/grpc");
+    let mut idle = tokio::task::JoinSet::new();
+    // As many as two connections carry.
+    for _ in 0..512 {
+        idle.spawn(send_http2(address, request(), never()));
+    }
+    // One that says how long it waits is told then.
+    let hurried = request().header("grpc-timeout", "50m");
+    assert_eq!(send_http2(address, hurried, never()).await.grpc_status(), Code::Unavailable as i32);
+    for path in
+        ["/jaeger.api_v3.QueryService/GetServices", "/jaeger.api_v2.QueryService/GetServices"]
+    {
+        unary::<_, GetServicesResponse>(address, path, ()).await.unwrap();
+    }
 }
 
 #[tokio::test]
