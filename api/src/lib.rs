@@ -19,6 +19,7 @@ pub mod adjust;
 pub mod admin;
 pub mod assets;
 pub mod error;
+mod greeting;
 pub mod ingest;
 pub mod jaeger_grpc;
 pub mod jaeger_http;

@@ -74,7 +74,8 @@ pub const DECOMPRESSION_STEP_BYTES: usize = 64 * KIB;
 /// How long a write request may take from its head to its answer. Exporters give up after ten
 /// seconds by default; what is not durable by then is answered as unknown.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a connection may take to send the head of a request.
+/// How long a connection may take to send the head of a request, and to say which protocol it
+/// speaks once it has begun to.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that says nothing at all is kept before its first byte.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(1);

@@ -32,6 +32,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
 use crate::assets::UiFiles;
+use crate::greeting::greeted;
 use crate::ingest::{Admission, Receiver};
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
@@ -584,15 +585,11 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    // HTTP/1 and HTTP/2 differ in the first bytes, so nothing else bounds the wait for them.
-    let first_byte = timeout(limits::FIRST_BYTE_TIMEOUT, stream.readable());
-    let is_readable = tokio::select! {
-        () = shutdown.cancelled() => false,
-        readable = first_byte => matches!(readable, Ok(Ok(()))),
+    let stream = tokio::select! {
+        () = shutdown.cancelled() => None,
+        stream = greeted(stream) => stream,
     };
-    if !is_readable {
-        return;
-    }
+    let Some(stream) = stream else { return };
     let service = TowerToHyperService::new(router);
     let connection = server.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
