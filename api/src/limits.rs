@@ -53,11 +53,12 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 40 * MIB;
 /// A client over these two bounds is asked to come back after this long: about the time in which
 /// the requests at work are done.
 pub const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
-/// Requests up to this size are walked where they were received: some 100 spans, less than half
-/// a millisecond. Larger ones go to the blocking pool so that no other connection waits.
+/// Requests that are at most this large when they are plain are walked where they were received:
+/// some 100 usual spans, less than half a millisecond; 2,000 of the smallest, a few milliseconds.
+/// Larger ones go to the blocking pool so that no other connection waits.
 pub const INLINE_WALK_BYTES_MAX: usize = 64 * KIB;
-/// Compressed requests up to this size are decompressed where they were received; the worst of
-/// them unfolds a thousandfold, still within a few milliseconds.
+/// Compressed requests up to this size are decompressed where they were received, up to
+/// [`INLINE_WALK_BYTES_MAX`]: the worst of them unfolds ten thousandfold.
 pub const INLINE_DECOMPRESSION_BYTES_MAX: usize = 4 * KIB;
 /// Largest window of a zstd frame as a power of two: the 8 MiB that the format's description
 /// asks every decoder to support. The decoder's memory is not charged to the request.

@@ -167,6 +167,27 @@ pub fn decompress(
     }
 }
 
+/// A body that is small when it is plain, plain, or nothing if it is not. Where that is a short
+/// time's work it is done here; what a short body unfolds to nobody knows before.
+pub fn plain_if_small(
+    encoding: Encoding,
+    body: &Bytes,
+    admitted: &mut Admitted,
+) -> Result<Option<Bytes>, BodyError> {
+    let bytes_max = limits::INLINE_WALK_BYTES_MAX;
+    if encoding == Encoding::Identity {
+        return Ok((body.len() <= bytes_max).then(|| body.clone()));
+    }
+    if body.len() > limits::INLINE_DECOMPRESSION_BYTES_MAX {
+        return Ok(None);
+    }
+    match decompress(encoding, body, bytes_max, admitted) {
+        Ok(plain) => Ok(Some(plain.into())),
+        Err(BodyError::DecompressedTooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn drain(
     mut reader: impl Read,
     encoding: Encoding,
