@@ -34,6 +34,7 @@ use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
 use crate::assets::UiFiles;
 use crate::greeting::greeted;
 use crate::ingest::{Admission, Receiver};
+use crate::jaeger_grpc::health::Serving;
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
 use crate::read_context::{ReadContext, ReadLimits};
@@ -368,17 +369,18 @@ impl Bound {
         // A datagram names no tenant.
         let serves_udp = matches!(tenancy, Tenancy::Off);
         let counted = from_fn_with_state(Arc::clone(&query_clock), count_query);
-        let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), shutdown.clone())
+        let health = Serving::new(admin.clone(), shutdown.clone());
+        let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), health.clone())
             .layer(counted.clone());
         let remote_storage = jaeger_grpc::ports::remote_storage(
             context.clone(),
             receiver.clone(),
             tenancy.clone(),
             config.allow_purge,
-            shutdown.clone(),
+            health.clone(),
         )
         .layer(counted.clone());
-        let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), shutdown.clone());
+        let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), health);
         let sampling_http = sampling::http::router(sampling.clone());
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))

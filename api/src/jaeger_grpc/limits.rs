@@ -28,3 +28,6 @@ pub(super) const STRETCH_CHUNKS: usize = 25;
 /// Most spans of a message of OTLP, and by that the work between two looks at whether the caller is
 /// still there. A message of so many usual spans is about as large as clients take.
 pub(super) const MESSAGE_SPANS_MAX: usize = 2_048;
+/// How often it is looked whether a node is still ready, for whoever watches its health: balancers
+/// that ask by themselves do so every few seconds.
+pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);

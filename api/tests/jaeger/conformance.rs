@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::calls::{Called, call, call_bytes};
-use crate::fixture::NOON;
+use crate::fixture::{NOON, serving};
 
 const DAY: u64 = 86_400_000_000_000;
 const READER: &str = "jaeger.storage.v2.TraceReader";
@@ -89,16 +89,16 @@ fn in_memory(allow_purge: bool) -> Backend {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Moment(NOON)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
     let context = ReadContext { store, clock, limits: ReadLimits::default() };
-    let stopping = CancellationToken::new();
+    let serving = serving(CancellationToken::new());
     Backend {
         storage: ports::remote_storage(
             context.clone(),
             receiver,
             Tenancy::Off,
             allow_purge,
-            stopping.clone(),
+            serving.clone(),
         ),
-        query: ports::query(context, Tenancy::Off, stopping),
+        query: ports::query(context, Tenancy::Off, serving),
     }
 }
 

@@ -127,10 +127,12 @@ async fn a_second_signal_ends_a_stop_that_takes_long_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--drain-delay", "1h"]);
     let spans = load(&server, 5).await;
+    let client = Client::of(server.ports);
+    assert_eq!(client.health_over_grpc().await, [0, 0, 0, 0, 2, 0x08, 1], "SERVING");
     server.signal("TERM");
     server.out.wait_for("stopping");
-    let client = Client::of(server.ports);
     assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 503);
+    assert_eq!(client.health_over_grpc().await, [0, 0, 0, 0, 2, 0x08, 2], "NOT_SERVING");
     // Until the doors close, balancers may still send.
     let message = &originals::messages()[5];
     assert_eq!(client.export_grpc(message).await, Outcome::Acknowledged);
