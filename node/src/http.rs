@@ -21,11 +21,6 @@ pub(crate) fn get(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>
     call(Method::GET, base, path, None)
 }
 
-/// Posts nothing to `path` of the server at `base`, and returns status and body.
-pub(crate) fn post(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::POST, base, path, None)
-}
-
 /// Posts JSON to `path` of the server at `base`, and returns status and body.
 pub(crate) fn post_json(
     base: &str,

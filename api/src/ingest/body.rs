@@ -41,7 +41,7 @@ pub enum BodyError {
         source: io::Error,
     },
     /// It is compressed in a way that is not understood.
-    #[error("unsupported content encoding; use identity, gzip, deflate or zstd")]
+    #[error("unsupported content encoding; use identity, gzip, deflate, zlib or zstd")]
     Encoding,
     /// The client stopped sending.
     #[error("the body ended early")]
@@ -79,7 +79,7 @@ pub enum Encoding {
     Identity,
     /// `gzip`
     Gzip,
-    /// `deflate`, which over HTTP means zlib.
+    /// `deflate`, which over HTTP means zlib, and is called so by some.
     Deflate,
     /// `zstd`
     Zstd,
@@ -89,7 +89,12 @@ impl Encoding {
     /// The encoding of this name, as `Content-Encoding` and `grpc-encoding` write it.
     pub fn from_name(name: &[u8]) -> Result<Self, BodyError> {
         let all = [Self::Identity, Self::Gzip, Self::Deflate, Self::Zstd];
-        let name = if name == b"x-gzip" { b"gzip" } else { name.trim_ascii() };
+        let name = match name.trim_ascii() {
+            name if name.eq_ignore_ascii_case(b"x-gzip") => &b"gzip"[..],
+            // The collector's name.
+            name if name.eq_ignore_ascii_case(b"zlib") => b"deflate",
+            name => name,
+        };
         let found = all.into_iter().find(|it| it.name().as_bytes().eq_ignore_ascii_case(name));
         match found {
             Some(encoding) => Ok(encoding),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use model::store::{Completeness, SPAN_IDS_MAX, SpansRequest, TraceRequest};
-use model::{SpanId, StoreError, Timestamp, TraceId, TraceStore};
+use model::{SpanId, Timestamp, TraceId, TraceStore};
 
 use super::answer::{EnvelopeError, Gaps, envelope_of_list, json};
 use super::error::{Old, ParameterError, QueryError};
@@ -213,10 +213,5 @@ pub(super) fn absence(completeness: &Completeness, absent: QueryError) -> QueryE
     if completeness.is_complete() {
         return absent;
     }
-    let gaps = Gaps::from(completeness.clone());
-    let what = gaps.clauses().join("; ");
-    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }.into()
+    Gaps::from(completeness.clone()).unavailable().into()
 }
-
-/// A shard without a leader has one again within about a second.
-const RETRY_AFTER_MS: u64 = 1_000;

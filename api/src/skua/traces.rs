@@ -8,15 +8,17 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Extensions, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderValue, header};
 use model::budget::{Budget, Exhausted};
 use model::pace::{Pace, WhileAwaited};
 use model::store::{Completeness, Trace, TraceRequest};
 use model::{ShardId, StoreError, TraceId, TraceStore};
 use serde::Deserialize;
 
+use super::problem::Problem;
 use crate::error::ApiError;
 use crate::jaeger_http::COMPLETENESS_HEADER;
+use crate::jaeger_http::answer::Gaps;
 use crate::otlp::encode;
 use crate::read_context::ReadContext;
 use crate::{limits, task};
@@ -36,7 +38,7 @@ pub(super) async fn raw<S: TraceStore>(
 ) -> Response {
     match read(&context, &trace_id, parameters, &extensions).await {
         Ok(response) => response,
-        Err(error) => (error.answer().status, format!("{error}\n")).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -45,22 +47,35 @@ async fn read<S: TraceStore>(
     trace_id: &str,
     parameters: Result<Query<Parameters>, axum::extract::rejection::QueryRejection>,
     extensions: &Extensions,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Problem> {
     let trace_id = TraceId::from_hex(trace_id)
-        .map_err(|error| ApiError::Parameter { what: format!("trace id: {error}") })?;
-    let Query(parameters) =
-        parameters.map_err(|error| ApiError::Parameter { what: error.body_text() })?;
-    // Without a tenant the wiring is at fault.
-    let read = context.begin(extensions, parameters.stale).map_err(|_| ApiError::Internal)?;
+        .map_err(|error| Problem::parameter(format!("trace id: {error}")))?;
+    let Query(parameters) = parameters.map_err(|error| Problem::parameter(error.body_text()))?;
+    let read = context.begin(extensions, parameters.stale)?;
     let scope = read.scope.clone();
     let spans_max = limits::RAW_TRACE_SPANS_MAX;
     let answer = context.store.trace(TraceRequest { scope, trace_id, spans_max }).await?;
     let Some(trace) = answer.value else {
-        return Ok(respond(StatusCode::NOT_FOUND, &answer.completeness, None, Vec::new()));
+        return Ok(absent(answer.completeness));
     };
     let truncated = trace.truncated;
     let pieces = encoded(trace, read.scope.budget.clone()).await?;
-    Ok(respond(StatusCode::OK, &answer.completeness, truncated, pieces))
+    Ok(respond(&answer.completeness, truncated, pieces))
+}
+
+/// A trace that was not found is not there only if every shard that may hold it answered.
+fn absent(completeness: Completeness) -> Response {
+    let said = completeness_text(&completeness, None);
+    let problem = if completeness.is_complete() {
+        Problem::NotFound
+    } else {
+        Gaps::from(completeness).unavailable().into()
+    };
+    let mut response = problem.into_response();
+    if let Ok(value) = HeaderValue::try_from(said) {
+        response.headers_mut().insert(COMPLETENESS_HEADER, value);
+    }
+    response
 }
 
 /// A large trace takes long to write, so it is written off the runtime, in pieces, as long as the
@@ -78,15 +93,10 @@ async fn encoded(trace: Trace, budget: Budget) -> Result<Vec<Bytes>, ApiError> {
     written.map_err(|exhausted| StoreError::Exhausted(exhausted).into())
 }
 
-fn respond(
-    status: StatusCode,
-    completeness: &Completeness,
-    truncated: Option<u64>,
-    pieces: Vec<Bytes>,
-) -> Response {
+fn respond(completeness: &Completeness, truncated: Option<u64>, pieces: Vec<Bytes>) -> Response {
     let length: usize = pieces.iter().map(Bytes::len).sum();
     let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
-    let mut response = (status, body).into_response();
+    let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     let content_type = HeaderValue::from_static("application/x-protobuf");

@@ -638,6 +638,15 @@ async fn a_purge_empties_everything_and_only_where_it_is_allowed() {
     assert!(!backend_without.get(&[0x11]).await.is_empty(), "nothing was purged");
     let backend = if std::env::var(NODE).is_ok() { backend().await } else { in_memory(true) };
     backend.write(&example_trace()).await;
+    for (name, value) in [("origin", "https://elsewhere.example"), ("sec-fetch-site", "cross-site")]
+    {
+        let form = Request::post("/purge")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(name, value);
+        let posted = backend.storage.clone().oneshot(form.body(Body::empty()).unwrap()).await;
+        assert_eq!(posted.unwrap().status(), 403, "{name}");
+    }
+    assert!(!backend.get(&[0x11]).await.is_empty(), "a page purged");
     assert_eq!(backend.purge().await, 200);
     let services: Vec<GetServicesResponse> =
         backend.read("GetServices", &storage_v2::GetTracesRequest::default()).await.decoded();

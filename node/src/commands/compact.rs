@@ -28,7 +28,7 @@ struct Progress {
 }
 
 pub(super) fn run(arguments: &CompactArguments) -> anyhow::Result<()> {
-    let mut progress = read(http::post(&arguments.node, PATH)?)?;
+    let mut progress = read(http::post_json(&arguments.node, PATH, &serde_json::json!({}))?)?;
     if !arguments.wait {
         return Ok(output::answer("asked for; `skua compact --wait` tells when it is done\n")?);
     }
