@@ -18,6 +18,7 @@
 pub mod adjust;
 pub mod admin;
 pub mod assets;
+mod connections;
 pub mod error;
 mod greeting;
 pub mod ingest;

@@ -90,8 +90,14 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 // Connections.
 
-/// Most open connections per listener; further ones wait in the system's queue.
+/// Most open connections per listener; further ones wait in the system's queue. All listeners
+/// together have a budget that follows from the descriptors that the process may open.
 pub const CONNECTIONS_MAX: usize = 1_024;
+/// Most open connections of the ports of health and of metrics, each: probes and scrapers are few,
+/// and must get in when nobody else does.
+pub const WATCHERS_MAX: usize = 64;
+/// How often it is said that connections wait or cannot be accepted; counters count each.
+pub const CONNECTION_WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// Most requests at work on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 256;
 /// Receive window of an HTTP/2 stream: a usual request fits without waiting for the peer.

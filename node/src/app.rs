@@ -46,7 +46,7 @@ use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::strategies::Strategies;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, kafka, output, process, store, ui_files};
+use crate::{banner, config, descriptors, files, kafka, output, process, store, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -212,6 +212,7 @@ async fn bind(config: &NodeConfig, sampling: &Sampling, ui: &UiFiles) -> anyhow:
         base_path: config.base_path.clone(),
         ui: ui.clone(),
         kafka: kafka::settings(&config.kafka)?,
+        connections_max: descriptors::connections_max(),
         red_metrics: config.red_metrics,
         ..ApiConfig::default()
     };

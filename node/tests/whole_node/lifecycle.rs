@@ -170,6 +170,43 @@ async fn a_damaged_log_is_not_served_and_the_place_is_named() {
     Server::start(directory.path(), &[]);
 }
 
+/// Runs a command that asks a node; whether it succeeded, and what it printed.
+fn asked_of(server: &Server, command: &[&str], headers: &[&str]) -> (bool, String) {
+    let node = format!("http://127.0.0.1:{}", server.ports.ui);
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_skua"));
+    run.args(command).args(["--node", &node]).env_clear();
+    for header in headers {
+        run.args(["--header", header]);
+    }
+    let output = run.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test]
+async fn clients_do_not_take_the_descriptors_that_the_node_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_with_descriptors(directory.path(), 256);
+    let open = |count: u32| -> Vec<std::net::TcpStream> {
+        let connect = |_| std::net::TcpStream::connect(("127.0.0.1", server.ports.otlp_grpc));
+        (0..count).map(connect).collect::<Result<_, _>>().unwrap()
+    };
+    let _held = open(400);
+    let client = Client::of(server.ports);
+    for message in &originals::messages()[..40] {
+        assert_eq!(client.export_http(message.clone()).await, Outcome::Acknowledged);
+    }
+    // Blocks are files that are opened now.
+    for _ in 0..3 {
+        let (is_done, said) = asked_of(&server, &["compact", "--wait"], &[]);
+        assert!(is_done, "{said}");
+    }
+    assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 200);
+    assert!(client.metric("skua_connections", &["otlp_grpc"]).await <= 64);
+    let log = server.log.text();
+    assert!(log.contains("few descriptors may be open"), "{log}");
+}
+
 /// Runs `skua recover` on a stopped node's directory; its exit code and what it printed.
 fn recover(directory: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value) {
     let command = std::process::Command::new(env!("CARGO_BIN_EXE_skua"))
