@@ -12,7 +12,7 @@ use super::settings::{SETTINGS, Setting};
 use super::{NodeConfig, Ports, advertised_host};
 
 /// Variables with our prefix that are no settings of a node.
-const OTHER_VARIABLES: &[&str] = &["SKUA_CONFIG"];
+const OTHER_VARIABLES: &[&str] = &["SKUA_CONFIG", "SKUA_HEADER"];
 
 /// Names are near if this share of their letters agrees; less and the hint would puzzle.
 const NEARNESS_LEAST: f64 = 0.6;
@@ -464,6 +464,7 @@ mod tests {
         let environment = environment(&[
             ("SKUA_DATADIR", "x"),
             ("SKUA_CONFIG", "x"),
+            ("SKUA_HEADER", "x"),
             ("SKUA_SERVICE_HOST", "x"),
             ("SKUA_SHARDS", ""),
         ]);

@@ -184,6 +184,29 @@ fn asked_of(server: &Server, command: &[&str], headers: &[&str]) -> (bool, Strin
 }
 
 #[tokio::test]
+async fn commands_say_which_tenant_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--tenancy", "x-tenant"]);
+    for command in [&["status"][..], &["status", "--json"], &["compact", "--wait"], &["drain"]] {
+        let (is_done, said) = asked_of(&server, command, &[]);
+        assert!(!is_done && said.contains("missing tenant header"), "{command:?}: {said}");
+        let (is_done, said) = asked_of(&server, command, &["X-Tenant: shop"]);
+        assert!(is_done, "{command:?}: {said}");
+    }
+    for command in [&["node", "remove", "nobody"][..], &["rf", "set", "1"], &["shards", "add", "1"]]
+    {
+        let (_, said) = asked_of(&server, command, &["x-tenant: shop"]);
+        assert!(!said.contains("tenant header"), "{command:?}: {said}");
+    }
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_skua"))
+        .args(["status", "--node", &format!("http://127.0.0.1:{}", server.ports.ui)])
+        .env_clear()
+        .env("SKUA_HEADER", "x-tenant: shop")
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
 async fn clients_do_not_take_the_descriptors_that_the_node_needs() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start_with_descriptors(directory.path(), 256);
