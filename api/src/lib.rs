@@ -29,6 +29,7 @@ pub mod kafka;
 pub mod limits;
 pub mod otlp;
 pub mod read_context;
+mod read_room;
 pub mod sampling;
 mod seldom;
 pub mod server;

@@ -107,6 +107,35 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Largest head of an HTTP/1 request.
 pub const HEADER_BYTES_MAX: usize = 64 * KIB;
 
+// All reads together.
+
+/// Most reads over HTTP at work at the same time, until their answers begin: each may hold a whole
+/// trace. Pages ask for a few things at once, so this is for some dozens of people.
+pub const READS_MAX: usize = 64;
+/// How long a read waits for a place. Most are done by then; a longer queue only hides overload.
+pub const READ_WAIT: Duration = Duration::from_secs(2);
+/// Most bodies of reads that are coming in: far more than people send, so that a few connections
+/// full of bodies that never come keep nobody out.
+pub const READ_BODIES_MAX: usize = 4_096;
+/// Most bytes of them: two of the largest uploads.
+pub const READ_BODY_BYTES_MAX: usize = 40 * MIB;
+/// How long a question in a body may take to come; it is 256 KiB at most.
+pub const READ_BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long an upload may take to come: 16 MiB from somebody's home.
+pub const UPLOAD_DEADLINE: Duration = Duration::from_mins(1);
+/// Most bytes of answers that wait to be sent: the largest single one, with what is around it.
+pub const ANSWER_BYTES_MAX: usize = 272 * MIB;
+/// Answers below this size are not charged: a connection's own buffers hold as much.
+pub const SMALL_ANSWER_BYTES: usize = 256 * KIB;
+/// What is handed to a connection at once of an answer that waits.
+pub const ANSWER_PIECE_BYTES: usize = 256 * KIB;
+/// A reader who takes nothing of an answer that waits, not even one piece, is given up after this
+/// long, and at the latest after twice as long.
+pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes that a read of one trace may decode, as a multiple of the largest answer: spans in
+/// memory take a few times what they take in JSON, and pages hold other traces too.
+pub const TRACE_BYTES_FACTOR: u64 = 4;
+
 // One read of Skua's own API.
 
 /// Most spans of a trace in a raw read. Spans are owned while they are written, about a kilobyte
@@ -121,6 +150,9 @@ const _: () = {
     assert!(GROUP_BYTES_MAX <= SPAN_BYTES_MAX);
     // The largest request must be admissible on an idle node, compressed and decompressed.
     assert!(IN_FLIGHT_BYTES_MAX >= REQUEST_BYTES_MAX + DECOMPRESSED_BYTES_MAX);
+    // An upload is admissible whatever else is being asked; so is the largest answer.
+    assert!(READ_BODY_BYTES_MAX >= 2 * DECOMPRESSED_BYTES_MAX);
+    assert!(ANSWER_BYTES_MAX >= SMALL_ANSWER_BYTES);
     // Places in a request are 32-bit numbers.
     assert!(DECOMPRESSED_BYTES_MAX <= 1 << 29);
 };

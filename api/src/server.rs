@@ -33,6 +33,7 @@ use crate::jaeger_grpc::health::Serving;
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
 use crate::read_context::{ReadContext, ReadLimits};
+use crate::read_room::admit;
 use crate::sampling::{AdaptiveSampling, Sampling};
 use crate::task::Tasks;
 use crate::tenant::{Tenancy, determine};
@@ -347,7 +348,7 @@ impl Bound {
         let counter = sampling.counter();
         let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counter);
         let query_clock = Arc::clone(&clock);
-        let context = ReadContext { store, clock, limits: config.read_limits };
+        let context = ReadContext::new(store, clock, config.read_limits);
         let tenancy = config.tenancy;
         let shows_red = config.red_metrics && matches!(tenancy, Tenancy::Off);
         let red = shows_red.then(|| RedMetrics::new(context.clone()));
@@ -380,9 +381,11 @@ impl Bound {
         .layer(counted.clone());
         let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), health);
         let sampling_http = sampling::http::router(sampling.clone());
+        let room_of_reads = context.room.clone();
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))
             .merge(assets::router(&config.ui, &config.base_path))
+            .layer(from_fn_with_state(room_of_reads, admit))
             .layer(counted)
             .layer(from_fn_with_state(tenancy, determine))
             .layer(from_fn(trace_response));

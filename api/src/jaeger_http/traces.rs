@@ -77,7 +77,7 @@ pub(super) async fn by_id<S: TraceStore>(
     asked: Asked,
 ) -> Result<Response, Old> {
     let (id, raw) = parse_by_id(&asked, &id)?;
-    let read = asked.begin(&context)?;
+    let read = asked.begin_trace(&context)?;
     let found = one(&context, &read, id, Form::Jaeger.rendering(&context, raw)).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
     Ok(envelope_of_list(&asked.query, data, Vec::new(), &gaps))
@@ -92,7 +92,7 @@ pub(super) async fn some_spans<S: TraceStore>(
 ) -> Result<Response, Old> {
     let trace_id = trace_id::parse(&id).map_err(ParameterError::from)?;
     let span_ids = parse_span_ids(&asked)?;
-    let read = asked.begin(&context)?;
+    let read = asked.begin_trace(&context)?;
     let request = SpansRequest { scope: read.scope.clone(), trace_id, span_ids };
     let found = those(&context, request).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;

@@ -35,7 +35,7 @@ async fn answer<S: TraceStore>(
     request: Request,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions().clone();
-    let document = posted(request).await?;
+    let document = posted(&context.room, request).await?;
     let Question { query, quantiles, stale } = compiled(document, question).await?;
     let read = context.begin(&extensions, stale)?;
     let request = AggregateRequest { scope: read.scope.clone(), query: query.clone() };

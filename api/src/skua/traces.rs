@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Extensions, HeaderValue, header};
-use model::budget::{Budget, Exhausted};
+use model::budget::Budget;
 use model::pace::{Pace, WhileAwaited};
 use model::store::{Completeness, Trace, TraceRequest};
 use model::{ShardId, StoreError, TraceId, TraceStore};
@@ -51,7 +51,7 @@ async fn read<S: TraceStore>(
     let trace_id = TraceId::from_hex(trace_id)
         .map_err(|error| Problem::parameter(format!("trace id: {error}")))?;
     let Query(parameters) = parameters.map_err(|error| Problem::parameter(error.body_text()))?;
-    let read = context.begin(extensions, parameters.stale)?;
+    let read = context.begin_trace(extensions, parameters.stale)?;
     let scope = read.scope.clone();
     let spans_max = limits::RAW_TRACE_SPANS_MAX;
     let answer = context.store.trace(TraceRequest { scope, trace_id, spans_max }).await?;
@@ -59,7 +59,8 @@ async fn read<S: TraceStore>(
         return Ok(absent(answer.completeness));
     };
     let truncated = trace.truncated;
-    let pieces = encoded(trace, read.scope.budget.clone()).await?;
+    let bytes_max = context.limits.response_bytes_max;
+    let pieces = encoded(trace, read.scope.budget.clone(), bytes_max).await?;
     Ok(respond(&answer.completeness, truncated, pieces))
 }
 
@@ -80,17 +81,22 @@ fn absent(completeness: Completeness) -> Response {
 
 /// A large trace takes long to write, so it is written off the runtime, in pieces, as long as the
 /// caller is there. Messages of this format that follow each other are one message.
-async fn encoded(trace: Trace, budget: Budget) -> Result<Vec<Bytes>, ApiError> {
+async fn encoded(trace: Trace, budget: Budget, bytes_max: usize) -> Result<Vec<Bytes>, Problem> {
     let pace = WhileAwaited(budget);
     let written = task::blocking("encode trace", move || {
-        let pieces = trace.spans.chunks(limits::RAW_PIECE_SPANS).map(|spans| {
-            pace.go_on()?;
-            Ok(Bytes::from(encode::traces_data(spans)))
-        });
-        pieces.collect::<Result<Vec<_>, Exhausted>>()
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        for spans in trace.spans.chunks(limits::RAW_PIECE_SPANS) {
+            pace.go_on().map_err(StoreError::Exhausted)?;
+            let piece = Bytes::from(encode::traces_data(spans));
+            bytes += piece.len();
+            if bytes > bytes_max {
+                return Err(Problem::AnswerTooLarge { bytes_max });
+            }
+            pieces.push(piece);
+        }
+        Ok(pieces)
     });
-    let written = written.await.map_err(|task::Panicked| ApiError::Internal)?;
-    written.map_err(|exhausted| StoreError::Exhausted(exhausted).into())
+    written.await.map_err(|task::Panicked| ApiError::Internal)?
 }
 
 fn respond(completeness: &Completeness, truncated: Option<u64>, pieces: Vec<Bytes>) -> Response {

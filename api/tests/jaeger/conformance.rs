@@ -88,7 +88,7 @@ fn in_memory(allow_purge: bool) -> Backend {
     let store = MemoryStore::new();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Moment(NOON)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
-    let context = ReadContext { store, clock, limits: ReadLimits::default() };
+    let context = ReadContext::new(store, clock, ReadLimits::default());
     let serving = serving(CancellationToken::new());
     Backend {
         storage: ports::remote_storage(

@@ -31,7 +31,7 @@ pub(crate) async fn server() -> (MemoryStore, Router) {
     let hour_later = Timestamp(NOON).saturating_add(Duration::from_secs(3_600));
     let limits = ReadLimits { search_limit_max: 2, ..ReadLimits::default() };
     let clock = Arc::new(ManualClock::new(hour_later));
-    (store.clone(), router(ReadContext { store, clock, limits }))
+    (store.clone(), router(ReadContext::new(store, clock, limits)))
 }
 
 /// Two services, every type of value, events, links, statuses.

@@ -23,7 +23,7 @@ use crate::grpc_query::check;
 
 fn port(store: MemoryStore) -> Router {
     let clock = std::sync::Arc::new(ManualClock::new(Timestamp(NOON)));
-    skua::router(ReadContext { store, clock, limits: ReadLimits::default() }, Nobody)
+    skua::router(ReadContext::new(store, clock, ReadLimits::default()), Nobody)
 }
 
 struct Got {
