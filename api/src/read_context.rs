@@ -14,6 +14,9 @@ use model::store::ReadScope;
 use model::time::Clock;
 use model::{Duration, Tenant, TraceStore};
 
+use crate::limits::TRACE_BYTES_FACTOR;
+pub use crate::read_room::ReadRoom;
+
 /// What one read may cost, whatever its caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
@@ -56,6 +59,8 @@ pub struct ReadContext<S: TraceStore> {
     pub clock: Arc<dyn Clock>,
     /// What one read may cost.
     pub limits: ReadLimits,
+    /// What all of them may.
+    pub room: ReadRoom,
 }
 
 impl<S: TraceStore> fmt::Debug for ReadContext<S> {
@@ -74,11 +79,32 @@ impl<S: TraceStore> fmt::Debug for ReadContext<S> {
 pub struct MissingTenant;
 
 impl<S: TraceStore> ReadContext<S> {
+    /// A context with room of its own.
+    pub fn new(store: S, clock: Arc<dyn Clock>, limits: ReadLimits) -> Self {
+        Self { store, clock, limits, room: ReadRoom::default() }
+    }
+
     /// Begins a read with a fresh budget. Dropping what is returned cancels the read.
     pub fn begin(&self, extensions: &Extensions, stale: bool) -> Result<Read, MissingTenant> {
+        self.begin_within(extensions, stale, self.limits.bytes_max)
+    }
+
+    /// The same for one trace: what is larger than any answer need not be decoded.
+    pub fn begin_trace(&self, extensions: &Extensions, stale: bool) -> Result<Read, MissingTenant> {
+        let answer_bytes_max = self.limits.response_bytes_max as u64;
+        let bytes_max = answer_bytes_max.saturating_mul(TRACE_BYTES_FACTOR);
+        self.begin_within(extensions, stale, bytes_max.min(self.limits.bytes_max))
+    }
+
+    fn begin_within(
+        &self,
+        extensions: &Extensions,
+        stale: bool,
+        bytes_max: u64,
+    ) -> Result<Read, MissingTenant> {
         let tenant = extensions.get::<Tenant>().cloned().ok_or(MissingTenant)?;
         let deadline = self.clock.monotonic().plus(self.limits.deadline);
-        let budget = Budget::new(Arc::clone(&self.clock), deadline, self.limits.bytes_max);
+        let budget = Budget::new(Arc::clone(&self.clock), deadline, bytes_max);
         let cancel = budget.cancel_on_drop();
         Ok(Read { scope: ReadScope { tenant, budget, stale }, _cancel: cancel })
     }

@@ -5,8 +5,8 @@
 //! connection is accepted any more, requests at work get [`limits::DRAIN_TIMEOUT`] to finish,
 //! and health and metrics answer to the last.
 //!
-//! One accept loop serves every port, HTTP/1 and HTTP/2 without TLS alike; which services answer
-//! on which port is in [`Bound::serve`] alone.
+//! One accept loop ([`connections`](crate::connections)) serves every port, HTTP/1 and HTTP/2
+//! without TLS alike; which services answer on which port is in [`Bound::serve`] alone.
 
 use std::fmt;
 use std::io;
@@ -18,25 +18,23 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use model::time::Clock;
 use model::{ClusterAdmin, Tenant, TraceStore};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
 use crate::assets::UiFiles;
+use crate::connections::{Room, accept};
 use crate::ingest::{Admission, Receiver};
+use crate::jaeger_grpc::health::Serving;
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
 use crate::query_meter::QueryMeter;
 use crate::read_context::{ReadContext, ReadLimits};
+use crate::read_room::admit;
 use crate::sampling::{AdaptiveSampling, Sampling};
 use crate::task::Tasks;
 use crate::tenant::{Tenancy, determine};
@@ -68,6 +66,8 @@ pub struct ApiConfig {
     pub ui: UiFiles,
     /// What to consume from Kafka.
     pub kafka: Option<KafkaConfig>,
+    /// Most open connections of clients, over all ports but those of health and metrics.
+    pub connections_max: usize,
     /// Whether rates, errors and durations of what is traced are among the metrics. Where there
     /// are tenants they are not: metrics are no tenant's.
     pub red_metrics: bool,
@@ -86,6 +86,7 @@ impl Default for ApiConfig {
             base_path: String::new(),
             ui: UiFiles::default(),
             kafka: None,
+            connections_max: limits::CONNECTIONS_MAX,
             red_metrics: true,
         }
     }
@@ -333,7 +334,7 @@ impl Bound {
         admin: A,
     ) -> impl Future<Output = ()> + Send + use<A> {
         let listener = Arc::clone(&self.listeners.health);
-        accept(listener, health_router(admin), CancellationToken::new())
+        accept("health", Room::apart(), listener, health_router(admin), CancellationToken::new())
     }
 
     /// Serves until `shutdown` is cancelled and the requests at work are done.
@@ -350,7 +351,7 @@ impl Bound {
         let counter = sampling.counter();
         let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counter);
         let query_clock = Arc::clone(&clock);
-        let context = ReadContext { store, clock, limits: config.read_limits };
+        let context = ReadContext::new(store, clock, config.read_limits);
         let tenancy = config.tenancy;
         let shows_red = config.red_metrics && matches!(tenancy, Tenancy::Off);
         let red = shows_red.then(|| RedMetrics::new(context.clone()));
@@ -370,21 +371,24 @@ impl Bound {
         // A datagram names no tenant.
         let serves_udp = matches!(tenancy, Tenancy::Off);
         let counted = from_fn_with_state((Arc::clone(&query_clock), queries), count_query);
-        let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), shutdown.clone())
+        let health = Serving::new(admin.clone(), shutdown.clone());
+        let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), health.clone())
             .layer(counted.clone());
         let remote_storage = jaeger_grpc::ports::remote_storage(
             context.clone(),
             receiver.clone(),
             tenancy.clone(),
             config.allow_purge,
-            shutdown.clone(),
+            health.clone(),
         )
         .layer(counted.clone());
-        let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), shutdown.clone());
+        let sampling_grpc = jaeger_grpc::ports::sampling(sampling.clone(), health);
         let sampling_http = sampling::http::router(sampling.clone());
+        let room_of_reads = context.room.clone();
         let ui = jaeger_http::router(context.clone())
             .merge(skua::router(context, admin.clone()))
             .merge(assets::router(&config.ui, &config.base_path))
+            .layer(from_fn_with_state(room_of_reads, admit))
             .layer(counted)
             .layer(from_fn_with_state(tenancy, determine))
             .layer(from_fn(trace_response));
@@ -392,19 +396,21 @@ impl Bound {
 
         let mut doors = Tasks::default();
         let token = || shutdown.clone();
-        doors.spawn("OTLP gRPC", accept(listeners.otlp_grpc.into(), grpc, token()));
-        doors.spawn("OTLP HTTP", accept(listeners.otlp_http.into(), http, token()));
-        doors.spawn("UI", accept(listeners.ui.into(), ui, token()));
-        doors.spawn("Jaeger gRPC", accept(listeners.jaeger_grpc.into(), collector, token()));
-        doors.spawn("Jaeger HTTP", accept(listeners.jaeger_http.into(), thrift, token()));
-        doors.spawn("Zipkin", accept(listeners.zipkin.into(), zipkin, token()));
-        doors.spawn("query gRPC", accept(listeners.query_grpc.into(), query, token()));
-        let listener = listeners.sampling_http.into();
-        doors.spawn("sampling HTTP", accept(listener, sampling_http, token()));
-        let listener = listeners.sampling_grpc.into();
-        doors.spawn("sampling gRPC", accept(listener, sampling_grpc, token()));
-        let listener = listeners.remote_storage.into();
-        doors.spawn("remote storage", accept(listener, remote_storage, token()));
+        let room = Room::new(config.connections_max);
+        for (door, listener, router) in [
+            ("otlp_grpc", listeners.otlp_grpc, grpc),
+            ("otlp_http", listeners.otlp_http, http),
+            ("ui", listeners.ui, ui),
+            ("jaeger_grpc", listeners.jaeger_grpc, collector),
+            ("jaeger_http", listeners.jaeger_http, thrift),
+            ("zipkin", listeners.zipkin, zipkin),
+            ("query_grpc", listeners.query_grpc, query),
+            ("sampling_http", listeners.sampling_http, sampling_http),
+            ("sampling_grpc", listeners.sampling_grpc, sampling_grpc),
+            ("remote_storage", listeners.remote_storage, remote_storage),
+        ] {
+            doors.spawn(door, accept(door, room.clone(), listener.into(), router, token()));
+        }
         if let Sampling::Adaptive(adaptive) = sampling {
             doors.spawn("adaptive sampling", adapt(adaptive, query_clock, token()));
         }
@@ -422,9 +428,13 @@ impl Bound {
         let last = CancellationToken::new();
         let _stop = last.clone().drop_guard();
         let mut watchers = Tasks::default();
-        watchers.spawn("health", accept(listeners.health, health_router(admin), last.clone()));
         let metrics = metrics_router(metrics_text, red);
-        watchers.spawn("metrics", accept(listeners.metrics.into(), metrics, last.clone()));
+        for (door, listener, router) in [
+            ("health", listeners.health, health_router(admin)),
+            ("metrics", listeners.metrics.into(), metrics),
+        ] {
+            watchers.spawn(door, accept(door, Room::apart(), listener, router, last.clone()));
+        }
 
         doors.join().await;
         last.cancel();
@@ -530,92 +540,4 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
         AllowOrigin::list(origins)
     };
     CorsLayer::new().allow_origin(origins).allow_methods([http::Method::POST]).allow_headers(Any)
-}
-
-/// Accepts connections until told to stop, then waits for those at work.
-async fn accept(listener: Arc<TcpListener>, router: Router, shutdown: CancellationToken) {
-    let connections_max = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
-    let server = server();
-    let mut connections = Tasks::default();
-    loop {
-        let accepted = async {
-            // Invariant: a permit is held by each connection for its whole life.
-            let permit = Arc::clone(&connections_max).acquire_owned().await;
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accepted => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let connection = connection(server.clone(), stream, router.clone(), shutdown.clone());
-        connections.spawn("connection", async move {
-            connection.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    if timeout(limits::DRAIN_TIMEOUT, connections.join()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "closing connections with work left");
-    }
-}
-
-type Server = auto::Builder<TokioExecutor>;
-
-fn server() -> Server {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_TIMEOUT)
-        .max_buf_size(limits::HEADER_BYTES_MAX);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::STREAMS_MAX)
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(limits::KEEP_ALIVE_INTERVAL);
-    server
-}
-
-/// Serves one connection to its end; when told to stop, to the end of its requests at work.
-async fn connection(
-    server: Server,
-    stream: TcpStream,
-    router: Router,
-    shutdown: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    // HTTP/1 and HTTP/2 differ in the first bytes, so nothing else bounds the wait for them.
-    let first_byte = timeout(limits::FIRST_BYTE_TIMEOUT, stream.readable());
-    let is_readable = tokio::select! {
-        () = shutdown.cancelled() => false,
-        readable = first_byte => matches!(readable, Ok(Ok(()))),
-    };
-    if !is_readable {
-        return;
-    }
-    let service = TowerToHyperService::new(router);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error, "a connection ended early");
-    }
 }

@@ -71,6 +71,8 @@ pub const ARCHIVED_SPANS_MAX: usize = 100_000;
 
 /// How long reading the trace may take that is archived.
 pub const ARCHIVE_READ_SECONDS: u64 = 15;
+/// Bytes that it may decode: as many as any other read of a trace.
+pub const ARCHIVE_READ_BYTES_MAX: u64 = 1 << 30;
 
 const _: () = assert!(BATCH_SPANS_CLOSE < BATCH_SPANS_MAX);
 const _: () = assert!(BATCH_PAYLOAD_BYTES_CLOSE < BATCH_PAYLOAD_BYTES_MAX);

@@ -17,8 +17,8 @@
 //! a damaged log end the start before anything is served.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -48,7 +48,7 @@ use crate::data_directory::DataDirectory;
 use crate::shutdown::StopSignals;
 use crate::strategies::Strategies;
 use crate::telemetry::{self, Metrics};
-use crate::{banner, config, files, kafka, output, process, store, ui_files};
+use crate::{banner, config, descriptors, files, kafka, output, process, store, ui_files};
 
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
@@ -108,10 +108,11 @@ async fn run_node(
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
-    let queries = Arc::default();
+    let (queries, starting) = (Arc::default(), Starting::default());
+    let known = Known { ui_url: &ui_url, queries: &queries, starting: &starting };
     let (coordinator, company) = tokio::select! {
-        opened = open_store(config, data, &clock, (&ui_url, &queries), company_runtime) => opened?,
-        () = doors.serve_health(Starting) => bail!("the health port failed"),
+        opened = open_store(config, data, &clock, known, company_runtime) => opened?,
+        () = doors.serve_health(starting.clone()) => bail!("the health port failed"),
         signal = signals.next() => bail!("stopped by {signal} before it was ready"),
     };
     match (&sampling, &company) {
@@ -254,6 +255,7 @@ async fn bind(config: &NodeConfig, sampling: &Sampling, ui: &UiFiles) -> anyhow:
         base_path: config.base_path.clone(),
         ui: ui.clone(),
         kafka: kafka::settings(&config.kafka)?,
+        connections_max: descriptors::connections_max(),
         red_metrics: config.red_metrics,
         ..ApiConfig::default()
     };
@@ -303,18 +305,18 @@ async fn open_store(
     config: &NodeConfig,
     data: &DataDirectory,
     clock: &Arc<dyn Clock>,
-    (ui_url, queries): (&str, &Arc<QueryMeter>),
+    known: Known<'_>,
     company_runtime: &Handle,
 ) -> anyhow::Result<(Coordinator, Company)> {
     if config.is_clustered() {
-        let opened = clustered::open(config, data.path(), clock, (ui_url, queries));
+        let opened = clustered::open(config, data.path(), clock, known);
         // What is begun in there stays on those threads.
         let opened = TokioContext::new(opened, company_runtime.clone());
         let (coordinator, membership) = opened.await?;
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }
     let (config, directory) = (config.clone(), data.path().to_path_buf());
-    let (clock, queries) = (Arc::clone(clock), Arc::clone(queries));
+    let (clock, queries) = (Arc::clone(clock), Arc::clone(known.queries));
     let opening = tokio::task::spawn_blocking(move || {
         store::open_parts(&config, &directory, &clock, &queries)
     });
@@ -348,9 +350,33 @@ fn metrics_text(metrics: &Metrics, coordinator: &Coordinator) -> api::admin::Met
     })
 }
 
-/// A node that is reading its log.
+/// What a node that opens its store is told, and tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) ui_url: &'a str,
+    pub(crate) queries: &'a Arc<QueryMeter>,
+    pub(crate) starting: &'a Starting,
+}
+
+/// A node that is not there yet, and what it is about, for whoever asks whether it is ready.
 #[derive(Debug, Clone)]
-struct Starting;
+pub(crate) struct Starting {
+    /// Written by the start, a few times; read by the health port.
+    step: Arc<Mutex<String>>,
+}
+
+impl Default for Starting {
+    fn default() -> Self {
+        Self { step: Arc::new(Mutex::new("the node is reading its log".to_owned())) }
+    }
+}
+
+impl Starting {
+    /// What the node is about from now on, in words.
+    pub(crate) fn goes_on(&self, step: String) {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
+    }
+}
 
 impl ClusterAdmin for Starting {
     async fn status(&self) -> ClusterStatus {
@@ -358,7 +384,7 @@ impl ClusterAdmin for Starting {
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness::NotReady("the node is reading its log".to_owned())
+        Readiness::NotReady(self.step.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

@@ -158,6 +158,9 @@ pub struct LoadArguments {
     /// OTLP gRPC address of the node.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4317")]
     pub to: String,
+    /// What to send with every request.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
     /// Form of the recordings; told from their contents and names unless given.
     #[arg(long, value_enum)]
     pub format: Option<LoadFormat>,
@@ -277,6 +280,14 @@ pub struct ExportArguments {
     pub json: bool,
 }
 
+/// As whom a node is asked.
+#[derive(Debug, Args)]
+pub struct HeaderArguments {
+    /// Header for the node, such as its tenant; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE", env = "SKUA_HEADER")]
+    pub headers: Vec<String>,
+}
+
 /// Whom to ask for the state of a cluster.
 #[derive(Debug, Args)]
 pub struct StatusArguments {
@@ -286,6 +297,9 @@ pub struct StatusArguments {
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// Whom to ask to compact.
@@ -297,6 +311,9 @@ pub struct CompactArguments {
     /// The node: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// What can be done with the nodes of a cluster.
@@ -318,6 +335,9 @@ pub struct RemoveNodeArguments {
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// What can be done with the replication factor.
@@ -335,6 +355,9 @@ pub struct SetFactorArguments {
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// What can be done with shards.
@@ -358,6 +381,9 @@ pub struct AddShardsArguments {
     /// Any node of the cluster: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// Which node to drain.
@@ -366,6 +392,9 @@ pub struct DrainArguments {
     /// The node: the address of its UI port.
     #[arg(long, value_name = "URL", default_value = NODE_URL)]
     pub node: String,
+    /// What to send with the question.
+    #[command(flatten)]
+    pub headers: HeaderArguments,
 }
 
 /// Whom to ask whether it is ready.

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use api::QueryMeter;
 use api::sampling::Peers;
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
@@ -40,7 +39,8 @@ use storage::shard::{BlockStore, DecodedCache, ShardParts};
 use storage::{Shard, Space};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::config::NodeConfig;
+use crate::app::Known;
+use crate::config::{ClusterSettings, NodeConfig, advertised_host};
 use crate::figures::figures;
 use crate::process::{self, MachineLoad};
 use crate::sampling_peers::SamplingPeers;
@@ -100,7 +100,7 @@ pub(crate) async fn open(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-    (ui_url, queries): (&str, &Arc<QueryMeter>),
+    Known { ui_url, queries, starting }: Known<'_>,
 ) -> anyhow::Result<(Coordinator, Membership)> {
     let settings = &config.cluster;
     let keys = keys(config)?;
@@ -183,9 +183,11 @@ pub(crate) async fn open(
         on_disowned: Arc::new(|disowned| end_node(disowned.to_string())),
     });
     tracing::info!(address = advertised, seeds = ?settings.seeds, "looking for the cluster");
+    starting.goes_on(looking_for(settings, &advertised));
     let host = host.await.context("the node cannot take its place in the cluster")?;
     let cluster = host.cluster().context("the node is in a cluster without an id")?;
     tracing::info!(node = %opened.node, cluster = %cluster, "in the cluster");
+    starting.goes_on("the node is in its cluster and begins to gossip".to_owned());
     let gossip = Gossip::start(GossipParts {
         core: CoreParts {
             node: opened.node,
@@ -241,6 +243,17 @@ pub(crate) async fn open(
         load: Box::new(move || load.next()),
     })?;
     Ok((coordinator, Membership { host, gossip, _server: server, upkeep, compaction }))
+}
+
+/// What a node that has no place in a cluster yet waits for, in words: it may do so for as long as
+/// the others take to come.
+fn looking_for(settings: &ClusterSettings, advertised: &str) -> String {
+    let seeds = settings.seeds.join(", ");
+    let others = match settings.expected_nodes {
+        _ if settings.join_only => "nodes of a cluster that it can join".to_owned(),
+        nodes => format!("the other nodes of {nodes}"),
+    };
+    format!("the node looks for {others} at {seeds}, and is to be found at {advertised}")
 }
 
 /// Opens what is on the disk, off the runtime.
@@ -417,15 +430,6 @@ pub(crate) fn ui_url(config: &NodeConfig, ui_port: u16) -> String {
     format!("http://{authority}{}/", config.base_path.trim_end_matches('/'))
 }
 
-/// An advertised address without its port, if it has one.
-fn advertised_host(advertised: &str) -> &str {
-    if advertised.parse::<std::net::IpAddr>().is_ok() {
-        return advertised;
-    }
-    let host = advertised.rsplit_once(':').map_or(advertised, |(host, _)| host);
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
 /// Where other nodes' gossip finds this one's: an address, because packets are not resolved.
 async fn gossip_address(config: &NodeConfig, port: u16) -> anyhow::Result<SocketAddr> {
     let Some(host) = &config.cluster.advertise_address else {
@@ -550,6 +554,19 @@ mod tests {
             config.cluster.advertise_address = Some(host.to_owned());
             assert_eq!(advertised(&config, 7), expected);
         }
+    }
+
+    #[test]
+    fn a_node_says_for_whom_it_waits_and_where_it_is() {
+        let seeds = vec!["a:7947".to_owned(), "b:7947".to_owned()];
+        let mut settings = ClusterSettings { seeds, ..NodeConfig::default().cluster };
+        settings.expected_nodes = 3;
+        let said = looking_for(&settings, "c:7947");
+        let expected = "the node looks for the other nodes of 3 at a:7947, b:7947, and is to be \
+                        found at c:7947";
+        assert_eq!(said, expected);
+        settings.join_only = true;
+        assert!(looking_for(&settings, "c:7947").contains("a cluster that it can join"));
     }
 
     #[test]

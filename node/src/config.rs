@@ -103,6 +103,15 @@ pub struct NodeConfig {
     pub log_filter: String,
 }
 
+/// An advertised address without its port, if it has one.
+pub(crate) fn advertised_host(advertised: &str) -> &str {
+    if advertised.parse::<IpAddr>().is_ok() {
+        return advertised;
+    }
+    let host = advertised.rsplit_once(':').map_or(advertised, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// What a node is told of a Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaSettings {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -16,23 +17,69 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// Most bytes of an answer: the state of a cluster of thousands of shards.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// Asks for `path` of the server at `base`, and returns status and body.
-pub(crate) fn get(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::GET, base, path, None)
+/// A server, and what it is told with every question.
+#[derive(Debug)]
+pub(crate) struct Server<'a> {
+    base: &'a str,
+    headers: HeaderMap,
 }
 
-/// Posts nothing to `path` of the server at `base`, and returns status and body.
-pub(crate) fn post(base: &str, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::POST, base, path, None)
+impl<'a> Server<'a> {
+    /// The one at `base`.
+    pub(crate) fn at(base: &'a str) -> Self {
+        Self { base, headers: HeaderMap::new() }
+    }
+
+    /// The one at `base`, which is told these headers, each `NAME: VALUE`.
+    pub(crate) fn with(base: &'a str, headers: &[String]) -> anyhow::Result<Self> {
+        let headers = headers.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { base, headers })
+    }
+
+    /// Asks for `path`, and returns status and body.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        self.call(Method::GET, path, None)
+    }
+
+    /// Posts JSON to `path`, and returns status and body.
+    pub(crate) fn post_json(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        self.call(Method::POST, path, Some(body.to_string()))
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let url = format!("{}{path}", self.base.trim_end_matches('/'));
+        let uri = plain(&url)?;
+        let headers = self.headers.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let answer = runtime.block_on(async {
+            let asked = ask(method, uri, headers, json, ANSWER_BYTES_MAX);
+            tokio::time::timeout(ANSWER_TIME_MAX, asked).await
+        });
+        answer
+            .map_err(|_| no_answer(ANSWER_TIME_MAX))
+            .flatten()
+            .with_context(|| format!("cannot ask {url}"))
+    }
 }
 
-/// Posts JSON to `path` of the server at `base`, and returns status and body.
-pub(crate) fn post_json(
-    base: &str,
-    path: &str,
-    body: &serde_json::Value,
-) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    call(Method::POST, base, path, Some(body.to_string()))
+/// A header as people write it.
+fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
+    let (name, value) =
+        text.split_once(':').with_context(|| format!("`{text}` is not written NAME: VALUE"))?;
+    let name: HeaderName =
+        name.trim().parse().with_context(|| format!("`{name}` is no name of a header"))?;
+    let value = value.trim().parse();
+    let value = value.with_context(|| format!("the value of `{name}` cannot be sent"))?;
+    Ok((name, value))
 }
 
 /// What a server answers at `url`, within `time_max` and `bytes_max`.
@@ -41,28 +88,9 @@ pub(crate) async fn fetch(
     bytes_max: usize,
     time_max: Duration,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let asked = ask(Method::GET, plain(url)?, None, bytes_max);
+    let asked = ask(Method::GET, plain(url)?, HeaderMap::new(), None, bytes_max);
     let answer = tokio::time::timeout(time_max, asked).await;
     answer.map_err(|_| no_answer(time_max)).flatten()
-}
-
-fn call(
-    method: Method,
-    base: &str,
-    path: &str,
-    json: Option<String>,
-) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-    let url = format!("{}{path}", base.trim_end_matches('/'));
-    let uri = plain(&url)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(async {
-        let asked = ask(method, uri, json, ANSWER_BYTES_MAX);
-        tokio::time::timeout(ANSWER_TIME_MAX, asked).await
-    });
-    answer
-        .map_err(|_| no_answer(ANSWER_TIME_MAX))
-        .flatten()
-        .with_context(|| format!("cannot ask {url}"))
 }
 
 /// A URL without TLS.
@@ -81,6 +109,7 @@ fn no_answer(time_max: Duration) -> anyhow::Error {
 async fn ask(
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     json: Option<String>,
     bytes_max: usize,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
@@ -90,10 +119,25 @@ async fn ask(
     if json.is_some() {
         request = request.header("content-type", "application/json");
     }
-    let request = request.body(Full::from(json.unwrap_or_default()))?;
+    let mut request = request.body(Full::from(json.unwrap_or_default()))?;
+    request.headers_mut().extend(headers);
     let response = client.request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), bytes_max);
     let bytes = body.collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
     Ok((status, bytes.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_names_and_values() {
+        let (name, value) = header("X-Tenant:  shop ").unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-tenant", "shop"));
+        for wrong in ["shop", ": shop", "x tenant: shop", "x-tenant: a\nb"] {
+            assert!(header(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod clustered;
 pub mod commands;
 pub mod config;
 mod data_directory;
+mod descriptors;
 mod figures;
 mod files;
 mod http;

@@ -15,10 +15,10 @@ use crate::limits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Overload {
     /// Too many requests are under way.
-    #[error("overloaded: too many write requests are under way")]
+    #[error("overloaded: too many requests are under way")]
     Requests,
     /// Their bodies hold too much memory.
-    #[error("overloaded: the write requests under way hold too many bytes")]
+    #[error("overloaded: the requests under way hold too many bytes")]
     Bytes,
 }
 

@@ -41,7 +41,7 @@ pub enum BodyError {
         source: io::Error,
     },
     /// It is compressed in a way that is not understood.
-    #[error("unsupported content encoding; use identity, gzip, deflate or zstd")]
+    #[error("unsupported content encoding; use identity, gzip, deflate, zlib or zstd")]
     Encoding,
     /// The client stopped sending.
     #[error("the body ended early")]
@@ -79,7 +79,7 @@ pub enum Encoding {
     Identity,
     /// `gzip`
     Gzip,
-    /// `deflate`, which over HTTP means zlib.
+    /// `deflate`, which over HTTP means zlib, and is called so by some.
     Deflate,
     /// `zstd`
     Zstd,
@@ -89,7 +89,12 @@ impl Encoding {
     /// The encoding of this name, as `Content-Encoding` and `grpc-encoding` write it.
     pub fn from_name(name: &[u8]) -> Result<Self, BodyError> {
         let all = [Self::Identity, Self::Gzip, Self::Deflate, Self::Zstd];
-        let name = if name == b"x-gzip" { b"gzip" } else { name.trim_ascii() };
+        let name = match name.trim_ascii() {
+            name if name.eq_ignore_ascii_case(b"x-gzip") => &b"gzip"[..],
+            // The collector's name.
+            name if name.eq_ignore_ascii_case(b"zlib") => b"deflate",
+            name => name,
+        };
         let found = all.into_iter().find(|it| it.name().as_bytes().eq_ignore_ascii_case(name));
         match found {
             Some(encoding) => Ok(encoding),
@@ -164,6 +169,27 @@ pub fn decompress(
             decoder.window_log_max(limits::ZSTD_WINDOW_LOG_MAX).map_err(corrupt)?;
             drain(decoder, encoding, bytes_max, admitted)
         }
+    }
+}
+
+/// A body that is small when it is plain, plain, or nothing if it is not. Where that is a short
+/// time's work it is done here; what a short body unfolds to nobody knows before.
+pub fn plain_if_small(
+    encoding: Encoding,
+    body: &Bytes,
+    admitted: &mut Admitted,
+) -> Result<Option<Bytes>, BodyError> {
+    let bytes_max = limits::INLINE_WALK_BYTES_MAX;
+    if encoding == Encoding::Identity {
+        return Ok((body.len() <= bytes_max).then(|| body.clone()));
+    }
+    if body.len() > limits::INLINE_DECOMPRESSION_BYTES_MAX {
+        return Ok(None);
+    }
+    match decompress(encoding, body, bytes_max, admitted) {
+        Ok(plain) => Ok(Some(plain.into())),
+        Err(BodyError::DecompressedTooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

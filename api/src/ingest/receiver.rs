@@ -131,13 +131,14 @@ impl<S: TraceStore> Receiver<S> {
 
     /// Takes a request and answers when its spans are durable. Whoever stops waiting leaves the
     /// request in an unknown state: some of it may become visible.
-    pub async fn receive(&self, request: WriteRequest) -> Result<Accepted, Refused> {
-        let is_small = match request.encoding {
-            Encoding::Identity => request.body.len() <= limits::INLINE_WALK_BYTES_MAX,
-            _ => request.body.len() <= limits::INLINE_DECOMPRESSION_BYTES_MAX,
-        };
-        let appended = if is_small {
-            self.shared.append(request)
+    pub async fn receive(&self, mut request: WriteRequest) -> Result<Accepted, Refused> {
+        let WriteRequest { encoding, body, admitted, .. } = &mut request;
+        let appended = if let Some(plain) = body::plain_if_small(*encoding, body, admitted)? {
+            self.shared.append(WriteRequest {
+                body: plain,
+                encoding: Encoding::Identity,
+                ..request
+            })
         } else {
             let _walker = self.shared.walkers.acquire().await.map_err(|_| ApiError::Internal)?;
             let shared = Arc::clone(&self.shared);

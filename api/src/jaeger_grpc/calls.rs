@@ -107,12 +107,14 @@ pub(super) struct Asked<M> {
     pub(super) extensions: Extensions,
 }
 
-/// Reads the one message of a call.
+/// Reads the one message of a call. A client that does not send it is not waited for: it holds
+/// room that others need.
 pub(super) async fn ask<M: Message + Default>(
     admission: &Admission,
     request: Request,
 ) -> Result<Asked<M>, Status> {
     let (head, body) = request.into_parts();
+    let deadline = framing::deadline_of(&head.headers, limits::QUERY_DEADLINE);
     let read = async {
         let mut admitted = admission.enter()?;
         let bytes_max = limits::QUERY_BYTES_MAX + framing::PREFIX_BYTES;
@@ -126,7 +128,8 @@ pub(super) async fn ask<M: Message + Default>(
             }
         })
     };
-    let bytes = read.await.map_err(|error| error.to_status())?;
+    let read = tokio::time::timeout(deadline, read).await;
+    let bytes = read.unwrap_or(Err(ApiError::Deadline)).map_err(|error| error.to_status())?;
     let message = M::decode(bytes)
         .map_err(|error| Status::invalid_argument(format!("malformed request: {error}")))?;
     Ok(Asked { message, extensions: head.extensions })

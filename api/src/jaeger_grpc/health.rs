@@ -1,6 +1,8 @@
-//! `grpc.health.v1.Health`: whether the services of a port are served. They are, until the node
-//! stops; a watcher is told so and its stream ends.
+//! `grpc.health.v1.Health`: whether traffic should come to the services of a port, which is what
+//! `/readyz` says of the node. A watcher is told of every change, and its stream ends when the
+//! doors close.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,12 +10,14 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::any;
-use model::Answer;
+use model::admin::Readiness;
+use model::{Answer, ClusterAdmin};
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::calls::{Source, admission, ask, only_grpc, streamed, unary};
+use super::limits;
 use crate::ingest::Admission;
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -35,16 +39,55 @@ const SERVING: i32 = 1;
 const NOT_SERVING: i32 = 2;
 const SERVICE_UNKNOWN: i32 = 3;
 
+/// Whether the services of a node are to be used.
+#[derive(Clone)]
+pub struct Serving {
+    is_ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    stopping: CancellationToken,
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Serving").field("is_now", &self.is_now()).finish_non_exhaustive()
+    }
+}
+
+impl Serving {
+    /// While the node is ready, and until `stopping` is cancelled.
+    pub fn new<A: ClusterAdmin>(admin: A, stopping: CancellationToken) -> Self {
+        let is_ready = Arc::new(move || admin.readiness() == Readiness::Ready);
+        Self { is_ready, stopping }
+    }
+
+    fn is_now(&self) -> bool {
+        !self.stopping.is_cancelled() && (self.is_ready)()
+    }
+
+    /// Waits until this is something else than `now`, or the doors close.
+    async fn changed(&self, now: bool) {
+        // A node says when it is asked whether it is ready, and not by itself.
+        let changed = async {
+            while self.is_now() == now {
+                tokio::time::sleep(limits::READINESS_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            () = changed => {}
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Health {
     services: Arc<[&'static str]>,
     admission: Admission,
-    stopping: CancellationToken,
+    serving: Serving,
 }
 
-/// The health of `services`, and of the port as a whole, until `stopping` is cancelled.
-pub fn router(services: &[&'static str], stopping: CancellationToken) -> Router {
-    let health = Health { services: services.into(), admission: admission(), stopping };
+/// The health of `services`, and of the port as a whole.
+pub fn router(services: &[&'static str], serving: Serving) -> Router {
+    let health = Health { services: services.into(), admission: admission(), serving };
     Router::new()
         .route("/grpc.health.v1.Health/Check", any(check))
         .route("/grpc.health.v1.Health/Watch", any(watch))
@@ -58,7 +101,7 @@ impl Health {
     }
 
     fn status(&self) -> i32 {
-        if self.stopping.is_cancelled() { NOT_SERVING } else { SERVING }
+        if self.serving.is_now() { SERVING } else { NOT_SERVING }
     }
 }
 
@@ -81,7 +124,7 @@ async fn watch(State(health): State<Health>, request: Request) -> Response {
     }))
 }
 
-/// Tells the status, then its change, then ends.
+/// Tells the status and its changes; ends when the doors close.
 struct Watch {
     health: Health,
     known: bool,
@@ -90,14 +133,17 @@ struct Watch {
 
 impl Source for Watch {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Status> {
-        if self.told == Some(NOT_SERVING) {
-            return Ok(None);
-        }
-        if self.told.is_some() {
-            self.health.stopping.cancelled().await;
+        let stopping = &self.health.serving.stopping;
+        match self.told {
+            None => {}
+            Some(NOT_SERVING) if stopping.is_cancelled() => return Ok(None),
+            // Nothing but the end is new of what is not known.
+            Some(SERVICE_UNKNOWN) => stopping.cancelled().await,
+            Some(told) => self.health.serving.changed(told == SERVING).await,
         }
         let status = match self.told {
             None if !self.known => SERVICE_UNKNOWN,
+            Some(NOT_SERVING) if stopping.is_cancelled() => return Ok(None),
             _ => self.health.status(),
         };
         self.told = Some(status);

@@ -6,9 +6,9 @@
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use model::TraceStore;
-use tokio_util::sync::CancellationToken;
 
 use super::calls::determine;
+use super::health::Serving;
 use super::{health, query_v2, query_v3, reflection};
 use crate::ingest::{Receiver, framing};
 use crate::otlp;
@@ -17,13 +17,9 @@ use crate::sampling::Sampling;
 use crate::tenant::Tenancy;
 
 /// The query services (16685).
-pub fn query<S: TraceStore>(
-    context: ReadContext<S>,
-    tenancy: Tenancy,
-    stopping: CancellationToken,
-) -> Router {
+pub fn query<S: TraceStore>(context: ReadContext<S>, tenancy: Tenancy, serving: Serving) -> Router {
     let calls = query_v2::router(context.clone()).merge(query_v3::router(context));
-    port(calls, Some(tenancy), &[query_v2::SERVICE, query_v3::SERVICE], stopping)
+    port(calls, Some(tenancy), &[query_v2::SERVICE, query_v3::SERVICE], serving)
 }
 
 /// Remote storage (17271), with OTLP for what is to be stored, and with the address for purging
@@ -33,7 +29,7 @@ pub fn remote_storage<S: TraceStore>(
     receiver: Receiver<S>,
     tenancy: Tenancy,
     allow_purge: bool,
-    stopping: CancellationToken,
+    serving: Serving,
 ) -> Router {
     let store = context.store.clone();
     let reads = super::remote_storage::router(context)
@@ -42,12 +38,12 @@ pub fn remote_storage<S: TraceStore>(
         .merge(otlp::grpc::method(receiver, tenancy.clone()))
         .merge(super::remote_storage::purge_router(store, tenancy, allow_purge));
     let [traces, dependencies, capabilities] = super::remote_storage::SERVICES;
-    port(calls, None, &[traces, dependencies, capabilities, otlp::grpc::SERVICE], stopping)
+    port(calls, None, &[traces, dependencies, capabilities, otlp::grpc::SERVICE], serving)
 }
 
 /// The sampling manager (5779). Strategies are no tenant's.
-pub fn sampling(sampling: Sampling, stopping: CancellationToken) -> Router {
-    port(super::sampling::router(sampling), None, &[super::sampling::SERVICE], stopping)
+pub fn sampling(sampling: Sampling, serving: Serving) -> Router {
+    port(super::sampling::router(sampling), None, &[super::sampling::SERVICE], serving)
 }
 
 /// The calls of a port, and what every port has besides.
@@ -55,7 +51,7 @@ fn port(
     calls: Router,
     tenancy: Option<Tenancy>,
     services: &[&'static str],
-    stopping: CancellationToken,
+    serving: Serving,
 ) -> Router {
     let calls = match tenancy {
         Some(tenancy) => calls.layer(from_fn_with_state(tenancy, determine)),
@@ -63,7 +59,7 @@ fn port(
     };
     let described: Vec<&'static str> = services.iter().copied().chain([health::SERVICE]).collect();
     calls
-        .merge(health::router(services, stopping))
+        .merge(health::router(services, serving))
         .merge(reflection::router(&described))
         .fallback(async || framing::unimplemented())
 }

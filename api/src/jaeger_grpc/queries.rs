@@ -37,7 +37,7 @@ pub(super) async fn trace<S: TraceStore>(
 ) -> Result<Ready, Status> {
     let Asked { message, extensions } = ask::<GetTraceRequest>(&door.admission, request).await?;
     let trace_id = read_id(&message.trace_id)?;
-    let read = door.context.begin(&extensions, false)?;
+    let read = door.context.begin_trace(&extensions, false)?;
     let rendering = rendering(Repairs::new(&door.context, message.raw_traces));
     let (messages, gaps) = by_id(&door.context, &read, trace_id, rendering).await?;
     let messages = messages.ok_or_else(|| absence(&gaps.store))?;

@@ -144,12 +144,8 @@ pub(super) fn absence(completeness: &Completeness) -> Status {
 
 /// The answer is not known because a shard did not answer.
 pub(super) fn unavailable(completeness: &Completeness) -> Status {
-    let what = Gaps::from(completeness.clone()).clauses().join("; ");
-    refusal(StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS })
+    refusal(Gaps::from(completeness.clone()).unavailable())
 }
-
-/// A shard without a leader has one again within about a second.
-const RETRY_AFTER_MS: u64 = 1_000;
 
 /// A store's refusal as gRPC says it.
 pub(super) fn refusal(error: StoreError) -> Status {

@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use model::store::Hit;
 use model::{Answer, Tenant, TraceId, TraceStore};
 use tonic::Status;
@@ -27,7 +27,7 @@ use super::messages::storage_v2::{
 };
 use super::queries::{dependencies, get_operations, hits, services, summaries, traces};
 use super::question;
-use crate::error::ApiError;
+use crate::error::{ApiError, retry_after_seconds};
 use crate::jaeger_http::answer::Gaps;
 use crate::read_context::ReadContext;
 use crate::tenant::{Tenancy, determine};
@@ -73,7 +73,14 @@ pub fn purge_router<S: TraceStore>(store: S, tenancy: Tenancy, is_allowed: bool)
         .with_state(store)
 }
 
-async fn purge<S: TraceStore>(State(store): State<S>, extensions: Extensions) -> Response {
+async fn purge<S: TraceStore>(
+    State(store): State<S>,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Response {
+    if is_of_a_page(&headers) {
+        return (StatusCode::FORBIDDEN, "pages in browsers may not purge\n").into_response();
+    }
     let Some(tenant) = extensions.get::<Tenant>().cloned() else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response();
     };
@@ -84,9 +91,22 @@ async fn purge<S: TraceStore>(State(store): State<S>, extensions: Extensions) ->
         }
         Err(error) => {
             let error = ApiError::from(error);
-            (error.answer().status, format!("{error}\n")).into_response()
+            let answer = error.answer();
+            let mut response = (answer.status, format!("{error}\n")).into_response();
+            if let Some(delay) = answer.retry_after {
+                let seconds = HeaderValue::from(retry_after_seconds(delay));
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
         }
     }
+}
+
+/// Whether a page in a browser sent this: a form of any origin can post, and says where it is from.
+/// Nothing of Skua's pages purges.
+fn is_of_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
 
 async fn purge_refused() -> Response {

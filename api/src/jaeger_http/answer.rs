@@ -4,8 +4,8 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
-use model::ShardId;
 use model::store::Completeness;
+use model::{ShardId, StoreError};
 
 use super::json_text::{push_comma, push_string, push_uint};
 use super::pieces::Pieces;
@@ -32,6 +32,9 @@ impl From<Completeness> for Gaps {
         Self { store, ..Self::default() }
     }
 }
+
+/// A shard without a leader has one again within about a second.
+const RETRY_AFTER_MS: u64 = 1_000;
 
 impl Gaps {
     /// `complete`, or `partial` and what is missing.
@@ -62,7 +65,14 @@ impl Gaps {
         }
     }
 
-    /// The same in words, one clause a gap.
+    /// What to say of a trace that was not found where a shard that may hold it did not answer: it
+    /// is there, perhaps (QRY-2).
+    pub(crate) fn unavailable(&self) -> StoreError {
+        let what = self.clauses().join("; ");
+        StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }
+    }
+
+    /// The gaps in words, one clause each.
     pub(crate) fn clauses(&self) -> Vec<String> {
         let mut clauses = Vec::new();
         if !self.store.missing.is_empty() {

@@ -11,6 +11,7 @@ use super::go_parse::GoParseError;
 use super::json_text::push_string;
 use super::trace_id::TraceIdError;
 use crate::error::ApiError;
+use crate::ingest::BodyError;
 use crate::read_context::MissingTenant;
 
 /// Why a request got no answer.
@@ -156,6 +157,14 @@ impl From<StoreError> for QueryError {
 }
 
 impl QueryError {
+    /// Why a body of at most `bytes_max` bytes could not be read.
+    pub(super) fn of_body(error: ApiError, bytes_max: usize) -> Self {
+        match error {
+            ApiError::Body(BodyError::TooLarge { .. }) => Self::BodyTooLarge { bytes_max },
+            error => Self::Store(error),
+        }
+    }
+
     /// The HTTP status.
     pub(super) fn status(&self) -> StatusCode {
         match self {

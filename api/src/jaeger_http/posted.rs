@@ -3,35 +3,38 @@
 //! The body is turned into the parameters that the GET binding has, so that both mean the same
 //! and refuse the same.
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use http::Method;
+use model::TraceStore;
 use serde_json::Value;
 
 use super::error::{ParameterError, QueryError, V3};
 use super::limits::SEARCH_BODY_BYTES_MAX;
 use super::router::Asked;
+use crate::limits::READ_BODY_DEADLINE;
+use crate::read_context::{ReadContext, ReadRoom};
 
 /// What a search asks, by either binding.
 #[derive(Debug)]
 pub(super) struct Searched(pub(super) Asked);
 
-impl<T: Send + Sync> FromRequest<T> for Searched {
+impl<S: TraceStore> FromRequest<ReadContext<S>> for Searched {
     type Rejection = V3;
 
-    async fn from_request(request: Request, _: &T) -> Result<Self, V3> {
+    async fn from_request(request: Request, context: &ReadContext<S>) -> Result<Self, V3> {
         let is_posted = request.method() == Method::POST;
-        Ok(Self(if is_posted { asked(request).await? } else { Asked::new(request) }))
+        let room = &context.room;
+        Ok(Self(if is_posted { asked(room, request).await? } else { Asked::new(request) }))
     }
 }
 
-async fn asked(request: Request) -> Result<Asked, QueryError> {
+async fn asked(room: &ReadRoom, request: Request) -> Result<Asked, QueryError> {
     let (parts, body) = request.into_parts();
     let mut asked = Asked::from_parts(&parts.uri, parts.extensions);
-    let Ok(body) = to_bytes(body, SEARCH_BODY_BYTES_MAX).await else {
-        return Err(QueryError::BodyTooLarge { bytes_max: SEARCH_BODY_BYTES_MAX });
-    };
-    asked.query.extend(parameters(&body)?);
+    let bytes_max = SEARCH_BODY_BYTES_MAX;
+    let question = room.question(body, bytes_max, READ_BODY_DEADLINE).await;
+    let question = question.map_err(|error| QueryError::of_body(error, bytes_max))?;
+    asked.query.extend(parameters(&question.bytes)?);
     Ok(asked)
 }
 

@@ -28,7 +28,7 @@ pub fn router<S: TraceStore>(context: ReadContext<S>) -> Router {
         .route("/api/traces/{trace_id}", get(traces::by_id::<S>))
         .route("/api/skua/v1/traces/{trace_id}/spans", get(traces::some_spans::<S>))
         .route("/api/archive/{trace_id}", post(traces::archive::<S>))
-        .route("/api/transform", post(transform::transform))
+        .route("/api/transform", post(transform::transform::<S>))
         .route("/api/dependencies", get(dependencies::dependencies::<S>))
         .route("/api/metrics/latencies", get(metrics::latencies::<S>))
         .route("/api/metrics/calls", get(metrics::calls::<S>))
@@ -81,6 +81,15 @@ impl Asked {
     /// The same from parts.
     pub(super) fn from_parts(uri: &http::Uri, extensions: Extensions) -> Self {
         Self { query: QueryString::parse(uri.query()), extensions }
+    }
+
+    /// The same for one trace by its id.
+    pub(super) fn begin_trace<S: TraceStore>(
+        &self,
+        context: &ReadContext<S>,
+    ) -> Result<Read, QueryError> {
+        let stale = old_bool(&self.query, "stale")?;
+        Ok(context.begin_trace(&self.extensions, stale)?)
     }
 
     /// Begins the read. `stale=true` is Skua's own parameter: answer without waiting for the

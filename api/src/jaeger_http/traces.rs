@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use model::store::{Completeness, SPAN_IDS_MAX, SpansRequest, TraceRequest};
-use model::{SpanId, StoreError, Timestamp, TraceId, TraceStore};
+use model::{SpanId, Timestamp, TraceId, TraceStore};
 
 use super::answer::{EnvelopeError, Gaps, envelope_of_list, json};
 use super::error::{Old, ParameterError, QueryError};
@@ -77,7 +77,7 @@ pub(super) async fn by_id<S: TraceStore>(
     asked: Asked,
 ) -> Result<Response, Old> {
     let (id, raw) = parse_by_id(&asked, &id)?;
-    let read = asked.begin(&context)?;
+    let read = asked.begin_trace(&context)?;
     let found = one(&context, &read, id, Form::Jaeger.rendering(&context, raw)).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
     Ok(envelope_of_list(&asked.query, data, Vec::new(), &gaps))
@@ -92,7 +92,7 @@ pub(super) async fn some_spans<S: TraceStore>(
 ) -> Result<Response, Old> {
     let trace_id = trace_id::parse(&id).map_err(ParameterError::from)?;
     let span_ids = parse_span_ids(&asked)?;
-    let read = asked.begin(&context)?;
+    let read = asked.begin_trace(&context)?;
     let request = SpansRequest { scope: read.scope.clone(), trace_id, span_ids };
     let found = those(&context, request).await?;
     let (data, gaps) = found.whole(&context, QueryError::TraceNotFound)?;
@@ -213,10 +213,5 @@ pub(super) fn absence(completeness: &Completeness, absent: QueryError) -> QueryE
     if completeness.is_complete() {
         return absent;
     }
-    let gaps = Gaps::from(completeness.clone());
-    let what = gaps.clauses().join("; ");
-    StoreError::Unavailable { what, retry_after_ms: RETRY_AFTER_MS }.into()
+    Gaps::from(completeness.clone()).unavailable().into()
 }
-
-/// A shard without a leader has one again within about a second.
-const RETRY_AFTER_MS: u64 = 1_000;

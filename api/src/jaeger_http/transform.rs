@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
-use axum::body::to_bytes;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::response::Response;
-use model::{Span, TraceId};
-use tokio::task::spawn_blocking;
+use model::{Span, TraceId, TraceStore};
 
 use super::answer::{EnvelopeError, Gaps, envelope};
 use super::collect::Collected;
@@ -17,19 +15,35 @@ use super::json_text::push_comma;
 use super::router::Asked;
 use super::translate::translate;
 use crate::adjust::EditableTrace;
-use crate::limits::DECOMPRESSED_BYTES_MAX;
+use crate::limits::{DECOMPRESSED_BYTES_MAX, UPLOAD_DEADLINE};
 use crate::otlp::json::to_protobuf;
 use crate::otlp::walk::{CheckError, Partitioning, Plan, Rejected, check, tell};
+use crate::read_context::ReadContext;
+use crate::task;
 
 /// `POST /api/transform`
-pub(super) async fn transform(request: Request) -> Result<Response, Old> {
+pub(super) async fn transform<S: TraceStore>(
+    State(context): State<ReadContext<S>>,
+    request: Request,
+) -> Result<Response, Old> {
     let (parts, body) = request.into_parts();
     let asked = Asked::from_parts(&parts.uri, parts.extensions);
-    let Ok(document) = to_bytes(body, DECOMPRESSED_BYTES_MAX).await else {
-        return Err(QueryError::BodyTooLarge { bytes_max: DECOMPRESSED_BYTES_MAX }.into());
+    let bytes_max = DECOMPRESSED_BYTES_MAX;
+    let question = context.room.question(body, bytes_max, UPLOAD_DEADLINE).await;
+    let document = question.map_err(|error| QueryError::of_body(error, bytes_max))?;
+    let turn = context.room.turn().await.map_err(QueryError::Store)?;
+    // The turn and the room are those of the work, also when nobody waits for it any more.
+    let work = move || {
+        let transformed = transform_document(&document.bytes);
+        drop((document, turn));
+        transformed
     };
-    let transformed = spawn_blocking(move || transform_document(&document)).await;
+    let transformed = task::blocking("transform", work).await;
     let (data, errors) = transformed.unwrap_or(Err(QueryError::Internal))?;
+    let bytes_max = context.limits.response_bytes_max;
+    if data.len() > bytes_max {
+        return Err(QueryError::AnswerTooLarge { bytes_max }.into());
+    }
     Ok(envelope(&asked.query, &[&data], 0, errors, &Gaps::default()))
 }
 

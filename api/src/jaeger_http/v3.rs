@@ -60,7 +60,7 @@ pub(super) async fn by_id<S: TraceStore>(
     check_v3_time(&asked.query, ["startTime", "start_time"])?;
     check_v3_time(&asked.query, ["endTime", "end_time"])?;
     let raw = v3_bool(&asked.query, ["rawTraces", "raw_traces"])?;
-    let read = asked.begin(&context)?;
+    let read = asked.begin_trace(&context)?;
     let found = one(&context, &read, id, Form::Otlp.rendering(&context, raw)).await?;
     let (items, gaps) = found.whole(&context, QueryError::NoTracesFound)?;
     Ok(result(items, &gaps))

@@ -87,21 +87,28 @@ impl<S: TraceStore> Door<S> {
     /// Translates a body and answers when its spans are durable.
     pub(crate) async fn take(
         &self,
-        foreign: Foreign,
+        mut foreign: Foreign,
         translate: Translate,
     ) -> Result<Accepted, Failure> {
-        let is_small = match foreign.encoding {
-            Encoding::Identity => foreign.body.len() <= limits::INLINE_WALK_BYTES_MAX,
-            _ => foreign.body.len() <= limits::INLINE_DECOMPRESSION_BYTES_MAX,
-        };
-        let request = if is_small {
-            translated(foreign, translate)
+        let Foreign { encoding, body, admitted, .. } = &mut foreign;
+        let plain = body::plain_if_small(*encoding, body, admitted).map_err(undecoded)?;
+        let request = if let Some(plain) = plain {
+            let encoding = Encoding::Identity;
+            translated(Foreign { body: plain, encoding, ..foreign }, translate)
         } else {
             let _translator = self.translators.acquire().await.map_err(|_| ApiError::Internal)?;
             let work = task::blocking("translate", move || translated(foreign, translate));
             work.await.map_err(|task::Panicked| ApiError::Internal)?
         }?;
         self.receiver.receive(request).await.map_err(Failure::Refused)
+    }
+}
+
+/// A body is not what its encoding says, or there is no room for it.
+fn undecoded(error: BodyError) -> Failure {
+    match error {
+        BodyError::Overload(overload) => overload.into(),
+        error => Failure::Malformed(error.into()),
     }
 }
 
@@ -112,11 +119,8 @@ fn translated(foreign: Foreign, translate: Translate) -> Result<WriteRequest, Fa
         Encoding::Identity => body,
         compressed => {
             let bytes_max = limits::DECOMPRESSED_BYTES_MAX;
-            match body::decompress(compressed, &body, bytes_max, &mut admitted) {
-                Ok(plain) => plain.into(),
-                Err(BodyError::Overload(overload)) => return Err(overload.into()),
-                Err(error) => return Err(Failure::Malformed(error.into())),
-            }
+            let plain = body::decompress(compressed, &body, bytes_max, &mut admitted);
+            plain.map_err(undecoded)?.into()
         }
     };
     // The arena is about as large as what it is made of. Where it is larger it is charged

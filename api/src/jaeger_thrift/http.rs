@@ -66,11 +66,10 @@ async fn take<S: TraceStore>(
     door.take(foreign, |bytes, arena| batch::translate::<Binary<'_>>(bytes, arena)).await
 }
 
-/// How the body is compressed; Jaeger's server takes `zlib` as another name of `deflate`.
+/// How the body is compressed.
 fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Failure> {
     match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None => Ok(Encoding::Identity),
-        Some(b"zlib") => Ok(Encoding::Deflate),
         Some(name) => Encoding::from_name(name).map_err(|error| Failure::Malformed(error.into())),
     }
 }

@@ -8,6 +8,8 @@ use crate::error::ApiError;
 use crate::ingest::Protocol;
 use crate::jaeger_thrift::arena::Arena;
 use crate::jaeger_thrift::door::Translate;
+use crate::otlp::walk::CheckError;
+use crate::otlp::wire::{Reader, WireError};
 use crate::{jaeger_grpc, otlp, zipkin};
 
 /// An encoding of messages.
@@ -77,10 +79,15 @@ impl KafkaEncoding {
         Protocol { name, receiver: "kafka", transport: "kafka" }
     }
 
-    /// A message as OTLP protobuf. That of OTLP protobuf is only looked at when it is appended.
+    /// A message as OTLP protobuf. One that is OTLP protobuf already is only passed over: it has
+    /// to be whole, because it is put between others. What its fields hold is looked at when it is
+    /// appended.
     pub fn to_otlp(self, message: &[u8]) -> Result<Cow<'_, [u8]>, ApiError> {
         let translate: Translate = match self {
-            Self::OtlpProto => return Ok(Cow::Borrowed(message)),
+            Self::OtlpProto => {
+                is_whole(message).map_err(CheckError::from)?;
+                return Ok(Cow::Borrowed(message));
+            }
             Self::OtlpJson => return Ok(Cow::Owned(otlp::json::to_protobuf(message)?)),
             Self::JaegerJson => {
                 let span = jaeger_json::to_span(message)?;
@@ -93,6 +100,17 @@ impl KafkaEncoding {
         };
         translated(translate, message).map(Cow::Owned)
     }
+}
+
+/// Whether a message ends where its last field does. The beginning of a group that another message
+/// ends would make everything between the two the content of an unknown field.
+fn is_whole(message: &[u8]) -> Result<(), WireError> {
+    let mut reader = Reader::new(message);
+    while !reader.is_at_end() {
+        let tag = reader.tag()?;
+        reader.skip(tag)?;
+    }
+    Ok(())
 }
 
 fn translated(translate: Translate, message: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -124,10 +142,22 @@ mod tests {
 
     #[test]
     fn what_is_none_of_them_is_refused_by_each() {
-        for encoding in KafkaEncoding::ALL.into_iter().skip(1) {
+        for encoding in KafkaEncoding::ALL {
             for junk in [&b"\xff\xff\xff\xff\xff"[..], b"{\"", b"\x0f\xff\xff\xff\xff"] {
                 assert!(encoding.to_otlp(junk).is_err(), "{encoding:?} takes {junk:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_message_that_others_would_complete_is_refused() {
+        // A group that begins, one that ends, a field cut off in its tag, its length, its value.
+        for part in [&b"\x0b"[..], b"\x0c", b"\x8a", b"\x0a\x80", b"\x0a\x02\x00", b"\x0b\x0a\x00"]
+        {
+            assert!(KafkaEncoding::OtlpProto.to_otlp(part).is_err(), "{part:?}");
+        }
+        for whole in [&b""[..], b"\x0a\x00", b"\x0b\x0c", b"\x12\x01\xff\x0a\x00"] {
+            assert!(KafkaEncoding::OtlpProto.to_otlp(whole).is_ok(), "{whole:?}");
         }
     }
 }

@@ -22,3 +22,5 @@ pub(super) const READ_AHEAD_KIB: usize = 16 << 10;
 pub(super) const FETCH_BYTES_MAX: usize = 1 << 20;
 /// How often offsets are committed.
 pub(super) const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a message that is passed over is named in the log; the counter counts each.
+pub(super) const REFUSAL_WARNING_INTERVAL: Duration = Duration::from_secs(10);

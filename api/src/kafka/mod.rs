@@ -8,8 +8,9 @@
 //!
 //! Invariant: an offset is handed to Kafka only when its message and every earlier one of its
 //! partition is durable, or can never be stored (it is not what it should be, or was refused for
-//! good; both are counted and logged). What was consumed and not committed when a node goes away
-//! is consumed again by another member of the group; spans that were stored twice count once.
+//! good; both are counted, and the log names some). What was consumed and not committed when a node
+//! goes away is consumed again by another member of the group; spans that were stored twice count
+//! once.
 //!
 //! `ledger`, `gathered` and `encoding` are pure; `source` alone talks to Kafka.
 //!

@@ -30,6 +30,7 @@ use super::ledger::{Action, Input, Ledger, Partition, Place};
 use super::limits;
 use crate::error::ApiError;
 use crate::ingest::{Accepted, Encoding, Format, Receiver, Refused, WriteRequest, record};
+use crate::seldom::Seldom;
 use crate::{limits as node_limits, task};
 
 /// The settings cannot be used.
@@ -51,6 +52,7 @@ pub struct KafkaSource {
     consumer: Arc<StreamConsumer<Context>>,
     encoding: KafkaEncoding,
     topics: Vec<String>,
+    passed_over: Arc<PassedOver>,
 }
 
 impl std::fmt::Debug for KafkaSource {
@@ -74,7 +76,8 @@ impl KafkaSource {
         let (encoding, topics) = (config.encoding, config.topics.clone());
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names)?;
-        Ok(Self { consumer: Arc::new(consumer), encoding, topics })
+        let passed_over = Arc::default();
+        Ok(Self { consumer: Arc::new(consumer), encoding, topics, passed_over })
     }
 
     /// Consumes until told to stop.
@@ -85,7 +88,9 @@ impl KafkaSource {
         shutdown: CancellationToken,
     ) {
         tracing::info!(topics = ?self.topics, encoding = self.encoding.name(), "consuming");
-        let appender = Appender { receiver, tenant, encoding: self.encoding, shutdown };
+        let passed_over = Arc::clone(&self.passed_over);
+        let encoding = self.encoding;
+        let appender = Appender { receiver, tenant, encoding, passed_over, shutdown };
         let mut gathered = Gathered::default();
         let mut appending = FuturesUnordered::new();
         loop {
@@ -142,7 +147,7 @@ impl KafkaSource {
         match self.encoding.to_otlp(message.payload().unwrap_or_default()) {
             Ok(otlp) => gathered.add(place, &otlp),
             Err(error) => {
-                give_up(&place, &error);
+                self.passed_over.tell(&place, &error);
                 self.done(vec![place]);
             }
         }
@@ -169,11 +174,26 @@ impl KafkaSource {
     }
 }
 
-/// A message will never be stored.
-fn give_up(place: &Place, error: &ApiError) {
-    let Place { partition: Partition { topic, number }, offset, .. } = place;
-    metrics::counter!("skua_kafka_messages_refused_total").increment(1);
-    tracing::warn!(%topic, partition = number, offset, %error, "a message is passed over");
+/// Tells of messages that will never be stored: all are counted, few are named. Whoever may write
+/// to a topic could fill the log otherwise.
+#[derive(Debug)]
+struct PassedOver(Seldom);
+
+impl Default for PassedOver {
+    fn default() -> Self {
+        Self(Seldom::every(limits::REFUSAL_WARNING_INTERVAL))
+    }
+}
+
+impl PassedOver {
+    fn tell(&self, place: &Place, error: &ApiError) {
+        let Place { partition: Partition { topic, number }, offset, .. } = place;
+        metrics::counter!("skua_kafka_messages_refused_total").increment(1);
+        if let Some(unsaid) = self.0.is_due() {
+            let partition = number;
+            tracing::warn!(%topic, partition, offset, %error, unsaid, "a message is passed over");
+        }
+    }
 }
 
 /// Appends batches.
@@ -181,6 +201,7 @@ struct Appender<S: TraceStore> {
     receiver: Receiver<S>,
     tenant: Tenant,
     encoding: KafkaEncoding,
+    passed_over: Arc<PassedOver>,
     shutdown: CancellationToken,
 }
 
@@ -205,7 +226,7 @@ impl<S: TraceStore> Appender<S> {
                     Err(one) => {
                         let places = one.into_places();
                         for place in &places {
-                            give_up(place, &refused.error);
+                            self.passed_over.tell(place, &refused.error);
                         }
                         done.extend(places);
                     }

@@ -15,7 +15,7 @@ use super::query_json::{
     Place, SCOPES, Terms, flag, known, limit, named, named_field, object, present, required,
     span_predicate, step, string, window, word_of,
 };
-use super::search::posted;
+use super::search::{compiled, posted};
 use crate::jaeger_http::COMPLETENESS_HEADER;
 use crate::jaeger_http::answer::Gaps;
 use crate::jaeger_http::json_text::{push_comma, push_double, push_name, push_string, push_uint};
@@ -35,7 +35,8 @@ async fn answer<S: TraceStore>(
     request: Request,
 ) -> Result<Response, Problem> {
     let extensions = request.extensions().clone();
-    let Question { query, quantiles, stale } = question(&posted(request).await?)?;
+    let document = posted(&context.room, request).await?;
+    let Question { query, quantiles, stale } = compiled(document, question).await?;
     let read = context.begin(&extensions, stale)?;
     let request = AggregateRequest { scope: read.scope.clone(), query: query.clone() };
     let answer = context.store.aggregate(request).await?;
@@ -97,7 +98,7 @@ fn question(document: &Value) -> Result<Question, Problem> {
     let range = window(members, &root)?;
     let predicate = match present(members, "where") {
         None => SpanPredicate::True,
-        Some(value) => span_predicate(value, &root.member("where"), &Terms::default(), 0)?,
+        Some(value) => span_predicate(value, &root.member("where"), &Terms::of(document), 0)?,
     };
     let kind = match kind_name {
         KindName::Totals => AggregateKind::Totals,

@@ -19,7 +19,7 @@ use crate::jaeger_http::json_text::push_string;
 const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// What is wrong with a request.
-type Refusal = (StatusCode, String);
+pub(super) type Refusal = (StatusCode, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,19 +106,26 @@ async fn begin<A: ClusterAdmin>(admin: &A, change: Result<ClusterChange, Refusal
     }
 }
 
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+/// Refuses a request that does not say that its body is JSON.
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|value| {
         value.split(';').next().unwrap_or_default().trim() == "application/json"
     });
-    if !is_json {
-        let what = "the body must be JSON, and content-type must say so";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, what.to_owned()));
+    if is_json {
+        return Ok(());
     }
+    let what = "the body must be JSON, and content-type must say so: application/json";
+    Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, what.to_owned()))
+}
+
+fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+    must_be_json(headers)?;
     serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-fn problem(status: StatusCode, message: &str) -> Response {
+/// A refusal in JSON.
+pub(super) fn problem(status: StatusCode, message: &str) -> Response {
     let mut body = b"{\"error\":{\"message\":".to_vec();
     push_string(&mut body, message.as_bytes());
     body.extend_from_slice(b"}}\n");

@@ -1,12 +1,15 @@
 //! `POST admin/compact` asks this node to seal and merge now; `GET` says how that stands. The wire
-//! form is stated here and nowhere else: scripts read it.
+//! form is stated here and nowhere else: scripts read it. A `POST` must say that it is JSON, as
+//! other changes must, and may be empty.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::ClusterAdmin;
 use model::admin::CompactionStatus;
 use serde::Serialize;
+
+use super::changes::{must_be_json, problem};
 
 #[derive(Serialize)]
 struct Compaction {
@@ -36,7 +39,10 @@ impl From<CompactionStatus> for Compaction {
 }
 
 /// Asks for one.
-pub(super) async fn begin<A: ClusterAdmin>(State(admin): State<A>) -> Response {
+pub(super) async fn begin<A: ClusterAdmin>(State(admin): State<A>, headers: HeaderMap) -> Response {
+    if let Err((status, message)) = must_be_json(&headers) {
+        return problem(status, &message);
+    }
     answer(StatusCode::ACCEPTED, admin.compact())
 }
 

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::fmt;
 
 use model::query::{
-    AttributeScope, Comparison, Field, Literal, NumberTest, Order, PREDICATE_DEPTH_MAX, Pattern,
-    Relation, SpanPredicate, Statistic, TracePredicate, TraceQuery, ValueTest,
+    AttributeScope, Comparison, Field, Literal, NumberTest, Order, PATTERNS_MAX,
+    PREDICATE_DEPTH_MAX, Pattern, PatternError, PatternRoom, Relation, SpanPredicate, Statistic,
+    TracePredicate, TraceQuery, ValueTest,
 };
 use model::span::{SpanKind, StatusCode};
 use model::{Duration, Text, TimeRange, Timestamp};
@@ -35,7 +36,7 @@ pub(super) fn search(document: &Value, limit_max: u32) -> Result<Search, Problem
     let root = Place::ROOT;
     let members = object(document, &root)?;
     known(members, &root, &["window", "where", "order", "limit", "cursor", "stale"])?;
-    let terms = Terms::default();
+    let terms = Terms::of(document);
     let predicate = match present(members, "where") {
         None => TracePredicate::True,
         Some(value) => trace_predicate(value, &root.member("where"), &terms, 0)?,
@@ -120,15 +121,53 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// How many terms a query has.
-#[derive(Debug, Default)]
-pub(super) struct Terms(Cell<usize>);
+/// Whether compiling a document's patterns takes long enough that no other request should wait.
+pub(super) fn has_patterns(document: &Value) -> bool {
+    patterns_in(document) > 0
+}
+
+/// How many patterns a document has, or what looks like one where nothing is looked for.
+fn patterns_in(document: &Value) -> usize {
+    match document {
+        Value::Array(items) => items.iter().map(patterns_in).sum(),
+        Value::Object(members) => {
+            let op = members.get("op").and_then(Value::as_str);
+            let is_pattern = matches!(op, Some(ANCHORED | UNANCHORED));
+            usize::from(is_pattern) + members.values().map(patterns_in).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+/// How many terms and patterns a query has, and how large each pattern may be.
+#[derive(Debug)]
+pub(super) struct Terms {
+    count: Cell<usize>,
+    patterns: Cell<usize>,
+    room: PatternRoom,
+}
 
 impl Terms {
+    /// None yet, of this document's.
+    pub(super) fn of(document: &Value) -> Self {
+        let room = PatternRoom::of_each(patterns_in(document));
+        Self { count: Cell::new(0), patterns: Cell::new(0), room }
+    }
+
+    /// Counts a pattern, before it is compiled.
+    fn pattern(&self, place: &Place<'_>) -> Result<PatternRoom, Problem> {
+        self.patterns.set(self.patterns.get() + 1);
+        if self.patterns.get() > PATTERNS_MAX {
+            let what = format!("a query has at most {PATTERNS_MAX} regular expressions");
+            return Err(place.problem(what));
+        }
+        Ok(self.room)
+    }
+
     /// Counts one at `depth`.
     fn enter(&self, place: &Place<'_>, depth: usize) -> Result<(), Problem> {
-        self.0.set(self.0.get() + 1);
-        if self.0.get() > TERMS_MAX {
+        self.count.set(self.count.get() + 1);
+        if self.count.get() > TERMS_MAX {
             return Err(place.problem(format!("a query has at most {TERMS_MAX} terms")));
         }
         if depth > PREDICATE_DEPTH_MAX {
@@ -159,8 +198,8 @@ fn trace_predicate(
         "duration" => TracePredicate::Duration(number_test(value, &place, true)?),
         "span_count" => TracePredicate::SpanCount(number_test(value, &place, false)?),
         "error_count" => TracePredicate::ErrorCount(number_test(value, &place, false)?),
-        "root_service" => TracePredicate::RootService(text_test(value, &place)?),
-        "root_operation" => TracePredicate::RootOperation(text_test(value, &place)?),
+        "root_service" => TracePredicate::RootService(text_test(value, &place, terms)?),
+        "root_operation" => TracePredicate::RootOperation(text_test(value, &place, terms)?),
         "structure" => structure(value, &place, terms, depth + 1)?,
         "aggregate" => aggregate(value, &place, terms, depth + 1)?,
         _ => {
@@ -262,13 +301,13 @@ pub(super) fn span_predicate(
         known(members, place, &["field", "op", "value"])?;
         let field_place = place.member("field");
         let field = named_field(required(members, place, "field")?, &field_place)?;
-        let test = value_test(members, place, &field)?;
+        let test = value_test(members, place, &field, terms)?;
         return Ok(SpanPredicate::Field(field, test));
     }
     if members.contains_key("attribute") {
         known(members, place, &["attribute", "scope", "op", "value"])?;
         let field = attribute_field(members, place)?;
-        let test = value_test(members, place, &field)?;
+        let test = value_test(members, place, &field, terms)?;
         return Ok(SpanPredicate::Field(field, test));
     }
     if members.contains_key("tag") {
@@ -349,11 +388,17 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     (">=", Comparison::GreaterOrEqual),
 ];
 
+/// The whole text matches a regular expression.
+const ANCHORED: &str = "=~";
+/// A regular expression is found in it.
+const UNANCHORED: &str = "~";
+
 /// `op` and `value` of a test of one value.
 fn value_test(
     members: &Map<String, Value>,
     place: &Place<'_>,
     field: &Field,
+    terms: &Terms,
 ) -> Result<ValueTest, Problem> {
     let op_place = place.member("op");
     let op = string(required(members, place, "op")?, &op_place)?;
@@ -365,25 +410,27 @@ fn value_test(
         };
     }
     let value = required(members, place, "value")?;
-    let pattern = |compiled: Result<Pattern, model::query::PatternError>| {
+    let pattern = |compile: fn(&str, PatternRoom) -> Result<Pattern, PatternError>| {
+        let text = string(value, &value_place)?;
+        let compiled = compile(text, terms.pattern(&value_place)?);
         compiled.map(ValueTest::Matches).map_err(|error| value_place.problem(error.to_string()))
     };
     if let Some((_, comparison)) = COMPARISONS.iter().find(|(name, _)| *name == op) {
         return Ok(ValueTest::Compare(*comparison, literal(value, &value_place, field)?));
     }
     match op {
-        "=~" => pattern(Pattern::anchored(string(value, &value_place)?)),
-        "~" => pattern(Pattern::unanchored(string(value, &value_place)?)),
+        ANCHORED => pattern(Pattern::anchored_within),
+        UNANCHORED => pattern(Pattern::unanchored_within),
         "is" => Ok(ValueTest::StringForm(string(value, &value_place)?.into())),
         _ => Err(op_place.problem("unknown; one of =, !=, <, <=, >, >=, exists, =~, ~, is")),
     }
 }
 
 /// A test of a name.
-fn text_test(value: &Value, place: &Place<'_>) -> Result<ValueTest, Problem> {
+fn text_test(value: &Value, place: &Place<'_>, terms: &Terms) -> Result<ValueTest, Problem> {
     let members = object(value, place)?;
     known(members, place, &["op", "value"])?;
-    value_test(members, place, &Field::Service)
+    value_test(members, place, &Field::Service, terms)
 }
 
 /// Kinds of spans, by name.

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -20,10 +20,14 @@ use super::cursor;
 use super::limits::QUERY_BYTES_MAX;
 use super::parameters::query_of;
 use super::problem::Problem;
-use super::query_json::{Place, Search, search};
+use super::query_json::{Place, Search, has_patterns, search};
+use crate::error::ApiError;
+use crate::ingest::BodyError;
 use crate::jaeger_http::answer::Gaps;
 use crate::jaeger_http::json_text::{push_comma, push_name, push_string, push_uint};
-use crate::read_context::{Read, ReadContext};
+use crate::limits::READ_BODY_DEADLINE;
+use crate::read_context::{Read, ReadContext, ReadRoom};
+use crate::task;
 
 /// Handles the request: the query is the body, or with `GET` the parameter `q`.
 pub(super) async fn find<S: TraceStore>(
@@ -45,9 +49,11 @@ async fn begin<S: TraceStore>(
             text => text.as_bytes(),
         })?
     } else {
-        posted(request).await?
+        posted(&context.room, request).await?
     };
-    let Search { query, stale } = search(&document, context.limits.search_limit_max)?;
+    let limit_max = context.limits.search_limit_max;
+    let asked = compiled(document, move |document| search(document, limit_max)).await?;
+    let Search { query, stale } = asked;
     let read = context.begin(&extensions, stale)?;
     let scope = read.scope.clone();
     let request = SearchRequest { scope, query, detail: Detail::Summary, progress };
@@ -75,10 +81,28 @@ fn wants_progress(request: &Request) -> Result<bool, Problem> {
     }
 }
 
+/// What a document asks for. Regular expressions take milliseconds to compile, each, so they are
+/// compiled off the runtime.
+pub(super) async fn compiled<T: Send + 'static>(
+    document: Value,
+    read: impl FnOnce(&Value) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if !has_patterns(&document) {
+        return read(&document);
+    }
+    let reading = task::blocking("query", move || read(&document)).await;
+    reading.map_err(|task::Panicked| ApiError::Internal)?
+}
+
 /// The document in a request's body.
-pub(super) async fn posted(request: Request) -> Result<Value, Problem> {
-    let body = to_bytes(request.into_body(), QUERY_BYTES_MAX).await;
-    parse(&body.map_err(|_| Problem::QueryTooLarge { bytes_max: QUERY_BYTES_MAX })?)
+pub(super) async fn posted(room: &ReadRoom, request: Request) -> Result<Value, Problem> {
+    let bytes_max = QUERY_BYTES_MAX;
+    let question = room.question(request.into_body(), bytes_max, READ_BODY_DEADLINE).await;
+    let question = question.map_err(|error| match error {
+        ApiError::Body(BodyError::TooLarge { .. }) => Problem::QueryTooLarge { bytes_max },
+        error => Problem::Api(error),
+    })?;
+    parse(&question.bytes)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {

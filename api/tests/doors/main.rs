@@ -12,5 +12,6 @@ mod jaeger_proto;
 mod jaeger_thrift;
 mod real_clients;
 mod udp;
+mod unfolding;
 mod zipkin;
 mod zipkin_http;

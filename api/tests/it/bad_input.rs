@@ -232,3 +232,17 @@ async fn a_client_that_stops_in_the_middle_leaves_nothing() {
     assert!(node.spans(trace_id).await.is_empty());
     assert_next_good_request_works(&node, 20, "a client that left").await;
 }
+
+/// The first bytes tell HTTP/1 from HTTP/2; a client that keeps some of them to itself holds a
+/// place that others wait for.
+#[tokio::test]
+async fn a_connection_that_does_not_say_what_it_speaks_is_hung_up_on() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let node = start().await;
+    let mut stream = tokio::net::TcpStream::connect(node.addresses.health).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+    // Time passes while nobody has anything to do.
+    tokio::time::pause();
+    let read = tokio::time::timeout(limits::FIRST_BYTE_TIMEOUT, stream.read(&mut [0; 1])).await;
+    assert_eq!(read.expect("it is kept").unwrap(), 0);
+}

@@ -55,10 +55,11 @@ async fn a_recorded_request_is_stored_however_it_is_sent() {
     let json = |message: &[u8]| serde_json::to_vec(&TracesData::decode(message).unwrap()).unwrap();
     let plain = |message: &[u8]| message.to_vec();
     let zstd = |message: &[u8]| zstd::encode_all(message, 1).unwrap();
-    let ways: [(&str, &str, &Encode<'_>); 6] = [
+    let ways: [(&str, &str, &Encode<'_>); 7] = [
         (PROTOBUF, "identity", &plain),
         ("application/x-protobuf; charset=utf-8", "gzip", &gzip),
         (PROTOBUF, "deflate", &zlib),
+        (PROTOBUF, "zlib", &zlib),
         (PROTOBUF, "zstd", &zstd),
         ("application/json; charset=utf-8", "", &json),
         ("application/json", "gzip", &|message| gzip(&json(message))),

@@ -3,13 +3,16 @@
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
+use api::Doors;
 use api::jaeger_grpc::messages::api_v2::{GetServicesResponse, GetTraceRequest};
 use api::jaeger_grpc::messages::sampling::{SamplingStrategyParameters, SamplingStrategyResponse};
 use api::jaeger_grpc::messages::storage_v2::GetTracesRequest;
+use api::tenant::Tenancy;
 use axum::body::Body;
 use bytes::BufMut as _;
 use http::Request;
 use http::uri::PathAndQuery;
+use model::admin::Readiness;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
@@ -18,7 +21,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::client::{get, send, start};
+use crate::client::{get, send, send_http2, start, start_with};
 use crate::recorded;
 use crate::reference::walk;
 
@@ -156,6 +159,59 @@ async fn strategies_are_told_on_four_ports() {
         get(node.addresses.query_grpc, "/jaeger.api_v2.QueryService/GetTrace").await.status,
         415
     );
+}
+
+/// What a port says of its health: a message with the number of a status.
+async fn health(address: SocketAddr) -> i32 {
+    let path = "/grpc.health.v1.Health/Check";
+    unary::<_, HealthResponse>(address, path, ()).await.unwrap().status
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+struct HealthResponse {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+#[tokio::test]
+async fn health_says_on_every_port_what_readiness_says() {
+    const SERVING: i32 = 1;
+    const NOT_SERVING: i32 = 2;
+    for (readiness, expected) in
+        [(Readiness::Ready, SERVING), (Readiness::NotReady("it drains".to_owned()), NOT_SERVING)]
+    {
+        let node = start_with(Tenancy::Off, readiness).await;
+        let Doors { query_grpc, remote_storage, sampling_grpc, .. } = node.addresses;
+        for address in [query_grpc, remote_storage, sampling_grpc] {
+            assert_eq!(health(address).await, expected);
+        }
+    }
+}
+
+/// A body that never comes.
+fn never() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>())
+}
+
+#[tokio::test]
+async fn calls_that_never_send_their_request_do_not_keep_others_out() {
+    let node = start().await;
+    let address = node.addresses.query_grpc;
+    let path = "/jaeger.api_v3.QueryService/GetServices";
+    let request = || Request::post(path).header("content-type", "application/grpc");
+    let mut idle = tokio::task::JoinSet::new();
+    // As many as two connections carry.
+    for _ in 0..512 {
+        idle.spawn(send_http2(address, request(), never()));
+    }
+    // One that says how long it waits is told then.
+    let hurried = request().header("grpc-timeout", "50m");
+    assert_eq!(send_http2(address, hurried, never()).await.grpc_status(), Code::Unavailable as i32);
+    for path in
+        ["/jaeger.api_v3.QueryService/GetServices", "/jaeger.api_v2.QueryService/GetServices"]
+    {
+        unary::<_, GetServicesResponse>(address, path, ()).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -41,8 +41,9 @@ async fn unknown_and_unreachable_traces_are_told_apart() {
     let ShardId(shard) = node.store.shard_of(trace_id);
     node.store.set_missing([ShardId(shard)].into());
     let answer = get(node.addresses.ui, &path).await;
-    assert_eq!(answer.status, 404);
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"));
     assert_eq!(answer.header("skua-completeness"), format!("partial; missing={shard}"));
+    assert!(answer.text().contains(&format!("shards {shard} did not answer")), "{answer:?}");
     for bad in ["xyz", "0123456789abcdef0123456789abcdef0", "1?stale=maybe"] {
         let answer = get(node.addresses.ui, &format!("/api/skua/v1/traces/{bad}")).await;
         assert_eq!(answer.status, 400, "{bad}");
@@ -59,6 +60,26 @@ async fn the_cluster_is_shown_as_json() {
     assert_eq!(cluster["nodes"][0]["state"], "ready");
     assert_eq!(cluster["nodes"][0]["disk"]["free_bytes"], 2);
     assert_eq!(cluster["shards"][0]["leader"], "07".repeat(16));
+}
+
+#[tokio::test]
+async fn a_form_of_another_page_does_not_compact() {
+    let node = start().await;
+    let post = |content_type: Option<&str>| {
+        let request = Request::post("/api/skua/v1/admin/compact");
+        let request = request.header("origin", "https://elsewhere.example");
+        match content_type {
+            Some(content_type) => request.header("content-type", content_type),
+            None => request,
+        }
+    };
+    for content_type in [None, Some("application/x-www-form-urlencoded"), Some("text/plain")] {
+        let answer = send(node.addresses.ui, post(content_type), Body::empty()).await;
+        assert_eq!(answer.status, 415, "{content_type:?}");
+    }
+    // Nobody compacts here, which is said to who may ask.
+    let answer = send(node.addresses.ui, post(Some("application/json")), Body::empty()).await;
+    assert_eq!(answer.status, 501);
 }
 
 #[tokio::test]

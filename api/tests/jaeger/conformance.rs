@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::calls::{Called, call, call_bytes};
-use crate::fixture::NOON;
+use crate::fixture::{NOON, serving};
 
 const DAY: u64 = 86_400_000_000_000;
 const READER: &str = "jaeger.storage.v2.TraceReader";
@@ -88,17 +88,17 @@ fn in_memory(allow_purge: bool) -> Backend {
     let store = MemoryStore::new();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Moment(NOON)));
     let receiver = Receiver::new(store.clone(), Arc::clone(&clock), Admission::default());
-    let context = ReadContext { store, clock, limits: ReadLimits::default() };
-    let stopping = CancellationToken::new();
+    let context = ReadContext::new(store, clock, ReadLimits::default());
+    let serving = serving(CancellationToken::new());
     Backend {
         storage: ports::remote_storage(
             context.clone(),
             receiver,
             Tenancy::Off,
             allow_purge,
-            stopping.clone(),
+            serving.clone(),
         ),
-        query: ports::query(context, Tenancy::Off, stopping),
+        query: ports::query(context, Tenancy::Off, serving),
     }
 }
 
@@ -638,6 +638,15 @@ async fn a_purge_empties_everything_and_only_where_it_is_allowed() {
     assert!(!backend_without.get(&[0x11]).await.is_empty(), "nothing was purged");
     let backend = if std::env::var(NODE).is_ok() { backend().await } else { in_memory(true) };
     backend.write(&example_trace()).await;
+    for (name, value) in [("origin", "https://elsewhere.example"), ("sec-fetch-site", "cross-site")]
+    {
+        let form = Request::post("/purge")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(name, value);
+        let posted = backend.storage.clone().oneshot(form.body(Body::empty()).unwrap()).await;
+        assert_eq!(posted.unwrap().status(), 403, "{name}");
+    }
+    assert!(!backend.get(&[0x11]).await.is_empty(), "a page purged");
     assert_eq!(backend.purge().await, 200);
     let services: Vec<GetServicesResponse> =
         backend.read("GetServices", &storage_v2::GetTracesRequest::default()).await.decoded();

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use api::jaeger_grpc::health::Serving;
 use api::jaeger_http::router;
 use api::read_context::{ReadContext, ReadLimits};
 use axum::Router;
+use model::admin::{ClusterAdmin, ClusterStatus, Readiness};
 use model::span::{Event, Link, ParentId, SpanKind, Status, StatusCode};
 use model::testing::{ManualClock, MemoryStore, simple_span, write_spans};
 use model::value::ValueRef;
@@ -13,6 +15,7 @@ use model::{
     Attribute, AttributeValue, Duration, Resource, Scope, Span, SpanId, Tenant, Text, Timestamp,
     nested,
 };
+use tokio_util::sync::CancellationToken;
 
 /// 2024-12-13T12:00:00Z
 pub(crate) const NOON: u64 = 1_734_091_200_000_000_000;
@@ -28,7 +31,7 @@ pub(crate) async fn server() -> (MemoryStore, Router) {
     let hour_later = Timestamp(NOON).saturating_add(Duration::from_secs(3_600));
     let limits = ReadLimits { search_limit_max: 2, ..ReadLimits::default() };
     let clock = Arc::new(ManualClock::new(hour_later));
-    (store.clone(), router(ReadContext { store, clock, limits }))
+    (store.clone(), router(ReadContext::new(store, clock, limits)))
 }
 
 /// Two services, every type of value, events, links, statuses.
@@ -174,4 +177,23 @@ fn link(trace: u128, span: u64, kind: Option<&str>) -> Link {
         flags: 0,
         unknown: Text::EMPTY,
     }
+}
+
+/// A cluster that is ready and of which nothing is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Nobody;
+
+impl ClusterAdmin for Nobody {
+    async fn status(&self) -> ClusterStatus {
+        ClusterStatus::default()
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+}
+
+/// The health of a node that is ready until it is told to stop.
+pub(crate) fn serving(stopping: CancellationToken) -> Serving {
+    Serving::new(Nobody, stopping)
 }

@@ -23,7 +23,7 @@ use prost::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::{call, call_bytes, call_framed, call_with};
-use crate::fixture::{NOON, server};
+use crate::fixture::{NOON, server, serving};
 
 const V2: &str = "jaeger.api_v2.QueryService";
 const V3: &str = "jaeger.api_v3.QueryService";
@@ -31,7 +31,7 @@ const SECOND: u64 = 1_000_000_000;
 
 fn port(store: MemoryStore, limits: ReadLimits, tenancy: Tenancy) -> Router {
     let clock = std::sync::Arc::new(ManualClock::new(Moment(NOON + 3_600 * SECOND)));
-    ports::query(ReadContext { store, clock, limits }, tenancy, CancellationToken::new())
+    ports::query(ReadContext::new(store, clock, limits), tenancy, serving(CancellationToken::new()))
 }
 
 async fn queries() -> (MemoryStore, Router) {
@@ -250,9 +250,9 @@ async fn a_tenant_sees_its_own_and_none_is_refused() {
 async fn health_is_told_until_the_end() {
     let store = MemoryStore::new();
     let clock = std::sync::Arc::new(ManualClock::new(Moment(NOON)));
-    let context = ReadContext { store, clock, limits: ReadLimits::default() };
+    let context = ReadContext::new(store, clock, ReadLimits::default());
     let stopping = CancellationToken::new();
-    let router = ports::query(context, Tenancy::Off, stopping.clone());
+    let router = ports::query(context, Tenancy::Off, serving(stopping.clone()));
     let service = |name: &str| {
         // A request with the one field.
         let response =

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::calls::{call, call_bytes};
+use crate::fixture::serving;
 use crate::grpc_query::check;
 
 const FILE: &str = r#"{
@@ -61,7 +62,7 @@ async fn a_file_answers_as_jaeger_does() {
     let sampling = Sampling::File(handle.clone());
     let router = http::router(sampling.clone());
     let collector = http::collector_router(sampling.clone());
-    let grpc = ports::sampling(sampling, CancellationToken::new());
+    let grpc = ports::sampling(sampling, serving(CancellationToken::new()));
     let method = "jaeger.api_v2.SamplingManager/GetSamplingStrategy";
     let mut out = String::new();
     let mut say = |title: &str, answer: String| {
@@ -175,7 +176,7 @@ async fn root_spans_that_name_their_sampler_change_the_probabilities() {
     assert_eq!(answer, wanted);
     let other = get(&router, "/?service=other").await;
     assert!(other.contains(r#""perOperationStrategies":[]"#), "{other}");
-    let grpc = ports::sampling(sampling, CancellationToken::new());
+    let grpc = ports::sampling(sampling, serving(CancellationToken::new()));
     let method = "jaeger.api_v2.SamplingManager/GetSamplingStrategy";
     for junk in [&[0xff; 3][..], &[0x0a, 9, 1], &[0x0a, 1, 0xff]] {
         assert_eq!(call_bytes(&grpc, method, junk).await.code, 3);

@@ -11,7 +11,6 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use model::admin::{ClusterAdmin, ClusterStatus, Readiness};
 use model::store::Revision;
 use model::testing::{Generator, ManualClock, MemoryStore, Random, write_spans};
 use model::trace::columns;
@@ -19,25 +18,12 @@ use model::{ShardId, Span, Tenant, Timestamp, TraceId};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::fixture::{NOON, server};
+use crate::fixture::{NOON, Nobody, server};
 use crate::grpc_query::check;
-
-#[derive(Debug, Clone)]
-struct Nobody;
-
-impl ClusterAdmin for Nobody {
-    async fn status(&self) -> ClusterStatus {
-        ClusterStatus::default()
-    }
-
-    fn readiness(&self) -> Readiness {
-        Readiness::Ready
-    }
-}
 
 fn port(store: MemoryStore) -> Router {
     let clock = std::sync::Arc::new(ManualClock::new(Timestamp(NOON)));
-    skua::router(ReadContext { store, clock, limits: ReadLimits::default() }, Nobody)
+    skua::router(ReadContext::new(store, clock, ReadLimits::default()), Nobody)
 }
 
 struct Got {

@@ -194,6 +194,22 @@ async fn every_encoding_is_consumed() {
     }
 }
 
+/// The beginning of a group in one message and its end in another: what others wrote between the
+/// two is no part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn halves_of_a_group_hide_nothing_between_them() {
+    let (broker, store) = (Broker::start(), MemoryStore::new());
+    let encoding = KafkaEncoding::OtlpProto;
+    // All are there before anything is consumed, so that one batch would hold them.
+    for message in [&b"\x0b"[..], &message(encoding, 1), b"\x0c"] {
+        broker.send(message, 0).await;
+    }
+    let running = Running::start(&broker, encoding, store.clone());
+    until("the message between", async || has_trace(&store, 1).await).await;
+    running.stop().await;
+    assert_eq!(broker.committed(), 3);
+}
+
 /// A store that refuses for as long as it is told to.
 #[derive(Debug, Clone)]
 struct Unwilling {

@@ -23,6 +23,7 @@ use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::outside;
 use crate::recording::Recording;
 use crate::redraw::Random;
+use crate::transfer::pairs;
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,7 +64,8 @@ impl Load {
     ) -> anyhow::Result<LoadReport> {
         let mut clients = Vec::new();
         for _ in 0..self.options.connections {
-            clients.push(Client::connect(&self.options.to).await?);
+            let client = Client::connect(&self.options.to).await?;
+            clients.push(client.with_headers(pairs(&self.options.headers)));
         }
         let shared = Arc::new(Shared {
             plan: self.plan,

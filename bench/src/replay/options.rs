@@ -9,6 +9,7 @@ use super::plan::PlanOptions;
 use crate::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
 use crate::outside;
 use crate::recording::InputFormat;
+use crate::transfer::Header;
 
 /// The options of `skua load`.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct LoadOptions {
     pub files: Vec<PathBuf>,
     /// Where to send: `HOST:PORT` or `http://HOST:PORT` of an OTLP/gRPC receiver.
     pub to: String,
+    /// Sent with every request, such as a tenant.
+    pub headers: Vec<Header>,
     /// What the files hold; recognised if not given.
     pub format: Option<InputFormat>,
     /// Spans a second; as fast as the server acknowledges if not given.
@@ -47,6 +50,7 @@ impl Default for LoadOptions {
         Self {
             files: Vec::new(),
             to: String::from("127.0.0.1:4317"),
+            headers: Vec::new(),
             format: None,
             rate: None,
             repeat: 1,

@@ -36,6 +36,7 @@ mod windows;
 pub use export::{ExportFormat, ExportOptions, export};
 pub use framing::MessageReader;
 pub use import::{ImportOptions, Origin, import};
+pub(crate) use options::pairs;
 pub use options::{Header, JaegerAddress, Protocol, Search};
 pub use output::Rendering;
 pub use report::{Ticker, TransferReport};

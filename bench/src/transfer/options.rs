@@ -48,6 +48,11 @@ impl FromStr for Header {
     }
 }
 
+/// Names and values, as a client takes them.
+pub(crate) fn pairs(headers: &[Header]) -> Vec<(AsciiMetadataKey, AsciiMetadataValue)> {
+    headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect()
+}
+
 /// Which traces.
 #[derive(Debug, Clone, Default)]
 pub struct Search {

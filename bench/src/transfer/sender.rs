@@ -11,7 +11,7 @@ use anyhow::bail;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::options::Header;
+use super::options::{Header, pairs};
 use super::report::TransferReport;
 use crate::limits::{
     BACKOFF_MAX, BACKOFF_MIN, GATHERED_BYTES, GATHERED_SPANS, IMPORT_IN_FLIGHT,
@@ -33,8 +33,7 @@ pub(super) struct Sender {
 impl Sender {
     /// Connects.
     pub(super) async fn connect(to: &str, headers: &[Header]) -> anyhow::Result<Self> {
-        let headers = headers.iter().map(|header| (header.name.clone(), header.value.clone()));
-        let client = Client::connect(to).await?.with_headers(headers.collect());
+        let client = Client::connect(to).await?.with_headers(pairs(headers));
         Ok(Self { client, gathered: Recording::default(), gathered_bytes: 0 })
     }
 

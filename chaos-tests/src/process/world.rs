@@ -179,6 +179,7 @@ impl World {
         let Ok(to) = node.socket(UI_PORT) else { return };
         let request = Request {
             method: "POST",
+            content_type: "application/json",
             ..get("/api/skua/v1/admin/compact", "tenant-0", Duration::from_secs(2))
         };
         // A node that does not answer seals when it is due.

@@ -14,7 +14,9 @@ use model::{Duration, Span, SpanSink, StoreError, Tenant, TraceId, TraceStore};
 use twox_hash::XxHash3_128;
 
 use super::Coordinator;
-use crate::limits::{ARCHIVE_READ_SECONDS, ARCHIVED_SPANS_MAX, RETRY_AFTER_MS};
+use crate::limits::{
+    ARCHIVE_READ_BYTES_MAX, ARCHIVE_READ_SECONDS, ARCHIVED_SPANS_MAX, RETRY_AFTER_MS,
+};
 
 impl Coordinator {
     /// Copies a trace into the tenant's archive; whether it is known at all.
@@ -54,7 +56,7 @@ impl Coordinator {
     ) -> (TraceRequest, model::budget::CancelOnDrop) {
         let clock = Arc::clone(&self.core.clock);
         let deadline = clock.monotonic().plus(Duration::from_secs(ARCHIVE_READ_SECONDS));
-        let budget = Budget::new(clock, deadline, u64::MAX);
+        let budget = Budget::new(clock, deadline, ARCHIVE_READ_BYTES_MAX);
         let guard = budget.cancel_on_drop();
         let scope = ReadScope { tenant, budget, stale: false };
         (TraceRequest { scope, trace_id, spans_max: ARCHIVED_SPANS_MAX }, guard)

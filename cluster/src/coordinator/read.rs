@@ -20,7 +20,7 @@ use crate::wire::{ReadItem, ReadOperation, RingEpoch};
 pub(super) struct Gathered {
     pub(super) answers: Vec<(ShardId, ShardAnswer)>,
     pub(super) missing: BTreeSet<ShardId>,
-    /// Why the last one did not.
+    /// Why the last one did not, or that the question is none.
     last_error: Option<StoreError>,
 }
 
@@ -114,15 +114,18 @@ impl Gathered {
                 if !mutant::is(Mutant::PartialNotSaid) {
                     self.missing.insert(shard);
                 }
-                self.last_error = Some(error);
+                if !matches!(self.last_error, Some(StoreError::Invalid { .. })) {
+                    self.last_error = Some(error);
+                }
             }
         }
     }
 
-    /// The answers in the order of shards, however they came; an error if there are none.
+    /// The answers in the order of shards, however they came; an error if there are none, or if
+    /// the question is one that no other node takes: it would be a partial answer each time.
     pub(super) fn whole(mut self) -> Result<Self, StoreError> {
-        if self.answers.is_empty()
-            && let Some(error) = self.last_error
+        if let Some(error) = self.last_error.take()
+            && (self.answers.is_empty() || matches!(error, StoreError::Invalid { .. }))
         {
             return Err(error);
         }

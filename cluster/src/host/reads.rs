@@ -353,6 +353,8 @@ impl Shared {
         for shard in unanswered {
             let error = match &ended {
                 StoreError::Exhausted(exhausted) => StoreError::Exhausted(*exhausted),
+                // No node would take this question: asking again is no use.
+                StoreError::Invalid { what } => StoreError::Invalid { what: what.clone() },
                 other => unavailable(other.to_string()),
             };
             let _ = answers.send((shard, Err(error))).await;

@@ -44,8 +44,8 @@ pub const KNOWN_IDS_MAX: usize = REQUEST_BYTES_MAX / 2 / 16;
 /// Most parts of a query's predicate, on traces and spans together.
 pub const PREDICATE_NODES_MAX: usize = 4_096;
 
-/// Most patterns of one query: each may take 1 MiB when compiled.
-pub const PATTERNS_MAX: usize = 64;
+/// Most patterns of one query.
+pub use model::query::PATTERNS_MAX;
 
 /// Largest number that is added up when answers are merged: thousands of them do not overflow, and
 /// the number of spans on earth fits. Beyond 2^50 ranks of durations would not be exact as well.

@@ -23,8 +23,9 @@ pub use field::FieldValue;
 pub use jaeger_tag::JaegerTag;
 pub use number::Number;
 pub use predicate::{
-    AttributeScope, Comparison, Field, Literal, NumberTest, PREDICATE_DEPTH_MAX, Pattern,
-    PatternError, Relation, SpanPredicate, Statistic, TracePredicate, ValueTest,
+    AttributeScope, Comparison, Field, Literal, NumberTest, PATTERNS_MAX, PREDICATE_DEPTH_MAX,
+    Pattern, PatternError, PatternRoom, Relation, SpanPredicate, Statistic, TracePredicate,
+    ValueTest,
 };
 
 use crate::{ShardId, TimeRange, TraceId};

@@ -154,24 +154,62 @@ pub struct Pattern {
     regex: regex::bytes::Regex,
 }
 
-/// Largest compiled form of a pattern in bytes: enough for long alternations of names, small
-/// enough that a hundred concurrent queries stay within the memory for requests.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Most patterns of one query: each is compiled before the query begins, and tried on every value.
+/// Checked by whoever builds a query from outside text, and by nodes that are asked by others.
+pub const PATTERNS_MAX: usize = 64;
+
+/// How large the patterns of one query may be when they are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PatternRoom {
+    /// Bytes of one compiled form.
+    bytes_max: usize,
+}
+
+impl PatternRoom {
+    /// Largest compiled form of a pattern in bytes: enough for long alternations of names.
+    const ONE_BYTES_MAX: usize = 1 << 20;
+
+    /// Bytes of all compiled forms of a query: a pattern has two, forwards and backwards, and what
+    /// matching keeps beside them is as much again. So a query stays within the memory for
+    /// requests, however many patterns it has.
+    const ALL_BYTES_MAX: usize = 4 << 20;
+
+    /// The room of a pattern that is alone, or that was measured before.
+    pub const ALONE: Self = Self { bytes_max: Self::ONE_BYTES_MAX };
+
+    /// The room of each of so many patterns.
+    pub fn of_each(patterns: usize) -> Self {
+        let share = Self::ALL_BYTES_MAX / patterns.max(1);
+        Self { bytes_max: share.min(Self::ONE_BYTES_MAX) }
+    }
+}
 
 impl Pattern {
     /// A pattern found anywhere in the text.
     pub fn unanchored(pattern: &str) -> Result<Self, PatternError> {
-        let built = regex::bytes::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
-        match built {
+        Self::unanchored_within(pattern, PatternRoom::ALONE)
+    }
+
+    /// A pattern that must match the whole text (TraceQL's `=~`).
+    pub fn anchored(pattern: &str) -> Result<Self, PatternError> {
+        Self::anchored_within(pattern, PatternRoom::ALONE)
+    }
+
+    /// A pattern found anywhere in the text, compiled within `room`.
+    pub fn unanchored_within(pattern: &str, room: PatternRoom) -> Result<Self, PatternError> {
+        let mut builder = regex::bytes::RegexBuilder::new(pattern);
+        // What matching keeps is at most twice the compiled form, as it is by default.
+        builder.size_limit(room.bytes_max).dfa_size_limit(2 * room.bytes_max);
+        match builder.build() {
             Ok(regex) => Ok(Self { regex }),
             Err(error) => Err(PatternError { reason: error.to_string() }),
         }
     }
 
-    /// A pattern that must match the whole text (TraceQL's `=~`).
-    pub fn anchored(pattern: &str) -> Result<Self, PatternError> {
-        Self::unanchored(pattern)?;
-        Self::unanchored(&format!("^(?:{pattern})$"))
+    /// A pattern that must match the whole text, compiled within `room`.
+    pub fn anchored_within(pattern: &str, room: PatternRoom) -> Result<Self, PatternError> {
+        Self::unanchored_within(pattern, room)?;
+        Self::unanchored_within(&format!("^(?:{pattern})$"), room)
     }
 
     /// Whether the pattern is found in `text`.

@@ -5,7 +5,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::cli::{AddShardsArguments, DrainArguments, RemoveNodeArguments, SetFactorArguments};
-use crate::{http, output};
+use crate::http::Server;
+use crate::output;
 
 /// What is read of the cluster's state to find a node.
 #[derive(Debug, Deserialize)]
@@ -20,21 +21,23 @@ struct Node {
 }
 
 pub(super) fn remove_node(arguments: &RemoveNodeArguments) -> anyhow::Result<()> {
-    let (status, body) = http::get(&arguments.node, "/api/skua/v1/cluster")?;
+    let server = Server::with(&arguments.node, &arguments.headers.headers)?;
+    let (status, body) = server.get("/api/skua/v1/cluster")?;
     if !status.is_success() {
         bail!("the node answered {status}: {}", String::from_utf8_lossy(&body).trim());
     }
     let cluster: Cluster =
         serde_json::from_slice(&body).context("the answer is not a cluster's state")?;
     let id = find(&cluster, &arguments.id)?;
-    ask(&arguments.node, "remove-node", &serde_json::json!({ "node": id }))?;
+    ask(&server, "remove-node", &serde_json::json!({ "node": id }))?;
     let done = format!("node {id} gives its replicas away; `skua status` shows how far it is\n");
     Ok(output::answer(&done)?)
 }
 
 pub(super) fn set_factor(arguments: &SetFactorArguments) -> anyhow::Result<()> {
     let factor = arguments.factor;
-    ask(&arguments.node, "replication-factor", &serde_json::json!({ "factor": factor }))?;
+    let server = Server::with(&arguments.node, &arguments.headers.headers)?;
+    ask(&server, "replication-factor", &serde_json::json!({ "factor": factor }))?;
     let done =
         format!("each shard is to have {factor} replicas; `skua status` shows how far it is\n");
     Ok(output::answer(&done)?)
@@ -42,13 +45,15 @@ pub(super) fn set_factor(arguments: &SetFactorArguments) -> anyhow::Result<()> {
 
 pub(super) fn add_shards(arguments: &AddShardsArguments) -> anyhow::Result<()> {
     let count = arguments.count;
-    ask(&arguments.node, "add-shards", &serde_json::json!({ "count": count }))?;
+    let server = Server::with(&arguments.node, &arguments.headers.headers)?;
+    ask(&server, "add-shards", &serde_json::json!({ "count": count }))?;
     let done = format!("{count} shards are being added; `skua status` shows how far that is\n");
     Ok(output::answer(&done)?)
 }
 
 pub(super) fn drain(arguments: &DrainArguments) -> anyhow::Result<()> {
-    ask(&arguments.node, "drain", &serde_json::json!({}))?;
+    let server = Server::with(&arguments.node, &arguments.headers.headers)?;
+    ask(&server, "drain", &serde_json::json!({}))?;
     Ok(output::answer("drained: the node leads nothing that another one could lead\n")?)
 }
 
@@ -63,9 +68,9 @@ fn find<'a>(cluster: &'a Cluster, text: &str) -> anyhow::Result<&'a str> {
     }
 }
 
-fn ask(base: &str, what: &str, body: &serde_json::Value) -> anyhow::Result<()> {
+fn ask(server: &Server<'_>, what: &str, body: &serde_json::Value) -> anyhow::Result<()> {
     let path = format!("/api/skua/v1/admin/{what}");
-    let (status, answer) = http::post_json(base, &path, body)?;
+    let (status, answer) = server.post_json(&path, body)?;
     if status.is_success() {
         return Ok(());
     }
@@ -73,7 +78,7 @@ fn ask(base: &str, what: &str, body: &serde_json::Value) -> anyhow::Result<()> {
     let message = said.as_ref().and_then(|said| said.get("error")?.get("message")?.as_str());
     match message {
         Some(message) => bail!("{message}"),
-        None => bail!("the node answered {status}"),
+        None => bail!("the node answered {status}: {}", String::from_utf8_lossy(&answer).trim()),
     }
 }
 

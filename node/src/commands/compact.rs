@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::cli::CompactArguments;
 use crate::config::units::ByteSize;
-use crate::{http, output};
+use crate::http::Server;
+use crate::output;
 
 /// Where a node takes the request, and says how it stands.
 const PATH: &str = "/api/skua/v1/admin/compact";
@@ -28,13 +29,14 @@ struct Progress {
 }
 
 pub(super) fn run(arguments: &CompactArguments) -> anyhow::Result<()> {
-    let mut progress = read(http::post(&arguments.node, PATH)?)?;
+    let node = Server::with(&arguments.node, &arguments.headers.headers)?;
+    let mut progress = read(node.post_json(PATH, &serde_json::json!({}))?)?;
     if !arguments.wait {
         return Ok(output::answer("asked for; `skua compact --wait` tells when it is done\n")?);
     }
     while progress.is_running {
         std::thread::park_timeout(PERIOD);
-        let now = read(http::get(&arguments.node, PATH)?)?;
+        let now = read(node.get(PATH)?)?;
         if now.is_running && now != progress {
             output::answer(&line("compacting", &now))?;
         }

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use anyhow::bail;
 use bench::{InputFormat, LoadOptions, LoadProgress, Progress};
 
+use super::transfer::headers;
 use crate::cli::{LoadArguments, LoadFormat};
 use crate::output;
 
@@ -15,6 +16,7 @@ pub(super) fn run(arguments: LoadArguments) -> anyhow::Result<()> {
     let options = LoadOptions {
         files: arguments.files,
         to: arguments.to,
+        headers: headers(&arguments.headers.headers)?,
         format: arguments.format.map(input_format),
         rate: arguments.rate.map(|rate| rate as f64),
         repeat: arguments.repeat,

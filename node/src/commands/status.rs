@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use crate::cli::StatusArguments;
 use crate::config::units::ByteSize;
-use crate::{http, output};
+use crate::http::Server;
+use crate::output;
 
 /// Where a node answers with the state of its cluster.
 const PATH: &str = "/api/skua/v1/cluster";
@@ -88,7 +89,7 @@ struct Replica {
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
-    let (status, body) = http::get(&arguments.node, PATH)?;
+    let (status, body) = Server::with(&arguments.node, &arguments.headers.headers)?.get(PATH)?;
     let text = String::from_utf8(body).context("the answer is not text")?;
     if !status.is_success() {
         bail!("the node answered {status}: {}", text.trim());

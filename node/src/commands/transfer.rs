@@ -91,7 +91,8 @@ fn run(
     Ok(())
 }
 
-fn headers(texts: &[String]) -> anyhow::Result<Vec<Header>> {
+/// Headers as people write them.
+pub(super) fn headers(texts: &[String]) -> anyhow::Result<Vec<Header>> {
     texts.iter().map(|text| text.parse()).collect()
 }
 

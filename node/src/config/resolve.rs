@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Problem};
 use super::file::FileLayer;
 use super::settings::{SETTINGS, Setting};
-use super::{NodeConfig, Ports};
+use super::{NodeConfig, Ports, advertised_host};
 
 /// Variables with our prefix that are no settings of a node.
-const OTHER_VARIABLES: &[&str] = &["SKUA_CONFIG"];
+const OTHER_VARIABLES: &[&str] = &["SKUA_CONFIG", "SKUA_HEADER"];
 
 /// Names are near if this share of their letters agrees; less and the hint would puzzle.
 const NEARNESS_LEAST: f64 = 0.6;
@@ -158,6 +159,11 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
              other computes",
         ),
         (
+            config.sampling_adaptive && config.tenancy.is_some(),
+            "`sampling-adaptive` and `tenancy` do not go together: strategies are told to whoever \
+             asks, and these would name the operations of all tenants",
+        ),
+        (
             config.ui_dir.is_none() && config.ui_config.as_deref().is_some_and(is_script),
             "a script as `ui-config` needs `ui-dir` with a stock Jaeger UI: Skua's own pages run \
              none but theirs and take JSON",
@@ -185,6 +191,18 @@ fn together(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
     found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, reason)| reason)
 }
 
+/// Whether other nodes would be told to find this one at an address that stands for all, which
+/// leads each of them to itself.
+fn advertises_no_address(config: &NodeConfig) -> bool {
+    match &config.cluster.advertise_address {
+        Some(advertised) => {
+            let address = advertised_host(advertised).parse::<IpAddr>();
+            address.is_ok_and(|address| address.is_unspecified())
+        }
+        None => config.listen_address.is_unspecified(),
+    }
+}
+
 /// What does not go together of what is said about the cluster.
 fn cluster_problems(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
     let cluster = &config.cluster;
@@ -207,6 +225,11 @@ fn cluster_problems(config: &NodeConfig) -> impl Iterator<Item = &'static str> {
                 && !config.listen_address.is_loopback()
                 && cluster.key_file.is_none(),
             "a cluster whose nodes other machines can reach needs `cluster-key-file`",
+        ),
+        (
+            config.is_clustered() && advertises_no_address(config),
+            "a node of a cluster that listens on every address needs `advertise-address`: the \
+             name or the address at which the other nodes reach this one",
         ),
     ];
     found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, reason)| reason)
@@ -345,7 +368,15 @@ mod tests {
 
     #[test]
     fn what_is_said_about_the_cluster_goes_together() {
-        let cases: [(&[(&'static str, &str)], bool); 9] = [
+        let in_containers = [
+            ("seeds", "one"),
+            ("expected-nodes", "3"),
+            ("listen-address", "0.0.0.0"),
+            ("open-access", "true"),
+            ("cluster-key-file", "keys"),
+        ];
+        let at = |address| [&in_containers[..], &[("advertise-address", address)]].concat();
+        let cases: [(&[(&'static str, &str)], bool); 16] = [
             (&[("expected-nodes", "1")], true),
             (&[("expected-nodes", "3")], false),
             (&[("join-only", "true")], false),
@@ -363,6 +394,13 @@ mod tests {
                 ],
                 false,
             ),
+            (&in_containers, false),
+            (&at("0.0.0.0"), false),
+            (&at("[::]:7947"), false),
+            (&at("::"), false),
+            (&at("10.0.0.7"), true),
+            (&at("node-0.skua:7947"), true),
+            (&at("[fd00::7]:7947"), true),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
@@ -373,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        let cases: [(&[(&'static str, &str)], bool); 13] = [
+        let cases: [(&[(&'static str, &str)], bool); 15] = [
             (&[("ui-config", "a.json")], true),
             (&[("ui-config", "a.js")], false),
             (&[("ui-config", "a.js"), ("ui-dir", "ui")], true),
@@ -387,6 +425,8 @@ mod tests {
             (&[("kafka-tls-ca", "ca.pem"), ("kafka-tls", "true")], true),
             (&[("sampling-adaptive", "true"), ("sampling-strategies", "a.json")], false),
             (&[("sampling-adaptive", "true"), ("seeds", "one"), ("expected-nodes", "3")], true),
+            (&[("sampling-adaptive", "true"), ("tenancy", "x-tenant")], false),
+            (&[("sampling-strategies", "a.json"), ("tenancy", "x-tenant")], true),
         ];
         for (pairs, fine) in cases {
             let flags = pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
@@ -424,6 +464,7 @@ mod tests {
         let environment = environment(&[
             ("SKUA_DATADIR", "x"),
             ("SKUA_CONFIG", "x"),
+            ("SKUA_HEADER", "x"),
             ("SKUA_SERVICE_HOST", "x"),
             ("SKUA_SHARDS", ""),
         ]);

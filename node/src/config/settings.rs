@@ -399,7 +399,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("false"),
         help: "Compute sampling probabilities from the root spans that come in, by Jaeger's rules, \
                so that every operation is sampled about equally often, counted over all nodes of \
-               a cluster. On all of them alike, and without `sampling-strategies`.",
+               a cluster. On all of them alike, and without `sampling-strategies` and `tenancy`.",
         apply: |config, text| switch(text).map(|value| config.sampling_adaptive = value),
         show: |config| Some(config.sampling_adaptive.to_string()),
         ..ROW
@@ -776,7 +776,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "advertise-address",
         value_name: "HOST",
         default_note: "the listen address",
-        help: "Where other nodes reach this one: a name, resolved at every connect, or an address.",
+        help: "Where other nodes reach this one: a name, resolved at every connect, or an address. \
+               Needed where `listen-address` stands for every address, as `0.0.0.0` does.",
         apply: |config, text| {
             config.cluster.advertise_address = Some(host_and_port(text)?.to_owned());
             Ok(())

@@ -278,6 +278,40 @@ async fn bombs_and_large_requests_together_stay_within_bounds() {
     assert!(server.resident_kib_max() < RESIDENT_KIB_MAX, "{} KiB", server.resident_kib_max());
 }
 
+/// Spans of an upload: some 9 MB of JSON, and many times that when they are spans.
+const UPLOADED_SPANS: usize = 100_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_together_stay_within_bounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--ephemeral"]);
+    let id = "7".repeat(32);
+    let span = |number| format!(r#"{{"traceId":"{id}","spanId":"{number:016x}","name":"n"}}"#);
+    let spans = (1..=UPLOADED_SPANS).map(span).collect::<Vec<_>>().join(",");
+    let document =
+        Bytes::from(format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#));
+    let mut senders = JoinSet::new();
+    for _ in 0..16 {
+        let (client, document) = (Client::of(server.ports), document.clone());
+        let url = format!("http://127.0.0.1:{}/api/transform", server.ports.ui);
+        senders.spawn(async move {
+            let answer = client.send(Request::post(url), document).await.unwrap();
+            (answer.status.as_u16(), answer.header("retry-after").to_owned())
+        });
+    }
+    let mut shown = 0;
+    while let Some(ended) = senders.join_next().await {
+        match ended.unwrap() {
+            (200, _) => shown += 1,
+            (status, again) => assert_eq!((status, again.as_str()), (429, "1")),
+        }
+    }
+    assert!(shown > 0, "none is shown");
+    let client = Client::of(server.ports);
+    assert_eq!(client.get("/api/services").await.status, 200);
+    assert!(server.resident_kib_max() < RESIDENT_KIB_MAX, "{} KiB", server.resident_kib_max());
+}
+
 #[tokio::test]
 async fn bytes_that_are_no_request_are_answered_or_hung_up_on() {
     let directory = tempfile::tempdir().unwrap();

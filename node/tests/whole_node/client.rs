@@ -120,6 +120,15 @@ impl Client {
         send(&self.http2, request, framed.into()).await
     }
 
+    /// The frame with what the query services' port says of its health.
+    pub(crate) async fn health_over_grpc(&self) -> Vec<u8> {
+        const CHECK: &str = "/grpc.health.v1.Health/Check";
+        let request = Request::post(format!("http://127.0.0.1:{}{CHECK}", self.ports.query_grpc))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        send(&self.http2, request, Bytes::from_static(&[0; 5])).await.unwrap().body.to_vec()
+    }
+
     /// Exports over gRPC.
     pub(crate) async fn export_grpc(&self, message: &[u8]) -> Outcome {
         const OK: i32 = 0;

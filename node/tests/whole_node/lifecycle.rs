@@ -127,10 +127,12 @@ async fn a_second_signal_ends_a_stop_that_takes_long_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--drain-delay", "1h"]);
     let spans = load(&server, 5).await;
+    let client = Client::of(server.ports);
+    assert_eq!(client.health_over_grpc().await, [0, 0, 0, 0, 2, 0x08, 1], "SERVING");
     server.signal("TERM");
     server.out.wait_for("stopping");
-    let client = Client::of(server.ports);
     assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 503);
+    assert_eq!(client.health_over_grpc().await, [0, 0, 0, 0, 2, 0x08, 2], "NOT_SERVING");
     // Until the doors close, balancers may still send.
     let message = &originals::messages()[5];
     assert_eq!(client.export_grpc(message).await, Outcome::Acknowledged);
@@ -166,6 +168,66 @@ async fn a_damaged_log_is_not_served_and_the_place_is_named() {
     }
     fs::write(&path, &sound).unwrap();
     Server::start(directory.path(), &[]);
+}
+
+/// Runs a command that asks a node; whether it succeeded, and what it printed.
+fn asked_of(server: &Server, command: &[&str], headers: &[&str]) -> (bool, String) {
+    let node = format!("http://127.0.0.1:{}", server.ports.ui);
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_skua"));
+    run.args(command).args(["--node", &node]).env_clear();
+    for header in headers {
+        run.args(["--header", header]);
+    }
+    let output = run.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test]
+async fn commands_say_which_tenant_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--tenancy", "x-tenant"]);
+    for command in [&["status"][..], &["status", "--json"], &["compact", "--wait"], &["drain"]] {
+        let (is_done, said) = asked_of(&server, command, &[]);
+        assert!(!is_done && said.contains("missing tenant header"), "{command:?}: {said}");
+        let (is_done, said) = asked_of(&server, command, &["X-Tenant: shop"]);
+        assert!(is_done, "{command:?}: {said}");
+    }
+    for command in [&["node", "remove", "nobody"][..], &["rf", "set", "1"], &["shards", "add", "1"]]
+    {
+        let (_, said) = asked_of(&server, command, &["x-tenant: shop"]);
+        assert!(!said.contains("tenant header"), "{command:?}: {said}");
+    }
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_skua"))
+        .args(["status", "--node", &format!("http://127.0.0.1:{}", server.ports.ui)])
+        .env_clear()
+        .env("SKUA_HEADER", "x-tenant: shop")
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn clients_do_not_take_the_descriptors_that_the_node_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_with_descriptors(directory.path(), 256);
+    let open = |count: u32| -> Vec<std::net::TcpStream> {
+        let connect = |_| std::net::TcpStream::connect(("127.0.0.1", server.ports.otlp_grpc));
+        (0..count).map(connect).collect::<Result<_, _>>().unwrap()
+    };
+    let _held = open(400);
+    let client = Client::of(server.ports);
+    for message in &originals::messages()[..40] {
+        assert_eq!(client.export_http(message.clone()).await, Outcome::Acknowledged);
+    }
+    // Blocks are files that are opened now.
+    for _ in 0..3 {
+        let (is_done, said) = asked_of(&server, &["compact", "--wait"], &[]);
+        assert!(is_done, "{said}");
+    }
+    assert_eq!(client.get_at(server.ports.health, "/readyz").await.status, 200);
+    assert!(client.metric("skua_connections", &["otlp_grpc"]).await <= 64);
+    let log = server.log.text();
+    assert!(log.contains("few descriptors may be open"), "{log}");
 }
 
 /// Runs `skua recover` on a stopped node's directory; its exit code and what it printed.

@@ -49,9 +49,24 @@ impl Server {
         server
     }
 
+    /// Starts one that may open so many descriptors, and waits until it is ready.
+    pub(crate) fn start_with_descriptors(directory: &Path, descriptors: u32) -> Self {
+        let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_skua")]);
+        let mut server = Self::spawn_as(shell, directory, &[]);
+        server.out.wait_for(BANNER_END);
+        server.ports = Ports::told_in(directory);
+        server
+    }
+
     /// The same without waiting.
     pub(crate) fn spawn(directory: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_skua"))
+        Self::spawn_as(Command::new(env!("CARGO_BIN_EXE_skua")), directory, more)
+    }
+
+    fn spawn_as(mut command: Command, directory: &Path, more: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--data-dir", "data", "--ports-file", "ports.json"])
             .args(["--otlp-grpc-port", "0", "--otlp-http-port", "0", "--ui-port", "0"])
             .args(["--health-port", "0", "--metrics-port", "0"])

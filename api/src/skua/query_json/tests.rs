@@ -175,6 +175,29 @@ fn a_refusal_names_the_place() {
 }
 
 #[test]
+fn a_query_has_few_regular_expressions_and_they_share_their_room() {
+    let query =
+        |terms: Vec<String>| format!(r#"{{"where":{{"span":{{"any":[{}]}}}}}}"#, terms.join(","));
+    let term =
+        |op: &str, value: &str| format!(r#"{{"field":"operation","op":"{op}","value":"{value}"}}"#);
+    let text = query(vec![term("=~", "a.*"); 64]);
+    assert!(read(&text).is_ok());
+    let text = query([vec![term("~", "a.*"); 60], vec![term("=~", "b"); 5]].concat());
+    let said = read(&text).unwrap_err().to_string();
+    assert_eq!(said, "where.span.any[64].value: a query has at most 64 regular expressions");
+    // Some 700 kB when compiled: fine alone, too much if all are.
+    let large = term("=~", r"\\w{15}");
+    assert!(read(&query(vec![large.clone()])).is_ok());
+    let said = read(&query(vec![large; 64])).unwrap_err().to_string();
+    assert!(said.starts_with("where.span.any[0].value: not a regular expression"), "{said}");
+    assert!(said.contains("size limit of 65536"), "{said}");
+    // Names of roots count as well.
+    let root = r#"{"root_service":{"op":"=~","value":"a"}}"#;
+    let text = format!(r#"{{"where":{{"all":[{}]}}}}"#, [root; 65].join(","));
+    assert!(read(&text).unwrap_err().to_string().starts_with("where.all[64].root_service.value"));
+}
+
+#[test]
 fn no_document_panics() {
     let seed = 12;
     let mut random = Random::new(seed);
