@@ -14,6 +14,13 @@ use crate::store::RequestDigest;
 use crate::value::{ValueRef, ValueType};
 use crate::{SpanId, Tenant, TraceId};
 
+/// What a value, an event or link, and a resource or scope count among the payload besides their
+/// text: about what they take to pack, and a quarter of what they take unpacked. Usual spans have
+/// more text than that.
+const CELL_BYTES: usize = 4;
+const DETAIL_BYTES: usize = 8;
+const GROUP_BYTES: usize = 64;
+
 /// Spans of one shard and tenant, in order of arrival.
 #[derive(Debug)]
 pub struct Builder {
@@ -28,6 +35,8 @@ pub struct Builder {
     resource_table: HashTable<(u128, u32)>,
     scope_table: HashTable<(u128, u32)>,
     pub(super) group_cells: Vec<Cell>,
+    /// Bytes of text that resources and scopes hold themselves.
+    group_bytes: usize,
     pub(super) resource: u32,
     pub(super) scope: u32,
     target: Target,
@@ -140,6 +149,7 @@ impl Builder {
             resource_table: HashTable::new(),
             scope_table: HashTable::new(),
             group_cells: Vec::new(),
+            group_bytes: 0,
             resource: 0,
             scope: 0,
             target: Target::Nothing,
@@ -163,6 +173,7 @@ impl Builder {
         self.resource_table.clear();
         self.scope_table.clear();
         self.group_cells.clear();
+        self.group_bytes = 0;
         self.requests.clear();
         self.spans.clear();
         self.events.clear();
@@ -189,9 +200,16 @@ impl Builder {
         self.spans.len()
     }
 
-    /// Bytes of text and values that were copied in: an upper bound of what they pack to.
+    /// What says whether the batch is full: the bytes of text that were copied in or, if that is
+    /// more, what there is besides text. Text alone is nothing for a span with thousands of events
+    /// that say nothing, or of numbers: they pack to nearly nothing, and whoever unpacks them needs
+    /// room for each.
     pub fn payload_bytes(&self) -> usize {
-        self.bytes.len() + self.strings.bytes()
+        let text = self.bytes.len() + self.strings.bytes() + self.group_bytes;
+        let cells = self.cells.len() + self.group_cells.len();
+        let details = self.events.len() + self.links.len();
+        let groups = self.resources.len() + self.scopes.len();
+        text.max(cells * CELL_BYTES + details * DETAIL_BYTES + groups * GROUP_BYTES)
     }
 
     /// Roughly how much memory the spans take.
@@ -359,6 +377,7 @@ impl SpanVisitor for Builder {
             return Interned::Known;
         }
         let cells = self.group_cells.len()..self.group_cells.len();
+        self.group_bytes += head.schema_url.len() + head.unknown.len() + head.group_unknown.len();
         self.target = Target::Resource;
         self.resources.push(GroupRow {
             present: head.present,
@@ -382,6 +401,8 @@ impl SpanVisitor for Builder {
             return Interned::Known;
         }
         let cells = self.group_cells.len()..self.group_cells.len();
+        self.group_bytes += head.name.len() + head.version.len() + head.schema_url.len();
+        self.group_bytes += head.unknown.len() + head.group_unknown.len();
         self.target = Target::Scope;
         self.scopes.push(GroupRow {
             present: head.present,

@@ -10,7 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use model::batch::{Batch, BatchError, Builder, Encoder, Index, Part, RowCopier, Rows};
+use model::batch::{
+    Batch, BatchError, Builder, Details, Encoder, Index, Part, RowCopier, Rows, Values,
+};
 use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::effective::operation_of_name;
@@ -20,7 +22,7 @@ use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
 
 use super::directory::{PageInfo, SectionKind};
 use super::limits::{
-    BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
+    BUILD_ROWS_BYTES_MAX, PAGE_GROWTH_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
 };
 use super::rollup::RollupBuilder;
 use super::zones::ZonesBuilder;
@@ -234,7 +236,7 @@ impl RunBuilder<'_, '_> {
     /// Payload at which a page is closed. It grows with the number of pages, so that no input,
     /// however large its values, fills the run before it ends.
     fn payload_bytes_max(&self) -> usize {
-        let eighths = (self.page_number as usize * 8 / RUN_PAGES_MAX).min(5);
+        let eighths = (self.page_number as usize * 8 / RUN_PAGES_MAX).min(PAGE_GROWTH_MAX);
         PAGE_PAYLOAD_BYTES << eighths
     }
 
@@ -267,10 +269,8 @@ impl RunBuilder<'_, '_> {
         // What was packed is unpacked before it may replace what it was made of.
         let batch = Batch::open(bytes.into());
         let batch = batch.map_err(|source| self.bad_page(source))?;
-        batch.verify().map_err(|source| self.bad_page(source))?;
-        if !self.is_bare {
-            self.describe(&batch, goes_on).map_err(|source| self.bad_page(source))?;
-        }
+        let described = batch.verified().and_then(|unpacked| self.describe(&unpacked, goes_on));
+        described.map_err(|source| self.bad_page(source))?;
         let header = batch.header();
         let figures = std::mem::take(&mut self.page);
         let info = PageInfo {
@@ -295,13 +295,17 @@ impl RunBuilder<'_, '_> {
     }
 
     /// Adds a page to what is told of the run.
-    fn describe(&mut self, page: &Batch, goes_on: Option<TraceId>) -> Result<(), BatchError> {
-        let index = page.index()?;
-        let values = page.values(&index)?;
-        let details = page.details(&index)?;
-        add_names(&index, &mut self.names);
-        let classes = self.zones.add(&index, &values, &details)?;
-        self.rollup.add(&index, &values, &classes, goes_on)
+    fn describe(
+        &mut self,
+        (index, values, details): &(Index, Values, Details),
+        goes_on: Option<TraceId>,
+    ) -> Result<(), BatchError> {
+        if self.is_bare {
+            return Ok(());
+        }
+        add_names(index, &mut self.names);
+        let classes = self.zones.add(index, values, details)?;
+        self.rollup.add(index, values, &classes, goes_on)
     }
 
     fn bad_page(&self, source: BatchError) -> BlockError {

@@ -10,6 +10,7 @@ mod bare_runs;
 mod budgets;
 mod crash_points;
 mod golden;
+mod heavy_spans;
 mod loud_neighbour;
 mod rollups;
 mod ruled_out;
