@@ -9,6 +9,7 @@ use twox_hash::XxHash3_128;
 
 use super::class::{ColumnKey, Part, event_field, link_field, span_field};
 use super::intern::{Interner, mix};
+use crate::hash_seed;
 use crate::sink::{EventHead, Interned, LinkHead, ResourceHead, ScopeHead, SpanHead, SpanVisitor};
 use crate::store::RequestDigest;
 use crate::value::{ValueRef, ValueType};
@@ -25,6 +26,8 @@ const GROUP_BYTES: usize = 64;
 #[derive(Debug)]
 pub struct Builder {
     tenant: Tenant,
+    /// See [`hash_seed`].
+    seed: u64,
     pub(super) strings: Interner,
     pub(super) columns: Vec<ColumnEntry>,
     column_table: HashTable<u32>,
@@ -140,6 +143,7 @@ impl Builder {
     pub fn new(tenant: Tenant) -> Self {
         Self {
             tenant,
+            seed: hash_seed::get(),
             strings: Interner::default(),
             columns: Vec::new(),
             column_table: HashTable::new(),
@@ -369,7 +373,7 @@ fn find_group(table: &mut HashTable<(u128, u32)>, identity: u128, count: usize) 
 
 impl SpanVisitor for Builder {
     fn resource(&mut self, head: &ResourceHead<'_>) -> Interned {
-        let identity = XxHash3_128::oneshot(head.identity);
+        let identity = XxHash3_128::oneshot_with_seed(self.seed, head.identity);
         let (resource, known) =
             find_group(&mut self.resource_table, identity, self.resources.len());
         self.resource = resource;
@@ -394,7 +398,7 @@ impl SpanVisitor for Builder {
     }
 
     fn scope(&mut self, head: &ScopeHead<'_>) -> Interned {
-        let identity = XxHash3_128::oneshot(head.identity);
+        let identity = XxHash3_128::oneshot_with_seed(self.seed, head.identity);
         let (scope, known) = find_group(&mut self.scope_table, identity, self.scopes.len());
         self.scope = scope;
         if known {
