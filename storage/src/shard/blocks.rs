@@ -22,12 +22,38 @@ pub(super) struct Block {
     /// Its number in this replica; in the file stands that of the replica that wrote it.
     number: u64,
     file: BlockFile,
+    sizes: BlockSizes,
     /// By run: the number of its first page within the block.
     first_pages: Vec<u32>,
     /// By run: the pages with traces that lie elsewhere too, at a version of the shard's splits.
     cut_pages: Vec<Mutex<Option<CutPages>>>,
     /// Something of it was found damaged: reads leave it out and say so.
     is_damaged: AtomicBool,
+}
+
+/// Sums and maxima over the runs of a block: its directory lists every page, and these are asked
+/// for several times a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BlockSizes {
+    pub(super) spans: u64,
+    pub(super) traces: u64,
+    /// Pages of the run that has most.
+    pub(super) run_pages_max: usize,
+    /// Traces of the run that has most.
+    pub(super) run_traces_max: u64,
+}
+
+impl BlockSizes {
+    fn of(runs: &[Run]) -> Self {
+        let mut sizes = Self::default();
+        for run in runs {
+            sizes.spans += run.span_count();
+            sizes.traces += run.trace_count;
+            sizes.run_pages_max = sizes.run_pages_max.max(run.pages.len());
+            sizes.run_traces_max = sizes.run_traces_max.max(run.trace_count);
+        }
+        sizes
+    }
 }
 
 impl Block {
@@ -40,7 +66,9 @@ impl Block {
             next = next.saturating_add(u32::try_from(run.pages.len()).unwrap_or(u32::MAX));
         }
         let cut_pages = first_pages.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { number, file, first_pages, cut_pages, is_damaged: AtomicBool::new(false) })
+        let sizes = BlockSizes::of(&file.directory().runs);
+        let is_damaged = AtomicBool::new(false);
+        Ok(Self { number, file, sizes, first_pages, cut_pages, is_damaged })
     }
 
     pub(super) fn info(&self) -> &BlockInfo {
@@ -55,8 +83,8 @@ impl Block {
         &self.file
     }
 
-    pub(super) fn span_count(&self) -> u64 {
-        self.file.directory().span_count()
+    pub(super) fn sizes(&self) -> BlockSizes {
+        self.sizes
     }
 
     pub(super) fn page(&self, page: &PageInfo) -> Result<Batch, BlockError> {

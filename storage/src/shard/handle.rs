@@ -335,9 +335,8 @@ impl Shard {
         }
         (stats.spans, stats.bytes) = (stats.head_spans, stats.head_bytes);
         for block in contents.blocks.iter() {
-            stats.spans += block.span_count();
-            stats.traces +=
-                block.file().directory().runs.iter().map(|run| run.trace_count).sum::<u64>();
+            stats.spans += block.sizes().spans;
+            stats.traces += block.sizes().traces;
             stats.bytes += block.file().size_bytes();
             stats.blocks_damaged += u64::from(block.is_damaged());
         }
