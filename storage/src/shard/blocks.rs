@@ -11,7 +11,7 @@ use super::cache::{CachedPart, Decoded, DecodedCache, Key};
 use super::piece::Piece;
 use super::rows::RowSet;
 use crate::block::{
-    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, TraceTable, Zones,
+    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, SortedIds, TraceTable, Zones,
 };
 use crate::env::Env;
 use crate::mutant::{self, Mutant};
@@ -152,16 +152,37 @@ impl BlockRun {
         let table = self.table(cache, owner)?;
         let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
         let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
+        let mut next = 0;
         for start in table.pages(id) {
-            for number in start.. {
+            for number in start.max(next).. {
                 let Some(page) = pages.get(number as usize) else { break };
                 if number > start && !page.continues {
                     break;
                 }
                 out.push(Arc::new(Piece::of_page(&self.block, first + number, page)));
+                next = number + 1;
             }
         }
         Ok(())
+    }
+
+    /// How many pages it has.
+    pub(super) fn page_count(&self) -> usize {
+        self.run().map_or(0, |run| run.pages.len())
+    }
+
+    /// [`Self::table`] for whoever asks all tables of a shard in a row: if it is not in the cache,
+    /// others need not make room for it.
+    pub(super) fn table_once(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Arc<TraceTable>, BlockError> {
+        if let Some((Decoded::Table(table), _)) = cache.get(self.key(owner, CachedPart::Table)) {
+            return Ok(table);
+        }
+        let Some(run) = self.run() else { return Ok(Arc::default()) };
+        Ok(Arc::new(self.block.file.trace_table(run)?))
     }
 
     /// Which traces the run has.
@@ -234,7 +255,7 @@ impl BlockRun {
     /// The pages on which a trace of these lies; remembered for this version of them.
     pub(super) fn cut_pages(
         &self,
-        splits: impl Iterator<Item = TraceId>,
+        splits: &mut dyn Iterator<Item = TraceId>,
         version: u64,
         cache: &DecodedCache,
         owner: u64,
@@ -249,14 +270,12 @@ impl BlockRun {
         }
         let table = self.table(cache, owner)?;
         let mut cut = RowSet::empty(pages.len());
-        for id in splits {
-            for start in table.pages(id) {
-                cut.insert(start as usize);
-                let mut next = start as usize + 1;
-                while pages.get(next).is_some_and(|page| page.continues) {
-                    cut.insert(next);
-                    next += 1;
-                }
+        table.among(&SortedIds::new(splits), &mut |_, starts| {
+            starts.for_each(|start| cut.insert(start as usize));
+        });
+        for (number, page) in pages.iter().enumerate() {
+            if page.continues && number > 0 && cut.contains(number - 1) {
+                cut.insert(number);
             }
         }
         let cut = Arc::new(cut);

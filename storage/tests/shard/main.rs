@@ -12,6 +12,7 @@ mod crash_points;
 mod golden;
 mod heavy_spans;
 mod loud_neighbour;
+mod many_blocks;
 mod rollups;
 mod ruled_out;
 mod search_equals_reference;
