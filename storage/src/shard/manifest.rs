@@ -205,9 +205,10 @@ impl Shard {
         let malformed = |reason| Error::Manifest { shard: self.id(), reason };
         store.env.create_directory(&store.shard_directory(self.id()))?;
         store.remove_unfinished(self.id())?;
-        let row = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))?;
-        let row = row.map(|bytes| StateRow::decode(&bytes)).transpose().map_err(malformed)?;
+        let bytes = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))?;
+        let row = bytes.as_deref().map(StateRow::decode).transpose().map_err(malformed)?;
         let row = row.unwrap_or_default();
+        self.state().row = bytes;
         self.load_windows(store)?;
         let named = self.scan(store, ShardKey::Block(0), ShardKey::Block(u64::MAX), BLOCKS_MAX)?;
         let row_of = |(key, value): &(Vec<u8>, Vec<u8>)| {

@@ -178,9 +178,7 @@ impl Shard {
     ) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
-        if self.must_seal_first() {
-            return Ok(None);
-        }
+        self.settle(store)?;
         let inputs = self.merge_inputs(now, all);
         let Some(first) = inputs.first() else { return Ok(None) };
         let contents = self.contents().clone();
@@ -217,7 +215,7 @@ impl Shard {
         for input in &inputs {
             edit.delete(Family::Shards, &ShardKey::Block(input.number()).of(self.id()));
         }
-        self.commit(store, edit)?;
+        self.commit(store, edit, std::slice::from_ref(&block))?;
         self.know_splits(splits);
         let mut contents = self.contents_mut();
         let mut left: Vec<_> =
@@ -229,11 +227,7 @@ impl Shard {
         state.merged_bytes += block.file().size_bytes();
         merged.cut = state.seal_cut.map_or(0, |cut| cut.0);
         drop(state);
-        for input in &inputs {
-            store.env.remove(input.file().path())?;
-        }
-        store.env.sync_directory(&store.shard_directory(self.id()))?;
-        self.forget_splits_of(&inputs)?;
+        self.remove_blocks(store, &inputs)?;
         let Sealed { spans, repeats, bytes, .. } = merged;
         let inputs = inputs.len();
         tracing::debug!(shard = %self.id(), inputs, spans, repeats, bytes, "merged");

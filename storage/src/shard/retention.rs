@@ -64,24 +64,20 @@ impl Shard {
         let contents = self.contents().clone();
         let is_gone = |block: &&Arc<super::blocks::Block>| contents.is_gone(block);
         let gone: Vec<_> = contents.blocks.iter().filter(is_gone).cloned().collect();
-        if gone.is_empty() || self.must_seal_first() {
+        if gone.is_empty() {
             return Ok(0);
         }
         let mut edit = self.new_edit(store)?;
         for block in &gone {
             edit.delete(Family::Shards, &ShardKey::Block(block.number()).of(self.id()));
         }
-        self.commit(store, edit)?;
+        self.commit(store, edit, &[])?;
         let stays = |block: &Arc<_>| !gone.iter().any(|gone| Arc::ptr_eq(gone, block));
         let mut contents = self.contents_mut();
         let left: Vec<_> = contents.blocks.iter().filter(|block| stays(block)).cloned().collect();
         contents.blocks = Arc::new(left);
         drop(contents);
-        for block in &gone {
-            store.env.remove(block.file().path())?;
-        }
-        store.env.sync_directory(&store.shard_directory(self.id()))?;
-        self.forget_splits_of(&gone)?;
+        self.remove_blocks(store, &gone)?;
         Ok(gone.len())
     }
 }

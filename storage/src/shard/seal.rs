@@ -66,6 +66,7 @@ impl Shard {
     pub fn seal(&self, budget: &Budget) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
+        self.settle(store)?;
         let Some(generation) = self.generation_to_seal() else { return Ok(None) };
         let Some(closed) = generation.closed.get() else { return Ok(None) };
         let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
@@ -331,14 +332,12 @@ impl Shard {
             tenants: closed.tenants.clone(),
             fenced: closed.fenced,
         };
-        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
+        let row = row.encode();
+        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row);
         let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());
         edit.put(Family::Shards, &chunk_key, &closed.window.encode());
         let forgotten = self.forgotten_chunks(closed);
-        for number in &forgotten {
-            edit.delete(Family::Shards, &ShardKey::Window(*number).of(self.id()));
-        }
-        self.commit(store, edit)?;
+        self.commit(store, edit, blocks)?;
         self.thaw();
         // Before reads can meet the blocks.
         self.know_splits(splits);
@@ -351,6 +350,8 @@ impl Shard {
         state.retired.push((closed.upto, Arc::downgrade(generation)));
         state.chunks.retain(|chunk| !forgotten.contains(&chunk.number));
         state.chunks.push(closed.window.info(closed.upto.0));
+        state.forgotten = forgotten;
+        state.row = Some(row);
         state.sealed_bytes += blocks.iter().map(|block| block.file().size_bytes()).sum::<u64>();
         Ok(())
     }
