@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Tenant, Timestamp};
 
-use super::handle::Shard;
+use super::handle::{Shard, State};
 use super::limits::BUCKET_NANOSECONDS;
 use crate::Error;
 use crate::keys::ShardKey;
@@ -31,11 +31,25 @@ pub fn bucket_of(stamp: Timestamp) -> u64 {
 }
 
 impl Shard {
-    /// Marks the buckets of a class up to and including one as gone.
-    pub(super) fn apply_drop(&self, class: u8, bucket: u64) {
+    /// Marks the buckets of a class up to and including one as gone, and forgets the tenants of
+    /// which nothing is left: there may be so many, and each that is remembered is one less that
+    /// may come. One that was purged is remembered for another bucket: that its requests from
+    /// before the purge do not count as known is part of it.
+    pub(super) fn apply_drop(&self, state: &mut State, class: u8, bucket: u64) {
         let mut contents = self.contents_mut();
         let dropped = contents.dropped.entry(class).or_default();
         *dropped = (*dropped).max(bucket);
+        let purged = Arc::make_mut(&mut contents.purged);
+        state.tenants.retain(|tenant, known| {
+            if class_of(tenant) == class && known.last_bucket <= bucket {
+                known.has_data = false;
+                if known.purged_at == 0 || known.last_bucket < bucket {
+                    purged.remove(tenant);
+                    return false;
+                }
+            }
+            true
+        });
     }
 
     /// The oldest bucket of a class of which there are spans.
