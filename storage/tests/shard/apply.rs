@@ -159,6 +159,24 @@ fn a_purge_takes_one_tenant_and_its_digests() {
 }
 
 /// Equal errors must not cancel out: what is there twice counts twice (REP-2).
+/// Whoever asks for a drop goes by a clock of its own, which may be an hour ahead.
+#[test]
+fn the_hour_of_log_time_is_never_dropped() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let mut fixture = Fixture::new();
+    let spans: Vec<Span> = (1..=3).map(|number| simple_span(number, number, 1, 2)).collect();
+    for (id, stamp, span) in [(1, 4 * HOUR, 0), (2, 5 * HOUR, 1)] {
+        fixture.stamp = stamp;
+        fixture.add(&[plain_batch(id, &tenant("a"), &spans[span..=span])]);
+    }
+    for bucket in [5, 6, u64::MAX] {
+        fixture.add_entry(&encode_drop(Timestamp(5 * HOUR + 1), 1, CLASS_ORDINARY, bucket));
+    }
+    fixture.add(&[plain_batch(3, &tenant("a"), &spans[2..])]);
+    let found: Vec<usize> = spans.iter().map(|span| spans_of(&fixture, span)).collect();
+    assert_eq!(found, [0, 1, 1]);
+}
+
 /// A tenant for each customer's trial: those of which nothing is left make room for others.
 #[test]
 fn tenants_of_which_everything_was_dropped_make_room() {
