@@ -71,7 +71,8 @@ proptest! {
     }
 }
 
-/// Whoever closes batches and pages asks for this number alone: what it does not count has no bound.
+/// Whoever closes batches and pages asks for this number alone: what it does not count has no
+/// bound.
 #[test]
 fn what_has_no_text_counts_as_payload() {
     let count = 10_000;

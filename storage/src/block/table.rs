@@ -73,6 +73,10 @@ impl TableBuilder {
     }
 }
 
+/// Is told ids that may be in a table, and the pages on which they may begin.
+pub(crate) type OnFound<'a> =
+    &'a mut dyn FnMut(&mut dyn Iterator<Item = TraceId>, &mut dyn Iterator<Item = u32>);
+
 /// Trace ids in the order of their hashes, so that a table can be asked for all of them at once.
 #[derive(Debug, Default)]
 pub(crate) struct SortedIds(Vec<(u64, TraceId)>);
@@ -107,11 +111,7 @@ impl TraceTable {
     /// Tells of these ids those that may be here, and the pages on which they may begin. Ids that
     /// nothing here tells apart are told together: who makes them so makes nobody work for their
     /// square.
-    pub(crate) fn among(
-        &self,
-        ids: &SortedIds,
-        on_found: &mut dyn FnMut(&mut dyn Iterator<Item = TraceId>, &mut dyn Iterator<Item = u32>),
-    ) {
+    pub(crate) fn among(&self, ids: &SortedIds, on_found: OnFound<'_>) {
         let parts = |hash: u64| parts(hash, self.bucket_bits);
         for alike in ids.0.chunk_by(|left, right| parts(left.0) == parts(right.0)) {
             let Some((hash, _)) = alike.first() else { continue };

@@ -25,7 +25,8 @@ pub const DIGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// misses vanish on reading.
 pub const DIGESTS_MAX: usize = 32_768;
 
-/// Tenants in one shard of which there are data. Each costs a few maps; the names come from clients.
+/// Tenants in one shard of which there are data. Each costs a few maps; the names come from
+/// clients.
 pub const TENANTS_MAX: usize = 4_096;
 
 /// Operations that a tenant's catalog in memory lists. A tenant with more (ids in span names) has

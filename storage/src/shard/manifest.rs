@@ -397,7 +397,7 @@ mod tests {
         // the last byte but for the checksum.
         let mut former = row_bytes[..row_bytes.len() - 4].to_vec();
         let ends: Vec<usize> = (1..former.len())
-            .filter(|at| former[at - 1..*at + 1] == [b'b', 40 << 1] || former[at - 1] == b'a')
+            .filter(|at| former[at - 1..=*at] == [b'b', 40 << 1] || former[at - 1] == b'a')
             .collect();
         assert_eq!(ends.len(), 2);
         former.remove(ends[1] + 1);

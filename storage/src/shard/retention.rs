@@ -36,8 +36,8 @@ impl Shard {
     /// may come. One that was purged is remembered for another bucket: that its requests from
     /// before the purge do not count as known is part of it.
     ///
-    /// Invariant (DUR-1): the hour of log time never goes, whatever clock asked for it. What would be
-    /// applied and acknowledged in the rest of it would be gone at once.
+    /// Invariant (DUR-1): the hour of log time never goes, whatever clock asked for it. What would
+    /// be applied and acknowledged in the rest of it would be gone at once.
     pub(super) fn apply_drop(&self, state: &mut State, class: u8, bucket: u64) {
         let Some(last) = bucket_of(state.stamp).checked_sub(1) else { return };
         let bucket = bucket.min(last);

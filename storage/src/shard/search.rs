@@ -398,12 +398,11 @@ impl<'a> Search<'a> {
                 asked.push((*trace, evidence, may_begin));
             }
         }
-        let beyond = match piece.log_stamp() {
-            None => None,
-            Some(_) => {
-                let ids = &mut asked.iter().map(|(trace, ..)| trace.id);
-                Some(self.snapshot.beyond_batch(ids, self.budget)?)
-            }
+        let beyond = if piece.log_stamp().is_some() {
+            let ids = &mut asked.iter().map(|(trace, ..)| trace.id);
+            Some(self.snapshot.beyond_batch(ids, self.budget)?)
+        } else {
+            None
         };
         let mut alone = Vec::new();
         let mut cut = Vec::new();

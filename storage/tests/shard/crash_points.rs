@@ -271,8 +271,8 @@ fn a_change_that_fails_once_leaves_nothing_half() {
     assert!(snapshots > 20, "{snapshots}");
 }
 
-/// A full disk is where changes of the manifest fail, and what is to go is what makes room on it: no
-/// seal may have to come before a sweep, nor leave more than it found each time it fails.
+/// A full disk is where changes of the manifest fail, and what is to go is what makes room on it:
+/// no seal may have to come before a sweep, nor leave more than it found each time it fails.
 #[test]
 fn what_is_gone_is_swept_although_a_seal_failed() {
     for keeps in [false, true] {
