@@ -201,6 +201,9 @@ fn look_at_disk(parts: &UpkeepParts, shards: &[Arc<Shard>], keeper: &mut CapKeep
     let of_shards: u64 = shards.iter().map(|shard| shard.block_bytes()).sum();
     let used_bytes = of_shards.saturating_add((parts.log_bytes)());
     let oldest = || shards.iter().filter_map(|shard| shard.oldest_bucket(CLASS_ORDINARY)).min();
+    // This node's clock may be ahead of log time, by which the hour goes that is being written.
+    let log_time = shards.iter().map(|shard| shard.stamp()).max().unwrap_or_default();
+    let now = now.min(log_time);
     let Some(bucket) = keeper.due(used_bytes, bytes_max, oldest(), now) else { return };
     tracing::warn!(used_bytes, bytes_max, bucket, "the disk cap drops the oldest hour early");
     metrics::counter!("skua_disk_cap_drops_total").increment(1);

@@ -16,6 +16,7 @@ pub mod budget;
 pub mod canonical;
 pub mod columns;
 pub mod effective;
+pub mod hash_seed;
 pub mod id;
 pub mod names;
 pub mod nested;

@@ -16,6 +16,7 @@
 //! logged and synced, threads ended, directory let go. A port that is taken, a directory in use or
 //! a damaged log end the start before anything is served.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,8 @@ const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 pub fn run(flags: &SettingFlags) -> anyhow::Result<()> {
+    // Before anything is hashed that a client chose.
+    model::hash_seed::set(RandomState::new().hash_one(0_u64));
     let loaded = config::load(flags)?;
     let config = loaded.config;
     telemetry::start_log(config.log_format, &config.log_filter)?;

@@ -9,15 +9,25 @@ use twox_hash::XxHash3_128;
 
 use super::class::{ColumnKey, Part, event_field, link_field, span_field};
 use super::intern::{Interner, mix};
+use crate::hash_seed;
 use crate::sink::{EventHead, Interned, LinkHead, ResourceHead, ScopeHead, SpanHead, SpanVisitor};
 use crate::store::RequestDigest;
 use crate::value::{ValueRef, ValueType};
 use crate::{SpanId, Tenant, TraceId};
 
+/// What a value, an event or link, and a resource or scope count among the payload besides their
+/// text: about what they take to pack, and a quarter of what they take unpacked. Usual spans have
+/// more text than that.
+const CELL_BYTES: usize = 4;
+const DETAIL_BYTES: usize = 8;
+const GROUP_BYTES: usize = 64;
+
 /// Spans of one shard and tenant, in order of arrival.
 #[derive(Debug)]
 pub struct Builder {
     tenant: Tenant,
+    /// See [`hash_seed`].
+    seed: u64,
     pub(super) strings: Interner,
     pub(super) columns: Vec<ColumnEntry>,
     column_table: HashTable<u32>,
@@ -28,6 +38,8 @@ pub struct Builder {
     resource_table: HashTable<(u128, u32)>,
     scope_table: HashTable<(u128, u32)>,
     pub(super) group_cells: Vec<Cell>,
+    /// Bytes of text that resources and scopes hold themselves.
+    group_bytes: usize,
     pub(super) resource: u32,
     pub(super) scope: u32,
     target: Target,
@@ -131,6 +143,7 @@ impl Builder {
     pub fn new(tenant: Tenant) -> Self {
         Self {
             tenant,
+            seed: hash_seed::get(),
             strings: Interner::default(),
             columns: Vec::new(),
             column_table: HashTable::new(),
@@ -140,6 +153,7 @@ impl Builder {
             resource_table: HashTable::new(),
             scope_table: HashTable::new(),
             group_cells: Vec::new(),
+            group_bytes: 0,
             resource: 0,
             scope: 0,
             target: Target::Nothing,
@@ -163,6 +177,7 @@ impl Builder {
         self.resource_table.clear();
         self.scope_table.clear();
         self.group_cells.clear();
+        self.group_bytes = 0;
         self.requests.clear();
         self.spans.clear();
         self.events.clear();
@@ -189,9 +204,16 @@ impl Builder {
         self.spans.len()
     }
 
-    /// Bytes of text and values that were copied in: an upper bound of what they pack to.
+    /// What says whether the batch is full: the bytes of text that were copied in or, if that is
+    /// more, what there is besides text. Text alone is nothing for a span with thousands of events
+    /// that say nothing, or of numbers: they pack to nearly nothing, and whoever unpacks them needs
+    /// room for each.
     pub fn payload_bytes(&self) -> usize {
-        self.bytes.len() + self.strings.bytes()
+        let text = self.bytes.len() + self.strings.bytes() + self.group_bytes;
+        let cells = self.cells.len() + self.group_cells.len();
+        let details = self.events.len() + self.links.len();
+        let groups = self.resources.len() + self.scopes.len();
+        text.max(cells * CELL_BYTES + details * DETAIL_BYTES + groups * GROUP_BYTES)
     }
 
     /// Roughly how much memory the spans take.
@@ -351,7 +373,7 @@ fn find_group(table: &mut HashTable<(u128, u32)>, identity: u128, count: usize) 
 
 impl SpanVisitor for Builder {
     fn resource(&mut self, head: &ResourceHead<'_>) -> Interned {
-        let identity = XxHash3_128::oneshot(head.identity);
+        let identity = XxHash3_128::oneshot_with_seed(self.seed, head.identity);
         let (resource, known) =
             find_group(&mut self.resource_table, identity, self.resources.len());
         self.resource = resource;
@@ -359,6 +381,7 @@ impl SpanVisitor for Builder {
             return Interned::Known;
         }
         let cells = self.group_cells.len()..self.group_cells.len();
+        self.group_bytes += head.schema_url.len() + head.unknown.len() + head.group_unknown.len();
         self.target = Target::Resource;
         self.resources.push(GroupRow {
             present: head.present,
@@ -375,13 +398,15 @@ impl SpanVisitor for Builder {
     }
 
     fn scope(&mut self, head: &ScopeHead<'_>) -> Interned {
-        let identity = XxHash3_128::oneshot(head.identity);
+        let identity = XxHash3_128::oneshot_with_seed(self.seed, head.identity);
         let (scope, known) = find_group(&mut self.scope_table, identity, self.scopes.len());
         self.scope = scope;
         if known {
             return Interned::Known;
         }
         let cells = self.group_cells.len()..self.group_cells.len();
+        self.group_bytes += head.name.len() + head.version.len() + head.schema_url.len();
+        self.group_bytes += head.unknown.len() + head.group_unknown.len();
         self.target = Target::Scope;
         self.scopes.push(GroupRow {
             present: head.present,

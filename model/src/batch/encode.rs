@@ -11,6 +11,7 @@ use crate::columns::compress::Compressor;
 use crate::columns::cursor::{put_bytes, put_varint, zigzag};
 use crate::columns::strings::{StringEncoder, write_codes};
 use crate::columns::{Streams, integers};
+use crate::hash_seed;
 use crate::span::{SpanKind, StatusCode};
 use crate::value::ValueType;
 use crate::{BatchId, SpanId, Timestamp, TraceId};
@@ -46,6 +47,8 @@ pub struct Encoder {
 /// Numbers for equal things, in order of first appearance.
 #[derive(Debug)]
 struct Table<T> {
+    /// See [`hash_seed`].
+    seed: u64,
     /// Hash and number.
     found: HashTable<(u64, u32)>,
     items: Vec<T>,
@@ -53,7 +56,7 @@ struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { found: HashTable::new(), items: Vec::new() }
+        Self { seed: hash_seed::get(), found: HashTable::new(), items: Vec::new() }
     }
 }
 
@@ -63,9 +66,11 @@ impl<T: Copy + Eq> Table<T> {
         self.items.clear();
     }
 
+    /// The number of an item; `hash_from` makes a hash of it, beginning with a seed.
     #[expect(clippy::cast_possible_truncation, reason = "fewer items than rows")]
-    fn number(&mut self, item: T, hash: u64) -> u32 {
-        let Self { found, items } = self;
+    fn number(&mut self, item: T, hash_from: impl FnOnce(u64) -> u64) -> u32 {
+        let Self { seed, found, items } = self;
+        let hash = hash_from(*seed);
         let same = |(_, number): &(u64, u32)| items.get(*number as usize) == Some(&item);
         if let Some((_, number)) = found.find(hash, same) {
             return *number;
@@ -78,12 +83,21 @@ impl<T: Copy + Eq> Table<T> {
 }
 
 /// Shapes of different lengths, one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ShapeTable {
+    /// See [`hash_seed`].
+    seed: u64,
     /// Hash and number.
     found: HashTable<(u64, u32)>,
     columns: Vec<u32>,
     ends: Vec<u32>,
+}
+
+impl Default for ShapeTable {
+    fn default() -> Self {
+        let (columns, ends) = (Vec::new(), Vec::new());
+        Self { seed: hash_seed::get(), found: HashTable::new(), columns, ends }
+    }
 }
 
 impl ShapeTable {
@@ -95,9 +109,8 @@ impl ShapeTable {
 
     #[expect(clippy::cast_possible_truncation, reason = "a builder closes far below 4 GiB")]
     fn number(&mut self, cells: &[Cell]) -> u32 {
-        let Self { found, columns, ends } = self;
-        let hash =
-            cells.iter().fold(cells.len() as u64, |hash, cell| mix(hash ^ u64::from(cell.column)));
+        let Self { seed, found, columns, ends } = self;
+        let hash = cells.iter().fold(*seed, |hash, cell| mix(hash ^ u64::from(cell.column)));
         let same = |(_, number): &(u64, u32)| {
             shape_of(columns, ends, *number).iter().eq(cells.iter().map(|cell| &cell.column))
         };
@@ -161,7 +174,9 @@ impl Encoder {
         for (row, span) in builder.spans.iter().enumerate() {
             let trace = match last {
                 Some((id, number)) if id == span.trace_id => number,
-                _ => traces.number(span.trace_id, XxHash3_64::oneshot(span.trace_id.as_bytes())),
+                _ => traces.number(span.trace_id, |seed| {
+                    XxHash3_64::oneshot_with_seed(seed, span.trace_id.as_bytes())
+                }),
             };
             last = Some((span.trace_id, trace));
             keyed.push((trace, span.start, row as u32));
@@ -202,7 +217,7 @@ impl Encoder {
                 event_count: span.events_end - span.events_start,
                 link_count: span.links_end - span.links_start,
             };
-            self.codes.push(self.classes.number(class, hash_class(&class)));
+            self.codes.push(self.classes.number(class, |seed| hash_class(seed, &class)));
         }
     }
 
@@ -259,7 +274,7 @@ impl Encoder {
         for event in events_in_order(rows, builder) {
             let shape = shapes.number(cells_of(builder, event.cells_start, event.cells_end));
             let class = EventClass { name: event.name, shape };
-            let hash = mix(u64::from(event.name) << 32 | u64::from(shape));
+            let hash = |seed| mix(seed ^ (u64::from(event.name) << 32 | u64::from(shape)));
             codes.push(event_classes.number(class, hash));
         }
         let out = &mut details.packed;
@@ -284,7 +299,7 @@ impl Encoder {
                 flags: link.flags,
                 shape,
             };
-            let hash = mix(u64::from(link.flags) << 32 | u64::from(shape));
+            let hash = |seed| mix(seed ^ (u64::from(link.flags) << 32 | u64::from(shape)));
             codes.push(link_classes.number(class, hash));
         }
         let out = &mut details.packed;
@@ -407,7 +422,7 @@ fn cell_range(cell: &Cell) -> (u32, u32) {
     (cell.payload as u32, cell.length)
 }
 
-fn hash_class(class: &Class) -> u64 {
+fn hash_class(seed: u64, class: &Class) -> u64 {
     let status = class.status.map_or(u32::MAX, |status| status.0.cast_unsigned());
     let pairs = [
         (class.name, class.shape),
@@ -418,7 +433,7 @@ fn hash_class(class: &Class) -> u64 {
     ];
     pairs
         .iter()
-        .fold(0, |hash, (left, right)| mix(hash ^ (u64::from(*left) << 32 | u64::from(*right))))
+        .fold(seed, |hash, (left, right)| mix(hash ^ (u64::from(*left) << 32 | u64::from(*right))))
 }
 
 fn write_class(out: &mut Vec<u8>, class: &Class) {
@@ -526,8 +541,10 @@ fn write_requests(index: &mut Streams, rows: &[u32], builder: &Builder, codes: &
 /// A column of signed integers: direct, or codes and distinct ones if at least half repeat.
 fn write_integers(out: &mut Streams, cells: &[Cell]) {
     let mut table: Table<u64> = Table::default();
-    let codes: Vec<u32> =
-        cells.iter().map(|cell| table.number(cell.payload, mix(cell.payload))).collect();
+    let codes: Vec<u32> = cells
+        .iter()
+        .map(|cell| table.number(cell.payload, |seed| mix(seed ^ cell.payload)))
+        .collect();
     let zigzagged = |payload: u64| zigzag(payload.cast_signed());
     if table.items.len() * 2 <= cells.len() {
         put_varint(&mut out.packed, table.items.len() as u64);

@@ -50,5 +50,8 @@ pub const SPANS_MAX: usize = 1 << 16;
 /// length must not become an allocation.
 pub const SECTION_BYTES_MAX: usize = 1 << 26;
 
-/// Most events or links in one batch, for the same reasons.
-pub const DETAIL_ROWS_MAX: usize = 1 << 22;
+/// Most events or links in one batch, and values of a column that takes no byte for them, for the
+/// same reasons. A builder is closed far below ([`Builder::payload_bytes`]). Earlier ones were
+/// closed by their text alone: what they may have written has to be read, and that is as many as
+/// a node takes in at a time (64 MiB at two bytes each).
+pub const DETAIL_ROWS_MAX: usize = 1 << 25;

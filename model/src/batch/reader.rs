@@ -10,7 +10,7 @@ use super::class::{
 };
 use super::column::Column;
 use super::format::{self, BatchError, Header, SECTION_COUNT, Section, SectionId};
-use super::index::{Index, Parent};
+use super::index::{ColumnInfo, Index, Parent};
 use super::{DETAIL_ROWS_MAX, SECTION_BYTES_MAX};
 use crate::columns::cursor::{Cursor, unzigzag};
 use crate::columns::strings::read_codes;
@@ -44,13 +44,20 @@ impl Batch {
         &self.bytes
     }
 
-    /// Verifies the checksum of every section.
+    /// Verifies the checksum of every section, and that events, links and columns are as many as
+    /// a reader takes: what passes can be read.
     pub fn verify(&self) -> Result<(), BatchError> {
-        self.index()?;
-        self.section(SectionId::Values)?;
-        self.section(SectionId::ValuesRaw)?;
-        self.section(SectionId::Details)?;
-        self.section(SectionId::DetailsRaw).map(|_| ())
+        self.verified().map(|_| ())
+    }
+
+    /// The same, with what was unpacked for it.
+    pub fn verified(&self) -> Result<(Index, Values, Details), BatchError> {
+        let index = self.index()?;
+        let values = self.values(&index)?;
+        values.columns.check(&index)?;
+        let details = self.details(&index)?;
+        details.columns.check(&index)?;
+        Ok((index, values, details))
     }
 
     /// How many bytes each section takes as stored, in the order of [`SectionId`].
@@ -149,6 +156,25 @@ impl Columns {
         Self { packed, raw, section, read }
     }
 
+    /// Whether every column lies within its section and counts no more than may be.
+    fn check(&self, index: &Index) -> Result<(), BatchError> {
+        let is_of_span = self.section == SectionId::Values;
+        let own = index.columns.iter().filter(|info| info.key.part.is_of_span() == is_of_span);
+        let mut checked = own.map(|info| self.stretches(info).map(|_| ()));
+        checked.try_for_each(|checked| checked.map_err(self.section.malformed()))
+    }
+
+    /// The bytes of a column.
+    fn stretches(&self, info: &ColumnInfo) -> Result<(&[u8], &[u8]), ColumnError> {
+        let packed = part_of(&self.packed, info.packed)?;
+        let raw = part_of(&self.raw, info.raw)?;
+        // Some columns take no byte per value; what they count is bounded here.
+        if info.count > packed.len().clamp(DETAIL_ROWS_MAX, SECTION_BYTES_MAX) {
+            return Err(ColumnError::new("a column has too many values"));
+        }
+        Ok((packed, raw))
+    }
+
     pub(super) fn get(
         &self,
         index: &Index,
@@ -162,12 +188,7 @@ impl Columns {
             return Err(missing());
         }
         let read = slot.get_or_init(|| {
-            let packed = part_of(&self.packed, info.packed)?;
-            let raw = part_of(&self.raw, info.raw)?;
-            // Only unit columns take no byte per value; what they count is bounded here.
-            if info.count > packed.len().clamp(DETAIL_ROWS_MAX, SECTION_BYTES_MAX) {
-                return Err(ColumnError::new("a column has too many values"));
-            }
+            let (packed, raw) = self.stretches(info)?;
             Column::read(info.key.value_type, packed, raw, info.count)
         });
         match read {

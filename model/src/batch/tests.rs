@@ -5,9 +5,13 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Batch, Builder, Encoder};
+use crate::sink::{EventHead, SpanHead, SpanVisitor};
+use crate::span::Event;
 use crate::store::RequestDigest;
-use crate::testing::{Generator, Random, tell_spans};
-use crate::{BatchId, Span, Tenant};
+use crate::testing::{Generator, Random, simple_span, tell_spans};
+use crate::{
+    Attribute, AttributeValue, BatchId, Resource, Span, SpanId, Tenant, Text, Timestamp, TraceId,
+};
 
 fn encoded(requests: &[Vec<Span>]) -> Bytes {
     let mut builder = Builder::new(Tenant::default());
@@ -65,6 +69,85 @@ proptest! {
         let opened = Batch::open(bytes.into());
         prop_assert!(opened.and_then(|batch| batch.verify()).is_err());
     }
+}
+
+/// Whoever closes batches and pages asks for this number alone: what it does not count has no
+/// bound.
+#[test]
+fn what_has_no_text_counts_as_payload() {
+    let count = 10_000;
+    let payload = |change: &dyn Fn(&mut Span)| {
+        let mut span = simple_span(1, 1, 1, 2);
+        change(&mut span);
+        let mut builder = Builder::new(Tenant::default());
+        tell_spans([&span], &mut builder);
+        let batch = Batch::open(super::encode(&builder, BatchId::default()).into()).unwrap();
+        batch.verify().unwrap();
+        builder.payload_bytes()
+    };
+    let least = payload(&|_| {});
+    assert!(least < 200, "{least} bytes");
+    let event = Event {
+        time: Timestamp(1),
+        name: Text::EMPTY,
+        attributes: Vec::new(),
+        dropped_attributes_count: 0,
+        unknown: Text::EMPTY,
+    };
+    let events = payload(&|span| span.events = vec![event.clone(); count]);
+    let numbers = payload(&|span| span.attributes = vec![Attribute::new("n", 7_i64); count]);
+    let truths = payload(&|span| span.attributes = vec![Attribute::new("t", true); count]);
+    let nothing = Attribute { key: "e".into(), value: AttributeValue::Empty };
+    let empty = payload(&|span| span.attributes = vec![nothing.clone(); count]);
+    let resource = payload(&|span| {
+        let attributes = vec![Attribute::new("n", 7_i64); count];
+        span.resource = Resource { attributes, ..Resource::default() }.into();
+    });
+    let schema = payload(&|span| {
+        let schema_url = "s".repeat(count).as_str().into();
+        span.resource = Resource { schema_url, ..Resource::default() }.into();
+    });
+    for (what, bytes) in [
+        ("events", events),
+        ("numbers", numbers),
+        ("truths", truths),
+        ("empty values", empty),
+        ("a resource's values", resource),
+        ("a resource's schema", schema),
+    ] {
+        assert!((count..20 * count).contains(&bytes), "{what}: {bytes} bytes");
+    }
+}
+
+/// What batches hold that were closed by their text alone.
+#[test]
+fn more_events_than_are_written_today_can_be_read() {
+    let mut builder = Builder::new(Tenant::default());
+    // Sets resource and scope.
+    tell_spans([&simple_span(1, 1, 1, 2)], &mut builder);
+    builder.span(&SpanHead {
+        trace_id: TraceId([1; 16]),
+        span_id: SpanId([1; 8]),
+        parent: b"",
+        trace_state: b"",
+        flags: 0,
+        name: b"",
+        kind: 0,
+        start: 1,
+        end: 2,
+        dropped_attributes_count: 0,
+        dropped_events_count: 0,
+        dropped_links_count: 0,
+        status: None,
+        unknown: b"",
+    });
+    let event = EventHead { time: 1, name: b"", dropped_attributes_count: 0, unknown: b"" };
+    let count = (1 << 22) + 1;
+    (0..count).for_each(|_| builder.event(&event));
+    builder.end_span();
+    let batch = Batch::open(super::encode(&builder, BatchId::default()).into()).unwrap();
+    let (_, _, details) = batch.verified().unwrap();
+    assert_eq!(details.events().count(), count);
 }
 
 /// The body of the batch reader's fuzzing: any bytes are refused or read, never a panic. What

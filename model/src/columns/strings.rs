@@ -15,6 +15,7 @@ use twox_hash::XxHash3_64;
 
 use super::cursor::{Cursor, put_varint};
 use super::{ColumnError, Streams, integers};
+use crate::hash_seed;
 
 const FORM_PLAIN: u8 = 0;
 const FORM_HEX: u8 = 1;
@@ -27,11 +28,20 @@ const UUID_LENGTH: usize = 36;
 const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// Finds equal values; kept between columns for its room.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StringEncoder {
+    /// See [`hash_seed`].
+    seed: u64,
     table: HashTable<u32>,
     distinct: Vec<(u32, u32)>,
     codes: Vec<u32>,
+}
+
+impl Default for StringEncoder {
+    fn default() -> Self {
+        let (distinct, codes) = (Vec::new(), Vec::new());
+        Self { seed: hash_seed::get(), table: HashTable::new(), distinct, codes }
+    }
 }
 
 impl StringEncoder {
@@ -43,6 +53,8 @@ impl StringEncoder {
     )]
     pub fn write(&mut self, out: &mut Streams, arena: &[u8], values: &[(u32, u32)]) {
         let text = |(start, length): (u32, u32)| &arena[start as usize..][..length as usize];
+        let seed = self.seed;
+        let hash_of = |bytes: &[u8]| XxHash3_64::oneshot_with_seed(seed, bytes);
         self.table.clear();
         self.distinct.clear();
         self.codes.clear();
@@ -50,7 +62,7 @@ impl StringEncoder {
         for value in values {
             let bytes = text(*value);
             if previous == u32::MAX || text(self.distinct[previous as usize]) != bytes {
-                let hash = XxHash3_64::oneshot(bytes);
+                let hash = hash_of(bytes);
                 let distinct = &self.distinct;
                 let found = self.table.find(hash, |code| text(distinct[*code as usize]) == bytes);
                 previous = if let Some(code) = found {
@@ -59,7 +71,7 @@ impl StringEncoder {
                     let code = self.distinct.len() as u32;
                     self.distinct.push(*value);
                     let distinct = &self.distinct;
-                    let rehash = |code: &u32| XxHash3_64::oneshot(text(distinct[*code as usize]));
+                    let rehash = |code: &u32| hash_of(text(distinct[*code as usize]));
                     self.table.insert_unique(hash, code, rehash);
                     code
                 };

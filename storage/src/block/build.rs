@@ -10,7 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use model::batch::{Batch, BatchError, Builder, Encoder, Index, Part, RowCopier, Rows};
+use model::batch::{
+    Batch, BatchError, Builder, Details, Encoder, Index, Part, RowCopier, Rows, Values,
+};
 use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::effective::operation_of_name;
@@ -20,12 +22,14 @@ use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
 
 use super::directory::{PageInfo, SectionKind};
 use super::limits::{
-    BUILD_ROWS_BYTES_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
+    BUILD_ROWS_BYTES_MAX, PAGE_GROWTH_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
 };
 use super::rollup::RollupBuilder;
+use super::table::TableBuilder;
 use super::zones::ZonesBuilder;
-use super::{BlockError, BlockWriter, Names, Split, Splits, TraceTable};
+use super::{BlockError, BlockWriter, Names, Split, Splits};
 use crate::Error;
+use crate::shard::hash::LookupMap;
 use crate::shard::rows::RowSet;
 
 /// The rows of a trace in one source.
@@ -47,8 +51,8 @@ pub(crate) struct Source<'a> {
     pub(crate) read: Box<dyn Fn() -> Result<Rows, Error> + 'a>,
 }
 
-/// Figures over all parts of a trace that lie outside the sources; nothing if there are none.
-pub(crate) type Elsewhere<'a> = &'a mut dyn FnMut(TraceId) -> Result<Option<Split>, Error>;
+/// Figures over all parts that lie outside the sources, of the traces that have any.
+pub(crate) type Elsewhere<'a> = &'a LookupMap<TraceId, Split>;
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,17 +74,18 @@ pub(crate) struct PageSizes {
     pub(crate) bare_rows: usize,
 }
 
-/// Writes the run of a tenant.
+/// Writes the run of a tenant. The sources' lists of traces are taken out of them: the plan has all
+/// that is in them, and there may be some hundred thousand.
 pub(crate) fn build_run(
     writer: &mut BlockWriter,
     tenant: &Tenant,
-    sources: &[Source<'_>],
+    sources: &mut [Source<'_>],
     sizes: PageSizes,
     elsewhere: Elsewhere<'_>,
     budget: &Budget,
 ) -> Result<Built, Error> {
     writer.begin_run(tenant.clone());
-    let plan = plan(sources);
+    let plan = plan(sources)?;
     let mut run = RunBuilder {
         writer,
         sizes,
@@ -90,7 +95,7 @@ pub(crate) fn build_run(
         page: PageFigures::default(),
         page_number: 0,
         is_bare: false,
-        traces: Vec::new(),
+        table: TableBuilder::with_capacity(plan.len()),
         splits: Vec::new(),
         names: Names::default(),
         zones: ZonesBuilder::default(),
@@ -101,6 +106,7 @@ pub(crate) fn build_run(
         budget.spend(0)?;
         run.trace(group, elsewhere)?;
     }
+    drop(plan);
     run.finish()
 }
 
@@ -111,30 +117,35 @@ struct PlanPart {
     /// The earliest start of the whole trace.
     start: Timestamp,
     source: u32,
-    first: u32,
-    count: u32,
+    /// The first row and the last: a batch numbers its rows with 16 bits.
+    first: u16,
+    last: u16,
 }
 
+// There is one for each trace of a merge.
+const _: () = assert!(size_of::<PlanPart>() == 32 && model::batch::SPANS_MAX == 1 << 16);
+
 /// All parts, by the start of their trace, the parts of a trace together.
-fn plan(sources: &[Source<'_>]) -> Vec<PlanPart> {
-    let part = |(number, trace): (u32, &SourceTrace)| PlanPart {
-        id: trace.id,
-        start: trace.start_min,
-        source: number,
-        first: trace.first,
-        count: trace.count,
+fn plan(sources: &mut [Source<'_>]) -> Result<Vec<PlanPart>, Error> {
+    let mut plan = Vec::with_capacity(sources.iter().map(|source| source.traces.len()).sum());
+    let narrow = |row: u32| {
+        u16::try_from(row).map_err(|_| Error::Bug { what: "a batch has more rows than it may" })
     };
-    let numbered = (0..).zip(sources);
-    let parts =
-        numbered.flat_map(|(number, source)| source.traces.iter().map(move |t| (number, t)));
-    let mut plan: Vec<PlanPart> = parts.map(part).collect();
-    plan.sort_unstable_by_key(|part| part.id);
+    for (number, source) in (0..).zip(sources) {
+        for trace in std::mem::take(&mut source.traces) {
+            let SourceTrace { id, start_min, first, count } = trace;
+            let Some(last) = count.checked_sub(1) else { continue };
+            let (first, last) = (narrow(first)?, narrow(first.saturating_add(last))?);
+            plan.push(PlanPart { id, start: start_min, source: number, first, last });
+        }
+    }
+    plan.sort_unstable_by_key(|part: &PlanPart| part.id);
     for trace in plan.chunk_by_mut(|left, right| left.id == right.id) {
         let start = trace.iter().map(|part| part.start).min().unwrap_or_default();
         trace.iter_mut().for_each(|part| part.start = start);
     }
     plan.sort_unstable_by_key(|part| (part.start, part.id, part.source, part.first));
-    plan
+    Ok(plan)
 }
 
 /// A row of the trace that is being written.
@@ -164,7 +175,7 @@ struct RunBuilder<'a, 'b> {
     page_number: u32,
     /// Names, zones and rollup are left out.
     is_bare: bool,
-    traces: Vec<(TraceId, u32)>,
+    table: TableBuilder,
     splits: Vec<Split>,
     names: Names,
     zones: ZonesBuilder,
@@ -194,7 +205,7 @@ impl RunBuilder<'_, '_> {
             self.close_page(None)?;
         }
         let first_page = self.page_number;
-        self.traces.push((id, first_page));
+        self.table.add(id, first_page);
         let mut figures = TraceFigures::default();
         let mut whole = TraceFigures::default();
         for row in rows {
@@ -210,8 +221,8 @@ impl RunBuilder<'_, '_> {
         }
         self.page.add(figures);
         let own = whole.split(id);
-        match elsewhere(id)? {
-            Some(other) => self.splits.push(own.merged(other)),
+        match elsewhere.get(&id) {
+            Some(other) => self.splits.push(own.merged(*other)),
             None if self.page_number > first_page => self.splits.push(own),
             None => {}
         }
@@ -234,7 +245,7 @@ impl RunBuilder<'_, '_> {
     /// Payload at which a page is closed. It grows with the number of pages, so that no input,
     /// however large its values, fills the run before it ends.
     fn payload_bytes_max(&self) -> usize {
-        let eighths = (self.page_number as usize * 8 / RUN_PAGES_MAX).min(5);
+        let eighths = (self.page_number as usize * 8 / RUN_PAGES_MAX).min(PAGE_GROWTH_MAX);
         PAGE_PAYLOAD_BYTES << eighths
     }
 
@@ -267,10 +278,8 @@ impl RunBuilder<'_, '_> {
         // What was packed is unpacked before it may replace what it was made of.
         let batch = Batch::open(bytes.into());
         let batch = batch.map_err(|source| self.bad_page(source))?;
-        batch.verify().map_err(|source| self.bad_page(source))?;
-        if !self.is_bare {
-            self.describe(&batch, goes_on).map_err(|source| self.bad_page(source))?;
-        }
+        let described = batch.verified().and_then(|unpacked| self.describe(&unpacked, goes_on));
+        described.map_err(|source| self.bad_page(source))?;
         let header = batch.header();
         let figures = std::mem::take(&mut self.page);
         let info = PageInfo {
@@ -295,13 +304,17 @@ impl RunBuilder<'_, '_> {
     }
 
     /// Adds a page to what is told of the run.
-    fn describe(&mut self, page: &Batch, goes_on: Option<TraceId>) -> Result<(), BatchError> {
-        let index = page.index()?;
-        let values = page.values(&index)?;
-        let details = page.details(&index)?;
-        add_names(&index, &mut self.names);
-        let classes = self.zones.add(&index, &values, &details)?;
-        self.rollup.add(&index, &values, &classes, goes_on)
+    fn describe(
+        &mut self,
+        (index, values, details): &(Index, Values, Details),
+        goes_on: Option<TraceId>,
+    ) -> Result<(), BatchError> {
+        if self.is_bare {
+            return Ok(());
+        }
+        add_names(index, &mut self.names);
+        let classes = self.zones.add(index, values, details)?;
+        self.rollup.add(index, values, &classes, goes_on)
     }
 
     fn bad_page(&self, source: BatchError) -> BlockError {
@@ -318,9 +331,10 @@ impl RunBuilder<'_, '_> {
         if self.writer.run_pages() > RUN_PAGES_MAX {
             return Err(Error::Bug { what: "a run has more pages than it may" });
         }
-        self.writer.set_trace_count(self.traces.len() as u64);
-        let table = TraceTable::new(self.traces.iter().copied());
-        self.writer.section(SectionKind::TraceTable, &table.encode())?;
+        self.writer.set_trace_count(self.table.len() as u64);
+        let table = std::mem::take(&mut self.table).finish().encode();
+        self.writer.section(SectionKind::TraceTable, &table)?;
+        drop(table);
         self.splits.sort_unstable_by_key(|split| split.id);
         if self.is_bare {
             if !self.splits.is_empty() {
@@ -421,7 +435,7 @@ impl<'a, 'b> Loaded<'a, 'b> {
         let sources = self.sources;
         let counted = sources.get(part.source as usize).and_then(|it| it.counted.as_ref());
         let Some((rows, _)) = self.load(part.source)?.rows.as_ref() else { return Ok(()) };
-        for row in part.first..part.first.saturating_add(part.count) {
+        for row in u32::from(part.first)..=u32::from(part.last) {
             let counts = counted.is_none_or(|counted| counted.contains(row as usize));
             if let Some(facts) = rows.facts(row as usize).filter(|_| counts) {
                 out.push(RowRef {

@@ -10,7 +10,12 @@ pub const PAGE_ROWS: usize = 4_096;
 pub const BARE_RUN_ROWS: usize = 1_024;
 
 /// Payload bytes at which a page is closed, so that unpacking one stays cheap whatever spans hold.
+/// What has no text is part of it ([`model::batch::Builder::payload_bytes`]): 131,072 empty events
+/// or 262,144 numbers fill a page too. One span more may be on it.
 pub const PAGE_PAYLOAD_BYTES: usize = 1 << 20;
+
+/// How often that doubles as a run fills: 40 GiB fit, and a page stays one that can be read.
+pub const PAGE_GROWTH_MAX: usize = 4;
 
 /// Bytes of a page as stored: a span may be as large as an entry of the log.
 pub const PAGE_BYTES_MAX: usize = 1 << 26;
@@ -92,6 +97,14 @@ pub const ROLLUP_FORM_BYTES_MAX: usize = 256;
 /// Memory of rows unpacked while blocks are built; the rest of the share of sealing and merging
 /// in the memory table is for the plan and the page under construction.
 pub const BUILD_ROWS_BYTES_MAX: usize = 24 << 20;
+
+// A number takes eight bytes at most and counts as four; an event counts as eight. A span adds its
+// own, and is smaller than an entry of the log.
+const _: () = assert!(
+    2 * (PAGE_PAYLOAD_BYTES << PAGE_GROWTH_MAX) + 2 * crate::limits::LOG_ENTRY_BYTES_MAX
+        < model::batch::SECTION_BYTES_MAX
+);
+const _: () = assert!((PAGE_PAYLOAD_BYTES << PAGE_GROWTH_MAX) / 8 < model::batch::DETAIL_ROWS_MAX);
 
 // A trace is not cut while a page has at most twice the rows.
 const _: () = assert!(2 * PAGE_ROWS < model::batch::SPANS_MAX);

@@ -40,6 +40,7 @@ pub use file::BlockFile;
 pub(crate) use names::Names;
 pub(crate) use rollup::Rollup;
 pub(crate) use splits::{Split, Splits};
+pub(crate) use table::SortedIds;
 pub use table::TraceTable;
 pub(crate) use writer::BlockWriter;
 pub(crate) use zones::Zones;

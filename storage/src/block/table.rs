@@ -32,12 +32,26 @@ pub struct TraceTable {
     entries: Vec<u32>,
 }
 
-const MALFORMED: ColumnError = ColumnError::new("a table of traces does not add up");
+/// A table under construction: there is nothing for a trace but its hash and its page.
+#[derive(Debug, Default)]
+pub(super) struct TableBuilder(Vec<(u64, u32)>);
 
-impl TraceTable {
-    /// The table of these traces, each with the page on which it begins.
-    pub(crate) fn new(traces: impl Iterator<Item = (TraceId, u32)>) -> Self {
-        let mut hashed: Vec<(u64, u32)> = traces.map(|(id, page)| (hash(id), page)).collect();
+impl TableBuilder {
+    pub(super) fn with_capacity(traces: usize) -> Self {
+        Self(Vec::with_capacity(traces))
+    }
+
+    /// Adds a trace and the page on which it begins.
+    pub(super) fn add(&mut self, id: TraceId, page: u32) {
+        self.0.push((hash(id), page));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn finish(self) -> TraceTable {
+        let mut hashed = self.0;
         hashed.sort_unstable();
         let buckets = (hashed.len() / BUCKET_TRACES).next_power_of_two();
         let bucket_bits = buckets.trailing_zeros();
@@ -55,23 +69,76 @@ impl TraceTable {
             sum += *end;
             *end = sum;
         }
-        Self { bucket_bits, ends, entries }
+        TraceTable { bucket_bits, ends, entries }
+    }
+}
+
+/// Is told ids that may be in a table, and the pages on which they may begin.
+pub(crate) type OnFound<'a> =
+    &'a mut dyn FnMut(&mut dyn Iterator<Item = TraceId>, &mut dyn Iterator<Item = u32>);
+
+/// Trace ids in the order of their hashes, so that a table can be asked for all of them at once.
+#[derive(Debug, Default)]
+pub(crate) struct SortedIds(Vec<(u64, TraceId)>);
+
+impl SortedIds {
+    pub(crate) fn new(ids: impl Iterator<Item = TraceId>) -> Self {
+        let mut hashed: Vec<(u64, TraceId)> = ids.map(|id| (hash(id), id)).collect();
+        hashed.sort_unstable();
+        hashed.dedup();
+        Self(hashed)
     }
 
-    /// The pages on which the trace may begin, ascending; nearly always one or none.
-    pub fn pages(&self, id: TraceId) -> impl Iterator<Item = u32> + '_ {
-        let (bucket, remainder) = parts(hash(id), self.bucket_bits);
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+const MALFORMED: ColumnError = ColumnError::new("a table of traces does not add up");
+
+impl TraceTable {
+    /// The pages on which the trace may begin, ascending; nearly always one or none. However many
+    /// traces have its remainder, each page comes once.
+    pub fn pages(&self, id: TraceId) -> Vec<u32> {
+        let mut pages: Vec<u32> = pages_of(self.alike(hash(id))).collect();
+        if pages.len() > 1 {
+            pages.sort_unstable();
+            pages.dedup();
+        }
+        pages
+    }
+
+    /// Tells of these ids those that may be here, and the pages on which they may begin. Ids that
+    /// nothing here tells apart are told together: who makes them so makes nobody work for their
+    /// square.
+    pub(crate) fn among(&self, ids: &SortedIds, on_found: OnFound<'_>) {
+        let parts = |hash: u64| parts(hash, self.bucket_bits);
+        for alike in ids.0.chunk_by(|left, right| parts(left.0) == parts(right.0)) {
+            let Some((hash, _)) = alike.first() else { continue };
+            let entries = self.alike(*hash);
+            if !entries.is_empty() {
+                on_found(&mut alike.iter().map(|(_, id)| *id), &mut pages_of(entries));
+            }
+        }
+    }
+
+    /// The entries of all traces that have the bucket and the remainder of a hash.
+    fn alike(&self, hash: u64) -> &[u32] {
+        let (bucket, remainder) = parts(hash, self.bucket_bits);
         let start = bucket.checked_sub(1).and_then(|before| self.ends.get(before));
         let start = start.copied().unwrap_or(0) as usize;
         let end = self.ends.get(bucket).copied().unwrap_or(0) as usize;
         let entries = self.entries.get(start..end).unwrap_or_default();
-        let of_trace = move |entry: &&u32| **entry >> PAGE_BITS == remainder;
-        entries.iter().filter(of_trace).map(|entry| entry & ((1 << PAGE_BITS) - 1))
+        // In the order of whole hashes, and so in that of remainders.
+        let first = entries.partition_point(|entry| entry >> PAGE_BITS < remainder);
+        let rest = entries.get(first..).unwrap_or_default();
+        let count = rest.partition_point(|entry| entry >> PAGE_BITS == remainder);
+        rest.get(..count).unwrap_or_default()
     }
 
     /// Whether the trace may be among them: always if it is, rarely if it is not.
     pub fn may_contain(&self, id: TraceId) -> bool {
-        self.pages(id).next().is_some()
+        !self.alike(hash(id)).is_empty()
     }
 
     /// How many traces there are.
@@ -121,8 +188,21 @@ impl TraceTable {
         if !ends.is_sorted() || ends.last().copied() != u32::try_from(entry_count).ok() {
             return Err(MALFORMED);
         }
+        let mut start = 0;
+        for end in &ends {
+            // Entries are found by their order.
+            let of_bucket = entries.get(start..*end as usize).ok_or(MALFORMED)?;
+            if !of_bucket.is_sorted_by_key(|entry| entry >> PAGE_BITS) {
+                return Err(MALFORMED);
+            }
+            start = *end as usize;
+        }
         Ok(Self { bucket_bits, ends, entries })
     }
+}
+
+fn pages_of(entries: &[u32]) -> impl Iterator<Item = u32> + '_ {
+    entries.iter().map(|entry| entry & ((1 << PAGE_BITS) - 1))
 }
 
 fn hash(id: TraceId) -> u64 {
@@ -146,7 +226,9 @@ mod tests {
     }
 
     fn table(count: u64) -> TraceTable {
-        TraceTable::new((0..count).map(|number| (id(number), (number % 4_096) as u32)))
+        let mut table = TableBuilder::default();
+        (0..count).for_each(|number| table.add(id(number), (number % 4_096) as u32));
+        table.finish()
     }
 
     #[test]
@@ -155,12 +237,51 @@ mod tests {
             let table = table(count);
             for number in 0..count {
                 let page = (number % 4_096) as u32;
-                assert!(table.pages(id(number)).any(|found| found == page), "{number}");
+                assert!(table.pages(id(number)).contains(&page), "{number}");
             }
             let absent = (1_000_000..1_200_000).filter(|number| table.may_contain(id(*number)));
             let absent = absent.count();
             assert!(absent <= 20, "{absent} of 200,000 lookups among {count}");
         }
+    }
+
+    #[test]
+    fn many_ids_at_once_are_found_as_one_by_one() {
+        for count in [0, 1, 17, 5_000] {
+            let table = table(count);
+            let asked: Vec<TraceId> = (count / 2..count + 200_000).map(id).collect();
+            let mut found = std::collections::BTreeMap::new();
+            table.among(&SortedIds::new(asked.iter().copied()), &mut |ids, pages| {
+                let mut pages: Vec<u32> = pages.collect();
+                pages.sort_unstable();
+                pages.dedup();
+                found.extend(ids.map(|id| (id, pages.clone())));
+            });
+            for id in asked {
+                let pages = found.remove(&id).unwrap_or_default();
+                assert_eq!(pages, table.pages(id), "{id} among {count}");
+                assert_eq!(table.may_contain(id), !pages.is_empty());
+            }
+            assert!(found.is_empty());
+        }
+    }
+
+    /// Hashes as of ids that were made to meet: the hash on the disk is public and has no seed.
+    #[test]
+    fn traces_that_nothing_tells_apart_are_looked_at_once() {
+        let count = 100_000_u32;
+        let hashes = (0..count).map(|number| (u64::from(number) | 7 << 40, number % 50));
+        let table = TableBuilder(hashes.collect()).finish();
+        let ids =
+            SortedIds((0..count).map(|at| (u64::from(at) | 7 << 40, id(at.into()))).collect());
+        let (mut told, mut pages_told) = (0, 0);
+        table.among(&ids, &mut |ids, pages| {
+            told += ids.count();
+            pages_told += pages.count();
+        });
+        assert_eq!((told, pages_told), (100_000, 100_000));
+        let decoded = TraceTable::decode(&table.encode()).unwrap();
+        assert_eq!(decoded, table);
     }
 
     #[test]
@@ -178,5 +299,8 @@ mod tests {
         unsorted[8] = 0xff;
         unsorted[11] = 0xff;
         assert!(TraceTable::decode(&unsorted).is_err());
+        let mut swapped = table.clone();
+        swapped.entries.swap(0, 1);
+        assert!(TraceTable::decode(&swapped.encode()).is_err());
     }
 }

@@ -181,7 +181,7 @@ fn split_pieces(snapshot: &Snapshot<'_>, budget: &Budget) -> Result<Vec<SplitPie
     let mut found = Vec::new();
     for id in snapshot.splits().keys() {
         budget.spend(0)?;
-        let pieces = snapshot.parts_in_blocks(*id)?;
+        let pieces = snapshot.parts_in_blocks(*id, budget)?;
         let mut blocks = pieces.iter().map(|piece| block_of(piece));
         let first = blocks.next();
         if blocks.any(|block| Some(block) != first) {

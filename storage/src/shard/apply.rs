@@ -17,6 +17,7 @@ use super::head::TenantHead;
 use super::limits::TENANTS_MAX;
 use super::manifest::TenantState;
 use super::piece::{Piece, Place};
+use super::retention::bucket_of;
 use super::window::request_parts;
 use crate::Error;
 use crate::entry::{self, BatchSlice, Body};
@@ -95,7 +96,7 @@ impl Shard {
             }
             Body::Fence => state.fenced = state.fenced.max(entry.ring_epoch),
             Body::Purge(tenant) => self.apply_purge(&mut state, index, &tenant),
-            Body::Drop { class, bucket } => self.apply_drop(class, bucket),
+            Body::Drop { class, bucket } => self.apply_drop(&mut state, class, bucket),
             Body::Mark => {
                 let known = state.tenants.iter().filter(|(_, known)| known.has_data);
                 self.freeze(index, known.map(|(tenant, _)| tenant.clone()).collect());
@@ -118,7 +119,8 @@ impl Shard {
     /// it until merges leave it out.
     fn apply_purge(&self, state: &mut State, index: LogIndex, tenant: &Tenant) {
         let Some(known) = state.tenants.get_mut(tenant) else { return };
-        *known = TenantState { has_data: false, purged_at: index.0 };
+        let last_bucket = bucket_of(state.stamp);
+        *known = TenantState { has_data: false, purged_at: index.0, last_bucket };
         let mut removed = Vec::new();
         let mut contents = self.contents_mut();
         for generation in &contents.generations {
@@ -198,9 +200,11 @@ impl Shard {
 
     /// Lets a tenant in, if there is room for one more; says when it was last purged.
     fn admit(state: &mut State, tenant: &Tenant) -> Result<u64, Refusal> {
-        if let Some(known) = state.tenants.get(tenant)
+        let last_bucket = bucket_of(state.stamp);
+        if let Some(known) = state.tenants.get_mut(tenant)
             && known.has_data
         {
+            known.last_bucket = last_bucket;
             return Ok(known.purged_at);
         }
         if state.tenants.values().filter(|known| known.has_data).count() >= TENANTS_MAX {
@@ -208,6 +212,7 @@ impl Shard {
         }
         let known = state.tenants.entry(tenant.clone()).or_default();
         known.has_data = true;
+        known.last_bucket = last_bucket;
         Ok(known.purged_at)
     }
 

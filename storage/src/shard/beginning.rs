@@ -88,7 +88,7 @@ impl Shard {
     ) -> Result<Option<Trace>, Error> {
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
         let mut spans = Vec::new();
-        for batch in snapshot.parts(id)? {
+        for batch in snapshot.parts(id, budget)? {
             let reader = PieceReader::new(self, batch, budget);
             let index = reader.index()?;
             let is_wanted =

@@ -11,7 +11,7 @@ use super::cache::{CachedPart, Decoded, DecodedCache, Key};
 use super::piece::Piece;
 use super::rows::RowSet;
 use crate::block::{
-    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, TraceTable, Zones,
+    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, SortedIds, TraceTable, Zones,
 };
 use crate::env::Env;
 use crate::mutant::{self, Mutant};
@@ -22,12 +22,38 @@ pub(super) struct Block {
     /// Its number in this replica; in the file stands that of the replica that wrote it.
     number: u64,
     file: BlockFile,
+    sizes: BlockSizes,
     /// By run: the number of its first page within the block.
     first_pages: Vec<u32>,
     /// By run: the pages with traces that lie elsewhere too, at a version of the shard's splits.
     cut_pages: Vec<Mutex<Option<CutPages>>>,
     /// Something of it was found damaged: reads leave it out and say so.
     is_damaged: AtomicBool,
+}
+
+/// Sums and maxima over the runs of a block: its directory lists every page, and these are asked
+/// for several times a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BlockSizes {
+    pub(super) spans: u64,
+    pub(super) traces: u64,
+    /// Pages of the run that has most.
+    pub(super) run_pages_max: usize,
+    /// Traces of the run that has most.
+    pub(super) run_traces_max: u64,
+}
+
+impl BlockSizes {
+    fn of(runs: &[Run]) -> Self {
+        let mut sizes = Self::default();
+        for run in runs {
+            sizes.spans += run.span_count();
+            sizes.traces += run.trace_count;
+            sizes.run_pages_max = sizes.run_pages_max.max(run.pages.len());
+            sizes.run_traces_max = sizes.run_traces_max.max(run.trace_count);
+        }
+        sizes
+    }
 }
 
 impl Block {
@@ -40,7 +66,9 @@ impl Block {
             next = next.saturating_add(u32::try_from(run.pages.len()).unwrap_or(u32::MAX));
         }
         let cut_pages = first_pages.iter().map(|_| Mutex::default()).collect();
-        Ok(Self { number, file, first_pages, cut_pages, is_damaged: AtomicBool::new(false) })
+        let sizes = BlockSizes::of(&file.directory().runs);
+        let is_damaged = AtomicBool::new(false);
+        Ok(Self { number, file, sizes, first_pages, cut_pages, is_damaged })
     }
 
     pub(super) fn info(&self) -> &BlockInfo {
@@ -55,8 +83,8 @@ impl Block {
         &self.file
     }
 
-    pub(super) fn span_count(&self) -> u64 {
-        self.file.directory().span_count()
+    pub(super) fn sizes(&self) -> BlockSizes {
+        self.sizes
     }
 
     pub(super) fn page(&self, page: &PageInfo) -> Result<Batch, BlockError> {
@@ -124,16 +152,37 @@ impl BlockRun {
         let table = self.table(cache, owner)?;
         let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
         let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
+        let mut next = 0;
         for start in table.pages(id) {
-            for number in start.. {
+            for number in start.max(next).. {
                 let Some(page) = pages.get(number as usize) else { break };
                 if number > start && !page.continues {
                     break;
                 }
                 out.push(Arc::new(Piece::of_page(&self.block, first + number, page)));
+                next = number + 1;
             }
         }
         Ok(())
+    }
+
+    /// How many pages it has.
+    pub(super) fn page_count(&self) -> usize {
+        self.run().map_or(0, |run| run.pages.len())
+    }
+
+    /// [`Self::table`] for whoever asks all tables of a shard in a row: if it is not in the cache,
+    /// others need not make room for it.
+    pub(super) fn table_once(
+        &self,
+        cache: &DecodedCache,
+        owner: u64,
+    ) -> Result<Arc<TraceTable>, BlockError> {
+        if let Some((Decoded::Table(table), _)) = cache.get(self.key(owner, CachedPart::Table)) {
+            return Ok(table);
+        }
+        let Some(run) = self.run() else { return Ok(Arc::default()) };
+        Ok(Arc::new(self.block.file.trace_table(run)?))
     }
 
     /// Which traces the run has.
@@ -206,7 +255,7 @@ impl BlockRun {
     /// The pages on which a trace of these lies; remembered for this version of them.
     pub(super) fn cut_pages(
         &self,
-        splits: impl Iterator<Item = TraceId>,
+        splits: &mut dyn Iterator<Item = TraceId>,
         version: u64,
         cache: &DecodedCache,
         owner: u64,
@@ -221,14 +270,12 @@ impl BlockRun {
         }
         let table = self.table(cache, owner)?;
         let mut cut = RowSet::empty(pages.len());
-        for id in splits {
-            for start in table.pages(id) {
-                cut.insert(start as usize);
-                let mut next = start as usize + 1;
-                while pages.get(next).is_some_and(|page| page.continues) {
-                    cut.insert(next);
-                    next += 1;
-                }
+        table.among(&SortedIds::new(splits), &mut |_, starts| {
+            starts.for_each(|start| cut.insert(start as usize));
+        });
+        for (number, page) in pages.iter().enumerate() {
+            if page.continues && number > 0 && cut.contains(number - 1) {
+                cut.insert(number);
             }
         }
         let cut = Arc::new(cut);

@@ -12,6 +12,7 @@
 //!   meanwhile do not count their parts of traces, so that no later start may read them as sound.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::block_store::BlockStore;
@@ -30,13 +31,19 @@ impl Shard {
         self.is_unsettled.load(Ordering::Relaxed)
     }
 
-    /// Whether a seal failed that may be in the manifest: only the same seal settles it.
-    pub(super) fn must_seal_first(&self) -> bool {
-        self.is_unsettled() && self.contents().generations.len() > 1
+    /// Takes back a change that failed, before anything new is written: what it left takes room,
+    /// and on a full disk there is none for the same again.
+    pub(super) fn settle(&self, store: &BlockStore) -> Result<(), Error> {
+        if self.is_unsettled() {
+            let edit = self.new_edit(store)?;
+            self.commit(store, edit, &[])?;
+        }
+        Ok(())
     }
 
-    /// A change that only marks what is set aside, and takes back what a failed one may have done.
-    /// Made after the blocks that it will name, so that it marks whatever they left out.
+    /// A change that only marks what is set aside, takes back what a failed one may have done, and
+    /// forgets chunks that the last seal needed no more. Made after the blocks that it will name, so
+    /// that it marks whatever they left out.
     pub(super) fn new_edit(&self, store: &BlockStore) -> Result<WriteBatch, Error> {
         let mut edit = WriteBatch::default();
         if self.is_unsettled() {
@@ -45,7 +52,13 @@ impl Shard {
         for block in self.contents().blocks.iter().filter(|block| block.is_damaged()) {
             self.name_block(&mut edit, block);
         }
-        let lost = self.state().blocks_lost.clone();
+        let (lost, forgotten) = {
+            let state = self.state();
+            (state.blocks_lost.clone(), state.forgotten.clone())
+        };
+        for number in forgotten {
+            edit.delete(Family::Shards, &ShardKey::Window(number).of(self.id()));
+        }
         for number in lost {
             let key = ShardKey::Block(number).of(self.id());
             let known = store.kv.get(Family::Shards, &key)?.unwrap_or_default();
@@ -55,11 +68,18 @@ impl Shard {
         Ok(edit)
     }
 
-    /// Adds what takes back a change that failed.
+    /// Adds what takes back a change that failed: the manifest says again what it said before. So
+    /// no change puts anything in the place of what another could need, but for the row of the
+    /// state, which is kept for this.
     fn take_back(&self, store: &BlockStore, edit: &mut WriteBatch) -> Result<(), Error> {
         let blocks = self.contents().blocks.clone();
+        let state_key = ShardKey::State.of(self.id());
         let (named, chunks): (BTreeSet<u64>, BTreeSet<u64>) = {
             let state = self.state();
+            match &state.row {
+                Some(row) => edit.put(Family::Shards, &state_key, row),
+                None => edit.delete(Family::Shards, &state_key),
+            }
             let numbers = blocks.iter().map(|block| block.number());
             let chunks = state.chunks.iter().map(|chunk| chunk.number);
             (numbers.chain(state.blocks_lost.iter().copied()).collect(), chunks.collect())
@@ -90,10 +110,44 @@ impl Shard {
         edit.put(Family::Shards, &ShardKey::Block(block.number()).of(self.id()), &row.encode());
     }
 
-    /// Makes a change durable.
-    pub(super) fn commit(&self, store: &BlockStore, edit: WriteBatch) -> Result<(), Error> {
+    /// Makes a change durable. Blocks that it is the first to name are told, so that their files go
+    /// when it failed and was taken back.
+    pub(super) fn commit(
+        &self,
+        store: &BlockStore,
+        edit: WriteBatch,
+        made: &[Arc<Block>],
+    ) -> Result<(), Error> {
         let written = store.kv.write(edit).and_then(|()| store.kv.flush());
         self.is_unsettled.store(written.is_err(), Ordering::Relaxed);
-        Ok(written?)
+        let mut state = self.state();
+        if let Err(error) = written {
+            state.doubtful.extend(made.iter().cloned());
+            return Err(error.into());
+        }
+        state.forgotten.clear();
+        let taken_back = std::mem::take(&mut state.doubtful);
+        drop(state);
+        for block in taken_back {
+            // What is left of them goes at the next start.
+            let _ = store.env.remove(block.file().path());
+        }
+        Ok(())
+    }
+
+    /// Removes what the manifest names no more. One file that cannot be removed keeps no other; it
+    /// goes at the next start.
+    pub(super) fn remove_blocks(
+        &self,
+        store: &BlockStore,
+        gone: &[Arc<Block>],
+    ) -> Result<(), Error> {
+        let mut removed = Ok(());
+        for block in gone {
+            removed = removed.and(store.env.remove(block.file().path()));
+        }
+        removed = removed.and(store.env.sync_directory(&store.shard_directory(self.id())));
+        self.forget_splits_of(gone)?;
+        Ok(removed?)
     }
 }

@@ -83,7 +83,8 @@ impl Shard {
             cut.extend(index.traces.iter().map(|trace| trace.id));
         }
         for id in cut {
-            let found = self.assemble_trace(&snapshot.parts(id)?, id, usize::MAX, budget)?;
+            let found =
+                self.assemble_trace(&snapshot.parts(id, budget)?, id, usize::MAX, budget)?;
             add(found.map(|trace| trace.spans).unwrap_or_default());
         }
         Ok(sum)

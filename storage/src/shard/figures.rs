@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::aggregate::{Aggregate, AggregateQuery, Counts, DependencyEdge};
-use model::batch::Index;
+use model::batch::{Index, TraceRows};
 use model::budget::Budget;
 use model::query::SpanPredicate;
 use model::store::{Answer, Completeness};
@@ -94,17 +94,28 @@ impl Shard {
         };
         let undecided = marks.undecided();
         let mut columnar = Columnar::new(query, &reader, &index)?;
-        for trace in index.traces.iter().filter(|trace| marks.may.any_within(trace.rows())) {
+        let may_be_whole = |trace: &&TraceRows| {
+            !undecided.any_within(trace.rows()) && !may_have_twins(&index, piece, trace)
+        };
+        let passing = || index.traces.iter().filter(|trace| marks.may.any_within(trace.rows()));
+        let beyond = match piece.log_stamp() {
+            Some(_) if columnar.is_some() => {
+                let ids = &mut passing().filter(may_be_whole).map(|trace| trace.id);
+                Some(snapshot.beyond_batch(ids, budget)?)
+            }
+            _ => None,
+        };
+        let is_whole = |id: TraceId| match &beyond {
+            Some(beyond) => !beyond.contains(&id),
+            None => snapshot.is_whole_on_page(id),
+        };
+        for trace in passing() {
             match &mut columnar {
-                Some(columnar)
-                    if !undecided.any_within(trace.rows())
-                        && !may_have_twins(&index, piece, trace)
-                        && is_whole(snapshot, piece, trace.id)? =>
-                {
+                Some(columnar) if may_be_whole(&trace) && is_whole(trace.id) => {
                     columnar.add(trace, &marks.must);
                 }
                 _ if visited.insert(trace.id) => {
-                    let parts = snapshot.parts(trace.id)?;
+                    let parts = snapshot.parts(trace.id, budget)?;
                     value.merge(&self.trace_figures(query, &parts, trace.id, &All, budget)?);
                 }
                 _ => {}
@@ -140,7 +151,7 @@ impl Shard {
             let rows = piece.counted_rows_within(&index, window);
             for trace in index.traces.iter().filter(|trace| rows.any_within(trace.rows())) {
                 if visited.insert(trace.id) {
-                    let parts = snapshot.parts(trace.id)?;
+                    let parts = snapshot.parts(trace.id, budget)?;
                     let outline = self.outline(&parts, trace.id, budget)?;
                     edges.add_outline(&outline, |start| window.contains(start), budget)?;
                 }
@@ -189,14 +200,6 @@ impl Shard {
             .batches()
             .filter(|batch| batch.overlaps(window))
             .try_for_each(|batch| on_piece(Arc::clone(batch)))
-    }
-}
-
-/// Whether the rows of a trace on a piece are all there are of it.
-fn is_whole(snapshot: &Snapshot<'_>, piece: &Piece, id: TraceId) -> Result<bool, Error> {
-    match piece.log_stamp() {
-        Some(_) => snapshot.is_whole_in_batch(id),
-        None => Ok(snapshot.is_whole_on_page(id)),
     }
 }
 

@@ -16,6 +16,7 @@ use model::{ShardId, Tenant, Timestamp, TraceId};
 
 use super::apart::ApartCache;
 use super::block_store::BlockStore;
+use super::blocks::Block;
 use super::cache::DecodedCache;
 use super::contents::{Contents, Generation};
 use super::digest::Frozen;
@@ -117,6 +118,13 @@ pub(super) struct State {
     pub(super) rotated: Option<LogIndex>,
     /// Chunks of remembered requests in the manifest, the oldest first.
     pub(super) chunks: Vec<ChunkInfo>,
+    /// Chunks that nothing needs since the last seal. The change after it removes them: if it had
+    /// done so itself and failed, nobody could put them back.
+    pub(super) forgotten: BTreeSet<u64>,
+    /// The row of the state in the manifest, as the last change that succeeded left it.
+    pub(super) row: Option<Vec<u8>>,
+    /// Blocks that only a change names that failed.
+    pub(super) doubtful: Vec<Arc<Block>>,
     /// Generations that were sealed, as long as a read may still have them, with their last index.
     pub(super) retired: Vec<(LogIndex, Weak<Generation>)>,
     /// Bytes that seals and merges wrote.
@@ -335,9 +343,8 @@ impl Shard {
         }
         (stats.spans, stats.bytes) = (stats.head_spans, stats.head_bytes);
         for block in contents.blocks.iter() {
-            stats.spans += block.span_count();
-            stats.traces +=
-                block.file().directory().runs.iter().map(|run| run.trace_count).sum::<u64>();
+            stats.spans += block.sizes().spans;
+            stats.traces += block.sizes().traces;
             stats.bytes += block.file().size_bytes();
             stats.blocks_damaged += u64::from(block.is_damaged());
         }

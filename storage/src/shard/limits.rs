@@ -4,6 +4,7 @@
 
 use model::Duration;
 
+use crate::block::limits::RUN_PAGES_MAX;
 use crate::limits::LOG_ENTRY_BYTES_MAX;
 
 /// Bytes of one entry. The log takes a little more, which is left to what consensus puts around it.
@@ -24,7 +25,8 @@ pub const DIGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// misses vanish on reading.
 pub const DIGESTS_MAX: usize = 32_768;
 
-/// Tenants in one shard. Each costs a few maps; the names come from clients.
+/// Tenants in one shard of which there are data. Each costs a few maps; the names come from
+/// clients.
 pub const TENANTS_MAX: usize = 4_096;
 
 /// Operations that a tenant's catalog in memory lists. A tenant with more (ids in span names) has
@@ -92,6 +94,14 @@ pub const BUCKET_NANOSECONDS: u64 = 3_600_000_000_000;
 
 /// Blocks of a bucket that are merged at once, and by that the most that wait.
 pub const MERGE_INPUTS: usize = 16;
+
+/// Pages of one tenant that are merged into a run: half of what a run may have, so that it is not
+/// full although rows come to lie otherwise.
+pub const MERGE_PAGES_MAX: usize = RUN_PAGES_MAX / 2;
+
+/// Traces of one tenant that are merged into a run: its plan and its table take some 50 bytes for
+/// each while it is made, which comes to 36 MiB. Three seals of traces of one span each fit.
+pub const MERGE_TRACES_MAX: u64 = 3 << 18;
 
 /// Chunks of what a shard remembers of requests that are read at a start: one a seal.
 pub const WINDOW_CHUNKS_MAX: usize = 100_000;

@@ -17,6 +17,7 @@ use super::block_store::BlockStore;
 use super::blocks::Block;
 use super::handle::{ChunkInfo, Shard};
 use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, TENANTS_MAX, WINDOW_CHUNKS_MAX};
+use super::retention::bucket_of;
 use super::window::RequestPart;
 use crate::Error;
 use crate::keys::ShardKey;
@@ -24,8 +25,9 @@ use crate::kv::Family;
 use crate::log::LogIndex;
 use crate::mutant::{self, Mutant};
 
-/// The version that is written; rows of version 1 have no fence.
-const VERSION: u8 = 2;
+/// The version that is written. Rows of version 1 have no fence; those of version 2 do not say when
+/// a tenant's last entry was.
+const VERSION: u8 = 3;
 
 /// What is remembered of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +36,8 @@ pub(super) struct TenantState {
     pub(super) has_data: bool,
     /// The entry that purged it; 0 if none did.
     pub(super) purged_at: u64,
+    /// The bucket of its last batch or purge: when that is dropped, nothing is left of it.
+    pub(super) last_bucket: u64,
 }
 
 /// What the shard remembers at its seal cut, but for requests and batches.
@@ -99,6 +103,7 @@ impl StateRow {
         for (tenant, state) in &self.tenants {
             put_bytes(&mut out, tenant.as_str().as_bytes());
             put_varint(&mut out, state.purged_at << 1 | u64::from(state.has_data));
+            put_varint(&mut out, state.last_bucket);
         }
         put_varint(&mut out, u64::from(self.fenced));
         finish(out)
@@ -121,7 +126,10 @@ impl StateRow {
             let tenant = name.and_then(|name| Tenant::stored(name).ok());
             let tenant = tenant.ok_or(ColumnError::new("not a tenant's name"))?;
             let packed = cursor.varint()?;
-            let state = TenantState { has_data: packed & 1 != 0, purged_at: packed >> 1 };
+            let (has_data, purged_at) = (packed & 1 != 0, packed >> 1);
+            // Before there was the field: as late as can be.
+            let last_bucket = if version > 2 { cursor.varint()? } else { bucket_of(row.stamp) };
+            let state = TenantState { has_data, purged_at, last_bucket };
             row.tenants.insert(tenant, state);
         }
         if version > 1 {
@@ -205,9 +213,10 @@ impl Shard {
         let malformed = |reason| Error::Manifest { shard: self.id(), reason };
         store.env.create_directory(&store.shard_directory(self.id()))?;
         store.remove_unfinished(self.id())?;
-        let row = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))?;
-        let row = row.map(|bytes| StateRow::decode(&bytes)).transpose().map_err(malformed)?;
+        let bytes = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))?;
+        let row = bytes.as_deref().map(StateRow::decode).transpose().map_err(malformed)?;
         let row = row.unwrap_or_default();
+        self.state().row = bytes;
         self.load_windows(store)?;
         let named = self.scan(store, ShardKey::Block(0), ShardKey::Block(u64::MAX), BLOCKS_MAX)?;
         let row_of = |(key, value): &(Vec<u8>, Vec<u8>)| {
@@ -361,12 +370,12 @@ mod tests {
         let tenant = |name| Tenant::new(name).unwrap();
         let row = StateRow {
             cut: 77,
-            stamp: Timestamp(5_000),
+            stamp: Timestamp(9_000_000_000_000),
             next_block: 12,
             dropped: [(0, 400), (3, 9)].into(),
             tenants: [
-                (tenant("a"), TenantState { has_data: true, purged_at: 0 }),
-                (tenant("b"), TenantState { has_data: false, purged_at: 40 }),
+                (tenant("a"), TenantState { has_data: true, purged_at: 0, last_bucket: 2 }),
+                (tenant("b"), TenantState { has_data: false, purged_at: 40, last_bucket: 2 }),
             ]
             .into(),
             fenced: 3,
@@ -384,8 +393,18 @@ mod tests {
             damaged[place] ^= 4;
             assert!(StateRow::decode(&damaged).is_err(), "byte {place}");
         }
-        // As the version before wrote it: the fence is the last byte but for the checksum.
-        let mut former = row_bytes[..row_bytes.len() - 5].to_vec();
+        // As former versions wrote it: a tenant's bucket is a byte behind its purge; the fence is
+        // the last byte but for the checksum.
+        let mut former = row_bytes[..row_bytes.len() - 4].to_vec();
+        let ends: Vec<usize> = (1..former.len())
+            .filter(|at| former[at - 1..=*at] == [b'b', 40 << 1] || former[at - 1] == b'a')
+            .collect();
+        assert_eq!(ends.len(), 2);
+        former.remove(ends[1] + 1);
+        former.remove(ends[0] + 1);
+        former[0] = 2;
+        assert_eq!(StateRow::decode(&finish(former.clone())).unwrap(), row);
+        former.pop();
         former[0] = 1;
         assert_eq!(StateRow::decode(&finish(former)).unwrap(), StateRow { fenced: 0, ..row });
         for length in 0..chunk_bytes.len() {

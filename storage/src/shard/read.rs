@@ -9,11 +9,12 @@ use model::{Tenant, TraceId};
 use super::blocks::{Block, BlockRun};
 use super::contents::Generation;
 use super::handle::{Shard, SplitMap};
+use super::hash::LookupSet;
 use super::head::{PartCount, TenantHead};
 use super::piece::Piece;
 use super::retention::{bucket_of, class_of};
 use crate::Error;
-use crate::block::BlockError;
+use crate::block::{BlockError, SortedIds};
 
 /// A tenant's part of a generation of the head, as long as it was at one moment.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The pieces that may hold parts of a trace: those of blocks, then those of the head.
-    pub(super) fn parts(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
-        let mut parts = self.parts_in_blocks(id)?;
+    pub(super) fn parts(&self, id: TraceId, budget: &Budget) -> Result<Vec<Arc<Piece>>, Error> {
+        let mut parts = self.parts_in_blocks(id, budget)?;
         for view in &self.view.heads {
             let mut places = view.head.parts(id, view.batches.len());
             places.retain(|place| *place as usize >= view.first_live);
@@ -71,9 +72,15 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Those of blocks alone.
-    pub(super) fn parts_in_blocks(&self, id: TraceId) -> Result<Vec<Arc<Piece>>, Error> {
+    pub(super) fn parts_in_blocks(
+        &self,
+        id: TraceId,
+        budget: &Budget,
+    ) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = Vec::new();
         for run in &self.view.blocks {
+            // Its table may have to be read from the disk.
+            budget.spend(0)?;
             let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
             found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
         }
@@ -98,27 +105,34 @@ impl<'a> Snapshot<'a> {
         self.view.splits_version
     }
 
-    /// Whether the rows of a trace that lie in one batch of the head are all there are of it.
-    pub(super) fn is_whole_in_batch(&self, id: TraceId) -> Result<bool, Error> {
-        let mut batches = 0;
-        for view in &self.view.heads {
-            match view.head.part_count(id, view.batches.len()) {
-                PartCount::None => {}
-                PartCount::One => batches += 1,
-                PartCount::Several => return Ok(false),
+    /// Of the traces of one batch of the head those of which that batch may not have all rows: they
+    /// lie in other batches or, as far as tables say, in blocks. Each table is asked once, for all
+    /// of them.
+    pub(super) fn beyond_batch(
+        &self,
+        ids: &mut dyn Iterator<Item = TraceId>,
+        budget: &Budget,
+    ) -> Result<LookupSet<TraceId>, Error> {
+        let mut beyond = LookupSet::default();
+        let mut alone = Vec::new();
+        for id in ids {
+            let mut batches = 0;
+            for view in &self.view.heads {
+                batches += match view.head.part_count(id, view.batches.len()) {
+                    PartCount::None => 0,
+                    PartCount::One => 1,
+                    PartCount::Several => 2,
+                };
+            }
+            if batches > 1 {
+                beyond.insert(id);
+            } else {
+                alone.push(id);
             }
         }
-        if batches > 1 {
-            return Ok(false);
-        }
-        for run in &self.view.blocks {
-            let table = run.table(&self.shard.cache, self.shard.cache_owner);
-            let table = table.map_err(|error| self.shard.damaged_block(&run.block, error))?;
-            if table.may_contain(id) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let runs = &mut self.view.blocks.iter();
+        beyond.extend(self.shard.may_be_in(runs, &mut alone.into_iter(), budget)?);
+        Ok(beyond)
     }
 
     /// The batches of the head, in the order of the log.
@@ -138,6 +152,32 @@ impl<'a> Snapshot<'a> {
 }
 
 impl Shard {
+    /// Those of these traces that may have rows in one of these runs. Each table is loaded once:
+    /// they need not fit the memory together.
+    pub(super) fn may_be_in(
+        &self,
+        runs: &mut dyn Iterator<Item = &BlockRun>,
+        ids: &mut dyn Iterator<Item = TraceId>,
+        budget: &Budget,
+    ) -> Result<LookupSet<TraceId>, Error> {
+        let mut found = LookupSet::default();
+        let mut runs = runs.peekable();
+        if runs.peek().is_none() {
+            return Ok(found);
+        }
+        let ids = SortedIds::new(ids);
+        if ids.is_empty() {
+            return Ok(found);
+        }
+        for run in runs {
+            budget.spend(0)?;
+            let table = run.table(&self.cache, self.cache_owner);
+            let table = table.map_err(|error| self.damaged_block(&run.block, error))?;
+            table.among(&ids, &mut |ids, _| found.extend(ids));
+        }
+        Ok(found)
+    }
+
     /// What the tenant has now; nothing if it has nothing.
     pub(super) fn snapshot(&self, tenant: &Tenant) -> Option<Snapshot<'_>> {
         self.view(tenant).map(|view| Snapshot::over(self, view))
@@ -197,7 +237,7 @@ impl Shard {
         budget: &Budget,
     ) -> Result<Option<Trace>, Error> {
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
-        self.assemble_trace(&snapshot.parts(id)?, id, spans_max, budget)
+        self.assemble_trace(&snapshot.parts(id, budget)?, id, spans_max, budget)
     }
 
     /// The structure of a trace in columns; nothing if no span of it is known. A trace without
@@ -210,7 +250,7 @@ impl Shard {
     ) -> Result<Option<TraceColumns>, Error> {
         let applied = self.applied().map_or(0, |index| index.0);
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(None) };
-        let parts = snapshot.parts(id)?;
+        let parts = snapshot.parts(id, budget)?;
         let part_count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let revision = Revision { shard: self.id().0, applied, parts: part_count };
         self.structure(&parts, id, revision, budget)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Tenant, Timestamp};
 
-use super::handle::Shard;
+use super::handle::{Shard, State};
 use super::limits::BUCKET_NANOSECONDS;
 use crate::Error;
 use crate::keys::ShardKey;
@@ -31,11 +31,30 @@ pub fn bucket_of(stamp: Timestamp) -> u64 {
 }
 
 impl Shard {
-    /// Marks the buckets of a class up to and including one as gone.
-    pub(super) fn apply_drop(&self, class: u8, bucket: u64) {
+    /// Marks the buckets of a class up to and including one as gone, and forgets the tenants of
+    /// which nothing is left: there may be so many, and each that is remembered is one less that
+    /// may come. One that was purged is remembered for another bucket: that its requests from
+    /// before the purge do not count as known is part of it.
+    ///
+    /// Invariant (DUR-1): the hour of log time never goes, whatever clock asked for it. What would
+    /// be applied and acknowledged in the rest of it would be gone at once.
+    pub(super) fn apply_drop(&self, state: &mut State, class: u8, bucket: u64) {
+        let Some(last) = bucket_of(state.stamp).checked_sub(1) else { return };
+        let bucket = bucket.min(last);
         let mut contents = self.contents_mut();
         let dropped = contents.dropped.entry(class).or_default();
         *dropped = (*dropped).max(bucket);
+        let purged = Arc::make_mut(&mut contents.purged);
+        state.tenants.retain(|tenant, known| {
+            if class_of(tenant) == class && known.last_bucket <= bucket {
+                known.has_data = false;
+                if known.purged_at == 0 || known.last_bucket < bucket {
+                    purged.remove(tenant);
+                    return false;
+                }
+            }
+            true
+        });
     }
 
     /// The oldest bucket of a class of which there are spans.
@@ -64,24 +83,20 @@ impl Shard {
         let contents = self.contents().clone();
         let is_gone = |block: &&Arc<super::blocks::Block>| contents.is_gone(block);
         let gone: Vec<_> = contents.blocks.iter().filter(is_gone).cloned().collect();
-        if gone.is_empty() || self.must_seal_first() {
+        if gone.is_empty() {
             return Ok(0);
         }
         let mut edit = self.new_edit(store)?;
         for block in &gone {
             edit.delete(Family::Shards, &ShardKey::Block(block.number()).of(self.id()));
         }
-        self.commit(store, edit)?;
+        self.commit(store, edit, &[])?;
         let stays = |block: &Arc<_>| !gone.iter().any(|gone| Arc::ptr_eq(gone, block));
         let mut contents = self.contents_mut();
         let left: Vec<_> = contents.blocks.iter().filter(|block| stays(block)).cloned().collect();
         contents.blocks = Arc::new(left);
         drop(contents);
-        for block in &gone {
-            store.env.remove(block.file().path())?;
-        }
-        store.env.sync_directory(&store.shard_directory(self.id()))?;
-        self.forget_splits_of(&gone)?;
+        self.remove_blocks(store, &gone)?;
         Ok(gone.len())
     }
 }

@@ -256,25 +256,16 @@ impl Rolled<'_> {
         let mut seen: LookupSet<TraceId> = LookupSet::default();
         for batch in self.snapshot.batches() {
             let index = PieceReader::new(self.shard, Arc::clone(batch), self.budget).index()?;
-            for trace in &index.traces {
-                if seen.insert(trace.id) && self.may_be_rolled(trace.id)? {
-                    let pieces = self.snapshot.parts(trace.id)?;
-                    self.count_whole(trace.id, &pieces)?;
-                }
+            let ids = index.traces.iter().map(|trace| trace.id);
+            let new: Vec<TraceId> = ids.filter(|id| seen.insert(*id)).collect();
+            let runs = &mut self.runs.values().map(|rolled| &rolled.run);
+            let rolled = self.shard.may_be_in(runs, &mut new.iter().copied(), self.budget)?;
+            for id in new.into_iter().filter(|id| rolled.contains(id)) {
+                let pieces = self.snapshot.parts(id, self.budget)?;
+                self.count_whole(id, &pieces)?;
             }
         }
         Ok(())
-    }
-
-    fn may_be_rolled(&self, id: TraceId) -> Result<bool, Error> {
-        for RolledRun { run, .. } in self.runs.values() {
-            let table = run.table(&self.shard.cache, self.shard.cache_owner);
-            let table = table.map_err(|error| self.shard.damaged_block(&run.block, error))?;
-            if table.may_contain(id) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Counts traces with parts in several blocks.
@@ -294,7 +285,7 @@ impl Rolled<'_> {
             if rolled == trace.parts.len() && !trace.has_repeats {
                 self.count_once(trace, &passes);
             } else {
-                let pieces = self.snapshot.parts(trace.id)?;
+                let pieces = self.snapshot.parts(trace.id, self.budget)?;
                 self.count_whole(trace.id, &pieces)?;
             }
         }
@@ -425,7 +416,7 @@ impl Rolled<'_> {
 
     /// Whether a row of a trace that counts lies in a whole minute, on any page of the run.
     fn has_whole_minute(&self, run: &RolledRun, id: TraceId) -> Result<bool, Error> {
-        for piece in self.snapshot.parts_in_blocks(id)? {
+        for piece in self.snapshot.parts_in_blocks(id, self.budget)? {
             if block_of(&piece) != run.run.block.number() {
                 continue;
             }

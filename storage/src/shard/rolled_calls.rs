@@ -112,24 +112,15 @@ impl Question<'_> {
         let mut seen: LookupSet<TraceId> = LookupSet::default();
         for batch in self.snapshot.batches() {
             let index = PieceReader::new(self.shard, Arc::clone(batch), self.budget).index()?;
-            for trace in &index.traces {
-                if seen.insert(trace.id) && self.may_be_counted(trace.id)? {
-                    self.count_whole(trace.id, found)?;
-                }
+            let ids = index.traces.iter().map(|trace| trace.id);
+            let new: Vec<TraceId> = ids.filter(|id| seen.insert(*id)).collect();
+            let runs = &mut self.runs.iter().map(|counted| &counted.run);
+            let counted = self.shard.may_be_in(runs, &mut new.iter().copied(), self.budget)?;
+            for id in new.into_iter().filter(|id| counted.contains(id)) {
+                self.count_whole(id, found)?;
             }
         }
         Ok(())
-    }
-
-    fn may_be_counted(&self, id: TraceId) -> Result<bool, Error> {
-        for CountedRun { run, .. } in &self.runs {
-            let table = run.table(&self.shard.cache, self.shard.cache_owner);
-            let table = table.map_err(|error| self.shard.damaged_block(&run.block, error))?;
-            if table.may_contain(id) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Takes out the calls that were counted of a trace's parts, and adds those of the whole.
@@ -137,7 +128,7 @@ impl Question<'_> {
         if !found.visited.insert(id) {
             return Ok(());
         }
-        let pieces = self.snapshot.parts(id)?;
+        let pieces = self.snapshot.parts(id, self.budget)?;
         for of_block in pieces.chunk_by(|left, right| block_of(left) == block_of(right)) {
             if self.counts_part(id, of_block) {
                 let outline = self.shard.outline(of_block, id, self.budget)?;
@@ -189,7 +180,7 @@ impl Question<'_> {
         for CountedRun { rollup, .. } in &self.runs {
             for id in rollup.calls_left_out() {
                 if found.visited.insert(*id) {
-                    let pieces = self.snapshot.parts(*id)?;
+                    let pieces = self.snapshot.parts(*id, self.budget)?;
                     let outline = self.shard.outline(&pieces, *id, self.budget)?;
                     let window = self.window;
                     let is_asked = |start| window.contains(start);
@@ -224,7 +215,7 @@ impl Question<'_> {
                         if !seen.insert(trace.id) {
                             continue;
                         }
-                        let pieces = self.snapshot.parts(trace.id)?;
+                        let pieces = self.snapshot.parts(trace.id, self.budget)?;
                         self.shard.outline(&pieces, trace.id, self.budget)?
                     } else {
                         self.shard.outline(std::slice::from_ref(&piece), trace.id, self.budget)?

@@ -16,14 +16,18 @@ use super::block_store::BlockStore;
 use super::blocks::{Block, BlockRun};
 use super::contents::{Contents, Generation};
 use super::handle::{Shard, SplitMap};
+use super::hash::{LookupMap, LookupSet};
 use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
 use super::manifest::{StateRow, TenantState, WindowChunk};
 use super::piece::Piece;
 use super::reader::PieceReader;
 use super::retention::{bucket_of, class_of};
+use super::rows::RowSet;
 use super::tally::Tally;
 use crate::Error;
-use crate::block::{BlockInfo, BlockWriter, Source, SourceTrace, Split, Splits, build_run};
+use crate::block::{
+    BlockInfo, BlockWriter, SortedIds, Source, SourceTrace, Split, Splits, build_run,
+};
 use crate::keys::ShardKey;
 use crate::kv::Family;
 use crate::log::LogIndex;
@@ -62,6 +66,7 @@ impl Shard {
     pub fn seal(&self, budget: &Budget) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
+        self.settle(store)?;
         let Some(generation) = self.generation_to_seal() else { return Ok(None) };
         let Some(closed) = generation.closed.get() else { return Ok(None) };
         let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
@@ -181,15 +186,18 @@ impl Shard {
         sealed: &mut Sealed,
     ) -> Result<(), Error> {
         let mut writer = BlockWriter::create(store.env.as_ref(), path, info)?;
+        let contents = self.contents().clone();
         for (tenant, pieces) in tenants {
             // What is damaged is missing from answers anyway; it must not keep others from blocks.
-            let sound = known.iter().filter(|block| !block.is_damaged());
+            let counts =
+                |block: &&Arc<Block>| !block.is_damaged() && contents.is_live(block, tenant);
+            let known = known.iter().filter(counts);
             let known: Vec<BlockRun> =
-                sound.filter_map(|block| BlockRun::of(block, tenant)).collect();
-            let mut elsewhere = |id: TraceId| self.parts_elsewhere(&known, id, budget);
-            let sources = self.sources(pieces, budget)?;
-            let sizes = store.sizes;
-            let built = build_run(&mut writer, tenant, &sources, sizes, &mut elsewhere, budget)?;
+                known.filter_map(|block| BlockRun::of(block, tenant)).collect();
+            let mut sources = self.sources(pieces, budget)?;
+            let elsewhere = self.parts_elsewhere(&known, &sources, budget)?;
+            let built =
+                build_run(&mut writer, tenant, &mut sources, store.sizes, &elsewhere, budget)?;
             sealed.spans += built.spans;
             sealed.repeats += built.repeats;
         }
@@ -227,41 +235,70 @@ impl Shard {
         Ok(sources)
     }
 
-    /// Figures over the parts of a trace in other blocks; nothing if there are none.
+    /// Figures over the parts in other blocks of those traces of the sources that have any.
+    ///
+    /// Block by block, and for all traces at once: a shard's tables of traces do not fit the memory
+    /// for them, and what is asked trace by trace loads each of them for each trace.
     fn parts_elsewhere(
         &self,
         known: &[BlockRun],
-        id: TraceId,
+        sources: &[Source<'_>],
         budget: &Budget,
-    ) -> Result<Option<Split>, Error> {
-        let mut found: Option<Tally> = None;
+    ) -> Result<LookupMap<TraceId, Split>, Error> {
+        let mut found: LookupMap<TraceId, Split> = LookupMap::default();
+        if known.is_empty() {
+            return Ok(found);
+        }
+        let traces = sources.iter().flat_map(|source| &source.traces);
+        let ids = SortedIds::new(traces.map(|trace| trace.id));
         for run in known {
-            let of_run = self.tally_in(run, id, budget);
-            found = match of_run {
-                Ok(of_run) => Tally::both(found, of_run),
+            budget.spend(0)?;
+            let tallies = match self.tallies_in(run, &ids, budget) {
+                Ok(tallies) => tallies,
                 // The block is set aside by now, and its parts are missing from answers.
-                Err(error) if error.is_corruption() => found,
+                Err(error) if error.is_corruption() => continue,
                 Err(error) => return Err(error),
             };
+            for (id, tally) in tallies {
+                let split = tally.split(id);
+                found.entry(id).and_modify(|known| *known = known.merged(split)).or_insert(split);
+            }
         }
-        Ok(found.map(|tally| tally.split(id)))
+        Ok(found)
     }
 
-    fn tally_in(
+    /// Figures over the parts of these traces in a block, each page of it read once.
+    fn tallies_in(
         &self,
         run: &BlockRun,
-        id: TraceId,
+        ids: &SortedIds,
         budget: &Budget,
-    ) -> Result<Option<Tally>, Error> {
-        let mut pieces = Vec::new();
-        let parts = run.parts(id, &self.cache, self.cache_owner, &mut pieces);
-        parts.map_err(|error| self.damaged_block(&run.block, error))?;
-        let mut found: Option<Tally> = None;
-        for piece in pieces {
-            let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
-            for trace in index.traces.iter().filter(|trace| trace.id == id) {
-                let tally = Tally::of(&index, trace, |row| piece.counts(&index, row));
-                found = Tally::both(found, tally);
+    ) -> Result<BTreeMap<TraceId, Tally>, Error> {
+        let table = run.table_once(&self.cache, self.cache_owner);
+        let table = table.map_err(|error| self.damaged_block(&run.block, error))?;
+        let mut here: LookupSet<TraceId> = LookupSet::default();
+        let mut starts = RowSet::empty(run.page_count());
+        table.among(ids, &mut |ids, pages| {
+            here.extend(ids);
+            pages.for_each(|page| starts.insert(page as usize));
+        });
+        let mut found = BTreeMap::new();
+        if here.is_empty() {
+            return Ok(found);
+        }
+        let mut is_before = false;
+        for (number, (page, piece)) in run.pieces().enumerate() {
+            // Traces that begin on a page go on on those that continue it.
+            is_before = starts.contains(number) || is_before && page.continues;
+            if !is_before {
+                continue;
+            }
+            let index = PieceReader::new(self, Arc::new(piece), budget).index()?;
+            for trace in index.traces.iter().filter(|trace| here.contains(&trace.id)) {
+                // All rows of a page count.
+                let tally =
+                    Tally::both(found.remove(&trace.id), Tally::of(&index, trace, |_| true));
+                found.extend(tally.map(|tally| (trace.id, tally)));
             }
         }
         Ok(found)
@@ -295,14 +332,12 @@ impl Shard {
             tenants: closed.tenants.clone(),
             fenced: closed.fenced,
         };
-        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
+        let row = row.encode();
+        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row);
         let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());
         edit.put(Family::Shards, &chunk_key, &closed.window.encode());
         let forgotten = self.forgotten_chunks(closed);
-        for number in &forgotten {
-            edit.delete(Family::Shards, &ShardKey::Window(*number).of(self.id()));
-        }
-        self.commit(store, edit)?;
+        self.commit(store, edit, blocks)?;
         self.thaw();
         // Before reads can meet the blocks.
         self.know_splits(splits);
@@ -315,6 +350,8 @@ impl Shard {
         state.retired.push((closed.upto, Arc::downgrade(generation)));
         state.chunks.retain(|chunk| !forgotten.contains(&chunk.number));
         state.chunks.push(closed.window.info(closed.upto.0));
+        state.forgotten = forgotten;
+        state.row = Some(row);
         state.sealed_bytes += blocks.iter().map(|block| block.file().size_bytes()).sum::<u64>();
         Ok(())
     }

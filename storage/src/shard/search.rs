@@ -371,7 +371,8 @@ impl<'a> Search<'a> {
 
     /// Whether a trace of a page may lie on other pages too.
     fn has_cut_trace(&self, run: &BlockRun, page: usize) -> Result<bool, Error> {
-        let ids = self.snapshot.splits().keys().copied();
+        self.budget.spend(0)?;
+        let ids = &mut self.snapshot.splits().keys().copied();
         let version = self.snapshot.splits_version();
         let cut = run.cut_pages(ids, version, &self.shard.cache, self.shard.cache_owner);
         let cut = cut.map_err(|error| self.shard.damaged_block(&run.block, error))?;
@@ -385,28 +386,35 @@ impl<'a> Search<'a> {
         if marked.within.is_empty() && !self.by_extent {
             return Ok(());
         }
+        // For these orders a batch of the head is opened before anything is told, and the traces
+        // that it shares with blocks join the queue under their own places.
+        let may_extend = self.by_extent && piece.log_stamp().is_some();
+        let mut asked = Vec::new();
+        for trace in &marked.index.traces {
+            let evidence = evidence(&marked.marks, trace);
+            let may_begin =
+                marked.within.any_within(trace.rows()) && (self.any_trace || evidence.may != 0);
+            if may_begin || may_extend {
+                asked.push((*trace, evidence, may_begin));
+            }
+        }
+        let beyond = if piece.log_stamp().is_some() {
+            let ids = &mut asked.iter().map(|(trace, ..)| trace.id);
+            Some(self.snapshot.beyond_batch(ids, self.budget)?)
+        } else {
+            None
+        };
         let mut alone = Vec::new();
         let mut cut = Vec::new();
-        {
-            for trace in &marked.index.traces {
-                let evidence = evidence(&marked.marks, trace);
-                let may_begin =
-                    marked.within.any_within(trace.rows()) && (self.any_trace || evidence.may != 0);
-                // For these orders a batch of the head is opened before anything is told, and the
-                // traces that it shares with blocks join the queue under their own places.
-                let may_extend = self.by_extent && piece.log_stamp().is_some();
-                if !may_begin && !may_extend {
-                    continue;
-                }
-                let is_whole = match piece.log_stamp() {
-                    None => self.snapshot.is_whole_on_page(trace.id),
-                    Some(_) => self.snapshot.is_whole_in_batch(trace.id)?,
-                };
-                if !is_whole {
-                    cut.push(trace.id);
-                } else if may_begin && judge(&self.query.predicate, evidence, None) != Truth::No {
-                    alone.push((*trace, evidence));
-                }
+        for (trace, evidence, may_begin) in asked {
+            let is_whole = match &beyond {
+                None => self.snapshot.is_whole_on_page(trace.id),
+                Some(beyond) => !beyond.contains(&trace.id),
+            };
+            if !is_whole {
+                cut.push(trace.id);
+            } else if may_begin && judge(&self.query.predicate, evidence, None) != Truth::No {
+                alone.push((trace, evidence));
             }
         }
         for (trace, evidence) in alone {
@@ -441,7 +449,7 @@ impl<'a> Search<'a> {
         if !self.seen.insert(id) {
             return Ok(());
         }
-        let parts = self.snapshot.parts(id)?;
+        let parts = self.snapshot.parts(id, self.budget)?;
         let mut all = Evidence::default();
         let mut is_within = false;
         let mut tally: Option<Tally> = None;
@@ -511,7 +519,7 @@ impl<'a> Search<'a> {
         }
         let parts = match &ranked.piece {
             Some(piece) => vec![Arc::clone(piece)],
-            None => self.snapshot.parts(id)?,
+            None => self.snapshot.parts(id, self.budget)?,
         };
         if truth == Truth::Yes && self.detail == Detail::Summary {
             let summary = self.shard.outline(&parts, id, self.budget)?.summary(self.budget)?;

@@ -221,13 +221,15 @@ impl Shard {
         let splits = splits_of(&installed)?;
         let row = StateRow { next_block: self.state().next_block, ..manifest.state };
         let mut edit = store.edit_without(self.id())?;
-        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row.encode());
+        let row_bytes = row.encode();
+        edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row_bytes);
         for block in &installed {
             self.name_block(&mut edit, block);
         }
         let chunk_key = ShardKey::Window(row.cut).of(self.id());
         edit.put(Family::Shards, &chunk_key, &manifest.window.encode());
-        self.commit(store, edit)?;
+        self.commit(store, edit, &installed)?;
+        self.state().row = Some(row_bytes);
         // Before reads can meet the blocks.
         self.know_splits(splits);
         self.thaw();
@@ -235,11 +237,7 @@ impl Shard {
         tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");
         let old = Arc::clone(&self.contents().blocks);
         self.become_installed(&row, &manifest.window, installed);
-        for block in old.iter() {
-            store.env.remove(block.file().path())?;
-        }
-        store.env.sync_directory(&store.shard_directory(self.id()))?;
-        self.forget_splits_of(&old)
+        self.remove_blocks(store, &old)
     }
 
     fn become_installed(&self, row: &StateRow, window: &WindowChunk, blocks: Vec<Arc<Block>>) {

@@ -68,7 +68,7 @@ impl Shard {
             for id in trace_ids {
                 // Tables are read from the disk, and whoever asks may leave.
                 budget.spend(0)?;
-                if !snapshot.parts(*id)?.is_empty() {
+                if !snapshot.parts(*id, budget)?.is_empty() {
                     answer.value.insert(*id);
                 }
             }

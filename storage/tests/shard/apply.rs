@@ -3,16 +3,23 @@
 use model::query::AttributeScope;
 use std::ops::ControlFlow;
 
-use crate::fixture::{Fixture, batch, no_limit, plain_batch, tenant, traces_of, write_scattered};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::fixture::{
+    Fixture, batch, no_limit, open_shard, plain_batch, tenant, traces_of, write_scattered,
+};
 use bytes::Bytes;
 use model::query::{Order, TracePredicate, TraceQuery};
 use model::store::{Detail, Operation, SUGGESTIONS_MAX};
 use model::testing::{Generator, Random, simple_span};
-use model::{Attribute, Span, Text, TimeRange, Timestamp, effective};
-use storage::entry::{encode_data, encode_fence, encode_mark, encode_purge};
+use model::{Attribute, Span, Text, TimeRange, Timestamp, TraceId, effective};
+use storage::entry::{encode_data, encode_drop, encode_fence, encode_mark, encode_purge};
+use storage::env::FaultEnv;
+use storage::kv::MemoryKv;
 use storage::log::{LogEngine, LogIndex};
-use storage::shard::limits::DIGEST_WINDOW;
-use storage::shard::{Applied, BatchOutcome};
+use storage::shard::limits::{DIGEST_WINDOW, TENANTS_MAX};
+use storage::shard::{Applied, BatchOutcome, BlockStore, CLASS_ORDINARY, Refusal};
 
 fn added(spans: u32, repeats: u32) -> BatchOutcome {
     BatchOutcome::Added { spans, repeats }
@@ -152,6 +159,69 @@ fn a_purge_takes_one_tenant_and_its_digests() {
 }
 
 /// Equal errors must not cancel out: what is there twice counts twice (REP-2).
+/// Whoever asks for a drop goes by a clock of its own, which may be an hour ahead.
+#[test]
+fn the_hour_of_log_time_is_never_dropped() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let mut fixture = Fixture::new();
+    let spans: Vec<Span> = (1..=3).map(|number| simple_span(number, number, 1, 2)).collect();
+    for (id, stamp, span) in [(1, 4 * HOUR, 0), (2, 5 * HOUR, 1)] {
+        fixture.stamp = stamp;
+        fixture.add(&[plain_batch(id, &tenant("a"), &spans[span..=span])]);
+    }
+    for bucket in [5, 6, u64::MAX] {
+        fixture.add_entry(&encode_drop(Timestamp(5 * HOUR + 1), 1, CLASS_ORDINARY, bucket));
+    }
+    fixture.add(&[plain_batch(3, &tenant("a"), &spans[2..])]);
+    let found: Vec<usize> = spans.iter().map(|span| spans_of(&fixture, span)).collect();
+    assert_eq!(found, [0, 1, 1]);
+}
+
+/// A tenant for each customer's trial: those of which nothing is left make room for others.
+#[test]
+fn tenants_of_which_everything_was_dropped_make_room() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let env = Arc::new(FaultEnv::new(1));
+    let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/b"));
+    let mut fixture = Fixture::new();
+    fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+    fixture.stamp = HOUR;
+    let of = |number: u64| {
+        let span = simple_span(number + 1, number + 1, 1, 2);
+        plain_batch(number, &tenant(&format!("t{number}")), &[span])
+    };
+    let tenants_max = TENANTS_MAX as u64;
+    let all: Vec<Bytes> = (0..tenants_max).map(of).collect();
+    for batches in all.chunks(512) {
+        fixture.add(batches);
+    }
+    let refused = [BatchOutcome::Refused(Refusal::Tenants { tenants_max: TENANTS_MAX })];
+    assert_eq!(fixture.add(&[of(tenants_max)]).batches, refused);
+    // Two go on into the next hour; one of the others is purged.
+    fixture.stamp = 2 * HOUR;
+    fixture.add(&[of(tenants_max + 1)]);
+    let again = |id, name: &str| plain_batch(id, &tenant(name), &[simple_span(7, id, 1, 2)]);
+    fixture.add(&[again(90_000, "t0"), again(90_001, "t1")]);
+    let entry = encode_purge(Timestamp(2 * HOUR), 1, &tenant("t2"));
+    fixture.add_entry(&entry);
+    fixture.shard.seal(&no_limit()).unwrap();
+    fixture.stamp = 3 * HOUR;
+    fixture.add_entry(&encode_drop(Timestamp(3 * HOUR), 1, CLASS_ORDINARY, 1));
+    assert_eq!(fixture.shard.stats().tenants, 2);
+    assert_eq!(fixture.add(&[of(tenants_max)]).batches, [added(1, 0)]);
+    // A start finds the same, from the row and from the log.
+    fixture.shard.seal(&no_limit()).unwrap();
+    let opened = open_shard(&fixture.log, &fixture.cache, &store);
+    opened.recover(None, &mut |_, _| {}).unwrap();
+    assert_eq!(opened.stats().tenants, fixture.shard.stats().tenants);
+    assert_eq!(fixture.recovered().stats().tenants, 3);
+    let found = |name, id: u64| {
+        let id = TraceId(u128::from(id).to_be_bytes());
+        opened.trace(&tenant(name), id, usize::MAX, &no_limit()).unwrap().is_some()
+    };
+    assert!(found("t0", 7) && found("t1", 7) && !found("t0", 1) && !found("t2", 3));
+}
+
 #[test]
 fn a_digest_is_the_sum_over_its_spans() {
     let span = |number| simple_span(number, number, 1, 2);

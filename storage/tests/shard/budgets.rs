@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,10 +19,13 @@ use model::store::{Detail, Hit};
 use model::testing::simple_span;
 use model::time::Monotonic;
 use model::{Attribute, Clock, Resource, Span, SpanId, TimeRange, Timestamp, TraceId};
+use storage::env::FaultEnv;
+use storage::kv::MemoryKv;
+use storage::shard::BlockStore;
 use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
 use storage::{Error, Shard};
 
-use super::fixture::{Fixture, no_limit, plain_batch, tenant};
+use super::fixture::{Fixture, no_limit, open_shard, plain_batch, tenant};
 
 /// Pieces of the trace, however many rows it has: what is asked between pieces does not grow.
 const PIECES: usize = 2;
@@ -163,6 +167,32 @@ fn no_stretch_between_two_looks_grows_with_a_trace() {
         assert!(many * 10 >= few * 13, "{name}: {few} looks, and {many} at twice the rows");
         assert!(many >= 60_000 / 4_096, "{name}: {many}");
     }
+}
+
+/// A search of the head asks every block whether it has more of the head's traces, and may have to
+/// read the disk for it.
+#[test]
+fn a_search_of_the_head_looks_at_its_budget_for_each_block() {
+    let looks = |blocks: u64| {
+        let env = Arc::new(FaultEnv::new(1));
+        let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/b"));
+        let mut fixture = Fixture::with_cache(1 << 20);
+        fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+        let traces = |numbers: std::ops::Range<u64>| -> Vec<Span> {
+            numbers.map(|number| simple_span(number, number, number, number + 1)).collect()
+        };
+        for block in 1..=blocks {
+            fixture.add(&[plain_batch(block, &tenant("a"), &traces(block..block + 1))]);
+            fixture.shard.seal(&no_limit()).unwrap();
+        }
+        fixture.add(&[plain_batch(99, &tenant("a"), &traces(1_000..3_000))]);
+        let read: Read = |shard, _, budget| search(shard, Detail::Summary, Order::Newest, budget);
+        let (is_ended, looks) = looked_at(&fixture.shard, TraceId([1; 16]), read, u64::MAX);
+        assert!(!is_ended);
+        looks
+    };
+    let (few, many) = (looks(2), looks(22));
+    assert!(many >= few + 20, "{few} looks with 2 blocks, {many} with 22");
 }
 
 #[test]

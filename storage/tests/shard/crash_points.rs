@@ -15,7 +15,7 @@ use storage::entry::{encode_data, encode_drop};
 use storage::env::{Crash, Env, Fault, FaultEnv};
 use storage::kv::Kv;
 use storage::log::{LogEngine, LogIndex, LogOptions, SegmentLog};
-use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard};
+use storage::shard::{BlockStore, CLASS_ORDINARY, DecodedCache, Shard, Upkeep};
 
 use crate::fixture::{
     Fixture, GROUP, SHARD, no_limit, open_shard, open_shard_over, plain_batch, tenant, traces_of,
@@ -255,7 +255,7 @@ fn a_change_that_fails_once_leaves_nothing_half() {
         let context = format!("manifest {change:?}, disk {operation:?}: {failed:?}");
         rig.compare(&context);
         snapshots += u32::from(rig.compare_snapshot(&context));
-        // A merge or a sweep does not settle what a seal left.
+        // A merge or a sweep settles what a seal left.
         rig.fixture.shard.merge(Timestamp(4 * HOUR), true, &no_limit()).unwrap();
         rig.fixture.shard.sweep().unwrap();
         rig.compare(&context);
@@ -269,6 +269,71 @@ fn a_change_that_fails_once_leaves_nothing_half() {
         rig.check(&context);
     }
     assert!(snapshots > 20, "{snapshots}");
+}
+
+/// A full disk is where changes of the manifest fail, and what is to go is what makes room on it:
+/// no seal may have to come before a sweep, nor leave more than it found each time it fails.
+#[test]
+fn what_is_gone_is_swept_although_a_seal_failed() {
+    for keeps in [false, true] {
+        let mut rig = Rig::new();
+        let spans = Generator::new(3).trace();
+        rig.add(HOUR, 1, &spans);
+        rig.seal().unwrap();
+        rig.add(2 * HOUR, 2, &spans);
+        // The write, or the flush behind it.
+        rig.kv.fail_once(rig.kv.changes() + u64::from(keeps));
+        assert!(rig.seal().is_err());
+        let drop = encode_drop(Timestamp(2 * HOUR), 1, CLASS_ORDINARY, 1);
+        rig.fixture.add_entry(&drop);
+        rig.applied.retain(|(bucket, _)| *bucket > 1);
+        let mut done = Vec::new();
+        for _ in 0..10 {
+            let due = rig.fixture.shard.due(Timestamp(2 * HOUR));
+            done.push(due);
+            match due {
+                Upkeep::Sweep => drop_result(rig.fixture.shard.sweep()),
+                Upkeep::Seal => drop_result(rig.fixture.shard.seal(&no_limit())),
+                Upkeep::Merge | Upkeep::Nothing => break,
+            }
+        }
+        assert_eq!(done, [Upkeep::Sweep, Upkeep::Seal, Upkeep::Nothing], "keeps {keeps}");
+        rig.compare("swept and sealed");
+        assert_eq!(rig.env.paths().len(), 1, "keeps {keeps}: files that nobody names");
+        assert!(rig.compare_snapshot("swept and sealed"));
+        rig.env.restart(Crash::Process);
+        rig.kv.restart(true);
+        rig.check(&format!("keeps {keeps}"));
+    }
+}
+
+fn drop_result<T>(result: Result<T, storage::Error>) {
+    result.unwrap();
+}
+
+/// The row of the state goes back as well: a start after a seal that failed and was taken back does
+/// not pass over what it sealed.
+#[test]
+fn a_seal_that_failed_is_taken_back_whole() {
+    let mut rig = Rig::new();
+    let mut generator = Generator::new(4);
+    for bucket in 1..=2 {
+        for id in 0..2 {
+            let spans = generator.trace();
+            rig.add(bucket * HOUR + id, bucket * 10 + id, &spans);
+            rig.seal().unwrap();
+        }
+    }
+    rig.add(3 * HOUR, 99, &generator.trace());
+    // Written, and perhaps there: the flush fails.
+    rig.kv.fail_once(rig.kv.changes() + 1);
+    assert!(rig.seal().is_err());
+    assert!(rig.fixture.shard.merge(Timestamp(4 * HOUR), true, &no_limit()).unwrap().is_some());
+    rig.compare("merged after a seal that failed");
+    assert!(rig.compare_snapshot("merged after a seal that failed"));
+    rig.env.restart(Crash::Process);
+    rig.kv.restart(true);
+    rig.check("started after it was taken back");
 }
 
 #[test]

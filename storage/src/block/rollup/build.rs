@@ -98,6 +98,11 @@ impl RollupBuilder {
         self.values.add_page(index, values)
     }
 
+    #[cfg(test)]
+    pub(super) fn walks(&self) -> usize {
+        self.values.walks
+    }
+
     fn add_rows(&mut self, index: &Index, classes: &[u32]) {
         let is_error: Vec<bool> = index.classes.iter().map(model::batch::Class::is_error).collect();
         for (row, class) in index.row_classes.iter().enumerate() {

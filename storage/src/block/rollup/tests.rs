@@ -1,10 +1,11 @@
 //! Rollups come back, keep to their room, and nonsense is refused or read without a panic.
 
 use model::batch::{Batch, Builder, encode};
-use model::testing::{Generator, Random, tell_spans};
-use model::{BatchId, Tenant};
+use model::testing::{Generator, Random, simple_span, tell_spans};
+use model::{Attribute, BatchId, Tenant};
 
 use super::{Rollup, RollupBuilder};
+use crate::block::limits::ROLLUP_VALUES_MAX;
 use crate::block::zones::ZonesBuilder;
 
 /// The section of a run of pages of a trace each, and its spans.
@@ -59,6 +60,28 @@ fn a_rollup_keeps_to_its_room() {
         Rollup::decode(&section).unwrap();
     }
     assert!(section(7, 60, 0).0.is_none());
+}
+
+/// Ids in keys: as many columns as values. What rows take of a column is a walk over all classes,
+/// so it is asked of columns that may be counted only.
+#[test]
+fn keys_that_never_come_again_are_passed_over() {
+    let mut rollup = RollupBuilder::default();
+    for page in 0..4_u64 {
+        let mut builder = Builder::new(Tenant::default());
+        for row in 0..1_000_u64 {
+            let number = page * 1_000 + row;
+            let mut span = simple_span(number + 1, number + 1, number, number + 1);
+            let key = |at: u64| format!("key-{}", number * 4 + at);
+            span.attributes = (0..4).map(|at| Attribute::new(&*key(at), 1_i64)).collect();
+            tell_spans([&span], &mut builder);
+        }
+        let batch = Batch::open(encode(&builder, BatchId::default()).into()).unwrap();
+        let (index, values, _) = batch.verified().unwrap();
+        rollup.add(&index, &values, &vec![0; index.classes.len()], None).unwrap();
+    }
+    let walks = rollup.walks();
+    assert!((ROLLUP_VALUES_MAX..=4 * ROLLUP_VALUES_MAX).contains(&walks), "{walks} walks");
 }
 
 fn zstd_length(bytes: &[u8]) -> usize {

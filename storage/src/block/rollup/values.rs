@@ -41,6 +41,9 @@ pub(super) struct ValuesBuilder {
     /// Minute, form, error.
     counts: Counted,
     next_form: u32,
+    /// Columns of which it was asked what the rows of every class take.
+    #[cfg(test)]
+    pub(super) walks: usize,
 }
 
 /// What is known of a key.
@@ -61,7 +64,14 @@ pub(super) struct KeyCounts {
 impl Default for ValuesBuilder {
     fn default() -> Self {
         let counts = Counted::new(ROLLUP_CELLS_MAX);
-        Self { keys: BTreeMap::new(), open: 0, counts, next_form: 0 }
+        Self {
+            keys: BTreeMap::new(),
+            open: 0,
+            counts,
+            next_form: 0,
+            #[cfg(test)]
+            walks: 0,
+        }
     }
 }
 
@@ -112,8 +122,21 @@ impl ValuesBuilder {
                 continue;
             };
             let name = (AttributeScope::Span, key.clone());
+            if !seen.insert(key) {
+                self.close(&name);
+                continue;
+            }
+            // First: what rows take of a column is a walk over all classes, and a page of keys that
+            // are never the same has as many columns as values.
+            if !self.is_open_or_has_room(&name) {
+                continue;
+            }
             let takes = takes_by_class(index, column);
-            if !seen.insert(key) || takes.iter().any(|takes| *takes > 1) {
+            #[cfg(test)]
+            {
+                self.walks += 1;
+            }
+            if takes.iter().any(|takes| *takes > 1) {
                 self.close(&name);
                 continue;
             }
@@ -197,20 +220,25 @@ impl ValuesBuilder {
 
     /// Whether a key is counted; one that was not seen before is from now on.
     fn is_open(&mut self, key: &Key) -> bool {
+        let is_open = self.is_open_or_has_room(key);
+        if is_open && !self.keys.contains_key(key) {
+            self.open += 1;
+            let own = (key.0, Text::copy_from(key.1.as_bytes()));
+            self.keys.insert(own, State::Open(BTreeMap::new()));
+        }
+        is_open
+    }
+
+    /// Whether a key is counted, or can be from now on.
+    fn is_open_or_has_room(&self, key: &Key) -> bool {
         match self.keys.get(key) {
             Some(State::Open(_)) => true,
             Some(State::Closed) => false,
+            // Never again once it was not: what is counted is counted from its first page on.
             None => {
-                // Never again once it was not: what is counted is counted from its first page on.
-                let has_room = self.open < ROLLUP_VALUES_MAX
+                self.open < ROLLUP_VALUES_MAX
                     && self.keys.len() < 4 * ROLLUP_VALUES_MAX
-                    && self.next_form as usize + ROLLUP_FORMS_MAX < 1 << FORM_BITS;
-                if has_room {
-                    self.open += 1;
-                    let own = (key.0, Text::copy_from(key.1.as_bytes()));
-                    self.keys.insert(own, State::Open(BTreeMap::new()));
-                }
-                has_room
+                    && self.next_form as usize + ROLLUP_FORMS_MAX < 1 << FORM_BITS
             }
         }
     }
