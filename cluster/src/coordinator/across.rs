@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{StreamExt as _, stream};
 use model::query::{Evaluator, TraceFacts, TraceQuery};
 use model::store::{
-    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchRequest, SearchStream, Trace,
+    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchItem, SearchRequest, Trace,
     TraceRequest,
 };
 use model::{ShardId, StoreError, Tenant, TimeRange, TraceId};
@@ -92,28 +92,23 @@ impl Fence {
 }
 
 impl Coordinator {
-    /// A search whose window comes near these fences.
-    pub(super) async fn search_across(
+    /// The whole answer to a search whose window comes near fences.
+    pub(super) async fn told_across(
         &self,
         request: SearchRequest,
-        fences: &[Fence],
-    ) -> Result<SearchStream, StoreError> {
+    ) -> Result<Vec<SearchItem>, StoreError> {
         let (limit, cursor) = (request.query.limit as usize, request.query.cursor.clone());
-        let (gathered, across) = self.hits(request, fences).await?;
-        let items = answer(limit, cursor.as_ref(), gathered, across).into_iter().map(Ok);
-        Ok(Box::pin(stream::iter(items)))
+        let (gathered, across) = self.hits(request).await?;
+        Ok(answer(limit, cursor.as_ref(), gathered, across))
     }
 
     /// What shards say to a search, without the traces that lie across a fence, and the hits among
     /// these. Each shard was asked for more than the limit, so that the limit of all together is
     /// found.
-    async fn hits(
-        &self,
-        request: SearchRequest,
-        fences: &[Fence],
-    ) -> Result<(Gathered, ShardHits), StoreError> {
+    async fn hits(&self, request: SearchRequest) -> Result<(Gathered, ShardHits), StoreError> {
         let SearchRequest { scope, query, detail, progress: _ } = request;
-        let mut across = self.across(&scope, fences).await?;
+        let mut fences = self.fences_near(query.window);
+        let mut across = self.across(&scope, &fences).await?;
         let mut rounds = 0;
         let mut gathered = loop {
             // One more than asked for tells whether there are more.
@@ -125,9 +120,16 @@ impl Coordinator {
             let operation = ReadOperation::Search { query, detail, together: false };
             let gathered = self.ask_all(scope.clone(), operation).await?;
             rounds += 1;
+            // Shards were added while these were asked: there is a fence more to look across.
+            let near = self.fences_near(query.window);
+            let is_known = near == fences;
+            if !is_known {
+                across = self.across(&scope, &near).await?;
+                fences = near;
+            }
             // Traces that came to lie across one since, of which a shard told a part.
-            let late = self.late(&scope, fences, &gathered, &mut across).await?;
-            if late.is_empty() {
+            let late = self.late(&scope, &fences, &gathered, &mut across).await?;
+            if is_known && late.is_empty() {
                 break gathered;
             }
             across.trace_ids.extend(late);

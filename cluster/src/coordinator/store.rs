@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::stream;
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::budget::Budget;
 use model::query::AttributeScope;
@@ -58,11 +59,12 @@ impl TraceStore for Coordinator {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
-        match self.fences_near(request.query.window) {
-            fences if fences.is_empty() => Search::begin(self, request).into_stream().await,
-            // What a shard says there may have to be taken back, so that nothing is told early.
-            fences => self.search_across(request, &fences).await,
+        if self.fences_near(request.query.window).is_empty() {
+            return Search::begin(self, request).into_stream().await;
         }
+        // What a shard says there may have to be taken back, so that nothing is told early.
+        let items = self.told_across(request).await?;
+        Ok(Box::pin(stream::iter(items.into_iter().map(Ok))))
     }
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {

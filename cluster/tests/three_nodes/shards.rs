@@ -6,7 +6,9 @@ use cluster::raft::Role;
 use futures_util::future::join_all;
 use model::admin::{ClusterChange, ClusterStatus, EpochState};
 use model::query::{Order, TraceQuery, evaluate};
-use model::store::{Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest};
+use model::store::{
+    Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary,
+};
 use model::testing::Generator;
 use model::{ClusterAdmin as _, Span, Timestamp, TraceId, TraceStore as _};
 
@@ -35,15 +37,25 @@ fn thirds(seed: u64, count: usize) -> [Vec<Span>; 3] {
 }
 
 async fn search(world: &World, through: usize, query: &TraceQuery) -> (Vec<TraceId>, SearchEnd) {
+    let (hits, end) = search_telling(world, through, query, false).await;
+    (hits.into_iter().map(|summary| summary.trace_id).collect(), end)
+}
+
+async fn search_telling(
+    world: &World,
+    through: usize,
+    query: &TraceQuery,
+    progress: bool,
+) -> (Vec<TraceSummary>, SearchEnd) {
     let (query, detail) = (query.clone(), Detail::Summary);
-    let request = SearchRequest { scope: world.scope(), query, detail, progress: false };
+    let request = SearchRequest { scope: world.scope(), query, detail, progress };
     let mut stream = world.store(through).search(request).await.unwrap();
     let mut hits = Vec::new();
     loop {
         let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
         match next.unwrap().unwrap() {
-            SearchItem::Hit(hit) => hits.push(hit.summary.trace_id),
-            SearchItem::Progress(progress) => panic!("nobody asked for that: {progress:?}"),
+            SearchItem::Hit(hit) => hits.push(hit.summary),
+            SearchItem::Progress(_) => assert!(progress, "nobody asked for that"),
             SearchItem::End(end) => return (hits, end),
         }
     }
@@ -137,12 +149,10 @@ async fn shards_without_copies_are_added_while_spans_come_in() {
     adds_shards_under_load(410, Shape { replication_factor: 1, ..THREE }).await;
 }
 
-/// PLC-1, QRY-3: whoever has slept through the change learns of it by the first shard that it asks,
-/// and its writes go where they belong.
-#[tokio::test(start_paused = true)]
-async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
-    let world = World::start(420, THREE).await;
-    let [before, during, after] = thirds(420, 900);
+/// A cluster whose second epoch one node has not heard of, its number, and what was written.
+async fn one_missed_it(seed: u64) -> (World, usize, Vec<Span>, Vec<Span>) {
+    let world = World::start(seed, THREE).await;
+    let [before, during, after] = thirds(seed, 900);
     write_all(&world, &[0, 1, 2], &before).await;
     world.settled(0, 3).await;
     let through = (0..3).find(|it| !leads_meta(&world, *it)).unwrap();
@@ -161,13 +171,50 @@ async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
     until_seen(&world, others[0], "the second epoch", |status| is_active(status, 2)).await;
     write_all(&world, &others, &during).await;
     world.network.heal();
+    (world, through, [before, during].concat(), after)
+}
+
+/// PLC-1, QRY-3: whoever has slept through the change learns of it by the first shard that it asks,
+/// and its writes go where they belong.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
+    let (world, through, seen, after) = one_missed_it(420).await;
     // Whatever it heard meanwhile, this is its first question.
-    let seen = [before, during].concat();
     world.require(through, &seen).await;
     write_all(&world, &[through], &after).await;
     let all = [seen, after].concat();
     for number in 0..3 {
         require_exact(&world, number, 420, &all).await;
+    }
+}
+
+/// QRY-1: a search that learns of the change in its midst shows no trace in two parts, told as it
+/// goes or not.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_learns_of_it_shows_whole_traces() {
+    for progress in [false, true] {
+        let (world, through, seen, _) = one_missed_it(421).await;
+        let mut wanted: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
+        for span in seen {
+            wanted.entry(span.trace_id).or_default().push(span);
+        }
+        let wanted: Vec<(TraceId, u64)> = wanted
+            .into_iter()
+            .map(|(id, spans)| (id, model::trace::distinct(spans).len() as u64))
+            .collect();
+        let query = TraceQuery {
+            window: model::TimeRange::ALL,
+            predicate: model::query::TracePredicate::True,
+            order: Order::Newest,
+            limit: 1_000,
+            cursor: None,
+        };
+        let (found, end) = search_telling(&world, through, &query, progress).await;
+        assert!(end.completeness.is_complete(), "{:?}", end.completeness);
+        let mut found: Vec<(TraceId, u64)> =
+            found.into_iter().map(|summary| (summary.trace_id, summary.span_count)).collect();
+        found.sort_unstable();
+        assert_eq!(found, wanted);
     }
 }
 

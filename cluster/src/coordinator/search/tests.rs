@@ -57,7 +57,7 @@ fn fixture(shards: u32, limit: usize, progress: bool) -> Fixture {
     let search = Search {
         limit,
         former: None,
-        ask: Box::new(|_| Box::pin(std::future::ready(None))),
+        ask: Box::new(|_| Box::pin(std::future::ready(Err(unknown_shards())))),
         rounds_left: 1,
         asked: Asked { last: RingEpoch(1), count: shards, answers: heard.boxed() },
         guard: Some(budget.cancel_on_drop()),
