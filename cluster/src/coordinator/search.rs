@@ -8,7 +8,7 @@
 //! Bounds: answers are held once, as for any read; of the early hits their keys are, at most as
 //! many as the query's limit. Whoever drops the stream cancels what the shards do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -20,7 +20,7 @@ use model::query::{Cursor, OrderKey};
 use model::store::{EarlyHit, Hit, Progress, SearchEnd, SearchItem, SearchRequest, SearchStream};
 
 use super::Coordinator;
-use super::merge::{ShardHits, merge_hits};
+use super::merge::{AcrossHits, ShardHits, merge_hits};
 use super::read::{Gathered, unknown_shards};
 use super::shards::{Answered, Question, ShardAnswer, Shards};
 use crate::limits::EPOCHS_MET_MAX;
@@ -160,7 +160,7 @@ impl Search {
             }
             return Ok(());
         }
-        let across = ShardHits::default();
+        let across = AcrossHits::default();
         self.end(answer(self.limit, self.former.as_ref(), gathered, across));
         Ok(())
     }
@@ -195,7 +195,8 @@ impl Coordinator {
 fn question(request: &SearchRequest, together: bool) -> Question {
     let mut query = request.query.clone();
     query.limit = query.limit.saturating_add(1);
-    let operation = ReadOperation::Search { query, detail: request.detail, together };
+    let (detail, without) = (request.detail, BTreeSet::new());
+    let operation = ReadOperation::Search { query, detail, together, without };
     Question::new(request.scope.clone(), operation)
 }
 
@@ -213,7 +214,7 @@ pub(super) fn answer(
     limit: usize,
     former: Option<&Cursor>,
     gathered: Gathered,
-    across: ShardHits,
+    across: AcrossHits,
 ) -> Vec<SearchItem> {
     let answers = gathered.answers.into_iter().map(|(shard, answer)| {
         let (spans_scanned, told_until) = (spans_scanned(&answer), told_until(&answer));

@@ -9,6 +9,8 @@ use model::StoreError;
 use model::store::{Answer, Completeness};
 use storage::Shard;
 use storage::log::LogIndex;
+use storage::shard::limits::TRACE_IDS_MAX;
+use storage::shard::{Beside, WantedTraces};
 
 use super::shards::{Question, ShardAnswer};
 use crate::limits::RETRY_AFTER_MS;
@@ -45,10 +47,11 @@ pub(crate) fn serve(
             give(ReadItem::Trace(found));
             shard.completeness()
         }
-        ReadOperation::Search { query, detail, together: _ } => {
+        ReadOperation::Search { query, detail, together: _, without } => {
             let mut on_hit = |hit| emit(ReadItem::Hit(Box::new(hit)));
             let first = question.first.as_deref();
-            let end = shard.search_beside(first, tenant, query, *detail, budget, &mut on_hit)?;
+            let beside = Beside { first, without: Some(without) };
+            let end = shard.search_beside(beside, tenant, query, *detail, budget, &mut on_hit)?;
             search = Some(SearchProgress {
                 cursor: end.cursor,
                 moved: end.moved,
@@ -74,10 +77,16 @@ pub(crate) fn serve(
             let answer = shard.values(tenant, *scope, key, prefix, budget)?;
             split(answer, |value| give(ReadItem::Values(value)))
         }
-        ReadOperation::Elsewhere { window, shard_count } => {
+        ReadOperation::Elsewhere { window, shard_count, after } => {
             let ring = Ring::new(*shard_count);
             let is_elsewhere = |id| ring.shard_of(id) != shard.id();
-            let answer = shard.trace_ids(tenant, *window, &is_elsewhere, budget)?;
+            let wanted = WantedTraces {
+                window: *window,
+                after: *after,
+                count_max: TRACE_IDS_MAX,
+                is_wanted: &is_elsewhere,
+            };
+            let answer = shard.trace_ids(tenant, &wanted, budget)?;
             split(answer, |value| give(ReadItem::TraceIds(value)))
         }
         ReadOperation::Known { trace_ids } => {

@@ -72,6 +72,9 @@ pub enum ReadOperation {
         /// Only the first of all shards count: one may stop where it knows that others come
         /// first, and says by its cursor how far it has told everything.
         together: bool,
+        /// Traces that are left out: they lie in other shards too, and are judged as a whole. At
+        /// most [`super::limits::WITHOUT_IDS_MAX`].
+        without: BTreeSet<TraceId>,
     },
     /// Figures. Answer: figures that merge.
     Aggregate {
@@ -104,12 +107,15 @@ pub enum ReadOperation {
         /// When the called spans start.
         window: TimeRange,
     },
-    /// Traces that a ring would lead to another shard than the one asked. Answer: trace ids.
+    /// Traces that a ring would lead to another shard than the one asked. Answer: the first of
+    /// their ids; if there are more behind them, it is a sample.
     Elsewhere {
         /// When a span of them starts.
         window: TimeRange,
         /// How many shards the ring has.
         shard_count: u32,
+        /// Those behind this one.
+        after: Option<TraceId>,
     },
     /// Which of these traces the shard has. Answer: trace ids.
     Known {

@@ -6,9 +6,7 @@ use cluster::raft::Role;
 use futures_util::future::join_all;
 use model::admin::{ClusterChange, ClusterStatus, EpochState};
 use model::query::{Order, TraceQuery, evaluate};
-use model::store::{
-    Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary,
-};
+use model::store::{Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary};
 use model::testing::Generator;
 use model::{ClusterAdmin as _, Span, Timestamp, TraceId, TraceStore as _};
 

@@ -161,9 +161,9 @@ fn fields_of_a_later_version_are_passed_over() {
 #[test]
 fn choices_of_a_later_version_are_refused_by_name() {
     let unknown = |what, number| WireError::Unknown { what, number };
-    let error = question(&number(1, 13)).unwrap_err();
-    assert_eq!(error, unknown("operation", 13));
-    assert_eq!(error.to_string(), "operation 13 is not known to this version");
+    let error = question(&number(1, 15)).unwrap_err();
+    assert_eq!(error, unknown("operation", 15));
+    assert_eq!(error.to_string(), "operation 15 is not known to this version");
     assert!(error.is_of_another_version());
     let error = figures(&number(1, 7)).unwrap_err();
     assert_eq!(error, unknown("a predicate on spans of kind", 7));

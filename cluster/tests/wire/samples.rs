@@ -218,7 +218,12 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     let host = Field::Attribute(AttributeScope::Resource, "host.name".into());
     let top = |field| AggregateKind::TopValues { field, limit: 50 };
     let detail = Detail::Trace { spans_max: 10_000 };
-    let full = ReadOperation::Search { query: trace_query(), detail, together: true };
+    let search = |query, detail, together, without: &[TraceId]| {
+        let without = without.iter().copied().collect();
+        ReadOperation::Search { query, detail, together, without }
+    };
+    let full = search(trace_query(), detail, true, &[]);
+    let without = search(trace_query(), detail, false, &[trace_id, TraceId([9; 16])]);
     let plain = TraceQuery {
         window: TimeRange::ALL,
         predicate: TracePredicate::True,
@@ -226,13 +231,15 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
         limit: u32::MAX,
         cursor: None,
     };
-    let plain = ReadOperation::Search { query: plain, detail: Detail::Summary, together: false };
+    let plain = search(plain, Detail::Summary, false, &[]);
+    let elsewhere = |after| ReadOperation::Elsewhere { window: window(), shard_count: 9, after };
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
         ("trace_columns", ReadOperation::TraceColumns { trace_id }),
         ("spans", ReadOperation::Spans { trace_id, span_ids }),
         ("search", full),
         ("search_plain", plain),
+        ("search_without", without),
         ("aggregate_totals", aggregate(AggregateKind::Totals)),
         ("aggregate_heatmap", aggregate(AggregateKind::Heatmap { step })),
         ("aggregate_top_values", aggregate(top(host))),
@@ -251,7 +258,8 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
             },
         ),
         ("dependencies", ReadOperation::Dependencies { window: window() }),
-        ("elsewhere", ReadOperation::Elsewhere { window: window(), shard_count: 9 }),
+        ("elsewhere", elsewhere(None)),
+        ("elsewhere_behind", elsewhere(Some(trace_id))),
         ("known", ReadOperation::Known { trace_ids: [trace_id, TraceId([9; 16])].into() }),
     ];
     operations.into_iter().map(|(name, operation)| (name, request(operation))).collect()
