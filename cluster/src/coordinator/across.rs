@@ -114,8 +114,8 @@ impl AcrossCache {
 impl Fence {
     /// When traces across it are looked for.
     fn near(&self) -> TimeRange {
-        let (start, end) = (self.at.saturating_sub(NEAR_FENCE), self.at.saturating_add(NEAR_FENCE));
-        TimeRange { start, end }
+        let start = self.from.saturating_sub(NEAR_FENCE);
+        TimeRange { start, end: self.until.saturating_add(NEAR_FENCE) }
     }
 
     fn old_shards(&self) -> impl Iterator<Item = ShardId> + use<> {

@@ -144,8 +144,10 @@ pub(crate) struct Routes {
 /// Where one ring epoch ended and the next began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fence {
-    /// About when.
-    pub(crate) at: Timestamp,
+    /// When the first shard may have been fenced.
+    pub(crate) from: Timestamp,
+    /// When the next epoch came into force: the end of time if it has not.
+    pub(crate) until: Timestamp,
     /// Shards before it.
     pub(crate) before: u32,
     /// Shards after it; the first of them are those before it.

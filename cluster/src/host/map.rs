@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use model::NodeId;
 use model::time::Monotonic;
+use model::{NodeId, Timestamp};
 
 use super::error::HostError;
 use super::handle::{Shared, std};
@@ -158,7 +158,12 @@ fn routes_of(state: &MetaState) -> Option<Routes> {
     let known: Vec<&Epoch> = state.epochs().iter().filter(is_known).collect();
     let fence = |pair: &[&Epoch]| match pair {
         [before, after] => Some(Fence {
-            at: after.fenced_at,
+            from: after.fenced_at,
+            until: match after.state {
+                EpochState::Active => after.activated_at.max(after.fenced_at),
+                // Nobody knows yet.
+                EpochState::Preparing | EpochState::Fencing => Timestamp::MAX,
+            },
             before: before.shard_count,
             after: after.shard_count,
         }),

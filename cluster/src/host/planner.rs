@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
-use model::NodeId;
+use model::{NodeId, Timestamp};
 
 use super::alarms;
+use super::clocks::median;
 use super::facts::{Gathered, facts};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, PLAN_PERIOD, REPORT_DEADLINE, WORK_DEADLINE};
@@ -129,14 +130,26 @@ impl Shared {
                 self.order(*node, work).await
             }
             Step::StartFence { epoch } => {
-                let at = self.clock.wall();
+                let at = self.members_time();
                 self.propose(&MetaCommand::StartFence { epoch: *epoch, at }).await
+            }
+            Step::ActivateEpoch { epoch } => {
+                let at = self.members_time();
+                self.propose(&MetaCommand::ActivateEpoch { epoch: *epoch, at }).await
             }
             Step::Fence { at, epoch } => self.lead(at, LeaderWork::Fence(epoch.0)).await,
         };
         if let Err(reason) = outcome {
             tracing::info!(?step, reason, "a step of the plan was not done");
         }
+    }
+
+    /// What the median of the members' clocks shows, as far as they are known.
+    fn members_time(&self) -> Timestamp {
+        let (own, state) = (self.clock.wall(), self.meta.state());
+        let members = state.present().map(|(node, _)| node);
+        let walls = self.peer_clocks.walls(members, (self.node, own), self.now());
+        median(&walls).unwrap_or(own)
     }
 
     async fn propose(&self, command: &MetaCommand) -> Result<(), String> {

@@ -39,8 +39,9 @@ impl MetaState {
             replicas.extend(group.replicas.iter().map(|replica| replica.id));
             self.groups.insert(group_of_shard(ShardId(shard)), group);
         }
-        let (state, fenced_at) = (EpochState::Preparing, Timestamp(0));
-        self.epochs.push(Epoch { id: epoch, shard_count, state, fenced_at });
+        let (fenced_at, activated_at) = (Timestamp(0), Timestamp(0));
+        let state = EpochState::Preparing;
+        self.epochs.push(Epoch { id: epoch, shard_count, state, fenced_at, activated_at });
         Ok(Applied { revision: index, replicas })
     }
 
@@ -57,9 +58,18 @@ impl MetaState {
         Ok(changed(index))
     }
 
-    pub(super) fn activate_epoch(&mut self, index: LogIndex, epoch: EpochId) -> Done {
+    pub(super) fn activate_epoch(
+        &mut self,
+        index: LogIndex,
+        epoch: EpochId,
+        at: Timestamp,
+    ) -> Done {
         self.newest_epoch(epoch, EpochState::Fencing)?;
         self.set_newest_epoch(EpochState::Active);
+        if let Some(newest) = self.epochs.last_mut() {
+            // Another leader's members may have had another median.
+            newest.activated_at = at.max(newest.fenced_at);
+        }
         Ok(changed(index))
     }
 

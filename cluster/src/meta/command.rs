@@ -100,13 +100,15 @@ pub enum MetaCommand {
     StartFence {
         /// The epoch.
         epoch: EpochId,
-        /// When, as the proposer says.
+        /// When, as the members' clocks have it.
         at: Timestamp,
     },
     /// Every old shard is fenced: the epoch is routed by.
     ActivateEpoch {
         /// The epoch.
         epoch: EpochId,
+        /// When, as the members' clocks have it.
+        at: Timestamp,
     },
     /// Makes a tenant known.
     PutTenant {

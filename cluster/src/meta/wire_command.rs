@@ -99,9 +99,10 @@ impl From<&MetaCommand> for WireCommand {
                 wire.number = epoch.0;
                 wire.at_ns = at.0;
             }
-            MetaCommand::ActivateEpoch { epoch } => {
+            MetaCommand::ActivateEpoch { epoch, at } => {
                 wire.kind = kind::ACTIVATE_EPOCH;
                 wire.number = epoch.0;
+                wire.at_ns = at.0;
             }
             MetaCommand::PutTenant { tenant } => {
                 wire.kind = kind::PUT_TENANT;
@@ -172,7 +173,7 @@ impl TryFrom<WireCommand> for MetaCommand {
                 Self::AddShards { expected: epoch, placement }
             }
             kind::START_FENCE => Self::StartFence { epoch, at },
-            kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch },
+            kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch, at },
             kind::PUT_TENANT => Self::PutTenant { tenant: tenant(&wire.tenant)? },
             kind::DROP_TENANT => Self::DropTenant { tenant: tenant(&wire.tenant)? },
             kind::SET_RETENTION => {

@@ -72,7 +72,7 @@ pub(crate) fn advance(view: View<'_>) -> Option<Step> {
             let is_fenced = old.all(|(id, _)| {
                 view.facts.groups.get(id).is_some_and(|facts| facts.fenced >= newest.id)
             });
-            is_fenced.then_some(Step::Propose(MetaCommand::ActivateEpoch { epoch: newest.id }))
+            is_fenced.then_some(Step::ActivateEpoch { epoch: newest.id })
         }
         EpochState::Active => None,
     }

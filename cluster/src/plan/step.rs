@@ -92,6 +92,11 @@ pub enum Step {
         /// The epoch.
         epoch: EpochId,
     },
+    /// Propose [`MetaCommand::ActivateEpoch`] with the time that it is.
+    ActivateEpoch {
+        /// The epoch.
+        epoch: EpochId,
+    },
     /// Commit a fence: the shard refuses batches routed by earlier epochs.
     Fence {
         /// Where, and on which condition.
@@ -116,7 +121,7 @@ impl Step {
             | Self::TransferLeader { at, .. }
             | Self::ConfirmGone { at, .. }
             | Self::Fence { at, .. } => Some(at.group),
-            Self::Propose(_) | Self::StartFence { .. } => None,
+            Self::Propose(_) | Self::StartFence { .. } | Self::ActivateEpoch { .. } => None,
         }
     }
 }

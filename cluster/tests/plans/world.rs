@@ -331,7 +331,11 @@ impl World {
                 Ok(())
             }
             Step::StartFence { epoch } => {
-                let command = MetaCommand::StartFence { epoch: *epoch, at: Timestamp(0) };
+                let command = MetaCommand::StartFence { epoch: *epoch, at: Timestamp(7) };
+                self.propose(&command).map_err(|refusal| refusal.to_string())
+            }
+            Step::ActivateEpoch { epoch } => {
+                let command = MetaCommand::ActivateEpoch { epoch: *epoch, at: Timestamp(9) };
                 self.propose(&command).map_err(|refusal| refusal.to_string())
             }
             Step::Fence { at, epoch } => {

@@ -61,12 +61,7 @@ async fn search_telling(
 
 /// Requires searches through a node to answer as the reference evaluator does over these spans.
 async fn require_exact(world: &World, through: usize, seed: u64, spans: &[Span]) {
-    let mut by_trace: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
-    for span in spans {
-        by_trace.entry(span.trace_id).or_default().push(span.clone());
-    }
-    let traces: Vec<(TraceId, Vec<Span>)> =
-        by_trace.into_iter().map(|(id, spans)| (id, model::trace::distinct(spans))).collect();
+    let traces: Vec<(TraceId, Vec<Span>)> = by_trace(spans).into_iter().collect();
     let mut generator = Generator::new(seed);
     for number in 0..40 {
         let mut query = generator.trace_query(spans);
@@ -192,27 +187,65 @@ async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
 async fn a_search_that_learns_of_it_shows_whole_traces() {
     for progress in [false, true] {
         let (world, through, seen, _) = one_missed_it(421).await;
-        let mut wanted: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
-        for span in seen {
-            wanted.entry(span.trace_id).or_default().push(span);
-        }
-        let wanted: Vec<(TraceId, u64)> = wanted
-            .into_iter()
-            .map(|(id, spans)| (id, model::trace::distinct(spans).len() as u64))
-            .collect();
-        let query = TraceQuery {
-            window: model::TimeRange::ALL,
-            predicate: model::query::TracePredicate::True,
-            order: Order::Newest,
-            limit: 1_000,
-            cursor: None,
-        };
-        let (found, end) = search_telling(&world, through, &query, progress).await;
+        let (found, end) = search_telling(&world, through, &everything(), progress).await;
         assert!(end.completeness.is_complete(), "{:?}", end.completeness);
-        let mut found: Vec<(TraceId, u64)> =
-            found.into_iter().map(|summary| (summary.trace_id, summary.span_count)).collect();
-        found.sort_unstable();
-        assert_eq!(found, wanted);
+        assert_eq!(told(found), wanted(&seen));
+    }
+}
+
+fn everything() -> TraceQuery {
+    TraceQuery {
+        window: model::TimeRange::ALL,
+        predicate: model::query::TracePredicate::True,
+        order: Order::Newest,
+        limit: 1_000,
+        cursor: None,
+    }
+}
+
+/// The distinct spans by trace.
+fn by_trace(spans: &[Span]) -> BTreeMap<TraceId, Vec<Span>> {
+    let mut traces: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(span.trace_id).or_default().push(span.clone());
+    }
+    traces.into_iter().map(|(id, spans)| (id, model::trace::distinct(spans))).collect()
+}
+
+/// Every trace once, and how many spans it has.
+fn wanted(spans: &[Span]) -> Vec<(TraceId, u64)> {
+    by_trace(spans).into_iter().map(|(id, spans)| (id, spans.len() as u64)).collect()
+}
+
+fn told(hits: Vec<TraceSummary>) -> Vec<(TraceId, u64)> {
+    let mut told: Vec<(TraceId, u64)> =
+        hits.into_iter().map(|summary| (summary.trace_id, summary.span_count)).collect();
+    told.sort_unstable();
+    told
+}
+
+/// No clock is trusted alone: where a fence is, the median of the members' clocks says.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_does_not_hide_a_fence() {
+    let world = World::start(460, THREE).await;
+    let [before, during, _] = thirds(460, 900);
+    world.settled(0, 3).await;
+    let leader = (0..3).find(|it| leads_meta(&world, *it)).unwrap();
+    world.members[leader].clock.set_ahead(model::Duration::from_secs(24 * 3_600));
+    // Until the others have heard of it, it is not known to be wrong.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    write_all(&world, &[0, 1, 2], &before).await;
+    world.store(0).change(ClusterChange::AddShards(2)).await.unwrap();
+    until_seen(&world, 0, "the second epoch", |status| is_active(status, 2)).await;
+    assert!(leads_meta(&world, leader), "it went as it was meant to");
+    write_all(&world, &[0, 1, 2], &during).await;
+    let minutes = model::Duration::from_secs(600);
+    let (start, end) = (ORIGIN.saturating_sub(minutes), ORIGIN.saturating_add(minutes));
+    let query = TraceQuery { window: model::TimeRange { start, end }, ..everything() };
+    for through in 0..3 {
+        let (found, end) = search_telling(&world, through, &query, false).await;
+        assert!(end.completeness.is_complete(), "{:?}", end.completeness);
+        assert_eq!(told(found), wanted(&[before.as_slice(), &during].concat()));
     }
 }
 

@@ -106,7 +106,7 @@ impl Tables {
 
 impl Shards for Tables {
     fn routes(&self) -> Arc<Routes> {
-        let fence = Fence { at: ORIGIN, before: BEFORE, after: AFTER };
+        let fence = Fence { from: ORIGIN, until: ORIGIN, before: BEFORE, after: AFTER };
         Arc::new(Routes {
             epoch: RingEpoch(2),
             ring: Ring::new(AFTER),
@@ -289,4 +289,15 @@ async fn a_search_does_not_wait_for_all_traces_across() {
         }
     }
     panic!("it never came to an end");
+}
+
+/// A shard that is long without a leader takes spans of the former epoch until it is fenced.
+#[test]
+fn a_fence_is_near_from_its_beginning_to_its_end() {
+    let hour = Duration::from_secs(3_600);
+    let (from, until) = (ORIGIN, ORIGIN.saturating_add(Duration(5 * hour.0)));
+    let near = Fence { from, until, before: 1, after: 2 }.near();
+    assert_eq!((near.start, near.end), (from.saturating_sub(hour), until.saturating_add(hour)));
+    let open = Fence { from, until: Timestamp::MAX, before: 1, after: 2 }.near();
+    assert_eq!((open.start, open.end), (near.start, Timestamp::MAX));
 }

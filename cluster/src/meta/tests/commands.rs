@@ -259,14 +259,18 @@ fn rule_7_4_an_epoch_goes_from_preparing_to_fencing_to_active() {
     assert_eq!(log.refused(&MetaCommand::StartFence { epoch, at }), Refusal::NotFormed { group });
     let expected = revision(&log, group);
     log.done(MetaCommand::GroupFormed { group, expected });
-    let activate = MetaCommand::ActivateEpoch { epoch };
+    let later = Timestamp(99);
+    let activate = MetaCommand::ActivateEpoch { epoch, at: later };
     assert_eq!(log.refused(&activate), Refusal::EpochState { epoch });
     log.done(MetaCommand::StartFence { epoch, at });
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 2, "not routed by yet");
     log.done(activate);
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 3);
     assert_eq!(log.state.epochs().len(), 2, "the first one lives on");
-    assert_eq!(log.state.active_epoch().unwrap().fenced_at, at);
+    let active = log.state.active_epoch().unwrap();
+    assert_eq!((active.fenced_at, active.activated_at), (at, later));
+    let copy = MetaState::decode(&log.state.encode()).unwrap();
+    assert_eq!(copy, log.state, "its times too");
 }
 
 #[test]
