@@ -59,8 +59,8 @@ pub(crate) fn serve(
             });
             end.completeness
         }
-        ReadOperation::Aggregate { query } => {
-            let answer = shard.aggregate(tenant, query, budget)?;
+        ReadOperation::Aggregate { query, without } => {
+            let answer = shard.aggregate_without(without, tenant, query, budget)?;
             split(answer, |value| give(ReadItem::Aggregate(Box::new(value))))
         }
         ReadOperation::Services => {
@@ -93,8 +93,8 @@ pub(crate) fn serve(
             let answer = shard.known_traces(tenant, trace_ids, budget)?;
             split(answer, |value| give(ReadItem::TraceIds(value)))
         }
-        ReadOperation::Dependencies { window } => {
-            let answer = shard.dependencies(tenant, *window, budget)?;
+        ReadOperation::Dependencies { window, without } => {
+            let answer = shard.dependencies_without(without, tenant, *window, budget)?;
             split(answer, |value| give(ReadItem::Edges(value)))
         }
     };

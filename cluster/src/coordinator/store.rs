@@ -13,6 +13,7 @@ use model::store::{
 };
 use model::{Duration, Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
+use super::figures::Figures;
 use super::search::Search;
 use super::write::WriteSink;
 use super::{Coordinator, across};
@@ -69,15 +70,20 @@ impl TraceStore for Coordinator {
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {
         let AggregateRequest { scope, query } = request;
-        let question = query.clone();
-        let operation = ReadOperation::Aggregate { query };
-        let merge = |all: &mut Aggregate, item| {
-            if let ReadItem::Aggregate(part) = item {
-                all.merge(&part);
-            }
+        let figures = Figures {
+            window: query.window,
+            operation: |without| ReadOperation::Aggregate { query: query.clone(), without },
+            add: |all: &mut Aggregate, item| {
+                if let ReadItem::Aggregate(part) = item {
+                    all.merge(&part);
+                }
+            },
+            add_whole: |all: &mut Aggregate, spans: &[Span]| {
+                all.merge(&model::query::aggregate(&query, [spans]));
+            },
         };
-        let merged = self.merge_all(scope, operation, merge).await?;
-        Ok(merged.map(|aggregate| model::query::aggregate::finish(&question, aggregate)))
+        let merged = self.figures(scope, figures).await?;
+        Ok(merged.map(|aggregate| model::query::aggregate::finish(&query, aggregate)))
     }
 
     async fn services(&self, scope: ReadScope) -> Result<Answer<BTreeSet<Text>>, StoreError> {
@@ -138,13 +144,19 @@ impl TraceStore for Coordinator {
         scope: ReadScope,
         window: TimeRange,
     ) -> Result<Answer<Vec<DependencyEdge>>, StoreError> {
-        let merge = |all: &mut Vec<DependencyEdge>, item| {
-            if let ReadItem::Edges(edges) = item {
-                all.extend(edges);
-            }
+        let figures = Figures {
+            window,
+            operation: |without| ReadOperation::Dependencies { window, without },
+            add: |all: &mut Vec<DependencyEdge>, item| {
+                if let ReadItem::Edges(edges) = item {
+                    all.extend(edges);
+                }
+            },
+            add_whole: |all: &mut Vec<DependencyEdge>, spans: &[Span]| {
+                all.extend(model::query::dependencies(window, [spans]));
+            },
         };
-        let operation = ReadOperation::Dependencies { window };
-        let merged = self.merge_all(scope, operation, merge).await?;
+        let merged = self.figures(scope, figures).await?;
         Ok(merged.map(add_edges))
     }
 

@@ -80,6 +80,9 @@ pub enum ReadOperation {
     Aggregate {
         /// The question.
         query: AggregateQuery,
+        /// Traces that are left out: they lie in other shards too, and are counted as a whole. As
+        /// many as a search leaves out.
+        without: BTreeSet<TraceId>,
     },
     /// All effective services.
     Services,
@@ -106,6 +109,8 @@ pub enum ReadOperation {
     Dependencies {
         /// When the called spans start.
         window: TimeRange,
+        /// Traces that are left out, likewise.
+        without: BTreeSet<TraceId>,
     },
     /// Traces that a ring would lead to another shard than the one asked. Answer: the first of
     /// their ids; if there are more behind them, it is a sample.

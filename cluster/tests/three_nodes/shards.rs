@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use cluster::raft::Role;
 use futures_util::future::join_all;
 use model::admin::{ClusterChange, ClusterStatus, EpochState};
+use model::aggregate::{AggregateKind, AggregateQuery};
 use model::query::{Order, TraceQuery, evaluate};
-use model::store::{Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary};
+use model::store::{
+    AggregateRequest, Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary,
+};
 use model::testing::Generator;
 use model::{ClusterAdmin as _, Span, Timestamp, TraceId, TraceStore as _};
 
@@ -246,6 +249,40 @@ async fn a_clock_that_is_wrong_does_not_hide_a_fence() {
         let (found, end) = search_telling(&world, through, &query, false).await;
         assert!(end.completeness.is_complete(), "{:?}", end.completeness);
         assert_eq!(told(found), wanted(&[before.as_slice(), &during].concat()));
+    }
+}
+
+/// QRY-1: a request that a client sends again behind a fence counts once, and so does a trace that
+/// lies in two shards; calls between the two count.
+#[tokio::test(start_paused = true)]
+async fn figures_near_a_fence_are_those_of_whole_traces() {
+    let world = World::start(470, THREE).await;
+    let [before, during, after] = thirds(470, 900);
+    write_all(&world, &[0, 1, 2], &[before.as_slice(), &during].concat()).await;
+    world.seal(0);
+    world.store(0).change(ClusterChange::AddShards(3)).await.unwrap();
+    until_seen(&world, 0, "the second epoch", |status| is_active(status, 2)).await;
+    write_all(&world, &[0, 1, 2], &[during.as_slice(), &after].concat()).await;
+    let all = [before, during, after].concat();
+    let traces = by_trace(&all);
+    let slices = || traces.values().map(Vec::as_slice);
+    let mut generator = Generator::new(470);
+    for number in 0..30 {
+        let mut query = generator.aggregate_query(&all);
+        if number == 0 {
+            let (window, predicate) = (model::TimeRange::ALL, model::query::SpanPredicate::True);
+            query = AggregateQuery { window, predicate, kind: AggregateKind::Totals };
+        }
+        let window = query.window;
+        let wanted = model::query::aggregate(&query, slices());
+        let wanted = model::query::aggregate::finish(&query, wanted);
+        let request = AggregateRequest { scope: world.scope(), query };
+        let found = world.store(number % 3).aggregate(request).await.unwrap();
+        assert!(found.completeness.is_complete(), "{:?}", found.completeness);
+        assert_eq!(found.value, wanted, "{window:?}");
+        let calls = world.store(number % 3).dependencies(world.scope(), window).await.unwrap();
+        assert!(calls.completeness.is_complete(), "{:?}", calls.completeness);
+        assert_eq!(calls.value, model::query::dependencies(window, slices()));
     }
 }
 

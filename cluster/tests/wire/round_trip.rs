@@ -44,7 +44,8 @@ fn questions_return() {
         let without = spans.iter().take(random.index(9)).map(|span| span.trace_id).collect();
         returns(&request(ReadOperation::Search { query, detail, together, without }), &context);
         let query = generator.aggregate_query(&spans);
-        returns(&request(ReadOperation::Aggregate { query }), &context);
+        let without = spans.iter().take(random.index(9)).map(|span| span.trace_id).collect();
+        returns(&request(ReadOperation::Aggregate { query, without }), &context);
     }
 }
 

@@ -209,9 +209,11 @@ fn cursor() -> Cursor {
 
 /// One question of each kind.
 pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
-    let aggregate = |kind| ReadOperation::Aggregate {
+    let aggregate_without = |kind, without| ReadOperation::Aggregate {
         query: AggregateQuery { window: window(), predicate: span_predicate(), kind },
+        without,
     };
+    let aggregate = |kind| aggregate_without(kind, BTreeSet::new());
     let step = Duration::from_secs(60);
     let trace_id = TraceId([0x11; 16]);
     let span_ids = [0x22, 0x33].map(|byte| model::SpanId([byte; 8])).into();
@@ -232,6 +234,7 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
         cursor: None,
     };
     let plain = search(plain, Detail::Summary, false, &[]);
+    let dependencies = |without| ReadOperation::Dependencies { window: window(), without };
     let elsewhere = |after| ReadOperation::Elsewhere { window: window(), shard_count: 9, after };
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
@@ -257,7 +260,9 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
                 prefix: Text::EMPTY,
             },
         ),
-        ("dependencies", ReadOperation::Dependencies { window: window() }),
+        ("aggregate_without", aggregate_without(AggregateKind::Totals, [trace_id].into())),
+        ("dependencies", dependencies(BTreeSet::new())),
+        ("dependencies_without", dependencies([trace_id].into())),
         ("elsewhere", elsewhere(None)),
         ("elsewhere_behind", elsewhere(Some(trace_id))),
         ("known", ReadOperation::Known { trace_ids: [trace_id, TraceId([9; 16])].into() }),

@@ -82,3 +82,33 @@ fn searches_leave_traces_out() {
         }
     }
 }
+
+/// Likewise figures, whatever rollups have counted.
+#[test]
+fn figures_leave_traces_out() {
+    for seed in 0..30 {
+        let (fixture, traces) = scattered(seed);
+        let mut random = Random::new(seed);
+        let mut generator = Generator::new(seed + 2_000);
+        let (all, tenant) = (traces.concat(), tenant("a"));
+        for _ in 0..20 {
+            let asked = generator.aggregate_query(&all);
+            let without: BTreeSet<TraceId> =
+                traces.iter().map(|spans| spans[0].trace_id).filter(|_| random.one_in(3)).collect();
+            let rest = || {
+                let rest = traces.iter().filter(|spans| !without.contains(&spans[0].trace_id));
+                rest.map(Vec::as_slice)
+            };
+            let shard = &fixture.shard;
+            let found =
+                shard.aggregate_without(&without, &tenant, &asked, &no_limit()).unwrap().value;
+            let finish = |figures| query::aggregate::finish(&asked, figures);
+            let wanted = finish(query::aggregate(&asked, rest()));
+            assert_eq!(finish(found), wanted, "seed {seed}: {asked:?}");
+            let calls = shard.dependencies_without(&without, &tenant, asked.window, &no_limit());
+            let calls: Vec<_> =
+                calls.unwrap().value.into_iter().filter(|it| it.calls > 0).collect();
+            assert_eq!(calls, query::dependencies(asked.window, rest()), "seed {seed}");
+        }
+    }
+}

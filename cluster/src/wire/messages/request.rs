@@ -61,12 +61,15 @@ enum OperationKind {
     Known,
     ElsewhereBehind,
     SearchWithout,
+    AggregateWithout,
+    DependenciesWithout,
 }
 
 numbered!(OperationKind, "operation", {
     1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
     7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans, 11 => Elsewhere, 12 => Known,
-    13 => ElsewhereBehind, 14 => SearchWithout,
+    13 => ElsewhereBehind, 14 => SearchWithout, 15 => AggregateWithout,
+    16 => DependenciesWithout,
 });
 
 /// What is asked, with the fields that some kind needs.
@@ -166,9 +169,14 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
                 OperationKind::SearchWithout
             })
         },
-        ReadOperation::Aggregate { query } => OperationMessage {
+        ReadOperation::Aggregate { query, without } => OperationMessage {
             aggregate: Some(from_aggregate_query(query)?),
-            ..of(OperationKind::Aggregate)
+            trace_ids: from_without(without)?,
+            ..of(if without.is_empty() {
+                OperationKind::Aggregate
+            } else {
+                OperationKind::AggregateWithout
+            })
         },
         ReadOperation::Services => of(OperationKind::Services),
         ReadOperation::Operations { service } => OperationMessage {
@@ -184,9 +192,15 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
             prefix: from_text(prefix),
             ..of(OperationKind::Values)
         },
-        ReadOperation::Dependencies { window } => {
-            OperationMessage { window: Some((*window).into()), ..of(OperationKind::Dependencies) }
-        }
+        ReadOperation::Dependencies { window, without } => OperationMessage {
+            window: Some((*window).into()),
+            trace_ids: from_without(without)?,
+            ..of(if without.is_empty() {
+                OperationKind::Dependencies
+            } else {
+                OperationKind::DependenciesWithout
+            })
+        },
         ReadOperation::Elsewhere { window, shard_count, after } => OperationMessage {
             window: Some((*window).into()),
             shard_count: *shard_count,
@@ -225,9 +239,15 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
                 _ => BTreeSet::new(),
             },
         },
-        OperationKind::Aggregate => ReadOperation::Aggregate {
-            query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
-        },
+        kind @ (OperationKind::Aggregate | OperationKind::AggregateWithout) => {
+            ReadOperation::Aggregate {
+                query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
+                without: match kind {
+                    OperationKind::AggregateWithout => to_without(&message.trace_ids)?,
+                    _ => BTreeSet::new(),
+                },
+            }
+        }
         OperationKind::Services => ReadOperation::Services,
         OperationKind::Operations => {
             ReadOperation::Operations { service: message.service.map(Into::into) }
@@ -238,9 +258,15 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
             key: message.key.into(),
             prefix: message.prefix.into(),
         },
-        OperationKind::Dependencies => ReadOperation::Dependencies {
-            window: required("the window of dependencies", message.window)?.into(),
-        },
+        kind @ (OperationKind::Dependencies | OperationKind::DependenciesWithout) => {
+            ReadOperation::Dependencies {
+                window: required("the window of dependencies", message.window)?.into(),
+                without: match kind {
+                    OperationKind::DependenciesWithout => to_without(&message.trace_ids)?,
+                    _ => BTreeSet::new(),
+                },
+            }
+        }
         kind @ (OperationKind::Elsewhere | OperationKind::ElsewhereBehind) => {
             ReadOperation::Elsewhere {
                 window: required("the window of traces elsewhere", message.window)?.into(),
