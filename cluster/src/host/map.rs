@@ -157,7 +157,8 @@ fn routes_of(state: &MetaState) -> Option<Routes> {
     let is_known = |epoch: &&Epoch| epoch.state != EpochState::Preparing;
     let known: Vec<&Epoch> = state.epochs().iter().filter(is_known).collect();
     let fence = |pair: &[&Epoch]| match pair {
-        [before, after] => Some(Fence {
+        // One that was abandoned has the shards of the one before it.
+        [before, after] if before.shard_count < after.shard_count => Some(Fence {
             from: after.fenced_at,
             until: match after.state {
                 EpochState::Active => after.activated_at.max(after.fenced_at),

@@ -110,6 +110,12 @@ pub enum MetaCommand {
         /// When, as the members' clocks have it.
         at: Timestamp,
     },
+    /// The newest epoch, which is not routed by yet, comes to nothing: it is routed by as the one
+    /// before it was, and its shards, in which nothing was ever acknowledged, go.
+    AbandonEpoch {
+        /// The epoch.
+        epoch: EpochId,
+    },
     /// Makes a tenant known.
     PutTenant {
         /// The tenant.

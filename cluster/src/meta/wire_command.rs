@@ -34,6 +34,7 @@ mod kind {
     pub(super) const SET_SAMPLING: u32 = 17;
     pub(super) const RAISE_VERSION: u32 = 18;
     pub(super) const RECOVER: u32 = 19;
+    pub(super) const ABANDON_EPOCH: u32 = 20;
 }
 
 impl From<&MetaCommand> for WireCommand {
@@ -103,6 +104,10 @@ impl From<&MetaCommand> for WireCommand {
                 wire.kind = kind::ACTIVATE_EPOCH;
                 wire.number = epoch.0;
                 wire.at_ns = at.0;
+            }
+            MetaCommand::AbandonEpoch { epoch } => {
+                wire.kind = kind::ABANDON_EPOCH;
+                wire.number = epoch.0;
             }
             MetaCommand::PutTenant { tenant } => {
                 wire.kind = kind::PUT_TENANT;
@@ -174,6 +179,7 @@ impl TryFrom<WireCommand> for MetaCommand {
             }
             kind::START_FENCE => Self::StartFence { epoch, at },
             kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch, at },
+            kind::ABANDON_EPOCH => Self::AbandonEpoch { epoch },
             kind::PUT_TENANT => Self::PutTenant { tenant: tenant(&wire.tenant)? },
             kind::DROP_TENANT => Self::DropTenant { tenant: tenant(&wire.tenant)? },
             kind::SET_RETENTION => {

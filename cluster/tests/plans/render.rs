@@ -110,6 +110,7 @@ fn command(world: &World, command: &MetaCommand) -> String {
         MetaCommand::ForgetReplica { replica } => {
             format!("forget {}", self::replica(world, *replica))
         }
+        MetaCommand::AbandonEpoch { epoch } => format!("abandon epoch {epoch}"),
         other => format!("{other:?}"),
     }
 }
@@ -121,6 +122,9 @@ fn alarm(world: &World, alarm: &Alarm) -> String {
         }
         Alarm::UnderReplicated { group, up, wanted } => {
             format!("{} has {up} of {wanted} copies up", self::group(*group))
+        }
+        Alarm::EpochWaits { epoch, group } => {
+            format!("epoch {epoch} waits for {}", self::group(*group))
         }
         Alarm::NowhereToGo { group, replica } => {
             let name = self::replica(world, *replica);

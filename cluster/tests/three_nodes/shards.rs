@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cluster::placement::Ring;
 use cluster::raft::Role;
 use futures_util::future::join_all;
 use model::admin::{ClusterChange, ClusterStatus, EpochState};
@@ -11,10 +12,11 @@ use model::store::{
     AggregateRequest, Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary,
 };
 use model::testing::Generator;
+use model::time::Clock as _;
 use model::{ClusterAdmin as _, Span, Timestamp, TraceId, TraceStore as _};
 
 use crate::faults::until_seen;
-use crate::world::{Shape, THREE, World};
+use crate::world::{Shape, THREE, World, node};
 
 /// Where the clocks of the world begin.
 const ORIGIN: Timestamp = Timestamp(1_700_000_000_000_000_000);
@@ -335,6 +337,66 @@ async fn shards_are_added_though_the_meta_group_loses_its_leader() {
             world.require(number, &all).await;
             require_exact(&world, number, seed, &all).await;
         }
+    }
+}
+
+/// LIV-1, PLC-1: a shard that is lost while others are fenced stops its own writes, and no others
+/// for long; nothing that was acknowledged is hidden, and shards can be added later.
+#[tokio::test(start_paused = true)]
+async fn adding_shards_is_given_up_when_one_is_lost() {
+    let mut world = World::start(480, Shape { replication_factor: 1, ..THREE }).await;
+    let [before, during, after] = thirds(480, 900);
+    write_all(&world, &[0, 1, 2], &before).await;
+    world.settled(0, 1).await;
+    let through = (0..3).find(|it| leads_meta(&world, *it)).unwrap();
+    let status = world.store(through).status().await;
+    let leads = |number: usize, shard: usize| status.shards[shard].leader == Some(node(number));
+    let victim = (0..3).filter(|it| *it != through).find(|it| (0..4).any(|at| leads(*it, at)));
+    let victim = victim.unwrap();
+    let others: Vec<usize> = (0..3).filter(|it| *it != victim).collect();
+    world.store(through).change(ClusterChange::AddShards(2)).await.unwrap();
+    loop {
+        let status = world.store(through).status().await;
+        assert!(!is_active(&status, 2), "too late");
+        if status.epochs.last().is_some_and(|last| last.state == EpochState::Fencing) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    world.kill(victim).await;
+    let ring = Ring::new(4);
+    let is_lost = |span: &Span| leads(victim, ring.shard_of(span.trace_id).0 as usize);
+    let (lost, kept): (Vec<Span>, Vec<Span>) = during.into_iter().partition(is_lost);
+    let began = world.clock.monotonic();
+    while world.write(through, &kept[..9]).await.is_err() {
+        let waited = world.clock.monotonic().since(began);
+        assert!(waited < model::Duration::from_secs(60), "writes never go on");
+    }
+    write_all(&world, &others, &kept).await;
+    let status = world.store(through).status().await;
+    assert!(is_active(&status, 2) && status.shards.len() == 4, "{:?}", status.epochs);
+    world.revive(victim).await;
+    world.ready().await;
+    write_all(&world, &[victim], &lost).await;
+    let seen = [before, kept, lost].concat();
+    for number in 0..3 {
+        world.require(number, &seen).await;
+        require_exact(&world, number, 480, &seen).await;
+    }
+    // What was made of the new shards has to go first.
+    let again = async {
+        while world.store(victim).change(ClusterChange::AddShards(3)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), again).await.unwrap();
+    let status = until_seen(&world, 0, "the third epoch", |status| is_active(status, 3)).await;
+    assert_eq!(status.shards.len(), 7);
+    write_all(&world, &[0, 1, 2], &after).await;
+    let all = [seen, after].concat();
+    for number in 0..3 {
+        world.require(number, &all).await;
+        require_exact(&world, number, 481, &all).await;
     }
 }
 

@@ -274,6 +274,49 @@ fn rule_7_4_an_epoch_goes_from_preparing_to_fencing_to_active() {
 }
 
 #[test]
+fn rule_7_4_an_epoch_that_is_not_routed_by_can_be_abandoned() {
+    let (epoch, group) = (EpochId(2), group_of_shard(ShardId(2)));
+    let abandon = MetaCommand::AbandonEpoch { epoch };
+    let add = |expected| {
+        let placement = vec![[1, 2, 3].map(node).to_vec()];
+        MetaCommand::AddShards { expected: EpochId(expected), placement }
+    };
+    let first = MetaCommand::AbandonEpoch { epoch: EpochId(1) };
+    assert!(Log::formed().refused(&first).is_stale(), "there is none before it");
+    for is_fencing in [false, true] {
+        let mut log = Log::formed();
+        log.done(add(1));
+        let replicas = log.state.groups()[&group].replicas.clone();
+        if is_fencing {
+            let expected = revision(&log, group);
+            log.done(MetaCommand::GroupFormed { group, expected });
+            log.done(MetaCommand::StartFence { epoch, at: Timestamp(7) });
+        }
+        log.done(abandon.clone());
+        let active = log.state.active_epoch().unwrap();
+        assert_eq!((active.id, active.shard_count), (epoch, 2), "fenced shards take its batches");
+        assert!(!log.state.groups().contains_key(&group));
+        assert!(replicas.iter().all(|it| log.state.is_buried(group, it.id)), "and speak no more");
+        assert!(log.refused(&abandon).is_stale());
+        assert!(log.refused(&MetaCommand::ActivateEpoch { epoch, at: Timestamp(8) }).is_stale());
+        // What is left of its shards has to go before their numbers are used again.
+        assert!(matches!(log.refused(&add(2)), Refusal::NodeUnfit { .. }));
+        for replica in replicas {
+            log.done(MetaCommand::ForgetReplica { replica: replica.id });
+        }
+        log.done(add(2));
+        assert_eq!(log.state.epochs().last().unwrap().shard_count, 3);
+    }
+    let mut log = Log::formed();
+    log.done(add(1));
+    let expected = revision(&log, group);
+    log.done(MetaCommand::GroupFormed { group, expected });
+    log.done(MetaCommand::StartFence { epoch, at: Timestamp(7) });
+    log.done(MetaCommand::ActivateEpoch { epoch, at: Timestamp(8) });
+    assert!(log.refused(&abandon).is_stale(), "spans may lie in its shards");
+}
+
+#[test]
 fn the_factor_stays_within_the_nodes() {
     let mut log = Log::formed();
     for wrong in [0, 4, REPLICATION_FACTOR_MAX + 1, u32::MAX] {

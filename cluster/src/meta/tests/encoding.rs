@@ -82,6 +82,7 @@ fn commands() -> impl Strategy<Value = MetaCommand> {
             .prop_map(|(epoch, at)| MetaCommand::StartFence { epoch, at: Timestamp(at) }),
         (epochs(), any::<u64>())
             .prop_map(|(epoch, at)| MetaCommand::ActivateEpoch { epoch, at: Timestamp(at) }),
+        epochs().prop_map(|epoch| MetaCommand::AbandonEpoch { epoch }),
         tenants().prop_map(|tenant| MetaCommand::PutTenant { tenant }),
         tenants().prop_map(|tenant| MetaCommand::DropTenant { tenant }),
         (indexes(), ages(), any::<Option<u64>>()).prop_map(|(expected, ages, disk_bytes_max)| {
