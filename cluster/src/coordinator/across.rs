@@ -25,7 +25,6 @@ use model::store::{
     Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchItem, SearchRequest, Trace,
     TraceRequest,
 };
-use model::time::Monotonic;
 use model::{Duration, ShardId, StoreError, Tenant, TimeRange, TraceId};
 use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
 
@@ -68,21 +67,12 @@ pub(super) struct AcrossCache {
     moved: Mutex<BTreeMap<Place, Arc<[TraceId]>>>,
     /// Which of them lie across a fence that is long past, as far as was looked.
     walks: Mutex<BTreeMap<Place, Walk>>,
-    /// Since when a fence's ring has been in force, as far as is known here: by no clock that can
-    /// be wrong.
-    since: Mutex<BTreeMap<u32, Monotonic>>,
 }
 
 /// Whose traces, across which fence (by how many shards there were after it), in which old shard.
 type Place = (Tenant, u32, ShardId);
 
 impl AcrossCache {
-    /// For how long a fence's ring has been in force.
-    fn age(&self, fence: Fence, now: Monotonic) -> Duration {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        now.since(*since.entry(fence.after).or_insert(now))
-    }
-
     fn moved(&self, place: &Place) -> Option<Arc<[TraceId]>> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
@@ -231,9 +221,8 @@ impl Coordinator {
         let cache = &self.core.across;
         let place = (scope.tenant.clone(), fence.after, shard);
         let is_in_force = self.core.shards.routes().ring.shard_count() >= fence.after;
-        let age =
-            if is_in_force { cache.age(fence, self.core.clock.monotonic()) } else { Duration(0) };
-        let is_over = age > Duration(2 * NEAR_FENCE.0);
+        let over = fence.near().end.saturating_add(NEAR_FENCE);
+        let is_over = is_in_force && self.core.shards.time().is_some_and(|now| now > over);
         let mut completeness = Completeness::default();
         let mut walk = cache.walk(&place).filter(|_| is_over).unwrap_or_default();
         let ring = Ring::new(fence.after);
@@ -250,7 +239,8 @@ impl Coordinator {
                 let found = self.known(scope, &ring, &page.trace_ids, &mut completeness).await;
                 walk.across.extend(found);
                 completeness.merge(page.completeness);
-                if !completeness.is_complete() {
+                // What is only stale is gone on behind, and not kept.
+                if completeness.exhausted.is_some() || !completeness.missing.is_empty() {
                     break;
                 }
                 walk.after = page.trace_ids.last().copied().or(walk.after);
@@ -260,7 +250,8 @@ impl Coordinator {
                     all.extend(page.trace_ids);
                 }
             }
-            if let Some(moved) = moved.filter(|_| walk.is_done && is_in_force) {
+            let is_whole = walk.is_done && completeness.is_complete();
+            if let Some(moved) = moved.filter(|_| is_whole && is_in_force) {
                 cache.put_moved(&place, moved);
             }
         }
@@ -268,7 +259,7 @@ impl Coordinator {
         while walk.across.len() > ACROSS_TRACES_MAX + 1 {
             walk.across.pop_last();
         }
-        if is_over {
+        if is_over && completeness.stale.is_empty() {
             cache.put_walk(&place, &walk);
         }
         Across { trace_ids: walk.across, completeness }
@@ -295,7 +286,7 @@ impl Coordinator {
                     page.completeness.missing.insert(shard);
                 }
             }
-            Err(error) => lacks(&mut page.completeness, &[shard], error),
+            Err(error) => lacks(&mut page.completeness, &[shard], &error),
         }
         page
     }
@@ -355,7 +346,7 @@ impl Coordinator {
                     completeness.merge(gathered.completeness());
                     known.extend(told_ids(&gathered));
                 }
-                Err(error) => lacks(completeness, &[shard], error),
+                Err(error) => lacks(completeness, &[shard], &error),
             }
         }
         known
@@ -382,7 +373,7 @@ impl Coordinator {
         &self,
         completeness: &mut Completeness,
         trace_id: TraceId,
-        error: StoreError,
+        error: &StoreError,
     ) {
         lacks(completeness, &self.core.shards.routes().shards_of(trace_id), error);
     }
@@ -412,7 +403,7 @@ impl Coordinator {
                 }
                 Err(error) => {
                     judged.is_cut |= matches!(error, StoreError::Exhausted(_));
-                    self.lacks_trace(&mut judged.completeness, trace_id, error);
+                    self.lacks_trace(&mut judged.completeness, trace_id, &error);
                 }
             }
             let spans = |hit: &Hit| hit.trace.as_ref().map_or(0, |trace| trace.spans.len() as u64);
@@ -439,9 +430,9 @@ struct Page {
 }
 
 /// Notes that shards did not say what they were asked, others lie elsewhere (QRY-2).
-fn lacks(completeness: &mut Completeness, shards: &[ShardId], error: StoreError) {
+fn lacks(completeness: &mut Completeness, shards: &[ShardId], error: &StoreError) {
     match error {
-        StoreError::Exhausted(exhausted) => completeness.exhausted = Some(exhausted),
+        StoreError::Exhausted(exhausted) => completeness.exhausted = Some(*exhausted),
         _ => completeness.missing.extend(shards),
     }
 }

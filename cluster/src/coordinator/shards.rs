@@ -47,6 +47,11 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Waits until the routes have an epoch; false if they do not in time.
     fn learn_epoch(&self, epoch: RingEpoch, until: Monotonic) -> BoxFuture<'static, bool>;
 
+    /// The time that every clock of some majority of the members has reached, if so many are known.
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Writes a batch; `answer` is told how that ended. Never blocks. [`Error::Fenced`] means that
     /// the routes have a later epoch by now, by which the spans can be routed anew.
     fn write(&self, batch: RoutedBatch, answer: Answer);

@@ -14,7 +14,7 @@ use model::{NodeId, Timestamp};
 use storage::log::GroupId;
 
 use super::alarms;
-use super::clocks::median;
+use super::clocks::{median, reached_by_majority};
 use super::facts::{Gathered, facts};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, PLAN_PERIOD, REPORT_DEADLINE, WORK_DEADLINE};
@@ -91,8 +91,8 @@ impl Shared {
         // Who was removed from a group says nothing of it: alone, it may take itself for a leader
         // of one that has its number now.
         for report in reports.values_mut().flatten() {
-            let is_buried = |leader| state.is_buried(leader.0, leader.1);
-            report.groups.retain(|it| !is_buried((GroupId(it.group), ReplicaId(it.leader))));
+            let groups = &mut report.groups;
+            groups.retain(|it| !state.is_buried(GroupId(it.group), ReplicaId(it.leader)));
         }
         let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gathered = Gathered { meta_leader: self.node, reports, unreachable };
@@ -147,11 +147,11 @@ impl Shared {
                 self.order(*node, work).await
             }
             Step::StartFence { epoch } => {
-                let at = self.members_time();
+                let at = self.members_median();
                 self.propose(&MetaCommand::StartFence { epoch: *epoch, at }).await
             }
             Step::ActivateEpoch { epoch } => {
-                let at = self.members_time();
+                let at = self.members_median();
                 self.propose(&MetaCommand::ActivateEpoch { epoch: *epoch, at }).await
             }
             Step::Fence { at, epoch } => self.lead(at, LeaderWork::Fence(epoch.0)).await,
@@ -162,11 +162,19 @@ impl Shared {
     }
 
     /// What the median of the members' clocks shows, as far as they are known.
-    fn members_time(&self) -> Timestamp {
-        let (own, state) = (self.clock.wall(), self.meta.state());
+    fn members_median(&self) -> Timestamp {
+        median(&self.members_walls()).unwrap_or_else(|| self.clock.wall())
+    }
+
+    /// The time that every clock of some majority of the members has reached, if so many are known.
+    pub(super) fn members_time(&self) -> Option<Timestamp> {
+        reached_by_majority(&self.members_walls(), self.state().present().count())
+    }
+
+    fn members_walls(&self) -> Vec<Timestamp> {
+        let state = self.state();
         let members = state.present().map(|(node, _)| node);
-        let walls = self.peer_clocks.walls(members, (self.node, own), self.now());
-        median(&walls).unwrap_or(own)
+        self.peer_clocks.walls(members, (self.node, self.clock.wall()), self.now())
     }
 
     async fn propose(&self, command: &MetaCommand) -> Result<(), String> {

@@ -12,7 +12,7 @@ use model::budget::Budget;
 use model::query::{Cursor, Order, TracePredicate, evaluate};
 use model::store::SearchEnd;
 use model::testing::simple_span;
-use model::time::Clock;
+use model::time::{Clock, Monotonic};
 use model::{NodeId, Span, Timestamp};
 use storage::Shard;
 use storage::env::OsEnv;
@@ -118,6 +118,10 @@ impl Shards for Tables {
 
     fn learn_epoch(&self, _: RingEpoch, _: Monotonic) -> BoxFuture<'static, bool> {
         future::ready(false).boxed()
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        Some(self.clock.wall())
     }
 
     fn write(&self, _: RoutedBatch, answer: crate::local::Answer) {
