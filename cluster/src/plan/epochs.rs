@@ -34,6 +34,14 @@ pub fn add_shards(
     if usize::try_from(count).map_or(true, |count| count > SHARDS_ADDED_MAX) || count == 0 {
         return Err(Refusal::TooMany { what: "shards added", max: SHARDS_ADDED_MAX });
     }
+    // Without it no fence would be begun, and the epoch would come to nothing.
+    let has_leader = |id| facts.groups.get(id).is_some_and(|facts| facts.leader.is_some());
+    let mut shards = state.groups().keys().filter(|id| shard_of_group(**id).is_some());
+    if let Some(group) = shards.find(|id| !has_leader(id))
+        && newest.state == EpochState::Active
+    {
+        return Err(Refusal::NoLeader { group: *group });
+    }
     let view = View { state, facts, now };
     let first = newest.shard_count;
     let wanted: Placement =

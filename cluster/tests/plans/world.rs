@@ -285,6 +285,13 @@ impl World {
 
     /// Does what a step asks for; an error says why it could not be done.
     pub(crate) fn perform(&mut self, step: &Step) -> Result<(), String> {
+        let makes_or_deletes = matches!(
+            step,
+            Step::Propose(_) | Step::CreateGroup { .. } | Step::DeleteReplica { .. }
+        );
+        if step.group().is_some_and(|id| !makes_or_deletes && !self.rafts.contains_key(&id)) {
+            return Err("the group is gone".to_owned());
+        }
         match step {
             Step::Propose(command) => self.propose(command).map_err(|refusal| refusal.to_string()),
             Step::CreateGroup { group, members, on } => {
@@ -408,6 +415,9 @@ impl World {
     }
 
     fn create(&mut self, group: GroupId, members: &[(ReplicaId, NodeId)], on: &[NodeId]) {
+        if members.iter().any(|(replica, _)| self.state.is_buried(group, *replica)) {
+            return;
+        }
         for (replica, node) in members.iter().filter(|(_, node)| on.contains(node)) {
             let machine = self.machine(*node);
             if machine.is_up {
