@@ -79,9 +79,8 @@ impl Coordinator {
                     }
                 }
                 Err(error) => {
-                    let is_over = matches!(error, StoreError::Exhausted(_));
-                    self.lacks_trace(&mut completeness, trace_id, error);
-                    if is_over {
+                    self.lacks_trace(&mut completeness, trace_id, &error);
+                    if matches!(error, StoreError::Exhausted(_)) {
                         break;
                     }
                 }

@@ -9,7 +9,6 @@
 //! many as the query's limit. Whoever drops the stream cancels what the shards do.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;

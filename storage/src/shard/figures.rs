@@ -34,6 +34,9 @@ use crate::block::PageInfo;
 /// Is told a piece on which a span may count.
 type OnPiece<'a> = &'a mut dyn FnMut(Arc<Piece>) -> Result<(), Error>;
 
+/// Is told what there is of a trace.
+type OnParts<'a> = &'a mut dyn FnMut(TraceId, &[Arc<Piece>]) -> Result<(), Error>;
+
 /// Which pieces are asked for.
 pub(super) struct Asked<'a> {
     pub(super) window: TimeRange,
@@ -232,7 +235,7 @@ fn each_part(
     snapshot: &Snapshot<'_>,
     trace_ids: &BTreeSet<TraceId>,
     budget: &Budget,
-    on_parts: &mut dyn FnMut(TraceId, &[Arc<Piece>]) -> Result<(), Error>,
+    on_parts: OnParts<'_>,
 ) -> Result<(), Error> {
     for id in trace_ids {
         budget.spend(0)?;

@@ -9,7 +9,7 @@ use model::query::{
 };
 use model::store::{Detail, SUGGESTIONS_MAX};
 use model::testing::simple_span;
-use model::{Attribute, AttributeValue, Span, Tenant, Text, TimeRange, Timestamp, TraceId};
+use model::{Attribute, AttributeValue, Span, Tenant, Text, TimeRange, Timestamp};
 use storage::Shard;
 use storage::shard::BlockStore;
 
