@@ -98,6 +98,10 @@ impl MetaState {
             .flat_map(|(id, group)| group.replicas.iter().map(|replica| (*id, *replica)))
             .collect();
         self.groups.retain(|_, group| group.epoch != epoch);
+        // Nor is it for those that were removed before.
+        let groups = &self.groups;
+        let left = self.tombstones.values_mut().filter(|it| !groups.contains_key(&it.group));
+        left.for_each(|tombstone| tombstone.is_confirmed = true);
         for (group, replica) in buried {
             let tombstone = Tombstone { group, node: replica.node, is_confirmed: true };
             self.tombstones.insert(replica.id, tombstone);

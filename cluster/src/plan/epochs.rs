@@ -139,7 +139,8 @@ pub(crate) fn clear(view: View<'_>) -> Vec<Step> {
     let is_gone =
         |group: &GroupId| view.state.groups().get(group).is_none_or(|group| !group.is_formed);
     let mut steps: BTreeMap<GroupId, Step> = BTreeMap::new();
-    for (replica, tombstone) in view.state.tombstones().iter().filter(|(_, t)| is_gone(&t.group)) {
+    let left = view.state.tombstones().iter().filter(|(_, it)| it.is_confirmed);
+    for (replica, tombstone) in left.filter(|(_, it)| is_gone(&it.group)) {
         if let Some(step) = follow::clear(view, *replica, tombstone) {
             steps.entry(tombstone.group).or_insert(step);
         }
