@@ -83,21 +83,33 @@ pub const NO_SPACE_RETRY_AFTER_MS: u64 = 5_000;
 /// How far from a fence traces are looked for that lie across it: longer than all but a few take.
 pub const NEAR_FENCE: Duration = Duration::from_secs(3_600);
 
-/// Most traces across fences that a search judges one by one; with more it says that it is partial.
+/// Most traces across fences that a search judges one by one, and tells shards to leave out; with
+/// more it says that it is partial.
 pub const ACROSS_TRACES_MAX: usize = 4_096;
+
+/// The share of a read's time that looking for them may take. Beyond it the read goes on without
+/// those that are not known, and says so.
+pub const ACROSS_SHARE: u64 = 3;
 
 /// How many of them are read at the same time.
 pub const ACROSS_AT_ONCE_MAX: usize = 8;
+
+/// Old shards that are gone through at the same time: each tells some MiB of ids at once.
+pub const ACROSS_WALKS_MAX: usize = 4;
 
 /// How often a search begins again because further traces came to lie across a fence meanwhile.
 /// That happens in the first seconds behind one.
 pub const ACROSS_ROUNDS_MAX: usize = 3;
 
-/// For how many tenants and fences it is remembered which traces lie across, and which may.
-pub const ACROSS_CACHED_MAX: usize = 32;
+/// For how many tenants, fences and old shards it is remembered which traces lie across: some dozen
+/// KiB each at most, mostly none.
+pub const ACROSS_CACHED_MAX: usize = 256;
 
-/// Most ids of one of these: some 2 MiB in memory. With more, old shards are asked each time.
-pub const ACROSS_CACHED_IDS_MAX: usize = 1 << 16;
+/// Most ids that are remembered of traces that may come to lie across, in all: 16 MiB. Old shards
+/// that have more are asked each time, until the fence is long past.
+pub const MOVED_CACHED_IDS_MAX: usize = 1 << 20;
+
+const _: () = assert!(ACROSS_TRACES_MAX <= crate::wire::limits::WITHOUT_IDS_MAX);
 
 /// How long a purge looks for shards that its node does not know of: as long as a write waits for
 /// a leader.

@@ -44,6 +44,13 @@ impl Budget {
         }
     }
 
+    /// A part of it, for something that has to be over by `deadline`, and can be cancelled while
+    /// the rest goes on. What it spends is spent of the whole.
+    pub fn part(&self, deadline: Monotonic) -> Self {
+        let deadline = self.deadline.min(deadline);
+        Self { deadline, cancelled: Arc::default(), ..self.clone() }
+    }
+
     /// Charges `bytes` and says whether the read may go on.
     pub fn spend(&self, bytes: u64) -> Result<(), Exhausted> {
         if self.is_cancelled() {

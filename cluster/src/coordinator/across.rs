@@ -4,32 +4,39 @@
 //! before stay where they are. By id that is no matter: every shard is asked that may have some. A
 //! search is another thing: a shard judges what it has, and of these traces none has all. So a
 //! search whose window comes within an hour of a fence first finds out which traces lie across it,
-//! leaves them out of what the shards say, and judges each as a whole before the answer is cut off
-//! at its limit (QRY-1).
+//! has the shards leave them out, and judges each as a whole before the answer is cut off at its
+//! limit (QRY-1).
 //!
-//! Further from the fence than that a trace would have to take more than an hour to be met; such a
-//! one is found in two parts.
+//! Which these are is found out with a share of the read's time, page by page of the ids that an
+//! old shard has and the ring leads elsewhere. What is not found out in that time is said to be
+//! lacking. Once nothing of it changes any more it is kept, as far as it has come, so that the next
+//! read goes on there.
+//!
+//! Further from the fence than an hour a trace would have to take longer than that to be met; such
+//! a one is found in two parts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, future, stream};
+use model::budget::Exhausted;
 use model::query::{Evaluator, TraceFacts, TraceQuery};
 use model::store::{
-    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchRequest, SearchStream, Trace,
+    Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchItem, SearchRequest, Trace,
     TraceRequest,
 };
-use model::{ShardId, StoreError, Tenant, TimeRange, TraceId};
+use model::{Duration, ShardId, StoreError, Tenant, TimeRange, TraceId};
+use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
 
 use super::Coordinator;
-use super::merge::ShardHits;
+use super::merge::AcrossHits;
 use super::read::Gathered;
 use super::search::answer;
 use super::shards::Fence;
 use super::store::SPANS_MAX;
 use crate::limits::{
-    ACROSS_AT_ONCE_MAX, ACROSS_CACHED_IDS_MAX, ACROSS_CACHED_MAX, ACROSS_ROUNDS_MAX,
-    ACROSS_TRACES_MAX, NEAR_FENCE,
+    ACROSS_AT_ONCE_MAX, ACROSS_CACHED_MAX, ACROSS_ROUNDS_MAX, ACROSS_SHARE, ACROSS_TRACES_MAX,
+    ACROSS_WALKS_MAX, MOVED_CACHED_IDS_MAX, NEAR_FENCE,
 };
 use crate::placement::Ring;
 use crate::wire::limits::KNOWN_IDS_MAX;
@@ -37,139 +44,168 @@ use crate::wire::{ReadItem, ReadOperation};
 
 /// Traces across fences, as far as could be found out.
 #[derive(Debug, Default)]
-struct Across {
-    trace_ids: BTreeSet<TraceId>,
-    completeness: Completeness,
+pub(super) struct Across {
+    pub(super) trace_ids: BTreeSet<TraceId>,
+    pub(super) completeness: Completeness,
 }
 
-/// What is known of fences and does not change any more, but for traces that go. Filled by
-/// searches; what is dropped is found out again.
+/// How far the ids of an old shard have been gone through, and what came of it.
+#[derive(Debug, Clone, Default)]
+struct Walk {
+    across: BTreeSet<TraceId>,
+    /// The last one that was looked at.
+    after: Option<TraceId>,
+    is_done: bool,
+}
+
+/// What is known of fences and does not change any more, but for traces that go. Filled by reads;
+/// what is dropped is found out again.
 #[derive(Debug, Default)]
 pub(super) struct AcrossCache {
     /// Traces that old shards have and the new ring leads elsewhere. Once the ring is in force no
     /// span of them comes to an old shard any more.
-    moved: Kept,
-    /// Those of them that lie across the fence, of one that is long past.
-    across: Kept,
+    moved: Mutex<BTreeMap<Place, Arc<[TraceId]>>>,
+    /// Which of them lie across a fence that is long past, as far as was looked.
+    walks: Mutex<BTreeMap<Place, Walk>>,
 }
 
-/// Sets of traces, by whose they are and across which fence: how many shards there were after it.
-#[derive(Debug, Default)]
-struct Kept {
-    traces: Mutex<BTreeMap<(Tenant, u32), TraceIds>>,
-}
+/// Whose traces, across which fence (by how many shards there were after it), in which old shard.
+type Place = (Tenant, u32, ShardId);
 
-type TraceIds = Arc<BTreeSet<TraceId>>;
-
-impl Kept {
-    fn get(&self, tenant: &Tenant, fence: Fence) -> Option<TraceIds> {
-        let traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
-        traces.get(&(tenant.clone(), fence.after)).cloned()
+impl AcrossCache {
+    fn moved(&self, place: &Place) -> Option<Arc<[TraceId]>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 
-    fn put(&self, tenant: &Tenant, fence: Fence, trace_ids: &TraceIds) {
-        if trace_ids.len() > ACROSS_CACHED_IDS_MAX {
-            return;
+    fn put_moved(&self, place: &Place, ids: Vec<TraceId>) {
+        let Some(room) = MOVED_CACHED_IDS_MAX.checked_sub(ids.len()) else { return };
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        while moved.len() >= ACROSS_CACHED_MAX
+            || moved.values().map(|ids| ids.len()).sum::<usize>() > room
+        {
+            moved.pop_first();
         }
-        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
-        if traces.len() >= ACROSS_CACHED_MAX {
-            traces.pop_first();
+        moved.insert(place.clone(), ids.into());
+    }
+
+    fn walk(&self, place: &Place) -> Option<Walk> {
+        self.walks.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+    }
+
+    fn put_walk(&self, place: &Place, walk: &Walk) {
+        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        if walks.len() >= ACROSS_CACHED_MAX && !walks.contains_key(place) {
+            walks.pop_first();
         }
-        traces.insert((tenant.clone(), fence.after), Arc::clone(trace_ids));
+        walks.insert(place.clone(), walk.clone());
     }
 }
 
 impl Fence {
     /// When traces across it are looked for.
     fn near(&self) -> TimeRange {
-        let (start, end) = (self.at.saturating_sub(NEAR_FENCE), self.at.saturating_add(NEAR_FENCE));
-        TimeRange { start, end }
+        let start = self.from.saturating_sub(NEAR_FENCE);
+        TimeRange { start, end: self.until.saturating_add(NEAR_FENCE) }
     }
 
-    fn old_shards(&self) -> Vec<ShardId> {
-        (0..self.before).map(ShardId).collect()
+    fn old_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.before).map(ShardId)
     }
 }
 
 impl Coordinator {
-    /// A search whose window comes near these fences.
-    pub(super) async fn search_across(
+    /// The whole answer to a search whose window comes near fences.
+    pub(super) async fn told_across(
         &self,
         request: SearchRequest,
-        fences: &[Fence],
-    ) -> Result<SearchStream, StoreError> {
+    ) -> Result<Vec<SearchItem>, StoreError> {
         let (limit, cursor) = (request.query.limit as usize, request.query.cursor.clone());
-        let (gathered, across) = self.hits(request, fences).await?;
-        let items = answer(limit, cursor.as_ref(), gathered, across).into_iter().map(Ok);
-        Ok(Box::pin(stream::iter(items)))
+        let (gathered, across) = self.hits(request).await?;
+        Ok(answer(limit, cursor.as_ref(), gathered, across))
     }
 
     /// What shards say to a search, without the traces that lie across a fence, and the hits among
-    /// these. Each shard was asked for more than the limit, so that the limit of all together is
-    /// found.
-    async fn hits(
-        &self,
-        request: SearchRequest,
-        fences: &[Fence],
-    ) -> Result<(Gathered, ShardHits), StoreError> {
+    /// these.
+    async fn hits(&self, request: SearchRequest) -> Result<(Gathered, AcrossHits), StoreError> {
         let SearchRequest { scope, query, detail, progress: _ } = request;
-        let mut across = self.across(&scope, fences).await?;
+        let mut fences = self.fences_near(query.window);
+        let mut across = self.across(&scope, &fences).await;
+        let (mut judged, mut unjudged) = (AcrossHits::default(), across.trace_ids.clone());
         let mut rounds = 0;
         let mut gathered = loop {
-            // One more than asked for tells whether there are more.
-            let extra = u32::try_from(across.trace_ids.len()).unwrap_or(u32::MAX);
-            let limit = query.limit.saturating_add(1).saturating_add(extra);
-            let query = TraceQuery { limit, ..query.clone() };
             // Parts of traces are among the hits of a shard that are no hits in the end: they must
             // not stop other shards.
-            let operation = ReadOperation::Search { query, detail, together: false };
-            let gathered = self.ask_all(scope.clone(), operation).await?;
+            let operation = ReadOperation::Search {
+                // One more than asked for tells whether there are more.
+                query: TraceQuery { limit: query.limit.saturating_add(1), ..query.clone() },
+                detail,
+                together: false,
+                without: across.trace_ids.clone(),
+            };
+            let new = std::mem::take(&mut unjudged);
+            let asked = self.ask_all(scope.clone(), operation);
+            let judging = self.judge(&scope, &query, detail, new, &mut judged);
+            let (gathered, ()) = future::join(asked, judging).await;
+            let gathered = gathered?;
             rounds += 1;
+            // Shards were added while these were asked: there is a fence more to look across.
+            let near = self.fences_near(query.window);
+            let is_known = near == fences;
+            if !is_known {
+                fences = near;
+                let further = self.across(&scope, &fences).await;
+                unjudged.extend(further.trace_ids.difference(&across.trace_ids));
+                across.completeness.merge(further.completeness);
+            }
             // Traces that came to lie across one since, of which a shard told a part.
-            let late = self.late(&scope, fences, &gathered, &mut across).await?;
-            if late.is_empty() {
+            unjudged.extend(self.late(&scope, &fences, &gathered, &mut across).await);
+            across.trace_ids.extend(&unjudged);
+            if is_known && unjudged.is_empty() {
                 break gathered;
             }
-            across.trace_ids.extend(late);
-            if rounds >= ACROSS_ROUNDS_MAX {
+            if rounds >= ACROSS_ROUNDS_MAX || across.trace_ids.len() > ACROSS_TRACES_MAX {
                 across.completeness.stale.extend(gathered.answers.iter().map(|(shard, _)| *shard));
+                self.judge(&scope, &query, detail, unjudged, &mut judged).await;
                 break gathered;
             }
         };
-        if across.trace_ids.is_empty() {
-            let completeness = across.completeness;
-            return Ok((gathered, ShardHits { completeness, ..ShardHits::default() }));
-        }
         for (_, answer) in &mut gathered.answers {
             answer.items.retain(|item| match item {
                 ReadItem::Hit(hit) => !across.trace_ids.contains(&hit.summary.trace_id),
                 _ => true,
             });
         }
-        let judged = self.judge(&scope, &query, detail, across).await?;
+        judged.completeness.merge(across.completeness);
         Ok((gathered, judged))
     }
 
-    /// The fences that a search with this window comes near.
+    /// The fences that a question with this window comes near.
     pub(super) fn fences_near(&self, window: TimeRange) -> Vec<Fence> {
         let routes = self.core.shards.routes();
         let near = routes.fences.iter().filter(|fence| fence.near().overlaps(&window));
         near.copied().collect()
     }
 
-    async fn across(&self, scope: &ReadScope, fences: &[Fence]) -> Result<Across, StoreError> {
+    /// The same budget for something that may take its share of the time that is left.
+    fn share(&self, scope: &ReadScope) -> ReadScope {
+        let now = self.core.clock.monotonic();
+        let left = scope.budget.deadline().since(now);
+        let budget = scope.budget.part(now.plus(Duration(left.0 / ACROSS_SHARE)));
+        ReadScope { tenant: scope.tenant.clone(), budget, stale: scope.stale }
+    }
+
+    /// The traces across these fences, as far as they can be found out in a share of the time.
+    pub(super) async fn across(&self, scope: &ReadScope, fences: &[Fence]) -> Across {
+        let share = &self.share(scope);
+        let fences_and_shards = fences.iter().flat_map(|fence| {
+            let fence = *fence;
+            fence.old_shards().map(move |shard| (fence, shard))
+        });
+        let places: Vec<(Fence, ShardId)> = fences_and_shards.collect();
+        let walks = places.into_iter().map(|(fence, shard)| self.across_one(share, fence, shard));
+        let mut walks = std::pin::pin!(stream::iter(walks).buffer_unordered(ACROSS_WALKS_MAX));
         let mut across = Across::default();
-        for fence in fences {
-            if let Some(known) = self.core.across.across.get(&scope.tenant, *fence) {
-                across.trace_ids.extend(known.iter());
-                continue;
-            }
-            let found = self.across_fence(scope, *fence).await?;
-            let is_over = self.core.clock.wall() > fence.near().end.saturating_add(NEAR_FENCE);
-            if is_over && found.completeness.is_complete() {
-                let trace_ids = Arc::new(found.trace_ids.clone());
-                self.core.across.across.put(&scope.tenant, *fence, &trace_ids);
-            }
+        while let Some(found) = walks.next().await {
             across.trace_ids.extend(found.trace_ids);
             across.completeness.merge(found.completeness);
         }
@@ -177,53 +213,82 @@ impl Coordinator {
             across.trace_ids.pop_last();
             across.completeness.missing.extend(fences.iter().flat_map(Fence::old_shards));
         }
-        Ok(across)
+        across
     }
 
-    async fn across_fence(&self, scope: &ReadScope, fence: Fence) -> Result<Across, StoreError> {
-        let (moved, mut completeness) = self.moved(scope, fence).await?;
+    /// The traces of one old shard that lie across a fence.
+    async fn across_one(&self, scope: &ReadScope, fence: Fence, shard: ShardId) -> Across {
+        let cache = &self.core.across;
+        let place = (scope.tenant.clone(), fence.after, shard);
+        let is_in_force = self.core.shards.routes().ring.shard_count() >= fence.after;
+        let over = fence.near().end.saturating_add(NEAR_FENCE);
+        let is_over = is_in_force && self.core.shards.time().is_some_and(|now| now > over);
+        let mut completeness = Completeness::default();
+        let mut walk = cache.walk(&place).filter(|_| is_over).unwrap_or_default();
         let ring = Ring::new(fence.after);
-        let moved = moved.iter().copied().collect();
-        let trace_ids = self.known(scope, &ring, moved, &mut completeness).await?;
-        Ok(Across { trace_ids, completeness })
+        if !walk.is_done
+            && let Some(moved) = cache.moved(&place)
+        {
+            walk.across = self.known(scope, &ring, &moved, &mut completeness).await;
+            walk.is_done = completeness.is_complete();
+        } else {
+            // All of them, as long as they are few enough to be kept.
+            let mut moved = walk.after.is_none().then(Vec::new);
+            while !walk.is_done && walk.across.len() <= ACROSS_TRACES_MAX {
+                let page = self.elsewhere(scope, fence, shard, walk.after).await;
+                let found = self.known(scope, &ring, &page.trace_ids, &mut completeness).await;
+                walk.across.extend(found);
+                completeness.merge(page.completeness);
+                // What is only stale is gone on behind, and not kept.
+                if completeness.exhausted.is_some() || !completeness.missing.is_empty() {
+                    break;
+                }
+                walk.after = page.trace_ids.last().copied().or(walk.after);
+                walk.is_done = page.is_last;
+                moved = moved.filter(|all| all.len() <= MOVED_CACHED_IDS_MAX);
+                if let Some(all) = &mut moved {
+                    all.extend(page.trace_ids);
+                }
+            }
+            let is_whole = walk.is_done && completeness.is_complete();
+            if let Some(moved) = moved.filter(|_| is_whole && is_in_force) {
+                cache.put_moved(&place, moved);
+            }
+        }
+        // One more than are judged tells that there are too many.
+        while walk.across.len() > ACROSS_TRACES_MAX + 1 {
+            walk.across.pop_last();
+        }
+        if is_over && completeness.stale.is_empty() {
+            cache.put_walk(&place, &walk);
+        }
+        Across { trace_ids: walk.across, completeness }
     }
 
-    /// The traces that old shards have of about the time of a fence and that belong elsewhere
-    /// since.
-    async fn moved(
+    /// Traces that an old shard has of about the time of a fence and that belong elsewhere since.
+    async fn elsewhere(
         &self,
         scope: &ReadScope,
         fence: Fence,
-    ) -> Result<(TraceIds, Completeness), StoreError> {
-        if let Some(moved) = self.core.across.moved.get(&scope.tenant, fence) {
-            return Ok((moved, Completeness::default()));
-        }
-        let is_in_force = self.core.shards.routes().ring.shard_count() >= fence.after;
+        shard: ShardId,
+        after: Option<TraceId>,
+    ) -> Page {
         let (window, shard_count) = (fence.near(), fence.after);
-        let operation = ReadOperation::Elsewhere { window, shard_count };
-        let asked = match self.ask_shards(scope.clone(), operation, fence.old_shards()).await {
-            Ok(asked) => asked,
-            Err(error @ StoreError::Exhausted(_)) => return Err(error),
-            // The newer ones may answer still (QRY-2).
-            Err(_) => {
-                let missing = fence.old_shards().into_iter().collect();
-                return Ok((TraceIds::default(), Completeness { missing, ..Default::default() }));
+        let operation = ReadOperation::Elsewhere { window, shard_count, after };
+        let mut page = Page { is_last: true, ..Page::default() };
+        match self.ask_shards(scope.clone(), operation, vec![shard]).await {
+            Ok(asked) => {
+                page.completeness = asked.completeness();
+                page.is_last = !std::mem::take(&mut page.completeness.sampled);
+                page.trace_ids = told_ids(&asked).into_iter().collect();
+                // There is nothing to go on behind.
+                if !page.is_last && page.trace_ids.last().copied() <= after {
+                    page.completeness.missing.insert(shard);
+                }
             }
-        };
-        let mut completeness = asked.completeness();
-        for (shard, answer) in &asked.answers {
-            // Of an hour with more traces than are told, not all are known.
-            if answer.end.completeness.sampled {
-                completeness.missing.insert(*shard);
-            }
+            Err(error) => lacks(&mut page.completeness, &[shard], &error),
         }
-        // It said no more than what is in `missing` now.
-        completeness.sampled = false;
-        let moved = Arc::new(told_ids(&asked));
-        if is_in_force && completeness.is_complete() {
-            self.core.across.moved.put(&scope.tenant, fence, &moved);
-        }
-        Ok((moved, completeness))
+        page
     }
 
     /// Traces that newer shards tell as hits, that older shards have too, and that were not known
@@ -234,7 +299,8 @@ impl Coordinator {
         fences: &[Fence],
         gathered: &Gathered,
         across: &mut Across,
-    ) -> Result<BTreeSet<TraceId>, StoreError> {
+    ) -> BTreeSet<TraceId> {
+        let share = &self.share(scope);
         let mut late = BTreeSet::new();
         for fence in fences {
             let new = gathered.answers.iter().filter(|(shard, _)| shard.0 >= fence.before);
@@ -244,10 +310,11 @@ impl Coordinator {
             });
             let unknown: BTreeSet<TraceId> =
                 hits.filter(|id| !across.trace_ids.contains(id)).collect();
+            let unknown: Vec<TraceId> = unknown.into_iter().collect();
             let ring = Ring::new(fence.before);
-            late.extend(self.known(scope, &ring, unknown, &mut across.completeness).await?);
+            late.extend(self.known(share, &ring, &unknown, &mut across.completeness).await);
         }
-        Ok(late)
+        late
     }
 
     /// Those of the traces that the shards have to which a ring leads them.
@@ -255,68 +322,118 @@ impl Coordinator {
         &self,
         scope: &ReadScope,
         ring: &Ring,
-        trace_ids: BTreeSet<TraceId>,
+        trace_ids: &[TraceId],
         completeness: &mut Completeness,
-    ) -> Result<BTreeSet<TraceId>, StoreError> {
+    ) -> BTreeSet<TraceId> {
         let mut by_shard: BTreeMap<ShardId, Vec<TraceId>> = BTreeMap::new();
         for id in trace_ids {
-            by_shard.entry(ring.shard_of(id)).or_default().push(id);
+            by_shard.entry(ring.shard_of(*id)).or_default().push(*id);
         }
+        let chunks: Vec<(ShardId, BTreeSet<TraceId>)> = by_shard
+            .iter()
+            .flat_map(|(shard, ids)| ids.chunks(KNOWN_IDS_MAX).map(|ids| (*shard, ids)))
+            .map(|(shard, ids)| (shard, ids.iter().copied().collect()))
+            .collect();
+        let asked = chunks.into_iter().map(|(shard, trace_ids)| async move {
+            let operation = ReadOperation::Known { trace_ids };
+            (shard, self.ask_shards(scope.clone(), operation, vec![shard]).await)
+        });
+        let mut asked = std::pin::pin!(stream::iter(asked).buffer_unordered(ACROSS_AT_ONCE_MAX));
         let mut known = BTreeSet::new();
-        for (shard, ids) in by_shard {
-            for ids in ids.chunks(KNOWN_IDS_MAX) {
-                let operation = ReadOperation::Known { trace_ids: ids.iter().copied().collect() };
-                match self.ask_shards(scope.clone(), operation, vec![shard]).await {
-                    Ok(asked) => {
-                        completeness.merge(asked.completeness());
-                        known.extend(told_ids(&asked));
-                    }
-                    Err(error @ StoreError::Exhausted(_)) => return Err(error),
-                    Err(_) => {
-                        completeness.missing.insert(shard);
-                    }
+        while let Some((shard, answer)) = asked.next().await {
+            match answer {
+                Ok(gathered) => {
+                    completeness.merge(gathered.completeness());
+                    known.extend(told_ids(&gathered));
                 }
+                Err(error) => lacks(completeness, &[shard], &error),
             }
         }
-        Ok(known)
+        known
     }
 
-    /// The hits among traces that lie across a fence, each judged as a whole.
+    /// Whole traces, each by itself, some at the same time.
+    pub(super) fn wholes(
+        &self,
+        scope: &ReadScope,
+        trace_ids: BTreeSet<TraceId>,
+    ) -> impl Stream<Item = (TraceId, Result<Answer<Option<Trace>>, StoreError>)> {
+        let wholes = trace_ids.into_iter().map(|trace_id| {
+            // Whoever has enough of them drops the rest, and only the rest.
+            let budget = scope.budget.part(scope.budget.deadline());
+            let scope = ReadScope { tenant: scope.tenant.clone(), budget, stale: scope.stale };
+            let request = TraceRequest { scope, trace_id, spans_max: SPANS_MAX };
+            async move { (trace_id, self.live_trace(request).await) }
+        });
+        stream::iter(wholes.collect::<Vec<_>>()).buffered(ACROSS_AT_ONCE_MAX)
+    }
+
+    /// What a trace lacks none of whose shards answers.
+    pub(super) fn lacks_trace(
+        &self,
+        completeness: &mut Completeness,
+        trace_id: TraceId,
+        error: &StoreError,
+    ) {
+        lacks(completeness, &self.core.shards.routes().shards_of(trace_id), error);
+    }
+
+    /// Adds the hits among traces that lie across a fence, each judged as a whole. Kept are as many
+    /// as the answer may show.
     async fn judge(
         &self,
         scope: &ReadScope,
         query: &TraceQuery,
         detail: Detail,
-        across: Across,
-    ) -> Result<ShardHits, StoreError> {
-        let Across { trace_ids, completeness } = across;
-        let mut judged = ShardHits { completeness, ..ShardHits::default() };
-        let wholes = trace_ids.into_iter().map(|trace_id| {
-            let request = TraceRequest { scope: scope.clone(), trace_id, spans_max: SPANS_MAX };
-            async move { (trace_id, self.live_trace(request).await) }
-        });
-        let mut wholes =
-            std::pin::pin!(stream::iter(wholes.collect::<Vec<_>>()).buffered(ACROSS_AT_ONCE_MAX));
+        trace_ids: BTreeSet<TraceId>,
+        judged: &mut AcrossHits,
+    ) {
+        let count_max = (query.limit as usize).saturating_add(1);
+        let mut wholes = std::pin::pin!(self.wholes(scope, trace_ids));
         while let Some((trace_id, whole)) = wholes.next().await {
             match whole {
                 Ok(Answer { value, completeness }) => {
                     judged.completeness.merge(completeness);
                     let Some(trace) = value else { continue };
                     judged.spans_scanned += trace.spans.len() as u64;
-                    judged.hits.extend(hit(query, detail, trace));
+                    let Some(hit) = hit(query, detail, trace) else { continue };
+                    let place = judged.hits.partition_point(|other| other.key < hit.key);
+                    judged.hits.insert(place, hit);
+                    judged.hits.truncate(count_max);
                 }
-                Err(StoreError::Exhausted(exhausted)) => {
-                    judged.completeness.exhausted = Some(exhausted);
-                    break;
-                }
-                // None of its shards answers; other traces lie elsewhere (QRY-2).
-                Err(_) => {
-                    let shards = self.core.shards.routes().shards_of(trace_id);
-                    judged.completeness.missing.extend(shards);
+                Err(error) => {
+                    judged.is_cut |= matches!(error, StoreError::Exhausted(_));
+                    self.lacks_trace(&mut judged.completeness, trace_id, &error);
                 }
             }
+            let spans = |hit: &Hit| hit.trace.as_ref().map_or(0, |trace| trace.spans.len() as u64);
+            let held_bytes = judged.hits.iter().map(spans).sum::<u64>() * SPAN_BYTES_ESTIMATE;
+            if held_bytes > HIT_SPANS_BYTES_MAX {
+                let exhausted = Exhausted::Bytes { bytes_max: HIT_SPANS_BYTES_MAX };
+                judged.completeness.exhausted = Some(exhausted);
+                judged.is_cut = true;
+            }
+            if judged.is_cut {
+                return;
+            }
         }
-        Ok(judged)
+    }
+}
+
+/// A page of the traces that an old shard has.
+#[derive(Debug, Default)]
+struct Page {
+    /// Ascending.
+    trace_ids: Vec<TraceId>,
+    is_last: bool,
+    completeness: Completeness,
+}
+
+/// Notes that shards did not say what they were asked, others lie elsewhere (QRY-2).
+fn lacks(completeness: &mut Completeness, shards: &[ShardId], error: &StoreError) {
+    match error {
+        StoreError::Exhausted(exhausted) => completeness.exhausted = Some(*exhausted),
+        _ => completeness.missing.extend(shards),
     }
 }
 
@@ -355,3 +472,7 @@ pub(super) fn revision<'a>(parts: impl Iterator<Item = &'a Revision>) -> Revisio
         parts: sum.parts.saturating_add(part.parts),
     })
 }
+
+#[cfg(test)]
+#[path = "across/tests.rs"]
+mod tests;

@@ -25,6 +25,19 @@ pub(crate) struct ShardHits {
     pub(crate) completeness: Completeness,
 }
 
+/// Hits among traces that lie in two shards.
+#[derive(Debug, Default)]
+pub(crate) struct AcrossHits {
+    /// In any order, more than asked for if there are so many.
+    pub(crate) hits: Vec<Hit>,
+    /// Spans that were looked at.
+    pub(crate) spans_scanned: u64,
+    /// What finding and judging these traces lacked.
+    pub(crate) completeness: Completeness,
+    /// Some that are known were not judged: any of them may come first.
+    pub(crate) is_cut: bool,
+}
+
 /// The merged answer.
 #[derive(Debug)]
 pub(crate) struct Merged {
@@ -52,7 +65,7 @@ pub(crate) fn merge_hits(
     limit: usize,
     former: Option<&Cursor>,
     answers: Vec<(ShardId, ShardHits)>,
-    across: ShardHits,
+    across: AcrossHits,
     missing: BTreeSet<ShardId>,
 ) -> Merged {
     let mut completeness = Completeness { missing, ..Completeness::default() };
@@ -84,8 +97,7 @@ pub(crate) fn merge_hits(
         hits.extend(answer.hits);
     }
     spans_scanned += across.spans_scanned;
-    if across.completeness.exhausted.is_some() {
-        // In no order: any of those not judged may come first.
+    if across.is_cut {
         has_more = true;
         bound = Bound::Nothing;
     }

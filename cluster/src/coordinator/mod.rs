@@ -8,6 +8,7 @@
 mod across;
 mod archive;
 mod batch_ids;
+mod figures;
 mod in_flight;
 mod linger;
 mod merge;

@@ -61,7 +61,10 @@ mod tests {
     #[tokio::test]
     async fn a_lookup_does_not_wait_for_figures() {
         let pools = ReadPools::new(1).unwrap();
-        let figures = ReadOperation::Dependencies { window: TimeRange::ALL };
+        let figures = ReadOperation::Dependencies {
+            window: TimeRange::ALL,
+            without: std::collections::BTreeSet::new(),
+        };
         let (let_go, held) = mpsc::sync_channel::<()>(1);
         for _ in 0..2 {
             pools.of(&figures).submit(|| ()).unwrap();

@@ -8,8 +8,7 @@
 //! Bounds: answers are held once, as for any read; of the early hits their keys are, at most as
 //! many as the query's limit. Whoever drops the stream cancels what the shards do.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -20,7 +19,7 @@ use model::query::{Cursor, OrderKey};
 use model::store::{EarlyHit, Hit, Progress, SearchEnd, SearchItem, SearchRequest, SearchStream};
 
 use super::Coordinator;
-use super::merge::{ShardHits, merge_hits};
+use super::merge::{AcrossHits, ShardHits, merge_hits};
 use super::read::{Gathered, unknown_shards};
 use super::shards::{Answered, Question, ShardAnswer, Shards};
 use crate::limits::EPOCHS_MET_MAX;
@@ -60,34 +59,29 @@ enum Again {
     Alone,
 }
 
-/// Asks all shards anew; nothing if their epoch does not become known in time.
-type Ask = Box<dyn Fn(Again) -> BoxFuture<'static, Option<Asked>> + Send + Sync>;
+/// What a search goes on with.
+enum Round {
+    /// Shards that are being asked.
+    Asked(Asked),
+    /// The window comes near a fence that was not known before: the whole answer, found by who
+    /// knows that traces may lie in two shards.
+    Told(Vec<SearchItem>),
+}
+
+/// Begins anew; an error if the epoch does not become known in time.
+type Ask = Box<dyn Fn(Again) -> BoxFuture<'static, Result<Round, StoreError>> + Send + Sync>;
 
 impl Search {
     /// Asks the shards.
     pub(super) fn begin(coordinator: &Coordinator, request: SearchRequest) -> Self {
-        let SearchRequest { scope, mut query, detail, progress } = request;
-        let limit = query.limit as usize;
-        // One more than asked for tells whether there are more.
-        query.limit = query.limit.saturating_add(1);
-        let former = query.cursor.clone();
-        let guard = Some(scope.budget.cancel_on_drop());
-        let question = move |together| {
-            let operation = ReadOperation::Search { query: query.clone(), detail, together };
-            Question::new(scope.clone(), operation)
-        };
-        let shards = Arc::clone(&coordinator.core.shards);
-        let asked = ask(shards.as_ref(), question(true));
+        let limit = request.query.limit as usize;
+        let former = request.query.cursor.clone();
+        let guard = Some(request.scope.budget.cancel_on_drop());
+        let progress = request.progress;
+        let asked = ask(coordinator.core.shards.as_ref(), question(&request, true));
+        let coordinator = coordinator.clone();
         let ask: Ask = Box::new(move |again| {
-            let (shards, question) = (Arc::clone(&shards), question(again != Again::Alone));
-            Box::pin(async move {
-                let until = question.scope.budget.deadline();
-                let is_known = match again {
-                    Again::Epoch(epoch) => shards.learn_epoch(epoch, until).await,
-                    Again::Alone => true,
-                };
-                is_known.then(|| self::ask(shards.as_ref(), question))
-            })
+            Box::pin(coordinator.clone().search_again(request.clone(), again))
         });
         let early = progress.then(Vec::new);
         let (gathered, ready) = (Gathered::default(), VecDeque::new());
@@ -156,17 +150,53 @@ impl Search {
         let epoch = gathered.unknown_epoch(self.asked.last).map(Again::Epoch);
         if let Some(again) = epoch.or((!is_enough(self.limit, &gathered)).then_some(Again::Alone)) {
             self.rounds_left = self.rounds_left.saturating_sub(1);
-            let asked = if self.rounds_left > 0 { (self.ask)(again).await } else { None };
-            self.asked = asked.ok_or_else(unknown_shards)?;
+            if self.rounds_left == 0 {
+                return Err(unknown_shards());
+            }
+            match (self.ask)(again).await? {
+                Round::Asked(asked) => self.asked = asked,
+                Round::Told(items) => self.end(items),
+            }
             return Ok(());
         }
+        let across = AcrossHits::default();
+        self.end(answer(self.limit, self.former.as_ref(), gathered, across));
+        Ok(())
+    }
+
+    /// The answer is there.
+    fn end(&mut self, items: Vec<SearchItem>) {
         if let Some(guard) = self.guard.take() {
             guard.disarm();
         }
-        let across = ShardHits::default();
-        self.ready = answer(self.limit, self.former.as_ref(), gathered, across).into();
-        Ok(())
+        self.ready = items.into();
     }
+}
+
+impl Coordinator {
+    /// Begins a search anew. If that is because of a ring epoch, its fence may be near, and then
+    /// hits of shards are not hits of traces any more: what was said so far counts for nothing.
+    async fn search_again(self, request: SearchRequest, again: Again) -> Result<Round, StoreError> {
+        let shards = &self.core.shards;
+        if let Again::Epoch(epoch) = again {
+            if !shards.learn_epoch(epoch, request.scope.budget.deadline()).await {
+                return Err(unknown_shards());
+            }
+            if !self.fences_near(request.query.window).is_empty() {
+                return self.told_across(request).await.map(Round::Told);
+            }
+        }
+        Ok(Round::Asked(ask(shards.as_ref(), question(&request, again != Again::Alone))))
+    }
+}
+
+/// What each shard is asked: one more than asked for tells whether there are more.
+fn question(request: &SearchRequest, together: bool) -> Question {
+    let mut query = request.query.clone();
+    query.limit = query.limit.saturating_add(1);
+    let (detail, without) = (request.detail, BTreeSet::new());
+    let operation = ReadOperation::Search { query, detail, together, without };
+    Question::new(request.scope.clone(), operation)
 }
 
 /// Asks every shard that is known.
@@ -183,7 +213,7 @@ pub(super) fn answer(
     limit: usize,
     former: Option<&Cursor>,
     gathered: Gathered,
-    across: ShardHits,
+    across: AcrossHits,
 ) -> Vec<SearchItem> {
     let answers = gathered.answers.into_iter().map(|(shard, answer)| {
         let (spans_scanned, told_until) = (spans_scanned(&answer), told_until(&answer));

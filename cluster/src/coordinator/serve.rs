@@ -9,6 +9,8 @@ use model::StoreError;
 use model::store::{Answer, Completeness};
 use storage::Shard;
 use storage::log::LogIndex;
+use storage::shard::limits::TRACE_IDS_MAX;
+use storage::shard::{Beside, WantedTraces};
 
 use super::shards::{Question, ShardAnswer};
 use crate::limits::RETRY_AFTER_MS;
@@ -45,10 +47,11 @@ pub(crate) fn serve(
             give(ReadItem::Trace(found));
             shard.completeness()
         }
-        ReadOperation::Search { query, detail, together: _ } => {
+        ReadOperation::Search { query, detail, together: _, without } => {
             let mut on_hit = |hit| emit(ReadItem::Hit(Box::new(hit)));
             let first = question.first.as_deref();
-            let end = shard.search_beside(first, tenant, query, *detail, budget, &mut on_hit)?;
+            let beside = Beside { first, without: Some(without) };
+            let end = shard.search_beside(beside, tenant, query, *detail, budget, &mut on_hit)?;
             search = Some(SearchProgress {
                 cursor: end.cursor,
                 moved: end.moved,
@@ -56,8 +59,8 @@ pub(crate) fn serve(
             });
             end.completeness
         }
-        ReadOperation::Aggregate { query } => {
-            let answer = shard.aggregate(tenant, query, budget)?;
+        ReadOperation::Aggregate { query, without } => {
+            let answer = shard.aggregate_without(without, tenant, query, budget)?;
             split(answer, |value| give(ReadItem::Aggregate(Box::new(value))))
         }
         ReadOperation::Services => {
@@ -74,18 +77,24 @@ pub(crate) fn serve(
             let answer = shard.values(tenant, *scope, key, prefix, budget)?;
             split(answer, |value| give(ReadItem::Values(value)))
         }
-        ReadOperation::Elsewhere { window, shard_count } => {
+        ReadOperation::Elsewhere { window, shard_count, after } => {
             let ring = Ring::new(*shard_count);
             let is_elsewhere = |id| ring.shard_of(id) != shard.id();
-            let answer = shard.trace_ids(tenant, *window, &is_elsewhere, budget)?;
+            let wanted = WantedTraces {
+                window: *window,
+                after: *after,
+                count_max: TRACE_IDS_MAX,
+                is_wanted: &is_elsewhere,
+            };
+            let answer = shard.trace_ids(tenant, &wanted, budget)?;
             split(answer, |value| give(ReadItem::TraceIds(value)))
         }
         ReadOperation::Known { trace_ids } => {
             let answer = shard.known_traces(tenant, trace_ids, budget)?;
             split(answer, |value| give(ReadItem::TraceIds(value)))
         }
-        ReadOperation::Dependencies { window } => {
-            let answer = shard.dependencies(tenant, *window, budget)?;
+        ReadOperation::Dependencies { window, without } => {
+            let answer = shard.dependencies_without(without, tenant, *window, budget)?;
             split(answer, |value| give(ReadItem::Edges(value)))
         }
     };

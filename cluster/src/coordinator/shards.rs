@@ -47,6 +47,11 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Waits until the routes have an epoch; false if they do not in time.
     fn learn_epoch(&self, epoch: RingEpoch, until: Monotonic) -> BoxFuture<'static, bool>;
 
+    /// The time that every clock of some majority of the members has reached, if so many are known.
+    fn time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Writes a batch; `answer` is told how that ended. Never blocks. [`Error::Fenced`] means that
     /// the routes have a later epoch by now, by which the spans can be routed anew.
     fn write(&self, batch: RoutedBatch, answer: Answer);
@@ -144,8 +149,10 @@ pub(crate) struct Routes {
 /// Where one ring epoch ended and the next began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fence {
-    /// About when.
-    pub(crate) at: Timestamp,
+    /// When the first shard may have been fenced.
+    pub(crate) from: Timestamp,
+    /// When the next epoch came into force: the end of time if it has not.
+    pub(crate) until: Timestamp,
     /// Shards before it.
     pub(crate) before: u32,
     /// Shards after it; the first of them are those before it.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::stream;
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::budget::Budget;
 use model::query::AttributeScope;
@@ -12,6 +13,7 @@ use model::store::{
 };
 use model::{Duration, Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
+use super::figures::Figures;
 use super::search::Search;
 use super::write::WriteSink;
 use super::{Coordinator, across};
@@ -58,24 +60,30 @@ impl TraceStore for Coordinator {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {
-        match self.fences_near(request.query.window) {
-            fences if fences.is_empty() => Search::begin(self, request).into_stream().await,
-            // What a shard says there may have to be taken back, so that nothing is told early.
-            fences => self.search_across(request, &fences).await,
+        if self.fences_near(request.query.window).is_empty() {
+            return Search::begin(self, request).into_stream().await;
         }
+        // What a shard says there may have to be taken back, so that nothing is told early.
+        let items = self.told_across(request).await?;
+        Ok(Box::pin(stream::iter(items.into_iter().map(Ok))))
     }
 
     async fn aggregate(&self, request: AggregateRequest) -> Result<Answer<Aggregate>, StoreError> {
         let AggregateRequest { scope, query } = request;
-        let question = query.clone();
-        let operation = ReadOperation::Aggregate { query };
-        let merge = |all: &mut Aggregate, item| {
-            if let ReadItem::Aggregate(part) = item {
-                all.merge(&part);
-            }
+        let figures = Figures {
+            window: query.window,
+            operation: |without| ReadOperation::Aggregate { query: query.clone(), without },
+            add: |all: &mut Aggregate, item| {
+                if let ReadItem::Aggregate(part) = item {
+                    all.merge(&part);
+                }
+            },
+            add_whole: |all: &mut Aggregate, spans: &[Span]| {
+                all.merge(&model::query::aggregate(&query, [spans]));
+            },
         };
-        let merged = self.merge_all(scope, operation, merge).await?;
-        Ok(merged.map(|aggregate| model::query::aggregate::finish(&question, aggregate)))
+        let merged = self.figures(scope, figures).await?;
+        Ok(merged.map(|aggregate| model::query::aggregate::finish(&query, aggregate)))
     }
 
     async fn services(&self, scope: ReadScope) -> Result<Answer<BTreeSet<Text>>, StoreError> {
@@ -136,13 +144,19 @@ impl TraceStore for Coordinator {
         scope: ReadScope,
         window: TimeRange,
     ) -> Result<Answer<Vec<DependencyEdge>>, StoreError> {
-        let merge = |all: &mut Vec<DependencyEdge>, item| {
-            if let ReadItem::Edges(edges) = item {
-                all.extend(edges);
-            }
+        let figures = Figures {
+            window,
+            operation: |without| ReadOperation::Dependencies { window, without },
+            add: |all: &mut Vec<DependencyEdge>, item| {
+                if let ReadItem::Edges(edges) = item {
+                    all.extend(edges);
+                }
+            },
+            add_whole: |all: &mut Vec<DependencyEdge>, spans: &[Span]| {
+                all.extend(model::query::dependencies(window, [spans]));
+            },
         };
-        let operation = ReadOperation::Dependencies { window };
-        let merged = self.merge_all(scope, operation, merge).await?;
+        let merged = self.figures(scope, figures).await?;
         Ok(merged.map(add_edges))
     }
 

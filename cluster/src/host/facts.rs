@@ -63,6 +63,7 @@ pub(crate) fn facts(gathered: &Gathered, gossip: Option<&Members>, now: Monotoni
         meta_leader: gathered.meta_leader,
         nodes,
         groups: groups.into_iter().map(|(id, (_, facts))| (id, facts)).collect(),
+        leaderless: BTreeMap::new(),
         transfers_under_way: 0,
     }
 }

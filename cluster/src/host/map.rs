@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use model::time::Monotonic;
-use model::{Duration, NodeId};
+use model::{Duration, NodeId, Timestamp};
 
 use super::error::HostError;
 use super::handle::{Shared, std};
@@ -175,8 +175,14 @@ fn routes_of(state: &MetaState) -> Option<Routes> {
     let is_known = |epoch: &&Epoch| epoch.state != EpochState::Preparing;
     let known: Vec<&Epoch> = state.epochs().iter().filter(is_known).collect();
     let fence = |pair: &[&Epoch]| match pair {
-        [before, after] => Some(Fence {
-            at: after.fenced_at,
+        // One that was abandoned has the shards of the one before it.
+        [before, after] if before.shard_count < after.shard_count => Some(Fence {
+            from: after.fenced_at,
+            until: match after.state {
+                EpochState::Active => after.activated_at.max(after.fenced_at),
+                // Nobody knows yet.
+                EpochState::Preparing | EpochState::Fencing => Timestamp::MAX,
+            },
             before: before.shard_count,
             after: after.shard_count,
         }),

@@ -1,22 +1,25 @@
 //! The plan, driven: the leader of the meta group gathers facts, asks the planner, has the steps
 //! done, and begins again.
 //!
-//! Nothing is remembered in between but since when something is wrong, for people. A leader that
-//! does not know yet that it is none does no harm: its commands are not accepted, and steps on
+//! Nothing is remembered in between but since when something is wrong: alarms, for people, and
+//! shards without a leader, for an epoch that waits for them. A leader that does not know yet that it is none does no harm: its commands are not accepted, and steps on
 //! groups are conditional.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
-use model::NodeId;
+use model::time::Monotonic;
+use model::{NodeId, Timestamp};
+use storage::log::GroupId;
 
 use super::alarms;
+use super::clocks::{median, reached_by_majority};
 use super::facts::{Gathered, facts};
 use super::handle::{Shared, std};
 use super::limits::{META_DEADLINE, PLAN_PERIOD, REPORT_DEADLINE, WORK_DEADLINE};
 use super::messages::{LeaderWork, MetaReply, MetaRequest, Work};
-use crate::identity::META_GROUP;
+use crate::identity::{META_GROUP, ReplicaId};
 use crate::meta::{MetaCommand, MetaState};
 use crate::plan::{Alarm, At, Facts, Step, plan};
 
@@ -25,11 +28,13 @@ impl Shared {
     pub(super) async fn drive_plan(self: Arc<Self>) {
         let mut period = tokio::time::interval(std(PLAN_PERIOD));
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut leaderless = BTreeMap::new();
         loop {
             period.tick().await;
             let leads = self.replicas.get(META_GROUP).is_some_and(|hosted| hosted.leads());
             if !leads {
                 self.forget_alarms();
+                leaderless.clear();
                 continue;
             }
             let state = self.meta.state();
@@ -37,7 +42,9 @@ impl Shared {
                 self.found().await;
                 continue;
             }
-            let facts = self.gather(&state).await;
+            let mut facts = self.gather(&state).await;
+            note_leaderless(&mut leaderless, &state, &facts, self.now());
+            facts.leaderless.clone_from(&leaderless);
             let plan = plan(&state, &facts, self.now());
             self.note_alarms(&plan.alarms);
             join_all(plan.steps.into_iter().map(|step| self.execute(step))).await;
@@ -80,7 +87,13 @@ impl Shared {
                 _ => (node, None),
             }
         });
-        let reports: BTreeMap<NodeId, _> = join_all(asked).await.into_iter().collect();
+        let mut reports: BTreeMap<NodeId, _> = join_all(asked).await.into_iter().collect();
+        // Who was removed from a group says nothing of it: alone, it may take itself for a leader
+        // of one that has its number now.
+        for report in reports.values_mut().flatten() {
+            let groups = &mut report.groups;
+            groups.retain(|it| !state.is_buried(GroupId(it.group), ReplicaId(it.leader)));
+        }
         let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gathered = Gathered { meta_leader: self.node, reports, unreachable };
         let gossip = self.gossip.get().map(|members| Arc::clone(&members.borrow()));
@@ -91,7 +104,12 @@ impl Shared {
     async fn execute(self: &Arc<Self>, step: Step) {
         tracing::debug!(?step, "a step of the plan");
         let outcome = match &step {
-            Step::Propose(command) => self.propose(command).await,
+            Step::Propose(command) => {
+                if let MetaCommand::AbandonEpoch { epoch } = command {
+                    tracing::warn!(%epoch, "adding shards is given up: a shard has no leader");
+                }
+                self.propose(command).await
+            }
             Step::CreateGroup { group, members, on } => {
                 let members: Vec<_> = members.iter().map(|(r, node)| (r.0, node.0)).collect();
                 let created = on.iter().map(|node| {
@@ -129,14 +147,34 @@ impl Shared {
                 self.order(*node, work).await
             }
             Step::StartFence { epoch } => {
-                let at = self.clock.wall();
+                let at = self.members_median();
                 self.propose(&MetaCommand::StartFence { epoch: *epoch, at }).await
+            }
+            Step::ActivateEpoch { epoch } => {
+                let at = self.members_median();
+                self.propose(&MetaCommand::ActivateEpoch { epoch: *epoch, at }).await
             }
             Step::Fence { at, epoch } => self.lead(at, LeaderWork::Fence(epoch.0)).await,
         };
         if let Err(reason) = outcome {
             tracing::info!(?step, reason, "a step of the plan was not done");
         }
+    }
+
+    /// What the median of the members' clocks shows, as far as they are known.
+    fn members_median(&self) -> Timestamp {
+        median(&self.members_walls()).unwrap_or_else(|| self.clock.wall())
+    }
+
+    /// The time that every clock of some majority of the members has reached, if so many are known.
+    pub(super) fn members_time(&self) -> Option<Timestamp> {
+        reached_by_majority(&self.members_walls(), self.state().present().count())
+    }
+
+    fn members_walls(&self) -> Vec<Timestamp> {
+        let state = self.state();
+        let members = state.present().map(|(node, _)| node);
+        self.peer_clocks.walls(members, (self.node, self.clock.wall()), self.now())
     }
 
     async fn propose(&self, command: &MetaCommand) -> Result<(), String> {
@@ -164,5 +202,19 @@ impl Shared {
             MetaReply::NotLeader { .. } => Err("the node does not lead the group".into()),
             _ => Err("the answer is not one to this question".into()),
         }
+    }
+}
+
+/// Keeps since when shards are without a leader, as far as is known.
+fn note_leaderless(
+    leaderless: &mut BTreeMap<GroupId, Monotonic>,
+    state: &MetaState,
+    facts: &Facts,
+    now: Monotonic,
+) {
+    let is_led = |id: &GroupId| facts.groups.get(id).is_some_and(|facts| facts.leader.is_some());
+    leaderless.retain(|id, _| state.groups().contains_key(id) && !is_led(id));
+    for id in state.groups().keys().filter(|id| !is_led(id)) {
+        leaderless.entry(*id).or_insert(now);
     }
 }

@@ -40,6 +40,10 @@ impl Shards for Host {
         async move { shared.learns(until, |routes| routes.last >= epoch).await }.boxed()
     }
 
+    fn time(&self) -> Option<Timestamp> {
+        self.shared.members_time()
+    }
+
     fn write(&self, batch: RoutedBatch, answer: Answer) {
         let shared = Arc::clone(&self.shared);
         // What is not taken is dropped, and whoever waits for it is told so.

@@ -67,7 +67,8 @@ impl MetaState {
                 self.add_shards(index, *expected, placement)
             }
             MetaCommand::StartFence { epoch, at } => self.start_fence(index, *epoch, *at),
-            MetaCommand::ActivateEpoch { epoch } => self.activate_epoch(index, *epoch),
+            MetaCommand::ActivateEpoch { epoch, at } => self.activate_epoch(index, *epoch, *at),
+            MetaCommand::AbandonEpoch { epoch } => self.abandon_epoch(index, *epoch),
             MetaCommand::PutTenant { tenant } => self.put_tenant(index, tenant),
             MetaCommand::DropTenant { tenant } => Ok(self.drop_tenant(index, tenant)),
             MetaCommand::SetRetention { expected, ages, disk_bytes_max } => {

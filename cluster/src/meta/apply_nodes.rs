@@ -36,8 +36,9 @@ impl MetaState {
             self.last_replica = self.last_replica.max(id.0);
         }
         let shard_count = u32::try_from(founding.shards.len()).unwrap_or(u32::MAX);
-        let (id, fenced_at) = (EpochId::FIRST, Timestamp(0));
-        self.epochs.push(Epoch { id, shard_count, state: EpochState::Active, fenced_at });
+        let (id, state) = (EpochId::FIRST, EpochState::Active);
+        let (fenced_at, activated_at) = (Timestamp(0), Timestamp(0));
+        self.epochs.push(Epoch { id, shard_count, state, fenced_at, activated_at });
         Ok(changed(index))
     }
 

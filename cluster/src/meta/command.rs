@@ -100,11 +100,19 @@ pub enum MetaCommand {
     StartFence {
         /// The epoch.
         epoch: EpochId,
-        /// When, as the proposer says.
+        /// When, as the members' clocks have it.
         at: Timestamp,
     },
     /// Every old shard is fenced: the epoch is routed by.
     ActivateEpoch {
+        /// The epoch.
+        epoch: EpochId,
+        /// When, as the members' clocks have it.
+        at: Timestamp,
+    },
+    /// The newest epoch, which is not routed by yet, comes to nothing: it is routed by as the one
+    /// before it was, and its shards, in which nothing was ever acknowledged, go.
+    AbandonEpoch {
         /// The epoch.
         epoch: EpochId,
     },

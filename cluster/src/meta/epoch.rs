@@ -39,7 +39,10 @@ pub struct Epoch {
     pub shard_count: u32,
     /// How far it has come.
     pub state: EpochState,
-    /// When the shards before it began to be fenced, on the clock of the meta group's leader; zero
-    /// if that has not begun, and of the first epoch. Traces of about then lie in two shards.
+    /// When the shards before it began to be fenced, by the median of the members' clocks; zero if
+    /// that has not begun, and of the first epoch. Traces of between then and `activated_at` lie in
+    /// two shards, and those of some time before and after.
     pub fenced_at: Timestamp,
+    /// When it came into force, likewise; zero if it has not, and of the first epoch.
+    pub activated_at: Timestamp,
 }

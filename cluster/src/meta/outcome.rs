@@ -109,6 +109,12 @@ pub enum Refusal {
         /// The group.
         group: GroupId,
     },
+    /// The group has no leader, as far as is known.
+    #[error("group {group} has no leader")]
+    NoLeader {
+        /// The group.
+        group: GroupId,
+    },
     /// There is no such replica, or none left of it.
     #[error("there is no replica {replica}")]
     UnknownReplica {

@@ -177,6 +177,8 @@ pub(super) struct WireEpoch {
     pub(super) state: u32,
     #[prost(uint64, tag = "4")]
     pub(super) fenced_at_ns: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) activated_at_ns: u64,
 }
 
 /// A tenant.

@@ -34,6 +34,7 @@ mod kind {
     pub(super) const SET_SAMPLING: u32 = 17;
     pub(super) const RAISE_VERSION: u32 = 18;
     pub(super) const RECOVER: u32 = 19;
+    pub(super) const ABANDON_EPOCH: u32 = 20;
 }
 
 impl From<&MetaCommand> for WireCommand {
@@ -99,8 +100,13 @@ impl From<&MetaCommand> for WireCommand {
                 wire.number = epoch.0;
                 wire.at_ns = at.0;
             }
-            MetaCommand::ActivateEpoch { epoch } => {
+            MetaCommand::ActivateEpoch { epoch, at } => {
                 wire.kind = kind::ACTIVATE_EPOCH;
+                wire.number = epoch.0;
+                wire.at_ns = at.0;
+            }
+            MetaCommand::AbandonEpoch { epoch } => {
+                wire.kind = kind::ABANDON_EPOCH;
                 wire.number = epoch.0;
             }
             MetaCommand::PutTenant { tenant } => {
@@ -172,7 +178,8 @@ impl TryFrom<WireCommand> for MetaCommand {
                 Self::AddShards { expected: epoch, placement }
             }
             kind::START_FENCE => Self::StartFence { epoch, at },
-            kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch },
+            kind::ACTIVATE_EPOCH => Self::ActivateEpoch { epoch, at },
+            kind::ABANDON_EPOCH => Self::AbandonEpoch { epoch },
             kind::PUT_TENANT => Self::PutTenant { tenant: tenant(&wire.tenant)? },
             kind::DROP_TENANT => Self::DropTenant { tenant: tenant(&wire.tenant)? },
             kind::SET_RETENTION => {

@@ -165,8 +165,13 @@ fn wire_epoch(epoch: &Epoch) -> WireEpoch {
         EpochState::Fencing => 2,
         EpochState::Active => 3,
     };
-    let fenced_at_ns = epoch.fenced_at.0;
-    WireEpoch { id: epoch.id.0, shard_count: epoch.shard_count, state, fenced_at_ns }
+    WireEpoch {
+        id: epoch.id.0,
+        shard_count: epoch.shard_count,
+        state,
+        fenced_at_ns: epoch.fenced_at.0,
+        activated_at_ns: epoch.activated_at.0,
+    }
 }
 
 fn epoch_of(wire: &WireEpoch) -> Result<Epoch, CodecError> {
@@ -176,6 +181,11 @@ fn epoch_of(wire: &WireEpoch) -> Result<Epoch, CodecError> {
         3 => EpochState::Active,
         _ => return Err(CodecError::Malformed { what: "no state of an epoch" }),
     };
-    let fenced_at = Timestamp(wire.fenced_at_ns);
-    Ok(Epoch { id: EpochId(wire.id), shard_count: wire.shard_count, state, fenced_at })
+    Ok(Epoch {
+        id: EpochId(wire.id),
+        shard_count: wire.shard_count,
+        state,
+        fenced_at: Timestamp(wire.fenced_at_ns),
+        activated_at: Timestamp(wire.activated_at_ns),
+    })
 }

@@ -35,6 +35,8 @@ pub fn plan(state: &MetaState, facts: &Facts, now: Monotonic) -> Plan {
     plan.steps.extend(steps);
     plan.alarms.extend(alarms);
     plan.steps.extend(epochs::advance(view));
+    plan.steps.extend(epochs::clear(view));
+    plan.alarms.extend(epochs::waits(view));
 
     let formed = || state.groups().iter().filter(|(_, group)| group.is_formed);
     let unformed = state.groups().iter().filter(|(_, group)| !group.is_formed);

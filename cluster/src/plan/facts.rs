@@ -21,6 +21,8 @@ pub struct Facts {
     pub nodes: BTreeMap<NodeId, NodeFacts>,
     /// What is known of groups, from their leaders.
     pub groups: BTreeMap<GroupId, GroupFacts>,
+    /// Shards of which no leader is known, and since when.
+    pub leaderless: BTreeMap<GroupId, Monotonic>,
     /// Leader transfers that were asked for and have not come to anything yet.
     pub transfers_under_way: usize,
 }

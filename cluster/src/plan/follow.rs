@@ -8,10 +8,21 @@ use storage::log::GroupId;
 use super::step::Step;
 use super::view::{GroupView, Holding, View};
 use crate::identity::{META_GROUP, ReplicaId};
-use crate::meta::{Group, MetaCommand, Node, Replica, Role};
+use crate::meta::{Group, MetaCommand, Node, Replica, Role, Tombstone};
 
 /// The next step for a group that has not been up yet.
 pub(crate) fn form(view: View<'_>, id: GroupId, intent: &Group) -> Option<Step> {
+    // Of an epoch that was abandoned, made too late on an old request.
+    let left = intent.replicas.iter().find_map(|replica| match view.holds(replica.node, id) {
+        Holding::Replica(held) if held != replica.id && view.answers(replica.node) => {
+            let delete = Step::DeleteReplica { group: id, replica: held, node: replica.node };
+            view.state.is_buried(id, held).then_some(delete)
+        }
+        Holding::Replica(_) | Holding::Nothing | Holding::Unknown => None,
+    });
+    if left.is_some() {
+        return left;
+    }
     let lacks = |replica: &&Replica| {
         view.answers(replica.node) && view.holds(replica.node, id) == Holding::Nothing
     };
@@ -108,28 +119,33 @@ fn bury(group: &GroupView<'_>) -> Option<Step> {
     let view = group.view;
     let tombstones = view.state.tombstones().iter().filter(|(_, t)| t.group == group.id);
     for (replica, tombstone) in tombstones {
-        let (replica, node) = (*replica, tombstone.node);
+        let replica = *replica;
         if !tombstone.is_confirmed {
             if group.facts.configuration.has(replica) {
                 continue;
             }
             return Some(Step::ConfirmGone { at: group.at, replica });
         }
-        let is_removed = view.state.nodes().get(&node).is_none_or(Node::is_removed);
-        match view.holds(node, group.id) {
-            _ if is_removed => return Some(forget(replica)),
-            Holding::Replica(held) if held == replica => {
-                if view.answers(node) {
-                    return Some(Step::DeleteReplica { group: group.id, replica, node });
-                }
-            }
-            Holding::Replica(_) | Holding::Nothing if view.answers(node) => {
-                return Some(forget(replica));
-            }
-            Holding::Replica(_) | Holding::Nothing | Holding::Unknown => {}
+        let step = clear(view, replica, tombstone);
+        if step.is_some() {
+            return step;
         }
     }
     orphan(group)
+}
+
+/// Of a removed replica that is in no configuration: first its data goes, then its tombstone.
+pub(crate) fn clear(view: View<'_>, replica: ReplicaId, tombstone: &Tombstone) -> Option<Step> {
+    let Tombstone { group, node, .. } = *tombstone;
+    let is_removed = view.state.nodes().get(&node).is_none_or(Node::is_removed);
+    match view.holds(node, group) {
+        _ if is_removed => Some(forget(replica)),
+        Holding::Replica(held) if held == replica => {
+            view.answers(node).then_some(Step::DeleteReplica { group, replica, node })
+        }
+        Holding::Replica(_) | Holding::Nothing => view.answers(node).then(|| forget(replica)),
+        Holding::Unknown => None,
+    }
 }
 
 /// A replica that a node made too late, on an old request: it was removed, and forgotten because no

@@ -26,6 +26,17 @@ pub const REPLACE_AFTER: Duration = Duration::from_secs(30);
 /// of disk and network; most machines come back within minutes.
 pub const DEAD_AFTER: Duration = Duration::from_secs(600);
 
+/// How long a shard that is to be fenced may have no leader: then the epoch is abandoned. All shards
+/// that are fenced refuse writes until then, and a process that is started again is back by then.
+pub const FENCING_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How long a shard may have no leader while an epoch's shards are formed, which stops nothing but
+/// other changes: as long as its nodes may be gone before they are taken for dead.
+pub const PREPARING_WAIT_MAX: Duration = DEAD_AFTER;
+
+/// How long an epoch may wait for a shard before somebody should know: longer than elections take.
+pub const EPOCH_WAIT_TOLD_AFTER: Duration = Duration::from_secs(5);
+
 /// Groups whose replicas are on the move at the same time, for repairs and new factors: each takes
 /// network and disk from the writes.
 pub const MOVES_MAX: usize = 2;

@@ -92,6 +92,11 @@ pub enum Step {
         /// The epoch.
         epoch: EpochId,
     },
+    /// Propose [`MetaCommand::ActivateEpoch`] with the time that it is.
+    ActivateEpoch {
+        /// The epoch.
+        epoch: EpochId,
+    },
     /// Commit a fence: the shard refuses batches routed by earlier epochs.
     Fence {
         /// Where, and on which condition.
@@ -116,7 +121,7 @@ impl Step {
             | Self::TransferLeader { at, .. }
             | Self::ConfirmGone { at, .. }
             | Self::Fence { at, .. } => Some(at.group),
-            Self::Propose(_) | Self::StartFence { .. } => None,
+            Self::Propose(_) | Self::StartFence { .. } | Self::ActivateEpoch { .. } => None,
         }
     }
 }
@@ -140,6 +145,13 @@ pub enum Alarm {
         /// Voters wanted.
         wanted: usize,
     },
+    /// A ring epoch that is brought in waits for a shard without a leader.
+    EpochWaits {
+        /// The epoch.
+        epoch: EpochId,
+        /// The shard's group.
+        group: GroupId,
+    },
     /// A replica should go elsewhere, and no node can take it.
     NowhereToGo {
         /// The group.
@@ -158,19 +170,22 @@ pub enum AlarmSubject {
     Voters(GroupId),
     /// The place of a replica.
     Place(GroupId, ReplicaId),
+    /// What a ring epoch waits for.
+    Epoch(EpochId, GroupId),
 }
 
 impl AlarmSubject {
     /// Every word that [`Self::kind`] gives.
-    pub const KINDS: [&str; 3] = ["name-clash", "under-replicated", "nowhere-to-go"];
+    pub const KINDS: [&str; 4] = ["name-clash", "under-replicated", "nowhere-to-go", "epoch-waits"];
 
     /// The kind of alarm, in a word that scripts and metrics rely on.
     pub fn kind(&self) -> &'static str {
-        let [name, voters, place] = Self::KINDS;
+        let [name, voters, place, epoch] = Self::KINDS;
         match self {
             Self::Name(..) => name,
             Self::Voters(_) => voters,
             Self::Place(..) => place,
+            Self::Epoch(..) => epoch,
         }
     }
 
@@ -178,7 +193,7 @@ impl AlarmSubject {
     pub fn group(&self) -> Option<GroupId> {
         match self {
             Self::Name(..) => None,
-            Self::Voters(group) | Self::Place(group, _) => Some(*group),
+            Self::Voters(group) | Self::Place(group, _) | Self::Epoch(_, group) => Some(*group),
         }
     }
 }
@@ -190,6 +205,7 @@ impl Alarm {
             Self::NameClash { older, newer } => AlarmSubject::Name(*older, *newer),
             Self::UnderReplicated { group, .. } => AlarmSubject::Voters(*group),
             Self::NowhereToGo { group, replica } => AlarmSubject::Place(*group, *replica),
+            Self::EpochWaits { epoch, group } => AlarmSubject::Epoch(*epoch, *group),
         }
     }
 }
@@ -207,6 +223,11 @@ impl fmt::Display for Alarm {
             Self::UnderReplicated { group, up, wanted } => {
                 write!(formatter, "{} has {up} of {wanted} replicas that answer", name(*group))
             }
+            Self::EpochWaits { epoch, group } => write!(
+                formatter,
+                "ring epoch {epoch} waits for {}, which has no leader",
+                name(*group)
+            ),
             Self::NowhereToGo { group, replica } => write!(
                 formatter,
                 "replica {replica} of {} should go elsewhere, and no node can take it",

@@ -41,6 +41,9 @@ pub const SHARDS_MAX: usize = 4_096;
 /// Most trace ids of one question: half of what a question may have.
 pub const KNOWN_IDS_MAX: usize = REQUEST_BYTES_MAX / 2 / 16;
 
+/// Most traces that a question leaves out: 64 KiB, a quarter of what a question may have.
+pub const WITHOUT_IDS_MAX: usize = REQUEST_BYTES_MAX / 4 / 16;
+
 /// Most parts of a query's predicate, on traces and spans together.
 pub const PREDICATE_NODES_MAX: usize = 4_096;
 

@@ -72,11 +72,17 @@ pub enum ReadOperation {
         /// Only the first of all shards count: one may stop where it knows that others come
         /// first, and says by its cursor how far it has told everything.
         together: bool,
+        /// Traces that are left out: they lie in other shards too, and are judged as a whole. At
+        /// most [`super::limits::WITHOUT_IDS_MAX`].
+        without: BTreeSet<TraceId>,
     },
     /// Figures. Answer: figures that merge.
     Aggregate {
         /// The question.
         query: AggregateQuery,
+        /// Traces that are left out: they lie in other shards too, and are counted as a whole. As
+        /// many as a search leaves out.
+        without: BTreeSet<TraceId>,
     },
     /// All effective services.
     Services,
@@ -103,13 +109,18 @@ pub enum ReadOperation {
     Dependencies {
         /// When the called spans start.
         window: TimeRange,
+        /// Traces that are left out, likewise.
+        without: BTreeSet<TraceId>,
     },
-    /// Traces that a ring would lead to another shard than the one asked. Answer: trace ids.
+    /// Traces that a ring would lead to another shard than the one asked. Answer: the first of
+    /// their ids; if there are more behind them, it is a sample.
     Elsewhere {
         /// When a span of them starts.
         window: TimeRange,
         /// How many shards the ring has.
         shard_count: u32,
+        /// Those behind this one.
+        after: Option<TraceId>,
     },
     /// Which of these traces the shard has. Answer: trace ids.
     Known {

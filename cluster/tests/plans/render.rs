@@ -82,6 +82,7 @@ pub(crate) fn step(world: &World, step: &Step) -> String {
             format!("{}: delete {replica} on {}", self::group(*group), letter(*node))
         }
         Step::StartFence { epoch } => format!("propose start fence of epoch {epoch}"),
+        Step::ActivateEpoch { epoch } => format!("propose activate epoch {epoch}"),
         Step::Fence { at, epoch } => format!("{}: fence for epoch {epoch}", group(at.group)),
     }
 }
@@ -109,8 +110,7 @@ fn command(world: &World, command: &MetaCommand) -> String {
         MetaCommand::ForgetReplica { replica } => {
             format!("forget {}", self::replica(world, *replica))
         }
-        MetaCommand::StartFence { epoch, .. } => format!("start fence of epoch {epoch}"),
-        MetaCommand::ActivateEpoch { epoch } => format!("activate epoch {epoch}"),
+        MetaCommand::AbandonEpoch { epoch } => format!("abandon epoch {epoch}"),
         other => format!("{other:?}"),
     }
 }
@@ -122,6 +122,9 @@ fn alarm(world: &World, alarm: &Alarm) -> String {
         }
         Alarm::UnderReplicated { group, up, wanted } => {
             format!("{} has {up} of {wanted} copies up", self::group(*group))
+        }
+        Alarm::EpochWaits { epoch, group } => {
+            format!("epoch {epoch} waits for {}", self::group(*group))
         }
         Alarm::NowhereToGo { group, replica } => {
             let name = self::replica(world, *replica);

@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) with_damaged_block: BTreeSet<ReplicaId>,
     /// The next change of voters stops between its halves, because its newest voter is elected.
     pub(crate) stops_halfway: bool,
+    /// Since when shards have had no leader.
+    leaderless: BTreeMap<GroupId, Monotonic>,
     /// Groups whose replicas have begun to be created, with the list each was given.
     begun: BTreeMap<GroupId, BTreeSet<ReplicaId>>,
     index: u64,
@@ -124,7 +126,14 @@ impl World {
         // As it goes through the log.
         let command = MetaCommand::decode(&command.encode()).unwrap();
         match self.state.apply(LogIndex(self.index), &command) {
-            MetaOutcome::Applied(_) => Ok(()),
+            MetaOutcome::Applied(_) => {
+                // Groups that are meant no more are buried: none of them speaks any more.
+                let groups = self.state.groups();
+                self.rafts.retain(|id, _| groups.contains_key(id));
+                self.begun.retain(|id, _| groups.contains_key(id));
+                self.note_leaders();
+                Ok(())
+            }
             MetaOutcome::Refused(refusal) => Err(refusal),
         }
     }
@@ -174,6 +183,7 @@ impl World {
         let mut facts = Facts {
             meta_leader: self.meta_leader().unwrap_or_default(),
             transfers_under_way: self.transfers_under_way,
+            leaderless: self.leaderless.clone(),
             ..Facts::default()
         };
         for (node, machine) in &self.machines {
@@ -263,6 +273,7 @@ impl World {
         for (id, leader) in leaders {
             self.rafts.get_mut(&id).unwrap().leader = leader;
         }
+        self.note_leaders();
     }
 
     fn start(&mut self, group: GroupId, voters: BTreeSet<ReplicaId>) {
@@ -274,6 +285,13 @@ impl World {
 
     /// Does what a step asks for; an error says why it could not be done.
     pub(crate) fn perform(&mut self, step: &Step) -> Result<(), String> {
+        let makes_or_deletes = matches!(
+            step,
+            Step::Propose(_) | Step::CreateGroup { .. } | Step::DeleteReplica { .. }
+        );
+        if step.group().is_some_and(|id| !makes_or_deletes && !self.rafts.contains_key(&id)) {
+            return Err("the group is gone".to_owned());
+        }
         match step {
             Step::Propose(command) => self.propose(command).map_err(|refusal| refusal.to_string()),
             Step::CreateGroup { group, members, on } => {
@@ -322,8 +340,9 @@ impl World {
                 self.propose(&command).map_err(|refusal| refusal.to_string())
             }
             Step::DeleteReplica { group, replica, node } => {
-                let configuration = &self.raft(*group).configuration;
-                assert!(!configuration.has(*replica), "REP-3: data of a member deleted");
+                let raft = self.rafts.get(group);
+                let is_member = raft.is_some_and(|raft| raft.configuration.has(*replica));
+                assert!(!is_member, "REP-3: data of a member deleted");
                 let tombstone = self.state.tombstones().get(replica).copied();
                 assert!(tombstone.is_none_or(|tombstone| tombstone.is_confirmed), "unconfirmed");
                 let held = self.machine(*node).held.remove(group);
@@ -331,7 +350,11 @@ impl World {
                 Ok(())
             }
             Step::StartFence { epoch } => {
-                let command = MetaCommand::StartFence { epoch: *epoch, at: Timestamp(0) };
+                let command = MetaCommand::StartFence { epoch: *epoch, at: Timestamp(7) };
+                self.propose(&command).map_err(|refusal| refusal.to_string())
+            }
+            Step::ActivateEpoch { epoch } => {
+                let command = MetaCommand::ActivateEpoch { epoch: *epoch, at: Timestamp(9) };
                 self.propose(&command).map_err(|refusal| refusal.to_string())
             }
             Step::Fence { at, epoch } => {
@@ -339,6 +362,16 @@ impl World {
                 self.raft(at.group).fenced = *epoch;
                 Ok(())
             }
+        }
+    }
+
+    /// Keeps since when shards have had no leader.
+    fn note_leaders(&mut self) {
+        let (groups, rafts, now) = (self.state.groups(), &self.rafts, self.now);
+        let is_led = |id: &GroupId| rafts.get(id).is_some_and(|raft| raft.leader.is_some());
+        self.leaderless.retain(|id, _| groups.contains_key(id) && !is_led(id));
+        for id in groups.keys().filter(|id| !is_led(id)) {
+            self.leaderless.entry(*id).or_insert(now);
         }
     }
 
@@ -382,6 +415,9 @@ impl World {
     }
 
     fn create(&mut self, group: GroupId, members: &[(ReplicaId, NodeId)], on: &[NodeId]) {
+        if members.iter().any(|(replica, _)| self.state.is_buried(group, *replica)) {
+            return;
+        }
         for (replica, node) in members.iter().filter(|(_, node)| on.contains(node)) {
             let machine = self.machine(*node);
             if machine.is_up {

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use cluster::placement::Ring;
 use cluster::raft::Role;
 use futures_util::future::join_all;
 use model::admin::{ClusterChange, ClusterStatus, EpochState};
+use model::aggregate::{AggregateKind, AggregateQuery};
 use model::query::{Order, TraceQuery, evaluate};
-use model::store::{Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest};
+use model::store::{
+    AggregateRequest, Detail, SearchEnd, SearchItem, SearchRequest, TraceRequest, TraceSummary,
+};
 use model::testing::Generator;
+use model::time::Clock as _;
 use model::{ClusterAdmin as _, Span, Timestamp, TraceId, TraceStore as _};
 
 use crate::faults::until_seen;
-use crate::world::{Shape, THREE, World};
+use crate::world::{Shape, THREE, World, node};
 
 /// Where the clocks of the world begin.
 const ORIGIN: Timestamp = Timestamp(1_700_000_000_000_000_000);
@@ -35,15 +40,25 @@ fn thirds(seed: u64, count: usize) -> [Vec<Span>; 3] {
 }
 
 async fn search(world: &World, through: usize, query: &TraceQuery) -> (Vec<TraceId>, SearchEnd) {
+    let (hits, end) = search_telling(world, through, query, false).await;
+    (hits.into_iter().map(|summary| summary.trace_id).collect(), end)
+}
+
+async fn search_telling(
+    world: &World,
+    through: usize,
+    query: &TraceQuery,
+    progress: bool,
+) -> (Vec<TraceSummary>, SearchEnd) {
     let (query, detail) = (query.clone(), Detail::Summary);
-    let request = SearchRequest { scope: world.scope(), query, detail, progress: false };
+    let request = SearchRequest { scope: world.scope(), query, detail, progress };
     let mut stream = world.store(through).search(request).await.unwrap();
     let mut hits = Vec::new();
     loop {
         let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await;
         match next.unwrap().unwrap() {
-            SearchItem::Hit(hit) => hits.push(hit.summary.trace_id),
-            SearchItem::Progress(progress) => panic!("nobody asked for that: {progress:?}"),
+            SearchItem::Hit(hit) => hits.push(hit.summary),
+            SearchItem::Progress(_) => assert!(progress, "nobody asked for that"),
             SearchItem::End(end) => return (hits, end),
         }
     }
@@ -51,12 +66,7 @@ async fn search(world: &World, through: usize, query: &TraceQuery) -> (Vec<Trace
 
 /// Requires searches through a node to answer as the reference evaluator does over these spans.
 async fn require_exact(world: &World, through: usize, seed: u64, spans: &[Span]) {
-    let mut by_trace: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
-    for span in spans {
-        by_trace.entry(span.trace_id).or_default().push(span.clone());
-    }
-    let traces: Vec<(TraceId, Vec<Span>)> =
-        by_trace.into_iter().map(|(id, spans)| (id, model::trace::distinct(spans))).collect();
+    let traces: Vec<(TraceId, Vec<Span>)> = by_trace(spans).into_iter().collect();
     let mut generator = Generator::new(seed);
     for number in 0..40 {
         let mut query = generator.trace_query(spans);
@@ -137,12 +147,10 @@ async fn shards_without_copies_are_added_while_spans_come_in() {
     adds_shards_under_load(410, Shape { replication_factor: 1, ..THREE }).await;
 }
 
-/// PLC-1, QRY-3: whoever has slept through the change learns of it by the first shard that it asks,
-/// and its writes go where they belong.
-#[tokio::test(start_paused = true)]
-async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
-    let world = World::start(420, THREE).await;
-    let [before, during, after] = thirds(420, 900);
+/// A cluster whose second epoch one node has not heard of, its number, and what was written.
+async fn one_missed_it(seed: u64) -> (World, usize, Vec<Span>, Vec<Span>) {
+    let world = World::start(seed, THREE).await;
+    let [before, during, after] = thirds(seed, 900);
     write_all(&world, &[0, 1, 2], &before).await;
     world.settled(0, 3).await;
     let through = (0..3).find(|it| !leads_meta(&world, *it)).unwrap();
@@ -161,13 +169,122 @@ async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
     until_seen(&world, others[0], "the second epoch", |status| is_active(status, 2)).await;
     write_all(&world, &others, &during).await;
     world.network.heal();
+    (world, through, [before, during].concat(), after)
+}
+
+/// PLC-1, QRY-3: whoever has slept through the change learns of it by the first shard that it asks,
+/// and its writes go where they belong.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_missed_it_shows_and_writes_everything_at_once() {
+    let (world, through, seen, after) = one_missed_it(420).await;
     // Whatever it heard meanwhile, this is its first question.
-    let seen = [before, during].concat();
     world.require(through, &seen).await;
     write_all(&world, &[through], &after).await;
     let all = [seen, after].concat();
     for number in 0..3 {
         require_exact(&world, number, 420, &all).await;
+    }
+}
+
+/// QRY-1: a search that learns of the change in its midst shows no trace in two parts, told as it
+/// goes or not.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_learns_of_it_shows_whole_traces() {
+    for progress in [false, true] {
+        let (world, through, seen, _) = one_missed_it(420).await;
+        let (found, end) = search_telling(&world, through, &everything(), progress).await;
+        assert!(end.completeness.is_complete(), "{:?}", end.completeness);
+        assert_eq!(told(found), wanted(&seen));
+    }
+}
+
+fn everything() -> TraceQuery {
+    TraceQuery {
+        window: model::TimeRange::ALL,
+        predicate: model::query::TracePredicate::True,
+        order: Order::Newest,
+        limit: 1_000,
+        cursor: None,
+    }
+}
+
+/// The distinct spans by trace.
+fn by_trace(spans: &[Span]) -> BTreeMap<TraceId, Vec<Span>> {
+    let mut traces: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(span.trace_id).or_default().push(span.clone());
+    }
+    traces.into_iter().map(|(id, spans)| (id, model::trace::distinct(spans))).collect()
+}
+
+/// Every trace once, and how many spans it has.
+fn wanted(spans: &[Span]) -> Vec<(TraceId, u64)> {
+    by_trace(spans).into_iter().map(|(id, spans)| (id, spans.len() as u64)).collect()
+}
+
+fn told(hits: Vec<TraceSummary>) -> Vec<(TraceId, u64)> {
+    let mut told: Vec<(TraceId, u64)> =
+        hits.into_iter().map(|summary| (summary.trace_id, summary.span_count)).collect();
+    told.sort_unstable();
+    told
+}
+
+/// No clock is trusted alone: where a fence is, the median of the members' clocks says.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_does_not_hide_a_fence() {
+    let world = World::start(460, THREE).await;
+    let [before, during, _] = thirds(460, 900);
+    world.settled(0, 3).await;
+    let leader = (0..3).find(|it| leads_meta(&world, *it)).unwrap();
+    world.members[leader].clock.set_ahead(model::Duration::from_secs(24 * 3_600));
+    // Until the others have heard of it, it is not known to be wrong.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    write_all(&world, &[0, 1, 2], &before).await;
+    world.store(0).change(ClusterChange::AddShards(2)).await.unwrap();
+    until_seen(&world, 0, "the second epoch", |status| is_active(status, 2)).await;
+    assert!(leads_meta(&world, leader), "it went as it was meant to");
+    write_all(&world, &[0, 1, 2], &during).await;
+    let minutes = model::Duration::from_secs(600);
+    let (start, end) = (ORIGIN.saturating_sub(minutes), ORIGIN.saturating_add(minutes));
+    let query = TraceQuery { window: model::TimeRange { start, end }, ..everything() };
+    for through in 0..3 {
+        let (found, end) = search_telling(&world, through, &query, false).await;
+        assert!(end.completeness.is_complete(), "{:?}", end.completeness);
+        assert_eq!(told(found), wanted(&[before.as_slice(), &during].concat()));
+    }
+}
+
+/// QRY-1: a request that a client sends again behind a fence counts once, and so does a trace that
+/// lies in two shards; calls between the two count.
+#[tokio::test(start_paused = true)]
+async fn figures_near_a_fence_are_those_of_whole_traces() {
+    let world = World::start(470, THREE).await;
+    let [before, during, after] = thirds(470, 900);
+    write_all(&world, &[0, 1, 2], &[before.as_slice(), &during].concat()).await;
+    world.seal(0);
+    world.store(0).change(ClusterChange::AddShards(3)).await.unwrap();
+    until_seen(&world, 0, "the second epoch", |status| is_active(status, 2)).await;
+    write_all(&world, &[0, 1, 2], &[during.as_slice(), &after].concat()).await;
+    let all = [before, during, after].concat();
+    let traces = by_trace(&all);
+    let slices = || traces.values().map(Vec::as_slice);
+    let mut generator = Generator::new(470);
+    for number in 0..30 {
+        let mut query = generator.aggregate_query(&all);
+        if number == 0 {
+            let (window, predicate) = (model::TimeRange::ALL, model::query::SpanPredicate::True);
+            query = AggregateQuery { window, predicate, kind: AggregateKind::Totals };
+        }
+        let window = query.window;
+        let wanted = model::query::aggregate(&query, slices());
+        let wanted = model::query::aggregate::finish(&query, wanted);
+        let request = AggregateRequest { scope: world.scope(), query };
+        let found = world.store(number % 3).aggregate(request).await.unwrap();
+        assert!(found.completeness.is_complete(), "{:?}", found.completeness);
+        assert_eq!(found.value, wanted, "{window:?}");
+        let calls = world.store(number % 3).dependencies(world.scope(), window).await.unwrap();
+        assert!(calls.completeness.is_complete(), "{:?}", calls.completeness);
+        assert_eq!(calls.value, model::query::dependencies(window, slices()));
     }
 }
 
@@ -220,6 +337,70 @@ async fn shards_are_added_though_the_meta_group_loses_its_leader() {
             world.require(number, &all).await;
             require_exact(&world, number, seed, &all).await;
         }
+    }
+}
+
+/// LIV-1, PLC-1: a shard that is lost while others are fenced stops its own writes, and no others
+/// for long; nothing that was acknowledged is hidden, and shards can be added later.
+#[tokio::test(start_paused = true)]
+async fn adding_shards_is_given_up_when_one_is_lost() {
+    let mut world = World::start(480, Shape { replication_factor: 1, ..THREE }).await;
+    let [before, during, after] = thirds(480, 900);
+    write_all(&world, &[0, 1, 2], &before).await;
+    world.settled(0, 1).await;
+    let through = (0..3).find(|it| leads_meta(&world, *it)).unwrap();
+    let status = world.store(through).status().await;
+    let leads = |number: usize, shard: usize| status.shards[shard].leader == Some(node(number));
+    let victim = (0..3).filter(|it| *it != through).find(|it| (0..4).any(|at| leads(*it, at)));
+    let victim = victim.unwrap();
+    let others: Vec<usize> = (0..3).filter(|it| *it != victim).collect();
+    world.store(through).change(ClusterChange::AddShards(2)).await.unwrap();
+    loop {
+        let status = world.store(through).status().await;
+        assert!(!is_active(&status, 2), "too late");
+        if status.epochs.last().is_some_and(|last| last.state == EpochState::Fencing) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    world.kill(victim).await;
+    let shards = || others.iter().flat_map(|it| world.host(*it).shards());
+    world.until("a shard is fenced", || shards().any(|shard| shard.fenced() == 2)).await;
+    let ring = Ring::new(4);
+    let is_lost = |span: &Span| leads(victim, ring.shard_of(span.trace_id).0 as usize);
+    let (lost, kept): (Vec<Span>, Vec<Span>) = during.into_iter().partition(is_lost);
+    let began = world.clock.monotonic();
+    while world.write(through, &kept[..9]).await.is_err() {
+        let waited = world.clock.monotonic().since(began);
+        assert!(waited < model::Duration::from_secs(60), "writes never go on");
+    }
+    write_all(&world, &others, &kept).await;
+    let status = world.store(through).status().await;
+    assert!(is_active(&status, 2) && status.shards.len() == 4, "{:?}", status.epochs);
+    world.revive(victim).await;
+    world.ready().await;
+    // It last heard of shards that were to come, and would say that they are missing.
+    until_seen(&world, victim, "the second epoch", |status| is_active(status, 2)).await;
+    write_all(&world, &[victim], &lost).await;
+    let seen = [before, kept, lost].concat();
+    for number in 0..3 {
+        world.require(number, &seen).await;
+        require_exact(&world, number, 480, &seen).await;
+    }
+    // What was made of the new shards has to go first.
+    let again = async {
+        while world.store(victim).change(ClusterChange::AddShards(3)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), again).await.unwrap();
+    let status = until_seen(&world, 0, "the third epoch", |status| is_active(status, 3)).await;
+    assert_eq!(status.shards.len(), 7);
+    write_all(&world, &[0, 1, 2], &after).await;
+    let all = [seen, after].concat();
+    for number in 0..3 {
+        world.require(number, &all).await;
+        require_exact(&world, number, 481, &all).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Any bytes are a message or an error, and every error says what is wrong.
 
+use std::collections::BTreeSet;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use cluster::wire::limits::{
     FRAME_BYTES_MAX, PATTERNS_MAX, PREDICATE_NODES_MAX, REQUEST_BYTES_MAX, SHARDS_MAX,
@@ -53,7 +55,10 @@ fn figures(predicate: &[u8]) -> Result<ReadRequest, WireError> {
 
 fn over(predicate: SpanPredicate) -> ReadRequest {
     let (window, kind) = (TimeRange::ALL, AggregateKind::Totals);
-    request(ReadOperation::Aggregate { query: AggregateQuery { window, predicate, kind } })
+    request(ReadOperation::Aggregate {
+        query: AggregateQuery { window, predicate, kind },
+        without: BTreeSet::new(),
+    })
 }
 
 /// Every decoder takes the bytes. What it makes of them is its affair.
@@ -161,9 +166,9 @@ fn fields_of_a_later_version_are_passed_over() {
 #[test]
 fn choices_of_a_later_version_are_refused_by_name() {
     let unknown = |what, number| WireError::Unknown { what, number };
-    let error = question(&number(1, 13)).unwrap_err();
-    assert_eq!(error, unknown("operation", 13));
-    assert_eq!(error.to_string(), "operation 13 is not known to this version");
+    let error = question(&number(1, 17)).unwrap_err();
+    assert_eq!(error, unknown("operation", 17));
+    assert_eq!(error.to_string(), "operation 17 is not known to this version");
     assert!(error.is_of_another_version());
     let error = figures(&number(1, 7)).unwrap_err();
     assert_eq!(error, unknown("a predicate on spans of kind", 7));

@@ -41,9 +41,11 @@ fn questions_return() {
         let context = format!("seed {seed}");
         let detail = Detail::Trace { spans_max: random.index(100_000) };
         let together = seed % 3 == 0;
-        returns(&request(ReadOperation::Search { query, detail, together }), &context);
+        let without = spans.iter().take(random.index(9)).map(|span| span.trace_id).collect();
+        returns(&request(ReadOperation::Search { query, detail, together, without }), &context);
         let query = generator.aggregate_query(&spans);
-        returns(&request(ReadOperation::Aggregate { query }), &context);
+        let without = spans.iter().take(random.index(9)).map(|span| span.trace_id).collect();
+        returns(&request(ReadOperation::Aggregate { query, without }), &context);
     }
 }
 

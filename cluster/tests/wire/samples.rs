@@ -209,16 +209,23 @@ fn cursor() -> Cursor {
 
 /// One question of each kind.
 pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
-    let aggregate = |kind| ReadOperation::Aggregate {
+    let aggregate_without = |kind, without| ReadOperation::Aggregate {
         query: AggregateQuery { window: window(), predicate: span_predicate(), kind },
+        without,
     };
+    let aggregate = |kind| aggregate_without(kind, BTreeSet::new());
     let step = Duration::from_secs(60);
     let trace_id = TraceId([0x11; 16]);
     let span_ids = [0x22, 0x33].map(|byte| model::SpanId([byte; 8])).into();
     let host = Field::Attribute(AttributeScope::Resource, "host.name".into());
     let top = |field| AggregateKind::TopValues { field, limit: 50 };
     let detail = Detail::Trace { spans_max: 10_000 };
-    let full = ReadOperation::Search { query: trace_query(), detail, together: true };
+    let search = |query, detail, together, without: &[TraceId]| {
+        let without = without.iter().copied().collect();
+        ReadOperation::Search { query, detail, together, without }
+    };
+    let full = search(trace_query(), detail, true, &[]);
+    let without = search(trace_query(), detail, false, &[trace_id, TraceId([9; 16])]);
     let plain = TraceQuery {
         window: TimeRange::ALL,
         predicate: TracePredicate::True,
@@ -226,13 +233,16 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
         limit: u32::MAX,
         cursor: None,
     };
-    let plain = ReadOperation::Search { query: plain, detail: Detail::Summary, together: false };
+    let plain = search(plain, Detail::Summary, false, &[]);
+    let dependencies = |without| ReadOperation::Dependencies { window: window(), without };
+    let elsewhere = |after| ReadOperation::Elsewhere { window: window(), shard_count: 9, after };
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
         ("trace_columns", ReadOperation::TraceColumns { trace_id }),
         ("spans", ReadOperation::Spans { trace_id, span_ids }),
         ("search", full),
         ("search_plain", plain),
+        ("search_without", without),
         ("aggregate_totals", aggregate(AggregateKind::Totals)),
         ("aggregate_heatmap", aggregate(AggregateKind::Heatmap { step })),
         ("aggregate_top_values", aggregate(top(host))),
@@ -250,8 +260,11 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
                 prefix: Text::EMPTY,
             },
         ),
-        ("dependencies", ReadOperation::Dependencies { window: window() }),
-        ("elsewhere", ReadOperation::Elsewhere { window: window(), shard_count: 9 }),
+        ("aggregate_without", aggregate_without(AggregateKind::Totals, [trace_id].into())),
+        ("dependencies", dependencies(BTreeSet::new())),
+        ("dependencies_without", dependencies([trace_id].into())),
+        ("elsewhere", elsewhere(None)),
+        ("elsewhere_behind", elsewhere(Some(trace_id))),
         ("known", ReadOperation::Known { trace_ids: [trace_id, TraceId([9; 16])].into() }),
     ];
     operations.into_iter().map(|(name, operation)| (name, request(operation))).collect()

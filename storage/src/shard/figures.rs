@@ -34,6 +34,9 @@ use crate::block::PageInfo;
 /// Is told a piece on which a span may count.
 type OnPiece<'a> = &'a mut dyn FnMut(Arc<Piece>) -> Result<(), Error>;
 
+/// Is told what there is of a trace.
+type OnParts<'a> = &'a mut dyn FnMut(TraceId, &[Arc<Piece>]) -> Result<(), Error>;
+
 /// Which pieces are asked for.
 pub(super) struct Asked<'a> {
     pub(super) window: TimeRange,
@@ -48,6 +51,17 @@ impl Shard {
     /// traces seen so far.
     pub fn aggregate(
         &self,
+        tenant: &Tenant,
+        query: &AggregateQuery,
+        budget: &Budget,
+    ) -> Result<Answer<Aggregate>, Error> {
+        self.aggregate_without(&BTreeSet::new(), tenant, query, budget)
+    }
+
+    /// The same as if the shard had nothing of some traces, which others have spans of too.
+    pub fn aggregate_without(
+        &self,
+        without: &BTreeSet<TraceId>,
         tenant: &Tenant,
         query: &AggregateQuery,
         budget: &Budget,
@@ -71,6 +85,13 @@ impl Shard {
         let asked = Asked { window: query.window, predicate: &query.predicate, passed: &blocks };
         let read = self.for_each_piece(&snapshot, &asked, budget, &mut |piece| {
             self.add_piece(&snapshot, query, &piece, &mut visited, value, budget)
+        });
+        // Rollups have counted them, whatever is asked: so they are counted, and taken away.
+        let read = read.and_then(|()| {
+            each_part(&snapshot, without, budget, &mut |id, parts| {
+                minus.merge(&self.trace_figures(query, parts, id, &All, budget)?);
+                Ok(())
+            })
         });
         value.subtract(&minus);
         stopped(read, &mut answer.completeness)?;
@@ -134,6 +155,17 @@ impl Shard {
         window: TimeRange,
         budget: &Budget,
     ) -> Result<Answer<Vec<DependencyEdge>>, Error> {
+        self.dependencies_without(&BTreeSet::new(), tenant, window, budget)
+    }
+
+    /// The same as if the shard had nothing of some traces.
+    pub fn dependencies_without(
+        &self,
+        without: &BTreeSet<TraceId>,
+        tenant: &Tenant,
+        window: TimeRange,
+        budget: &Budget,
+    ) -> Result<Answer<Vec<DependencyEdge>>, Error> {
         let mut answer = self.answer(Vec::new());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
         let rolled = match self.roll_up_calls(tenant, &snapshot, window, budget) {
@@ -144,7 +176,7 @@ impl Shard {
             }
             Err(error) => return Err(error),
         };
-        let RolledCalls { mut edges, minus, mut visited, blocks } = rolled;
+        let RolledCalls { mut edges, mut minus, mut visited, blocks } = rolled;
         let asked = Asked { window, predicate: &SpanPredicate::True, passed: &blocks };
         let read = self.for_each_piece(&snapshot, &asked, budget, &mut |piece| {
             let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
@@ -157,6 +189,12 @@ impl Shard {
                 }
             }
             Ok(())
+        });
+        let read = read.and_then(|()| {
+            each_part(&snapshot, without, budget, &mut |id, parts| {
+                let outline = self.outline(parts, id, budget)?;
+                minus.add_outline(&outline, |start| window.contains(start), budget)
+            })
         });
         stopped(read, &mut answer.completeness)?;
         edges.subtract(&minus);
@@ -201,6 +239,23 @@ impl Shard {
             .filter(|batch| batch.overlaps(window))
             .try_for_each(|batch| on_piece(Arc::clone(batch)))
     }
+}
+
+/// Tells what the snapshot has of each of these traces.
+fn each_part(
+    snapshot: &Snapshot<'_>,
+    trace_ids: &BTreeSet<TraceId>,
+    budget: &Budget,
+    on_parts: OnParts<'_>,
+) -> Result<(), Error> {
+    for id in trace_ids {
+        budget.spend(0)?;
+        let parts = snapshot.parts(*id, budget)?;
+        if !parts.is_empty() {
+            on_parts(*id, &parts)?;
+        }
+    }
+    Ok(())
 }
 
 /// The rows of a piece within the window that pass; nothing if none may.

@@ -127,6 +127,6 @@ pub const APART_TENANTS_MAX: usize = 4;
 /// Classes and services among those rows that are numbered before numbers begin anew.
 pub const APART_NAMES_MAX: usize = 1 << 15;
 
-/// Most ids that a shard tells when it is asked which traces it has: 4 MiB of them, an hour of a
-/// hundred new traces a second.
+/// Most ids that a shard tells at once when it is asked which traces it has: 4 MiB of them. Each
+/// further so many take another look at all rows of the time that is asked for.
 pub const TRACE_IDS_MAX: usize = 1 << 18;

@@ -92,6 +92,7 @@ pub use merge::Upkeep;
 pub use retention::{CLASS_ARCHIVE, CLASS_ORDINARY, bucket_of, class_of};
 pub use scrub::Scrubbed;
 pub use seal::Sealed;
-pub use search::OnHit;
+pub use search::{Beside, OnHit};
 pub use snapshot::{MissingBlock, ShardSnapshot, SnapshotPin};
 pub use snapshot_manifest::BlockName;
+pub use trace_ids::WantedTraces;

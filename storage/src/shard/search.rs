@@ -58,22 +58,20 @@ impl Shard {
         budget: &Budget,
         on_hit: OnHit<'_>,
     ) -> Result<SearchEnd, Error> {
-        self.search_beside(None, tenant, query, detail, budget, on_hit)
+        self.search_beside(Beside::default(), tenant, query, detail, budget, on_hit)
     }
 
-    /// The same beside other shards, for one answer: ends where no further trace of this shard is
-    /// among the first of all. The cursor is then the last place up to which everything was told,
-    /// which may lie behind the last hit told here.
+    /// The same beside other shards, for one answer.
     pub fn search_beside(
         &self,
-        first: Option<&FirstHits>,
+        beside: Beside<'_>,
         tenant: &Tenant,
         query: &TraceQuery,
         detail: Detail,
         budget: &Budget,
         on_hit: OnHit<'_>,
     ) -> Result<SearchEnd, Error> {
-        if let Some(first) = first {
+        if let Some(first) = beside.first {
             first.begin(self.id());
         }
         let applied = self.applied().map_or(0, |index| index.0);
@@ -85,7 +83,7 @@ impl Shard {
         };
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(end) };
         let mut search = Search::new(self, snapshot, query, detail, budget);
-        search.first = first;
+        search.beside = beside;
         let is_whole = match search.run(on_hit) {
             Ok(is_whole) => is_whole,
             Err(Error::Exhausted(exhausted)) => {
@@ -107,6 +105,17 @@ impl Shard {
         let moved = before.filter(|(shard, index)| *shard == self.id() && *index != applied);
         moved.map(|(shard, _)| *shard).collect()
     }
+}
+
+/// What a search has to do with other shards that are searched for the same answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// What they have told: the search ends where no further trace of this shard is among the first
+    /// of all. The cursor is then the last place up to which everything was told, which may lie
+    /// behind the last hit told here.
+    pub first: Option<&'a FirstHits>,
+    /// Traces that are judged elsewhere because others have spans of them too: left out here.
+    pub without: Option<&'a BTreeSet<TraceId>>,
 }
 
 struct Search<'a> {
@@ -133,8 +142,7 @@ struct Search<'a> {
     /// What the spans of the hits take that were told.
     told_bytes: u64,
     last: Option<OrderKey>,
-    /// What shards beside this one have told.
-    first: Option<&'a FirstHits>,
+    beside: Beside<'a>,
     /// It was stopped by them: of what comes after this nothing is among the first.
     stopped_after: Option<OrderKey>,
 }
@@ -204,7 +212,7 @@ impl<'a> Search<'a> {
             spans_scanned: 0,
             told_bytes: 0,
             last: None,
-            first: None,
+            beside: Beside::default(),
             stopped_after: None,
         }
     }
@@ -224,7 +232,7 @@ impl<'a> Search<'a> {
             self.told_bytes += spans * SPAN_BYTES_ESTIMATE;
             debug_assert_eq!(hit.key, key, "a trace was ranked by other figures than its own");
             self.last = Some(hit.key);
-            if let Some(first) = self.first {
+            if let Some(first) = self.beside.first {
                 first.tell(self.shard.id(), hit.key);
             }
             hits_left -= 1;
@@ -233,7 +241,7 @@ impl<'a> Search<'a> {
             }
             if hits_left == 0 {
                 // Beside others the hits of all are counted, and those of one tell nothing.
-                return if self.first.is_some() { Ok(false) } else { self.ends_here() };
+                return if self.beside.first.is_some() { Ok(false) } else { self.ends_here() };
             }
         }
         Ok(self.stopped_after.is_none())
@@ -306,7 +314,7 @@ impl<'a> Search<'a> {
     fn next_trace(&mut self) -> Result<Option<(OrderKey, Ranked)>, Error> {
         while let Some(Reverse((key, item))) = self.queue.pop() {
             self.budget.spend(0)?;
-            if let Some(last) = self.first.and_then(FirstHits::last)
+            if let Some(last) = self.beside.first.and_then(FirstHits::last)
                 && key > last
             {
                 self.stopped_after = Some(last);
@@ -478,6 +486,9 @@ impl<'a> Search<'a> {
     }
 
     fn push(&mut self, key: OrderKey, ranked: Ranked) -> Result<(), Error> {
+        if self.beside.without.is_some_and(|without| without.contains(&key.trace_id)) {
+            return Ok(());
+        }
         let after = self.query.cursor.as_ref().map(|cursor| cursor.last);
         if after.is_none_or(|after| key > after) {
             self.budget.spend(size_of::<Ranked>() as u64)?;

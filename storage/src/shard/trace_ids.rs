@@ -14,38 +14,60 @@ use model::{Tenant, TimeRange, TraceId};
 
 use super::figures::{Asked, stopped};
 use super::handle::Shard;
-use super::limits::TRACE_IDS_MAX;
 use super::reader::PieceReader;
 use crate::Error;
 
+/// Which traces are asked for.
+pub struct WantedTraces<'a> {
+    /// A span of them starts within.
+    pub window: TimeRange,
+    /// Those behind this one; all if there is none.
+    pub after: Option<TraceId>,
+    /// At most so many, the first of them by id.
+    pub count_max: usize,
+    /// Whether one of them is wanted.
+    pub is_wanted: &'a dyn Fn(TraceId) -> bool,
+}
+
+impl std::fmt::Debug for WantedTraces<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WantedTraces").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
 impl Shard {
-    /// Traces with a span that starts within the window, as far as they are wanted. More than
-    /// [`TRACE_IDS_MAX`] are not told, and then the answer says that it is a sample; with a spent
-    /// budget, those seen so far.
+    /// The first of the wanted traces. If there are more behind them, the answer says that it is a
+    /// sample; with a spent budget, they are some of those seen so far.
     pub fn trace_ids(
         &self,
         tenant: &Tenant,
-        window: TimeRange,
-        is_wanted: &dyn Fn(TraceId) -> bool,
+        wanted: &WantedTraces<'_>,
         budget: &Budget,
     ) -> Result<Answer<BTreeSet<TraceId>>, Error> {
+        let WantedTraces { window, after, count_max, is_wanted } = *wanted;
         let mut answer = self.answer(BTreeSet::new());
         let Some(snapshot) = self.snapshot(tenant) else { return Ok(answer) };
         let passed = BTreeSet::new();
         let asked = Asked { window, predicate: &SpanPredicate::True, passed: &passed };
+        let first = &mut answer.value;
         let mut is_sampled = false;
         let read = self.for_each_piece(&snapshot, &asked, budget, &mut |piece| {
             let index = PieceReader::new(self, Arc::clone(&piece), budget).index()?;
             let rows = piece.counted_rows_within(&index, window);
             for trace in index.traces.iter().filter(|trace| rows.any_within(trace.rows())) {
-                if !is_wanted(trace.id) || answer.value.contains(&trace.id) {
+                let id = trace.id;
+                let is_behind = after.is_none_or(|after| id > after);
+                if !is_behind || first.contains(&id) || !is_wanted(id) {
                     continue;
                 }
-                if answer.value.len() >= TRACE_IDS_MAX {
+                if first.len() >= count_max {
                     is_sampled = true;
-                    break;
+                    if first.last().is_none_or(|last| *last < id) {
+                        continue;
+                    }
+                    first.pop_last();
                 }
-                answer.value.insert(trace.id);
+                first.insert(id);
             }
             Ok(())
         });

@@ -17,3 +17,4 @@ mod rollups;
 mod ruled_out;
 mod search_equals_reference;
 mod snapshots;
+mod trace_ids;

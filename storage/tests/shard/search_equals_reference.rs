@@ -10,7 +10,7 @@ use model::summary::summarize;
 use model::testing::{Generator, Random};
 use model::{ShardId, Span, Tenant, TimeRange, query, trace};
 use storage::Shard;
-use storage::shard::FirstHits;
+use storage::shard::{Beside, FirstHits};
 
 /// A shard with scattered spans of `trace_count` traces, another tenant's among them, and the
 /// distinct spans of each trace.
@@ -274,8 +274,8 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
                     ControlFlow::Continue(())
                 };
                 let (detail, budget) = (Detail::Summary, no_limit());
-                let end =
-                    shard.search_beside(Some(&first), tenant, &query, detail, &budget, on_hit);
+                let beside = Beside { first: Some(&first), without: None };
+                let end = shard.search_beside(beside, tenant, &query, detail, &budget, on_hit);
                 until[number] = end.unwrap().cursor.map(|cursor| cursor.last);
                 let full = hits.len() == query.limit as usize;
                 stopped += usize::from(!full && until[number].is_some());

@@ -57,7 +57,7 @@ fn fixture(shards: u32, limit: usize, progress: bool) -> Fixture {
     let search = Search {
         limit,
         former: None,
-        ask: Box::new(|_| Box::pin(std::future::ready(None))),
+        ask: Box::new(|_| Box::pin(std::future::ready(Err(unknown_shards())))),
         rounds_left: 1,
         asked: Asked { last: RingEpoch(1), count: shards, answers: heard.boxed() },
         guard: Some(budget.cancel_on_drop()),
@@ -198,7 +198,7 @@ async fn shards_that_were_added_are_asked_too() {
             receiver.recv().await.map(|item| (item, receiver))
         });
         let asked = Asked { last: RingEpoch(2), count: 3, answers: heard.boxed() };
-        Box::pin(std::future::ready(Some(asked)))
+        Box::pin(std::future::ready(Ok(Round::Asked(asked))))
     });
     let fenced = |ranks: &[u64]| {
         let mut answer = answer(ranks);
@@ -242,7 +242,7 @@ async fn shards_that_were_stopped_by_hits_that_are_gone_are_asked_again() {
                 receiver.recv().await.map(|item| (item, receiver))
             });
             let asked = Asked { last: RingEpoch(1), count: 2, answers: heard.boxed() };
-            Box::pin(std::future::ready(Some(asked)))
+            Box::pin(std::future::ready(Ok(Round::Asked(asked))))
         });
         let stopped_after = |ranks: &[u64], rank| {
             let mut answer = answer(ranks);

@@ -259,14 +259,61 @@ fn rule_7_4_an_epoch_goes_from_preparing_to_fencing_to_active() {
     assert_eq!(log.refused(&MetaCommand::StartFence { epoch, at }), Refusal::NotFormed { group });
     let expected = revision(&log, group);
     log.done(MetaCommand::GroupFormed { group, expected });
-    let activate = MetaCommand::ActivateEpoch { epoch };
+    let later = Timestamp(99);
+    let activate = MetaCommand::ActivateEpoch { epoch, at: later };
     assert_eq!(log.refused(&activate), Refusal::EpochState { epoch });
     log.done(MetaCommand::StartFence { epoch, at });
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 2, "not routed by yet");
     log.done(activate);
     assert_eq!(log.state.active_epoch().unwrap().shard_count, 3);
     assert_eq!(log.state.epochs().len(), 2, "the first one lives on");
-    assert_eq!(log.state.active_epoch().unwrap().fenced_at, at);
+    let active = log.state.active_epoch().unwrap();
+    assert_eq!((active.fenced_at, active.activated_at), (at, later));
+    let copy = MetaState::decode(&log.state.encode()).unwrap();
+    assert_eq!(copy, log.state, "its times too");
+}
+
+#[test]
+fn rule_7_4_an_epoch_that_is_not_routed_by_can_be_abandoned() {
+    let (epoch, group) = (EpochId(2), group_of_shard(ShardId(2)));
+    let abandon = MetaCommand::AbandonEpoch { epoch };
+    let add = |expected| {
+        let placement = vec![[1, 2, 3].map(node).to_vec()];
+        MetaCommand::AddShards { expected: EpochId(expected), placement }
+    };
+    let first = MetaCommand::AbandonEpoch { epoch: EpochId(1) };
+    assert!(Log::formed().refused(&first).is_stale(), "there is none before it");
+    for is_fencing in [false, true] {
+        let mut log = Log::formed();
+        log.done(add(1));
+        let replicas = log.state.groups()[&group].replicas.clone();
+        if is_fencing {
+            let expected = revision(&log, group);
+            log.done(MetaCommand::GroupFormed { group, expected });
+            log.done(MetaCommand::StartFence { epoch, at: Timestamp(7) });
+        }
+        log.done(abandon.clone());
+        let active = log.state.active_epoch().unwrap();
+        assert_eq!((active.id, active.shard_count), (epoch, 2), "fenced shards take its batches");
+        assert!(!log.state.groups().contains_key(&group));
+        assert!(replicas.iter().all(|it| log.state.is_buried(group, it.id)), "and speak no more");
+        assert!(log.refused(&abandon).is_stale());
+        assert!(log.refused(&MetaCommand::ActivateEpoch { epoch, at: Timestamp(8) }).is_stale());
+        // What is left of its shards has to go before their numbers are used again.
+        assert!(matches!(log.refused(&add(2)), Refusal::NodeUnfit { .. }));
+        for replica in replicas {
+            log.done(MetaCommand::ForgetReplica { replica: replica.id });
+        }
+        log.done(add(2));
+        assert_eq!(log.state.epochs().last().unwrap().shard_count, 3);
+    }
+    let mut log = Log::formed();
+    log.done(add(1));
+    let expected = revision(&log, group);
+    log.done(MetaCommand::GroupFormed { group, expected });
+    log.done(MetaCommand::StartFence { epoch, at: Timestamp(7) });
+    log.done(MetaCommand::ActivateEpoch { epoch, at: Timestamp(8) });
+    assert!(log.refused(&abandon).is_stale(), "spans may lie in its shards");
 }
 
 #[test]

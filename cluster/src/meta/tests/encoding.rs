@@ -80,7 +80,9 @@ fn commands() -> impl Strategy<Value = MetaCommand> {
             .prop_map(|(expected, placement)| MetaCommand::AddShards { expected, placement }),
         (epochs(), any::<u64>())
             .prop_map(|(epoch, at)| MetaCommand::StartFence { epoch, at: Timestamp(at) }),
-        epochs().prop_map(|epoch| MetaCommand::ActivateEpoch { epoch }),
+        (epochs(), any::<u64>())
+            .prop_map(|(epoch, at)| MetaCommand::ActivateEpoch { epoch, at: Timestamp(at) }),
+        epochs().prop_map(|epoch| MetaCommand::AbandonEpoch { epoch }),
         tenants().prop_map(|tenant| MetaCommand::PutTenant { tenant }),
         tenants().prop_map(|tenant| MetaCommand::DropTenant { tenant }),
         (indexes(), ages(), any::<Option<u64>>()).prop_map(|(expected, ages, disk_bytes_max)| {

@@ -16,7 +16,7 @@ use super::scalar::{
     WindowMessage, check_shards, from_tenant, from_text, from_trace_id, required, to_tenant,
     to_trace_id, to_usize, wrong_length,
 };
-use crate::wire::limits::KNOWN_IDS_MAX;
+use crate::wire::limits::{KNOWN_IDS_MAX, WITHOUT_IDS_MAX};
 use crate::wire::{AskedShard, ReadOperation, ReadRequest, RingEpoch, WireError};
 
 /// A question.
@@ -59,11 +59,17 @@ enum OperationKind {
     Spans,
     Elsewhere,
     Known,
+    ElsewhereBehind,
+    SearchWithout,
+    AggregateWithout,
+    DependenciesWithout,
 }
 
 numbered!(OperationKind, "operation", {
     1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
     7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans, 11 => Elsewhere, 12 => Known,
+    13 => ElsewhereBehind, 14 => SearchWithout, 15 => AggregateWithout,
+    16 => DependenciesWithout,
 });
 
 /// What is asked, with the fields that some kind needs.
@@ -152,15 +158,25 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
             span_ids: span_ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             ..of(OperationKind::Spans)
         },
-        ReadOperation::Search { query, detail, together } => OperationMessage {
+        ReadOperation::Search { query, detail, together, without } => OperationMessage {
             query: Some(from_trace_query(query)?),
             detail: Some((*detail).into()),
             together: *together,
-            ..of(OperationKind::Search)
+            trace_ids: from_without(without)?,
+            ..of(if without.is_empty() {
+                OperationKind::Search
+            } else {
+                OperationKind::SearchWithout
+            })
         },
-        ReadOperation::Aggregate { query } => OperationMessage {
+        ReadOperation::Aggregate { query, without } => OperationMessage {
             aggregate: Some(from_aggregate_query(query)?),
-            ..of(OperationKind::Aggregate)
+            trace_ids: from_without(without)?,
+            ..of(if without.is_empty() {
+                OperationKind::Aggregate
+            } else {
+                OperationKind::AggregateWithout
+            })
         },
         ReadOperation::Services => of(OperationKind::Services),
         ReadOperation::Operations { service } => OperationMessage {
@@ -176,19 +192,28 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
             prefix: from_text(prefix),
             ..of(OperationKind::Values)
         },
-        ReadOperation::Dependencies { window } => {
-            OperationMessage { window: Some((*window).into()), ..of(OperationKind::Dependencies) }
-        }
-        ReadOperation::Elsewhere { window, shard_count } => OperationMessage {
+        ReadOperation::Dependencies { window, without } => OperationMessage {
+            window: Some((*window).into()),
+            trace_ids: from_without(without)?,
+            ..of(if without.is_empty() {
+                OperationKind::Dependencies
+            } else {
+                OperationKind::DependenciesWithout
+            })
+        },
+        ReadOperation::Elsewhere { window, shard_count, after } => OperationMessage {
             window: Some((*window).into()),
             shard_count: *shard_count,
-            ..of(OperationKind::Elsewhere)
+            trace_id: after.map(from_trace_id).unwrap_or_default(),
+            ..of(match after {
+                None => OperationKind::Elsewhere,
+                Some(_) => OperationKind::ElsewhereBehind,
+            })
         },
-        ReadOperation::Known { trace_ids } => {
-            check_ids(trace_ids.len())?;
-            let trace_ids = trace_ids.iter().flat_map(|id| *id.as_bytes()).collect();
-            OperationMessage { trace_ids, ..of(OperationKind::Known) }
-        }
+        ReadOperation::Known { trace_ids } => OperationMessage {
+            trace_ids: from_trace_ids(trace_ids, KNOWN_IDS_MAX)?,
+            ..of(OperationKind::Known)
+        },
     })
 }
 
@@ -205,14 +230,24 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
             trace_id: to_trace_id(&message.trace_id)?,
             span_ids: to_span_ids(&message.span_ids)?,
         },
-        OperationKind::Search => ReadOperation::Search {
+        kind @ (OperationKind::Search | OperationKind::SearchWithout) => ReadOperation::Search {
             query: to_trace_query(required("the query of a search", message.query)?)?,
             detail: to_detail(&required("the detail of a search", message.detail)?)?,
             together: message.together,
+            without: match kind {
+                OperationKind::SearchWithout => to_without(&message.trace_ids)?,
+                _ => BTreeSet::new(),
+            },
         },
-        OperationKind::Aggregate => ReadOperation::Aggregate {
-            query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
-        },
+        kind @ (OperationKind::Aggregate | OperationKind::AggregateWithout) => {
+            ReadOperation::Aggregate {
+                query: to_aggregate_query(required("the query for figures", message.aggregate)?)?,
+                without: match kind {
+                    OperationKind::AggregateWithout => to_without(&message.trace_ids)?,
+                    _ => BTreeSet::new(),
+                },
+            }
+        }
         OperationKind::Services => ReadOperation::Services,
         OperationKind::Operations => {
             ReadOperation::Operations { service: message.service.map(Into::into) }
@@ -223,26 +258,52 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
             key: message.key.into(),
             prefix: message.prefix.into(),
         },
-        OperationKind::Dependencies => ReadOperation::Dependencies {
-            window: required("the window of dependencies", message.window)?.into(),
-        },
-        OperationKind::Elsewhere => ReadOperation::Elsewhere {
-            window: required("the window of traces elsewhere", message.window)?.into(),
-            shard_count: to_shard_count(message.shard_count)?,
-        },
+        kind @ (OperationKind::Dependencies | OperationKind::DependenciesWithout) => {
+            ReadOperation::Dependencies {
+                window: required("the window of dependencies", message.window)?.into(),
+                without: match kind {
+                    OperationKind::DependenciesWithout => to_without(&message.trace_ids)?,
+                    _ => BTreeSet::new(),
+                },
+            }
+        }
+        kind @ (OperationKind::Elsewhere | OperationKind::ElsewhereBehind) => {
+            ReadOperation::Elsewhere {
+                window: required("the window of traces elsewhere", message.window)?.into(),
+                shard_count: to_shard_count(message.shard_count)?,
+                after: match kind {
+                    OperationKind::ElsewhereBehind => Some(to_trace_id(&message.trace_id)?),
+                    _ => None,
+                },
+            }
+        }
         OperationKind::Known => {
-            let bytes = &message.trace_ids;
-            check_ids(bytes.len() / TraceId::LENGTH)?;
-            let trace_ids = bytes.chunks(TraceId::LENGTH).map(to_trace_id);
-            ReadOperation::Known { trace_ids: trace_ids.collect::<Result<_, _>>()? }
+            ReadOperation::Known { trace_ids: to_trace_ids(&message.trace_ids, KNOWN_IDS_MAX)? }
         }
     })
 }
 
-fn check_ids(count: usize) -> Result<(), WireError> {
-    if count > KNOWN_IDS_MAX {
-        let count_max = KNOWN_IDS_MAX as u64;
-        return Err(WireError::TooMany { what: "trace ids of a read", count_max });
+fn from_without(without: &BTreeSet<TraceId>) -> Result<Bytes, WireError> {
+    from_trace_ids(without, WITHOUT_IDS_MAX)
+}
+
+fn to_without(bytes: &[u8]) -> Result<BTreeSet<TraceId>, WireError> {
+    to_trace_ids(bytes, WITHOUT_IDS_MAX)
+}
+
+fn from_trace_ids(trace_ids: &BTreeSet<TraceId>, max: usize) -> Result<Bytes, WireError> {
+    check_ids(trace_ids.len(), max)?;
+    Ok(trace_ids.iter().flat_map(|id| *id.as_bytes()).collect())
+}
+
+fn to_trace_ids(bytes: &[u8], max: usize) -> Result<BTreeSet<TraceId>, WireError> {
+    check_ids(bytes.len() / TraceId::LENGTH, max)?;
+    bytes.chunks(TraceId::LENGTH).map(to_trace_id).collect()
+}
+
+fn check_ids(count: usize, max: usize) -> Result<(), WireError> {
+    if count > max {
+        return Err(WireError::TooMany { what: "trace ids of a read", count_max: max as u64 });
     }
     Ok(())
 }
