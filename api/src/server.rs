@@ -466,8 +466,8 @@ async fn adapt(sampling: AdaptiveSampling, clock: Arc<dyn Clock>, shutdown: Canc
     }
 }
 
-/// Routes that are no questions about traces: files of pages, and the state that pages look at every
-/// few seconds.
+/// Routes that are no questions about traces: files of pages, and the state that these look at
+/// every few seconds.
 const NO_QUERIES: [&str; 2] = [PAGES, "/api/skua/v1/cluster"];
 /// What stands for the route of a page or of one of its files.
 const PAGES: &str = "ui";

@@ -72,9 +72,9 @@ pub(crate) fn median(ascending: &[Timestamp]) -> Option<Timestamp> {
     ascending.get(ascending.len().checked_sub(1)? / 2).copied()
 }
 
-/// The next stamp of a shard with so many voters. Until a majority's clocks are known, as just after
-/// a start, log time stands still rather than follow one clock, for it never comes back; a shard
-/// without any time yet has no other.
+/// The next stamp of a shard with so many voters. Until a majority's clocks are known, as right
+/// after a start, log time stands still rather than follow one clock, for it never comes back; a
+/// shard without any time yet has no other.
 pub(crate) fn log_time(
     ascending: &[Timestamp],
     voters: usize,

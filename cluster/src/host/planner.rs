@@ -2,8 +2,8 @@
 //! done, and begins again.
 //!
 //! Nothing is remembered in between but since when something is wrong: alarms, for people, and
-//! shards without a leader, for an epoch that waits for them. A leader that does not know yet that it is none does no harm: its commands are not accepted, and steps on
-//! groups are conditional.
+//! shards without a leader, for an epoch that waits for them. A leader that does not know yet that
+//! it is none does no harm: its commands are not accepted, and steps on groups are conditional.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};

@@ -26,7 +26,7 @@ pub const REPLACE_AFTER: Duration = Duration::from_secs(30);
 /// of disk and network; most machines come back within minutes.
 pub const DEAD_AFTER: Duration = Duration::from_secs(600);
 
-/// How long a shard that is to be fenced may have no leader: then the epoch is abandoned. All shards
+/// How long a shard that is to be fenced may have no leader: then the epoch is abandoned. Shards
 /// that are fenced refuse writes until then, and a process that is started again is back by then.
 pub const FENCING_WAIT_MAX: Duration = Duration::from_secs(20);
 

@@ -110,8 +110,8 @@ pub(crate) fn alarm(left: Duration) -> AlarmStatus {
     AlarmStatus {
         kind: "retention-frozen".to_owned(),
         text: format!(
-            "the wall clock has jumped ahead: nothing is dropped for its age until it is set right, \
-             or for another {} minutes",
+            "the wall clock has jumped ahead: nothing is dropped for its age until it is set \
+             right, or for another {} minutes",
             left.0.div_ceil(60_000_000_000)
         ),
         shard: None,

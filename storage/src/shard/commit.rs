@@ -42,7 +42,7 @@ impl Shard {
     }
 
     /// A change that only marks what is set aside, takes back what a failed one may have done, and
-    /// forgets chunks that the last seal needed no more. Made after the blocks that it will name, so
+    /// forgets chunks that the last seal needs no more. Made after the blocks that it will name, so
     /// that it marks whatever they left out.
     pub(super) fn new_edit(&self, store: &BlockStore) -> Result<WriteBatch, Error> {
         let mut edit = WriteBatch::default();
