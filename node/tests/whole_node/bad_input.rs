@@ -295,15 +295,17 @@ async fn uploads_together_stay_within_bounds() {
         let (client, document) = (Client::of(server.ports), document.clone());
         let url = format!("http://127.0.0.1:{}/api/transform", server.ports.ui);
         senders.spawn(async move {
-            let answer = client.send(Request::post(url), document).await.unwrap();
-            (answer.status.as_u16(), answer.header("retry-after").to_owned())
+            // Who is refused may still be sending when the connection goes.
+            let answer = client.send(Request::post(url), document).await.ok()?;
+            Some((answer.status.as_u16(), answer.header("retry-after").to_owned()))
         });
     }
     let mut shown = 0;
     while let Some(ended) = senders.join_next().await {
         match ended.unwrap() {
-            (200, _) => shown += 1,
-            (status, again) => assert_eq!((status, again.as_str()), (429, "1")),
+            Some((200, _)) => shown += 1,
+            Some((status, again)) => assert_eq!((status, again.as_str()), (429, "1")),
+            None => {}
         }
     }
     assert!(shown > 0, "none is shown");
