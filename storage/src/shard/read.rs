@@ -124,10 +124,14 @@ impl<'a> Snapshot<'a> {
                     PartCount::Several => 2,
                 };
             }
-            if batches > 1 {
-                beyond.insert(id);
-            } else {
-                alone.push(id);
+            match batches {
+                // All its rows in the batch are repeats: the head does not have it at all, and
+                // whoever finds it in blocks finds it there alone.
+                0 => {}
+                1 => alone.push(id),
+                _ => {
+                    beyond.insert(id);
+                }
             }
         }
         let runs = &mut self.view.blocks.iter();

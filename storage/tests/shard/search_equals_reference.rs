@@ -293,3 +293,23 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
     }
     assert!(stopped > 200, "{stopped}");
 }
+
+/// QRY-1: a request that comes again after its first copy was sealed adds nothing, also not for the
+/// orders that look at all of the head first.
+#[test]
+fn a_trace_that_came_again_is_told_once() {
+    for seed in 0..30 {
+        let mut fixture = Fixture::sealing(seed, 1 << 20);
+        let (mut generator, mut random) = (Generator::new(seed), Random::new(seed));
+        let (spans, tenant) = (generator.spans(300), crate::fixture::tenant("a"));
+        write_scattered(&mut fixture, &mut generator, &mut random, &tenant, &spans);
+        let traces = traces_of(&spans);
+        for order in Order::ALL {
+            let mut query = generator.trace_query(&spans);
+            (query.order, query.limit, query.cursor) = (order, u32::MAX, None);
+            let what = format!("seed {seed}: {query:?}");
+            let (hits, _) = search(&fixture.shard, &tenant, &query, Detail::Summary);
+            assert_equal(&hits, &expected(&query, &traces), &traces, &what);
+        }
+    }
+}
