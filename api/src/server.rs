@@ -5,7 +5,7 @@
 //! connection is accepted any more, requests at work get [`limits::DRAIN_TIMEOUT`] to finish,
 //! and health and metrics answer to the last.
 //!
-//! One accept loop ([`connections`](crate::connections)) serves every port, HTTP/1 and HTTP/2
+//! One accept loop (`connections.rs`) serves every port, HTTP/1 and HTTP/2
 //! without TLS alike; which services answer on which port is in [`Bound::serve`] alone.
 
 use std::fmt;
