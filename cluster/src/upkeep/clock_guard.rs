@@ -96,8 +96,8 @@ impl Frozen {
         match (before > 0, nanos > 0) {
             (false, true) => tracing::error!(
                 seconds = nanos / 1_000_000_000,
-                "the wall clock has jumped ahead: nothing is dropped for its age until it is set \
-                 right or was steady for so long"
+                "the wall clock is far ahead of when this node last looked or wrote: in case it is \
+                 wrong, nothing is dropped for its age until it is set back or for so long"
             ),
             (true, false) => tracing::info!("what is past its retention goes again"),
             _ => {}
@@ -110,8 +110,8 @@ pub(crate) fn alarm(left: Duration) -> AlarmStatus {
     AlarmStatus {
         kind: "retention-frozen".to_owned(),
         text: format!(
-            "the wall clock has jumped ahead: nothing is dropped for its age until it is set \
-             right, or for another {} minutes",
+            "the wall clock is far ahead of when this node last looked or wrote: in case it is \
+             wrong, nothing is dropped for its age until it is set back, or for another {} minutes",
             left.0.div_ceil(60_000_000_000)
         ),
         shard: None,
