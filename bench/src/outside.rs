@@ -149,6 +149,11 @@ pub(crate) fn remove_file(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Removes a directory and all that is in it.
+pub(crate) fn remove_directory(path: &Path) -> anyhow::Result<()> {
+    fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))
+}
+
 /// Makes a directory and those above it, if they are not there.
 pub(crate) fn make_directory(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))

@@ -25,6 +25,7 @@ pub mod raft;
 pub mod task;
 pub mod transport;
 pub mod upkeep;
+pub mod vouch;
 pub mod watch;
 pub mod wire;
 

@@ -92,15 +92,17 @@ pub struct UpkeepThread {
 }
 
 impl UpkeepThread {
-    /// Starts the thread.
-    pub fn start(parts: UpkeepParts) -> std::io::Result<Self> {
+    /// Starts the thread, which calls `give_way` first: where processors are short, those who wait
+    /// for an answer go before it.
+    pub fn start(parts: UpkeepParts, give_way: fn()) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let budget = unlimited(&parts.clock);
         let cancel = Arc::new(Mutex::new(Some(budget.cancel_on_drop())));
         let stopping = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("upkeep".into())
-            .spawn(move || run(&parts, &budget, &stopping))?;
+        let thread = std::thread::Builder::new().name("upkeep".into()).spawn(move || {
+            give_way();
+            run(&parts, &budget, &stopping);
+        })?;
         Ok(Self { stop, cancel, thread: Some(thread) })
     }
 }

@@ -42,6 +42,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use crate::app::Known;
 use crate::config::{ClusterSettings, NodeConfig, advertised_host};
 use crate::figures::figures;
+use crate::give_way::give_way;
 use crate::process::{self, MachineLoad};
 use crate::sampling_peers::SamplingPeers;
 use crate::store::{OF_A_CLUSTER, end_process_of_store, is_log_damage, open_log, os_env, threads};
@@ -214,7 +215,7 @@ pub(crate) async fn open(
     });
     host.set_gossip(gossip.watch());
     let compaction = Arc::new(Compaction::default());
-    let upkeep = UpkeepThread::start(UpkeepParts {
+    let parts = UpkeepParts {
         shards: Box::new(move || live(&shards)),
         clock: Arc::clone(clock),
         // Ages are the host's, which knows the clocks of others.
@@ -235,7 +236,8 @@ pub(crate) async fn open(
             Box::new(move || log.stats().segment_bytes)
         },
         compaction: Arc::clone(&compaction),
-    })?;
+    };
+    let upkeep = UpkeepThread::start(parts, give_way)?;
     let mut load = MachineLoad::default();
     let coordinator = Coordinator::start_in_cluster(ClusterCoordinatorParts {
         host: Arc::clone(&host),

@@ -16,6 +16,7 @@ mod data_directory;
 mod descriptors;
 mod figures;
 mod files;
+mod give_way;
 mod http;
 mod kafka;
 mod lost_self;

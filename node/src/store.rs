@@ -27,6 +27,7 @@ use storage::{Shard, Space};
 
 use crate::config::NodeConfig;
 use crate::figures::figures;
+use crate::give_way::give_way;
 use crate::process::MachineLoad;
 use crate::{build_info, files, output};
 
@@ -149,7 +150,7 @@ fn start_upkeep(
         move |shard: &Shard| groups.iter().find(|group| group.shard().id() == shard.id()).cloned()
     };
     let (purge, drops) = (find(groups.to_vec()), find(groups.to_vec()));
-    let thread = UpkeepThread::start(UpkeepParts {
+    let parts = UpkeepParts {
         shards: Box::new(move || shards.clone()),
         clock: Arc::clone(clock),
         retention: config.retention,
@@ -169,7 +170,8 @@ fn start_upkeep(
         scrub_every: config.scrub_every,
         log_bytes: Box::new(move || log.stats().segment_bytes),
         compaction,
-    });
+    };
+    let thread = UpkeepThread::start(parts, give_way);
     thread.context("the upkeep thread cannot be started")
 }
 

@@ -112,7 +112,7 @@ async fn idle(nodes: &Nodes, results: &mut Results) -> anyhow::Result<()> {
 }
 
 /// Sends a plan for each node to it, all at once.
-async fn load(
+pub(super) async fn load(
     nodes: &Nodes,
     plans: &[Arc<ReplayPlan>],
     rate: Option<f64>,

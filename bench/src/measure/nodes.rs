@@ -64,6 +64,7 @@ struct StatusShard {
 struct StatusReplica {
     node: String,
     lag: Option<u64>,
+    digest: Option<String>,
 }
 
 impl Status {
@@ -91,6 +92,15 @@ impl Status {
                 });
                 shard.leader.is_some() && near.count() == nodes
             })
+    }
+
+    /// Whether each shard has so many replicas that say what they hold, and all say the same.
+    pub(super) fn agrees(&self, nodes: usize) -> bool {
+        self.shards.iter().all(|shard| {
+            let digests: Vec<&str> =
+                shard.replicas.iter().filter_map(|replica| replica.digest.as_deref()).collect();
+            digests.len() == nodes && digests.iter().all(|digest| Some(digest) == digests.first())
+        })
     }
 }
 
@@ -168,10 +178,33 @@ impl Nodes {
         self.members.iter().position(|node| node.process.is_some()).context("no node runs")
     }
 
+    /// Waits until a node answers at all.
+    pub(super) async fn answers(&self, number: usize) -> anyhow::Result<()> {
+        let began = outside::now();
+        while HttpClient::connect(&self.ui(number)).await.is_err() {
+            ensure!(
+                outside::now().duration_since(began) < READY_TIMEOUT,
+                "{} does not answer in time",
+                self.address(number)
+            );
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// What a node says of the cluster.
     pub(super) async fn status(&self, number: usize) -> anyhow::Result<Status> {
+        self.ask_status(number, "").await
+    }
+
+    /// The same, with what each replica holds.
+    pub(super) async fn status_with_digests(&self, number: usize) -> anyhow::Result<Status> {
+        self.ask_status(number, "?digest=true").await
+    }
+
+    async fn ask_status(&self, number: usize, query: &str) -> anyhow::Result<Status> {
         let mut client = HttpClient::connect(&self.ui(number)).await?;
-        let answer = client.get("/api/skua/v1/cluster").await?;
+        let answer = client.get(&format!("/api/skua/v1/cluster{query}")).await?;
         Ok(serde_json::from_slice(&answer.body)?)
     }
 

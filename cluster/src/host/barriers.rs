@@ -1,6 +1,8 @@
 //! Barriers of reads: what a replica must have applied to show every write that was acknowledged
-//! before the read began. One call to each node for all shards that it leads; what one node says is
-//! passed on while others are waited for.
+//! before the read began. First what replicas vouch for ([`crate::vouch`]), in one round trip and
+//! one call to each node. For shards where that is not enough their leader is asked, which asks its
+//! majority: one call to each node for all shards that it leads. What one node says is passed on
+//! while others are waited for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,12 +17,15 @@ use storage::log::LogIndex;
 use tokio::sync::mpsc;
 
 use super::handle::{Shared, millis, std};
-use super::limits::{BARRIER_ATTEMPT, BARRIER_DEADLINE_MAX, PAUSE_MAX, PAUSE_MIN};
+use super::limits::{BARRIER_ATTEMPT, BARRIER_DEADLINE_MAX, PAUSE_MAX, PAUSE_MIN, VOUCH_WITHIN};
 use super::told::told;
 use super::writes::Search;
 use crate::raft::BarrierError;
 use crate::transport::{CallError, Method, Reply};
-use crate::wire::{BarrierOutcome, BarrierReply, BarrierRequest, RingEpoch, ShardBarrier};
+use crate::vouch::{self, Vouch};
+use crate::wire::{
+    BarrierOutcome, BarrierReply, BarrierRequest, RingEpoch, ShardBarrier, VouchReply, VouchRequest,
+};
 
 /// Shards and their barriers; nothing for those whose barrier did not come in time.
 pub(super) type Barriers = Vec<(ShardId, Option<LogIndex>)>;
@@ -44,8 +49,12 @@ impl Shared {
         until: Monotonic,
         tell: &mpsc::Sender<Barriers>,
     ) {
+        let unvouched = self.find_vouched(shards, until, tell).await;
         let mut wanted: BTreeMap<ShardId, Search> =
-            shards.into_iter().map(|shard| (shard, Search::default())).collect();
+            unvouched.into_iter().map(|shard| (shard, Search::default())).collect();
+        if wanted.is_empty() {
+            return;
+        }
         let mut pause = PAUSE_MIN;
         loop {
             let mut by_node: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
@@ -92,6 +101,70 @@ impl Shared {
         }
     }
 
+    /// Finds barriers by what replicas vouch for; returns the shards of which they do not say enough.
+    async fn find_vouched(
+        self: &Arc<Self>,
+        shards: Vec<ShardId>,
+        until: Monotonic,
+        tell: &mpsc::Sender<Barriers>,
+    ) -> Vec<ShardId> {
+        let mut vouches: BTreeMap<ShardId, Vec<Vouch>> = BTreeMap::new();
+        for shard in shards {
+            vouches.insert(shard, self.vouch_here(shard).into_iter().collect());
+        }
+        pass_on(tell, take_agreed(&mut vouches)).await;
+        let mut by_node: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
+        for shard in vouches.keys() {
+            let others = self.holders(*shard).into_iter().filter(|node| *node != self.node);
+            for node in others.filter(|node| !self.cannot_reach(*node)) {
+                by_node.entry(node).or_default().push(*shard);
+            }
+        }
+        let within = self.left(until).min(VOUCH_WITHIN);
+        let asked =
+            by_node.into_iter().map(|(node, shards)| self.ask_vouches(node, shards, within));
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        while !vouches.is_empty()
+            && let Some(reply) = asked.next().await
+        {
+            for (shard, vouch) in reply {
+                if let Some(heard) = vouches.get_mut(&shard) {
+                    heard.push(vouch);
+                }
+            }
+            pass_on(tell, take_agreed(&mut vouches)).await;
+        }
+        vouches.into_keys().collect()
+    }
+
+    /// What the replicas on another node vouch for; nothing of those about which it says nothing.
+    async fn ask_vouches(
+        &self,
+        node: NodeId,
+        shards: Vec<ShardId>,
+        within: Duration,
+    ) -> BTreeMap<ShardId, Vouch> {
+        let Ok(request) = (VouchRequest { shards }).encode() else { return BTreeMap::new() };
+        let reply = self.transport.call(node, Method::Vouch, request, within).await;
+        let reply = reply.ok().and_then(|reply| VouchReply::decode(reply).ok());
+        reply.map(|reply| reply.vouches.into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Answers a node that asks for vouches.
+    pub(super) fn answer_vouches(&self, request: Bytes) -> Reply {
+        let refused =
+            |error: crate::wire::WireError| CallError::Refused { reason: error.to_string() };
+        let VouchRequest { shards } = VouchRequest::decode(request).map_err(refused)?;
+        let distinct: BTreeSet<ShardId> = shards.into_iter().collect();
+        let vouch = |shard| Some((shard, self.vouch_here(shard)?));
+        let vouches = distinct.into_iter().filter_map(vouch).collect();
+        VouchReply { vouches }.encode().map_err(refused)
+    }
+
+    fn vouch_here(&self, shard: ShardId) -> Option<Vouch> {
+        self.replicas.of_shard(shard)?.replica.vouch()
+    }
+
     /// The barriers that a node knows; none of shards about which it says nothing.
     async fn ask_barriers(
         self: &Arc<Self>,
@@ -133,6 +206,7 @@ impl Shared {
     }
 
     async fn barrier_here(&self, shard: ShardId, within: Duration) -> BarrierOutcome {
+        metrics::counter!("skua_barriers_asked_total").increment(1);
         let Some(hosted) = self.replicas.of_shard(shard) else {
             return BarrierOutcome::NotLeader { hint: None };
         };
@@ -144,6 +218,18 @@ impl Shared {
             Ok(Err(_)) | Err(_) => BarrierOutcome::NotLeader { hint: None },
         }
     }
+}
+
+/// Takes out the shards of which enough was heard, and their barriers.
+fn take_agreed(vouches: &mut BTreeMap<ShardId, Vec<Vouch>>) -> Barriers {
+    let mut agreed = Barriers::new();
+    vouches.retain(|shard, heard| {
+        let barrier = vouch::barrier(heard);
+        agreed.extend(barrier.map(|index| (*shard, Some(index))));
+        barrier.is_none()
+    });
+    metrics::counter!("skua_barriers_vouched_total").increment(agreed.len() as u64);
+    agreed
 }
 
 async fn pass_on(tell: &mpsc::Sender<Barriers>, barriers: Barriers) {

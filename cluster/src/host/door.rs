@@ -55,6 +55,7 @@ impl Handler for HostDoor {
             Method::Spare => async move { host.answer_spare(&request).await }.boxed(),
             Method::Meta => async move { host.answer_meta(&request).await }.boxed(),
             Method::Barrier => async move { host.answer_barriers(request).await }.boxed(),
+            Method::Vouch => std::future::ready(host.answer_vouches(request)).boxed(),
             Method::Write => async move { host.answer_write(request).await }.boxed(),
             Method::Status => async move { host.answer_status(request) }.boxed(),
             Method::Note => std::future::ready(Ok(host.note())).boxed(),

@@ -38,6 +38,10 @@ pub const BARRIER_SHARE: u64 = 3;
 /// How long one attempt at a barrier may take: a leader that does not answer by then is not one.
 pub const BARRIER_ATTEMPT: Duration = Duration::from_secs(1);
 
+/// How long vouches are waited for before leaders are asked for barriers: a round trip within a
+/// zone takes a hundredth of it, and one heartbeat is lost on a node that is gone.
+pub const VOUCH_WITHIN: Duration = Duration::from_millis(100);
+
 /// Barriers that a node works on at a time for one request.
 pub const BARRIER_DEADLINE_MAX: Duration = Duration::from_secs(10);
 
@@ -159,6 +163,7 @@ pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 
 
 const _: () = assert!(ALARM_OVER_AFTER.0 > PLAN_PERIOD.0);
 const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);
+const _: () = assert!(crate::raft::limits::MEMBERS_MAX <= crate::wire::limits::VOTERS_MAX);
 
 /// Bytes of the note that a node keeps for others: what a frame carries, with room for what is put
 /// around it.

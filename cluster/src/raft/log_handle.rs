@@ -15,6 +15,7 @@ use super::blocking::Blocking;
 use super::codec::DecodeError;
 use super::fence::Pass;
 use super::ledger::Ledger;
+use super::vouch::Noted;
 
 /// A group's part of the node's log.
 #[derive(Clone, Debug)]
@@ -24,11 +25,13 @@ pub(crate) struct LogHandle {
     pub(crate) blocking: Blocking,
     /// Told of every append.
     pub(crate) ledger: Arc<Ledger>,
+    /// Told of votes and memberships, before anybody else is.
+    pub(crate) noted: Arc<Noted>,
 }
 
 impl LogHandle {
     pub(crate) fn new(group: GroupId, log: Arc<dyn LogEngine>, blocking: Blocking) -> Self {
-        Self { group, log, blocking, ledger: Arc::default() }
+        Self { group, log, blocking, ledger: Arc::default(), noted: Arc::default() }
     }
 
     /// The record at an index, if the log holds it.

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::Stream;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader};
 use storage::log::{LogError, LogIndex, Operation};
 use storage::mutant::{self, Mutant};
 
@@ -29,7 +29,7 @@ use super::limits::{APPEND_BYTES_MAX, LOG_OPERATION_BYTES_MAX, RECENT_ENTRIES};
 use super::log_handle::{LogHandle, damaged, failed, missing};
 use super::position::{self, COMMITTED, PURGED, VOTE};
 use super::record;
-use super::types::{Consensus, Entry, LogId, Vote};
+use super::types::{Consensus, Entry, LogId, StoredMembership, Vote};
 
 /// What a generation remembers of its group's log, so that it need not ask.
 #[derive(Debug)]
@@ -65,11 +65,13 @@ impl GroupLog {
             let what = format!("entries of group {group} were purged that no mark names");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
+        let vote = vote.map_err(damaged)?;
+        vote.iter().for_each(|vote| handle.noted.vote(vote));
         let state = LogStoreState {
             committed: committed.map_err(damaged)?.flatten(),
             committed_written: true,
             purged,
-            vote: vote.map_err(damaged)?,
+            vote,
         };
         Ok(Self { handle, state: Mutex::new(state) })
     }
@@ -265,6 +267,7 @@ impl RaftLogStorage<Consensus> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let value = position::encode_vote(vote);
         let operation = Operation::PutState { group: self.handle().group, slot: VOTE, value };
+        self.handle().noted.vote(vote);
         if mutant::is(Mutant::VoteNotSynced) {
             // Not even on its way to the disk.
             return self.pass.enter(|| self.log.state().vote = Some(*vote));
@@ -297,6 +300,10 @@ impl RaftLogStorage<Consensus> for LogStore {
         let (mut stretch, mut bytes) = (Vec::new(), 0);
         let (mut first, mut total) = (None, 0);
         for entry in entries {
+            if let EntryPayload::Membership(membership) = &entry.payload {
+                let stored = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.handle().noted.membership(stored);
+            }
             let record = record::encode(&entry).map_err(damaged)?;
             if bytes + record.len() > LOG_OPERATION_BYTES_MAX && !stretch.is_empty() {
                 operations.push(std::mem::take(&mut stretch));
@@ -331,6 +338,7 @@ impl RaftLogStorage<Consensus> for LogStore {
         if mutant::is(Mutant::ConflictKeepsTail) {
             return Ok(());
         }
+        self.handle().noted.cut_off(last.as_ref());
         let operation = Operation::TruncateAfter { group: self.handle().group, after };
         self.handle().submit_unwatched(&self.pass, operation).await
     }

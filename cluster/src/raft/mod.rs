@@ -88,6 +88,7 @@ mod status;
 
 mod replica;
 mod supervisor;
+mod vouch;
 
 #[cfg(test)]
 mod suite;

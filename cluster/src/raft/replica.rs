@@ -186,6 +186,10 @@ impl Replica {
         Ok((raft, Command { counted: Some(counted), ..Command::new(payload) }))
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// An index that covers everything acknowledged before this was called. A read that begins
     /// when some replica has applied it misses nothing. The leader makes sure, by asking a
     /// majority, that it is one.

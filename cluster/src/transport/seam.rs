@@ -38,6 +38,8 @@ pub enum Method {
     FetchFile = 13,
     /// Read barriers, batched for all shards of a node.
     Barrier = 20,
+    /// What replicas say of their votes, for all shards of a node.
+    Vouch = 25,
     /// Batches for shards that the called node leads.
     Write = 21,
     /// A question to shards of the called node; the answer is a stream.
@@ -61,7 +63,7 @@ pub enum Lane {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Hello,
         Self::Bootstrap,
         Self::Join,
@@ -72,6 +74,7 @@ impl Method {
         Self::RaftSnapshot,
         Self::FetchFile,
         Self::Barrier,
+        Self::Vouch,
         Self::Write,
         Self::Read,
         Self::Status,

@@ -222,6 +222,7 @@ impl Method {
             Self::RaftSnapshot => "raft_snapshot",
             Self::FetchFile => "fetch_file",
             Self::Barrier => "barrier",
+            Self::Vouch => "vouch",
             Self::Write => "write",
             Self::Read => "read",
             Self::Status => "status",

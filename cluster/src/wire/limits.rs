@@ -38,6 +38,12 @@ pub const WRITE_PAYLOAD_BYTES_MAX: usize = WRITE_BYTES_MAX - 32 * SHARDS_MAX;
 /// Most shards (or batches, or replicas) in one message: a node holds a few dozen.
 pub const SHARDS_MAX: usize = 4_096;
 
+/// Most sets of voters of a group: two, while they change.
+pub const VOTER_SETS_MAX: usize = 2;
+
+/// Most voters in one of them: what a group may have.
+pub const VOTERS_MAX: usize = 32;
+
 /// Most trace ids of one question: half of what a question may have.
 pub const KNOWN_IDS_MAX: usize = REQUEST_BYTES_MAX / 2 / 16;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  asker                                       asked node
+//!  VouchRequest    ──────────────────────────▶ VouchReply       for whom replicas voted
 //!  BarrierRequest  ──────────────────────────▶ BarrierReply     what must be applied, per shard
 //!  ReadRequest     ──────────────────────────▶
 //!         FrameReader ◀── frames, mixed ────── FrameWriter      one per shard, each below 1 MiB
@@ -50,7 +51,7 @@ mod ring_epoch;
 mod sketch;
 mod spans;
 mod status;
-
+mod vouch;
 mod write;
 
 pub use barrier::{BarrierOutcome, BarrierReply, BarrierRequest, ShardBarrier};
@@ -61,4 +62,5 @@ pub use read_item::{ReadEnd, ReadFailure, ReadFailureKind, ReadItem, SearchProgr
 pub use read_request::{AskedShard, ReadOperation, ReadRequest};
 pub use ring_epoch::RingEpoch;
 pub use status::{ReplicaDigest, ReplicaFacts, ReplicaRole, StatusReply, StatusRequest};
+pub use vouch::{VouchReply, VouchRequest};
 pub use write::{ShardBatch, ShardWrite, WriteOutcome, WriteReply, WriteRequest};

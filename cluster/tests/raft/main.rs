@@ -13,3 +13,4 @@ mod promises;
 mod recovery;
 mod snapshots;
 mod threads;
+mod vouches;

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use cluster::wire::{
-    BarrierReply, BarrierRequest, ReadRequest, StatusReply, StatusRequest, WireError, WriteReply,
-    WriteRequest,
+    BarrierReply, BarrierRequest, ReadRequest, StatusReply, StatusRequest, VouchReply,
+    VouchRequest, WireError, WriteReply, WriteRequest,
 };
 
 use crate::samples::{self, SHARD};
@@ -87,6 +87,10 @@ fn calls() {
     check_message("barrier_request", &request, BarrierRequest::encode, BarrierRequest::decode);
     let reply = samples::barrier_reply();
     check_message("barrier_reply", &reply, BarrierReply::encode, BarrierReply::decode);
+    let request = samples::vouch_request();
+    check_message("vouch_request", &request, VouchRequest::encode, VouchRequest::decode);
+    let reply = samples::vouch_reply();
+    check_message("vouch_reply", &reply, VouchReply::encode, VouchReply::decode);
     let request = samples::write_request();
     check_message("write_request", &request, WriteRequest::encode, WriteRequest::decode);
     let reply = samples::write_reply();

@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use cluster::identity::ReplicaId;
+use cluster::vouch::{Led, Vouch};
 use cluster::wire::limits::{
-    FRAME_BYTES_MAX, PATTERNS_MAX, PREDICATE_NODES_MAX, REQUEST_BYTES_MAX, SHARDS_MAX,
+    FRAME_BYTES_MAX, PATTERNS_MAX, PREDICATE_NODES_MAX, REQUEST_BYTES_MAX, SHARDS_MAX, VOTERS_MAX,
 };
 use cluster::wire::{
     AskedShard, BarrierReply, BarrierRequest, FrameReader, ReadEnd, ReadItem, ReadOperation,
-    ReadRequest, StatusReply, StatusRequest, WireError, WriteReply, WriteRequest,
+    ReadRequest, StatusReply, StatusRequest, VouchReply, VouchRequest, WireError, WriteReply,
+    WriteRequest,
 };
 use model::aggregate::{AggregateKind, AggregateQuery};
 use model::query::{Field, PREDICATE_DEPTH_MAX, Pattern, SpanPredicate, ValueTest};
 use model::store::TraceColumns;
 use model::testing::Random;
 use model::{ShardId, TimeRange};
+use storage::log::LogIndex;
 
 use crate::samples::{self, ROOM, SHARD, byte, frames, items, request, tenant};
 
@@ -66,6 +70,8 @@ fn decode_all(bytes: &Bytes) {
     let _ = ReadRequest::decode(bytes.clone());
     let _ = BarrierRequest::decode(bytes.clone());
     let _ = BarrierReply::decode(bytes.clone());
+    let _ = VouchRequest::decode(bytes.clone());
+    let _ = VouchReply::decode(bytes.clone());
     let _ = WriteRequest::decode(bytes.clone());
     let _ = WriteReply::decode(bytes.clone());
     let _ = StatusRequest::decode(bytes.clone());
@@ -266,6 +272,18 @@ fn sizes_and_counts_are_bounded() {
     assert!(matches!(many.encode(), Err(WireError::TooMany { .. })));
     let shards = field(2, &vec![1; SHARDS_MAX + 1]);
     assert!(matches!(BarrierRequest::decode(shards.into()), Err(WireError::TooMany { .. })));
+    let shards = field(1, &vec![1; SHARDS_MAX + 1]);
+    assert!(matches!(VouchRequest::decode(shards.into()), Err(WireError::TooMany { .. })));
+    let voters = |count: u64| (0..count).map(ReplicaId).collect();
+    let vouched = |voters| {
+        let led = Some(Led { applied: LogIndex(1), voters });
+        let vouch = Vouch { replica: ReplicaId(1), voted: None, led };
+        VouchReply { vouches: vec![(SHARD, vouch)] }.encode()
+    };
+    let most = VOTERS_MAX as u64;
+    VouchReply::decode(vouched(vec![voters(most), voters(most)]).unwrap()).unwrap();
+    assert!(matches!(vouched(vec![voters(most + 1)]), Err(WireError::TooMany { .. })));
+    assert!(matches!(vouched(vec![voters(1); 3]), Err(WireError::TooMany { .. })));
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use cluster::identity::ReplicaId;
+use cluster::vouch::{Ballot, Led, Vouch};
 use cluster::wire::{
     AskedShard, BarrierOutcome, BarrierReply, BarrierRequest, FrameReader, FrameWriter, ReadEnd,
     ReadFailure, ReadFailureKind, ReadItem, ReadOperation, ReadRequest, ReplicaDigest,
     ReplicaFacts, ReplicaRole, RingEpoch, SearchProgress, ShardBarrier, ShardBatch, ShardWrite,
-    StatusReply, StatusRequest, WireError, WriteOutcome, WriteReply, WriteRequest,
+    StatusReply, StatusRequest, VouchReply, VouchRequest, WireError, WriteOutcome, WriteReply,
+    WriteRequest,
 };
 use model::aggregate::{
     Aggregate, AggregateKind, AggregateQuery, Counts, DependencyEdge, DurationSketch, Group,
@@ -385,6 +387,25 @@ pub(crate) fn read_items() -> Vec<(&'static str, ReadItem)> {
 /// A barrier request, a barrier reply, and so on.
 pub(crate) fn barrier_request() -> BarrierRequest {
     BarrierRequest { deadline_left_ms: 300, shards: vec![ShardId(0), SHARD, ShardId(u32::MAX)] }
+}
+
+pub(crate) fn vouch_request() -> VouchRequest {
+    VouchRequest { shards: vec![ShardId(0), SHARD, ShardId(u32::MAX)] }
+}
+
+pub(crate) fn vouch_reply() -> VouchReply {
+    let set = |replicas: [u64; 3]| replicas.map(ReplicaId).into();
+    let voted = Some(Ballot { term: 7, candidate: ReplicaId(300) });
+    let voters = vec![set([300, 4, 5]), set([300, 8, u64::MAX])];
+    let led = Some(Led { applied: LogIndex(1_234_567), voters });
+    let vouch = |replica, voted, led| Vouch { replica: ReplicaId(replica), voted, led };
+    VouchReply {
+        vouches: vec![
+            (ShardId(0), vouch(300, voted, led)),
+            (SHARD, vouch(4, voted, None)),
+            (ShardId(u32::MAX), vouch(u64::MAX, None, None)),
+        ],
+    }
 }
 
 pub(crate) fn barrier_reply() -> BarrierReply {

@@ -20,3 +20,4 @@ pub(crate) mod request;
 pub(crate) mod scalar;
 pub(crate) mod summary;
 pub(crate) mod value_test;
+pub(crate) mod vouch;

@@ -1,0 +1,7 @@
+//! Measures how a node comes back that lost its disk; options in `bench::measure::rejoin`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bench::measure::run("rejoin", bench::measure::rejoin)
+}
