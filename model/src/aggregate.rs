@@ -10,7 +10,8 @@ use crate::query::{Field, SpanPredicate};
 use crate::span::SpanKind;
 use crate::{Duration, Text, TimeRange, Timestamp};
 
-/// Most distinct groups or values one answer carries; further ones are counted as `other`.
+/// Most distinct groups or values one answer carries ([`Aggregate::cut`]); further ones are counted
+/// as `other`.
 pub const GROUPS_MAX: usize = 10_000;
 
 /// A question for figures.
@@ -72,9 +73,9 @@ pub struct Aggregate {
     pub traces: u64,
     /// For [`AggregateKind::Heatmap`]: (time bin, duration bucket) to figures.
     pub heatmap: BTreeMap<(u64, u8), Counts>,
-    /// For [`AggregateKind::TopValues`]: string form to figures, at most [`GROUPS_MAX`].
+    /// For [`AggregateKind::TopValues`]: string form to figures.
     pub values: BTreeMap<Text, Counts>,
-    /// For [`AggregateKind::Red`]: group and time bin to figures, at most [`GROUPS_MAX`] groups.
+    /// For [`AggregateKind::Red`]: group and time bin to figures.
     pub red: BTreeMap<Group, BTreeMap<u64, Red>>,
     /// Spans whose value or group did not fit.
     pub other: u64,
@@ -211,36 +212,106 @@ pub fn duration_bucket(duration: Duration) -> u8 {
     duration.0.checked_ilog2().map_or(0, |octave| octave as u8 + 1)
 }
 
+/// What entries of an answer take besides their texts, about: with the nodes of the maps, of which
+/// a part is empty.
+const COUNTS_BYTES: u64 = 96;
+const GROUP_BYTES: u64 = 640;
+const RED_BYTES: u64 = 224;
+const BUCKET_BYTES: u64 = 16;
+
 impl Aggregate {
-    /// Adds the answer over a disjoint set of spans.
-    pub fn merge(&mut self, other: &Self) {
+    /// Adds the answer over a disjoint set of spans. Says by how many bytes of memory this one
+    /// grew, about. Nothing is cut off: what is left out depends on all there is, and not on what
+    /// came first.
+    pub fn merge(&mut self, other: &Self) -> u64 {
         self.spans += other.spans;
         self.errors += other.errors;
         self.traces += other.traces;
         self.other += other.other;
+        let mut grown = 0;
         for (bin, counts) in &other.heatmap {
-            self.heatmap.entry(*bin).or_default().add(*counts);
+            let own = self.heatmap.entry(*bin).or_insert_with(|| {
+                grown += COUNTS_BYTES;
+                Counts::default()
+            });
+            own.add(*counts);
         }
         for (value, counts) in &other.values {
-            if self.values.len() < GROUPS_MAX || self.values.contains_key(value) {
-                self.values.entry(value.clone()).or_default().add(*counts);
+            if let Some(own) = self.values.get_mut(value) {
+                own.add(*counts);
             } else {
-                self.other += counts.spans;
+                grown += COUNTS_BYTES + value.len() as u64;
+                self.values.insert(copied(value), *counts);
             }
         }
         for (group, bins) in &other.red {
-            if self.red.len() >= GROUPS_MAX && !self.red.contains_key(group) {
-                self.other += bins.values().map(|red| red.counts.spans).sum::<u64>();
-                continue;
+            if !self.red.contains_key(group) {
+                let Group { service, operation, kind } = group;
+                grown += GROUP_BYTES + (service.len() + operation.len()) as u64;
+                let (service, operation) = (copied(service), copied(operation));
+                self.red.insert(Group { service, operation, kind: *kind }, BTreeMap::new());
             }
-            let own_bins = self.red.entry(group.clone()).or_default();
+            let Some(own_bins) = self.red.get_mut(group) else { continue };
             for (bin, red) in bins {
-                let own = own_bins.entry(*bin).or_default();
+                let own = own_bins.entry(*bin).or_insert_with(|| {
+                    grown += RED_BYTES;
+                    Red::default()
+                });
                 own.counts.add(red.counts);
+                let buckets_before = own.durations.buckets.len();
                 own.durations.merge(&red.durations);
+                grown += (own.durations.buckets.len() - buckets_before) as u64 * BUCKET_BYTES;
             }
         }
+        grown
     }
+
+    /// Keeps the [`GROUPS_MAX`] values and the groups with the most spans, of equal ones the first;
+    /// the spans of the others are counted as `other`. Says whether there were others: what is
+    /// merged with this answer then may lack some of a value's or a group's spans.
+    ///
+    /// What is kept is a function of the spans alone, wherever they lay and whenever they came. So
+    /// it is the last that is done, after everything was merged and subtracted.
+    pub fn cut(&mut self) -> bool {
+        let others = cut_off(&mut self.values, GROUPS_MAX, |counts| counts.spans)
+            + cut_off(&mut self.red, GROUPS_MAX, |bins| {
+                bins.values().map(|red| red.counts.spans).sum()
+            });
+        self.other += others;
+        others > 0
+    }
+
+    /// Keeps the so many most frequent values, ties by value; the others are counted as `other`.
+    pub fn keep_values(&mut self, count: usize) {
+        self.other += cut_off(&mut self.values, count, |counts| counts.spans);
+    }
+}
+
+/// A text that shares no memory with the batch that it was found in.
+fn copied(text: &Text) -> Text {
+    Text::copy_from(text.as_bytes())
+}
+
+/// Keeps the entries with the most spans, of equal ones the first; says how many spans the others
+/// have.
+fn cut_off<K: Ord + Clone, V>(
+    entries: &mut BTreeMap<K, V>,
+    count: usize,
+    spans: impl Fn(&V) -> u64,
+) -> u64 {
+    if entries.len() <= count {
+        return 0;
+    }
+    let mut ranked: Vec<(u64, K)> =
+        entries.iter().map(|(key, value)| (spans(value), key.clone())).collect();
+    // Stable: equally frequent ones stay in their order.
+    ranked.sort_by_key(|(spans, _)| std::cmp::Reverse(*spans));
+    let mut others = 0;
+    for (spans, key) in ranked.drain(count..) {
+        entries.remove(&key);
+        others += spans;
+    }
+    others
 }
 
 impl Aggregate {
@@ -327,6 +398,58 @@ mod tests {
             assert!((found / nanos as f64 - 1.0).abs() <= 1.0 / 16.0 + 1e-9, "{nanos} {found}");
         }
         assert_eq!(DurationSketch::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn the_most_frequent_remain_in_whatever_order_they_come() {
+        let value = |number: usize| Text::from(format!("{number:06}"));
+        let of = |number: usize, spans: u64| {
+            let values = BTreeMap::from([(value(number), Counts { spans, errors: 0 })]);
+            Aggregate { spans, values, ..Aggregate::default() }
+        };
+        let all = GROUPS_MAX + 500;
+        let mut expected = None;
+        for step in [1, 11, 5_003] {
+            let mut answer = Aggregate::default();
+            for place in 0..all {
+                let number = place * step % all;
+                answer.merge(&of(number, if number.is_multiple_of(21) { 5 } else { 2 }));
+            }
+            // Some were counted twice; of what is taken away entirely nothing may stay.
+            answer.merge(&of(3, 2));
+            answer.subtract(&of(3, 4));
+            assert!(answer.cut());
+            assert_eq!(answer.values.len(), GROUPS_MAX);
+            assert_eq!(answer.values.get(&value(21 * 499)).map(|own| own.spans), Some(5));
+            assert_eq!(
+                answer.values.values().map(|own| own.spans).sum::<u64>() + answer.other,
+                answer.spans
+            );
+            let before = expected.get_or_insert_with(|| answer.clone());
+            assert_eq!(*before, answer);
+            assert!(!answer.cut());
+        }
+    }
+
+    #[test]
+    fn an_answer_says_by_how_much_it_grows() {
+        let mut red = Red { counts: Counts { spans: 1, errors: 0 }, ..Red::default() };
+        red.durations.add(Duration(7));
+        let group = Group { service: "s".into(), operation: "o".into(), kind: SpanKind(1) };
+        let answer = |bins: std::ops::Range<u64>| {
+            let bins = bins.map(|bin| (bin, red.clone())).collect();
+            Aggregate { red: BTreeMap::from([(group.clone(), bins)]), ..Aggregate::default() }
+        };
+        let mut all = Aggregate::default();
+        let cell = RED_BYTES + BUCKET_BYTES;
+        assert_eq!(all.merge(&answer(0..5)), GROUP_BYTES + 2 + 5 * cell);
+        assert_eq!(all.merge(&answer(2..9)), 4 * cell);
+        assert_eq!(all.merge(&answer(0..9)), 0);
+        // Other durations in a cell that is there already.
+        red.durations = DurationSketch::default();
+        red.durations.add(Duration(70_000));
+        let other = BTreeMap::from([(group.clone(), BTreeMap::from([(0, red.clone())]))]);
+        assert_eq!(all.merge(&Aggregate { red: other, ..Aggregate::default() }), BUCKET_BYTES);
     }
 
     #[test]

@@ -5,6 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::time::{Clock, Monotonic};
 
+/// Bytes that a read may keep of what it finds, on one node and over all its shards: figures, names,
+/// places in an order. What a read decodes it lets go again, piece by piece; this stays until the
+/// answer is made, so that it has a bound of its own. Half a million cells of figures fit.
+pub const HELD_BYTES_MAX: u64 = 128 << 20;
+
 /// Why a read stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
@@ -29,6 +34,8 @@ pub struct Budget {
     deadline: Monotonic,
     bytes_max: u64,
     bytes_spent: Arc<AtomicU64>,
+    held_bytes_max: u64,
+    bytes_held: Arc<AtomicU64>,
     cancelled: Arc<AtomicBool>,
 }
 
@@ -40,8 +47,17 @@ impl Budget {
             deadline,
             bytes_max,
             bytes_spent: Arc::new(AtomicU64::new(0)),
+            held_bytes_max: HELD_BYTES_MAX,
+            bytes_held: Arc::new(AtomicU64::new(0)),
             cancelled: Arc::new(AtomicBool::new(false)),
         }
+    }
+
+    /// The same budget of a read that may keep at most so many bytes, if that is less than
+    /// [`HELD_BYTES_MAX`].
+    #[must_use]
+    pub fn holding_at_most(self, bytes_max: u64) -> Self {
+        Self { held_bytes_max: self.held_bytes_max.min(bytes_max), ..self }
     }
 
     /// A part of it, for something that has to be over by `deadline`, and can be cancelled while
@@ -64,6 +80,26 @@ impl Budget {
             return Err(Exhausted::Deadline);
         }
         Ok(())
+    }
+
+    /// Charges `bytes` that the read keeps, and says whether it may go on. They count until
+    /// [`Self::let_go`].
+    pub fn hold(&self, bytes: u64) -> Result<(), Exhausted> {
+        let held = self.bytes_held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if held > self.held_bytes_max {
+            return Err(Exhausted::Bytes { bytes_max: self.held_bytes_max });
+        }
+        self.spend(bytes)
+    }
+
+    /// Bytes that were held are not kept any longer. What was spent stays spent.
+    pub fn let_go(&self, bytes: u64) {
+        self.bytes_held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that the read keeps now.
+    pub fn bytes_held(&self) -> u64 {
+        self.bytes_held.load(Ordering::Relaxed)
     }
 
     /// Whether the caller left.
@@ -98,5 +134,29 @@ impl Drop for CancelOnDrop {
         if let Some(cancelled) = &self.0 {
             cancelled.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualClock;
+
+    #[test]
+    fn what_is_kept_has_a_bound_of_its_own_over_all_that_share_a_budget() {
+        let budget =
+            Budget::new(Arc::new(ManualClock::default()), Monotonic(1), 1_000).holding_at_most(100);
+        let other = budget.part(Monotonic(1));
+        assert_eq!(budget.hold(60), Ok(()));
+        assert_eq!(other.hold(60), Err(Exhausted::Bytes { bytes_max: 100 }));
+        other.let_go(60);
+        assert_eq!((budget.bytes_held(), other.hold(40)), (60, Ok(())));
+        budget.let_go(100);
+        // It is spent all the same.
+        assert_eq!(budget.spend(900), Ok(()));
+        assert_eq!(budget.hold(1), Err(Exhausted::Bytes { bytes_max: 1_000 }));
+        let roomy = Budget::new(Arc::new(ManualClock::default()), Monotonic(1), u64::MAX);
+        let spent = Exhausted::Bytes { bytes_max: HELD_BYTES_MAX };
+        assert_eq!(roomy.hold(HELD_BYTES_MAX + 1), Err(spent));
     }
 }

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{Stream, StreamExt as _, future, stream};
-use model::budget::Exhausted;
-use model::query::{Evaluator, TraceFacts, TraceQuery};
+use model::budget::{Budget, Exhausted};
+use model::query::{TraceFacts, TraceQuery, order_key};
 use model::store::{
     Answer, Completeness, Detail, Hit, ReadScope, Revision, SearchItem, SearchRequest, Trace,
     TraceRequest,
@@ -390,13 +390,22 @@ impl Coordinator {
     ) {
         let count_max = (query.limit as usize).saturating_add(1);
         let mut wholes = std::pin::pin!(self.wholes(scope, trace_ids));
+        let query = Arc::new(query.clone());
         while let Some((trace_id, whole)) = wholes.next().await {
-            match whole {
+            let hit = match whole {
                 Ok(Answer { value, completeness }) => {
                     judged.completeness.merge(completeness);
                     let Some(trace) = value else { continue };
                     judged.spans_scanned += trace.spans.len() as u64;
-                    let Some(hit) = hit(query, detail, trace) else { continue };
+                    let query = Arc::clone(&query);
+                    let hit = move |budget: &Budget| hit(&query, detail, trace, budget);
+                    self.work(&scope.budget, hit).await
+                }
+                Err(error) => Err(error),
+            };
+            match hit {
+                Ok(None) => continue,
+                Ok(Some(hit)) => {
                     let place = judged.hits.partition_point(|other| other.key < hit.key);
                     judged.hits.insert(place, hit);
                     judged.hits.truncate(count_max);
@@ -437,10 +446,20 @@ fn lacks(completeness: &mut Completeness, shards: &[ShardId], error: &StoreError
     }
 }
 
-/// The hit that a whole trace is, if it is one.
-fn hit(query: &TraceQuery, detail: Detail, mut trace: Trace) -> Option<Hit> {
-    let key = Evaluator::new(query).hit(&trace.spans)?;
-    let summary = TraceFacts::new(&trace.spans).summary().clone();
+/// The hit that a whole trace is, if it is one and comes after the cursor.
+fn hit(
+    query: &TraceQuery,
+    detail: Detail,
+    mut trace: Trace,
+    budget: &Budget,
+) -> Result<Option<Hit>, Exhausted> {
+    let facts = TraceFacts::within(&trace.spans, budget)?;
+    let summary = facts.summary().clone();
+    let key = order_key(query.order, &summary);
+    let is_new = query.cursor.as_ref().is_none_or(|cursor| key > cursor.last);
+    if !is_new || !facts.matches_within(query.window, &query.predicate, budget)? {
+        return Ok(None);
+    }
     let trace = match detail {
         Detail::Summary => None,
         Detail::Trace { spans_max } => {
@@ -450,7 +469,7 @@ fn hit(query: &TraceQuery, detail: Detail, mut trace: Trace) -> Option<Hit> {
             Some(trace)
         }
     };
-    Some(Hit { key, summary, trace })
+    Ok(Some(Hit { key, summary, trace }))
 }
 
 fn told_ids(gathered: &Gathered) -> BTreeSet<TraceId> {

@@ -6,8 +6,10 @@
 //! shards leave these traces out, and they are read and counted as a whole, each at one moment.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use model::budget::{Budget, Exhausted};
 use model::store::{Answer, ReadScope};
 use model::{Span, StoreError, TimeRange, TraceId};
 
@@ -17,31 +19,34 @@ use crate::limits::ACROSS_ROUNDS_MAX;
 use crate::wire::{ReadItem, ReadOperation};
 
 /// What is asked for, and how its parts become one.
-pub(super) struct Figures<A, M, W> {
+pub(super) struct Figures<T, A> {
     /// When spans start that count.
     pub(super) window: TimeRange,
     /// What a shard is asked that leaves these traces out.
     pub(super) operation: A,
     /// Adds what a shard said.
-    pub(super) add: M,
-    /// Adds the figures of a whole trace.
-    pub(super) add_whole: W,
+    pub(super) add: fn(&mut T, ReadItem),
+    /// The figures of a whole trace.
+    pub(super) whole: Arc<OfTrace<T>>,
+    /// Adds those.
+    pub(super) merge: fn(&mut T, T),
 }
+
+/// Makes figures of the spans of a trace; looks at the budget meanwhile.
+pub(super) type OfTrace<T> = dyn Fn(&[Span], &Budget) -> Result<T, Exhausted> + Send + Sync;
 
 impl Coordinator {
     /// The figures of every shard, and of each trace that lies in two.
-    pub(super) async fn figures<T, A, M, W>(
+    pub(super) async fn figures<T, A>(
         &self,
         scope: ReadScope,
-        figures: Figures<A, M, W>,
+        figures: Figures<T, A>,
     ) -> Result<Answer<T>, StoreError>
     where
-        T: Default,
+        T: Default + Send + 'static,
         A: Fn(BTreeSet<TraceId>) -> ReadOperation,
-        M: Fn(&mut T, ReadItem),
-        W: Fn(&mut T, &[Span]),
     {
-        let Figures { window, operation, add, add_whole } = figures;
+        let Figures { window, operation, add, whole, merge } = figures;
         let mut across = self.across(&scope, &self.fences_near(window)).await;
         let mut rounds = 0;
         let gathered = loop {
@@ -65,19 +70,30 @@ impl Coordinator {
         };
         let mut completeness = gathered.completeness();
         completeness.merge(across.completeness);
-        let mut value = T::default();
-        for (_, answer) in gathered.answers {
-            answer.items.into_iter().for_each(|item| add(&mut value, item));
-        }
+        let answers = gathered.answers;
+        let sum = move |_: &Budget| {
+            let mut value = T::default();
+            let items = answers.into_iter().flat_map(|(_, answer)| answer.items);
+            items.for_each(|item| add(&mut value, item));
+            Ok(value)
+        };
+        let mut value = self.work(&scope.budget, sum).await?;
         let mut wholes = std::pin::pin!(self.wholes(&scope, across.trace_ids));
-        while let Some((trace_id, whole)) = wholes.next().await {
-            match whole {
-                Ok(whole) => {
-                    completeness.merge(whole.completeness);
-                    if let Some(trace) = whole.value {
-                        add_whole(&mut value, &trace.spans);
-                    }
+        while let Some((trace_id, read)) = wholes.next().await {
+            let figures = match read {
+                Ok(Answer { value: None, completeness: own }) => {
+                    completeness.merge(own);
+                    continue;
                 }
+                Ok(Answer { value: Some(trace), completeness: own }) => {
+                    completeness.merge(own);
+                    let whole = Arc::clone(&whole);
+                    self.work(&scope.budget, move |budget| whole(&trace.spans, budget)).await
+                }
+                Err(error) => Err(error),
+            };
+            match figures {
+                Ok(figures) => merge(&mut value, figures),
                 Err(error) => {
                     self.lacks_trace(&mut completeness, trace_id, &error);
                     if matches!(error, StoreError::Exhausted(_)) {

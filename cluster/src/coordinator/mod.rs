@@ -105,6 +105,8 @@ struct Core {
     node_id: NodeId,
     clock: Arc<dyn Clock>,
     across: AcrossCache,
+    /// Puts together what several shards told: work that grows with a trace.
+    unions: Pool,
     draining: AtomicBool,
     /// Ends with the coordinator.
     _load: Task,
@@ -189,6 +191,7 @@ impl Coordinator {
 
     fn over(parts: CoreParts) -> std::io::Result<Self> {
         let encode_pool = Arc::new(Pool::new("encode", parts.pool_threads)?);
+        let unions = Pool::new("union", parts.pool_threads)?;
         let writer =
             Arc::new(Writer::new(&parts.shards, &encode_pool, &parts.clock, parts.batch_ids));
         let load = Task::spawn("load", watch_load(Arc::clone(&writer), parts.load));
@@ -201,6 +204,7 @@ impl Coordinator {
                 node_id: parts.node_id,
                 clock: parts.clock,
                 across: AcrossCache::default(),
+                unions,
                 draining: AtomicBool::new(false),
                 _load: load,
             }),

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
+use model::budget::{Budget, Exhausted};
 use model::store::{Answer, Completeness, ReadScope};
 use model::{ShardId, StoreError, TraceId};
 use storage::mutant::{self, Mutant};
@@ -84,6 +85,20 @@ impl Coordinator {
         }
         guard.disarm();
         gathered.whole()
+    }
+
+    /// Does work that takes processor time where it holds up nobody. It looks at the budget, which
+    /// ends it when whoever waits for it leaves.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        budget: &Budget,
+        work: impl FnOnce(&Budget) -> Result<T, Exhausted> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let guard = budget.cancel_on_drop();
+        let own = budget.clone();
+        let done = self.core.unions.run(move || work(&own)).await;
+        guard.disarm();
+        Ok(done??)
     }
 
     /// Asks every shard for something that merges.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream;
-use model::aggregate::{Aggregate, DependencyEdge};
-use model::budget::Budget;
+use model::aggregate::{Aggregate, AggregateQuery, DependencyEdge};
+use model::budget::{Budget, Exhausted};
+use model::pace::{self, Pace, STRETCH_ROWS};
 use model::query::AttributeScope;
 use model::store::{
     AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchRequest,
     SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
+use model::trace::assemble_within;
 use model::{Duration, Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
 use super::figures::Figures;
@@ -78,12 +80,18 @@ impl TraceStore for Coordinator {
                     all.merge(&part);
                 }
             },
-            add_whole: |all: &mut Aggregate, spans: &[Span]| {
-                all.merge(&model::query::aggregate(&query, [spans]));
+            whole: {
+                let query = query.clone();
+                Arc::new(move |spans, budget| figures_of(&query, spans, budget))
+            },
+            merge: |all: &mut Aggregate, part| {
+                all.merge(&part);
             },
         };
-        let merged = self.figures(scope, figures).await?;
-        Ok(merged.map(|aggregate| model::query::aggregate::finish(&query, aggregate)))
+        let budget = scope.budget.clone();
+        let Answer { value, completeness } = self.figures(scope, figures).await?;
+        let finish = move |_: &Budget| Ok(model::query::aggregate::finish(&query, value));
+        Ok(Answer { value: self.work(&budget, finish).await?, completeness })
     }
 
     async fn services(&self, scope: ReadScope) -> Result<Answer<BTreeSet<Text>>, StoreError> {
@@ -152,9 +160,11 @@ impl TraceStore for Coordinator {
                     all.extend(edges);
                 }
             },
-            add_whole: |all: &mut Vec<DependencyEdge>, spans: &[Span]| {
-                all.extend(model::query::dependencies(window, [spans]));
-            },
+            whole: Arc::new(move |spans, budget| {
+                budget.go_on()?;
+                Ok(model::query::dependencies(window, [spans]))
+            }),
+            merge: Vec::extend,
         };
         let merged = self.figures(scope, figures).await?;
         Ok(merged.map(add_edges))
@@ -208,14 +218,19 @@ impl Coordinator {
         operation: ReadOperation,
         spans_max: usize,
     ) -> Result<Answer<Option<Trace>>, StoreError> {
-        let gathered = self.ask_about(scope, trace_id, operation).await?;
+        let gathered = self.ask_about(scope.clone(), trace_id, operation).await?;
         let completeness = gathered.completeness();
         let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
         let traces = items.filter_map(|item| match item {
             ReadItem::Trace(trace) => trace,
             _ => None,
         });
-        Ok(Answer { value: union(trace_id, traces.collect(), spans_max), completeness })
+        let mut parts: Vec<Trace> = traces.collect();
+        if parts.len() < 2 {
+            return Ok(Answer { value: parts.pop(), completeness });
+        }
+        let union = move |budget: &Budget| union(trace_id, parts, spans_max, budget);
+        Ok(Answer { value: self.work(&scope.budget, union).await?, completeness })
     }
 
     async fn live_columns(
@@ -239,8 +254,15 @@ impl Coordinator {
         let revision = across::revision(columns.iter().map(|columns| &columns.revision));
         drop(columns);
         let operation = ReadOperation::Trace { trace_id, spans_max: SPANS_MAX };
-        let found = self.union_of(scope, trace_id, operation, SPANS_MAX).await?;
-        Ok(found.map(|trace| trace.map(|trace| model::trace::columns(&trace.spans, revision))))
+        let budget = scope.budget.clone();
+        let Answer { value, completeness } =
+            self.union_of(scope, trace_id, operation, SPANS_MAX).await?;
+        let Some(trace) = value else { return Ok(Answer { value: None, completeness }) };
+        let columns = move |budget: &Budget| {
+            budget.go_on()?;
+            Ok(model::trace::columns(&trace.spans, revision))
+        };
+        Ok(Answer { value: Some(self.work(&budget, columns).await?), completeness })
     }
 }
 
@@ -250,18 +272,35 @@ fn in_archive(mut request: TraceRequest) -> TraceRequest {
     request
 }
 
-/// The trace out of its parts in several shards.
-fn union(trace_id: TraceId, mut parts: Vec<Trace>, spans_max: usize) -> Option<Trace> {
-    if parts.len() < 2 {
-        return parts.pop();
-    }
+/// The trace out of its parts in several shards, as long as the pace lets it go on.
+fn union<P: Pace>(
+    trace_id: TraceId,
+    parts: Vec<Trace>,
+    spans_max: usize,
+    pace: &P,
+) -> Result<Option<Trace>, P::Stop> {
     let known_truncated = parts.iter().filter_map(|part| part.truncated).sum::<u64>();
-    let spans: Vec<Span> = parts.into_iter().flat_map(|part| part.spans).collect();
-    let mut trace = model::trace::assemble(trace_id, spans, spans_max)?;
-    if known_truncated > 0 {
+    let spans = pace::collect(parts.into_iter().flat_map(|part| part.spans), pace)?;
+    let mut trace = assemble_within(trace_id, spans, spans_max, pace)?;
+    if let Some(trace) = trace.as_mut().filter(|_| known_truncated > 0) {
         trace.truncated = Some(trace.truncated.unwrap_or_default().max(known_truncated));
     }
-    Some(trace)
+    Ok(trace)
+}
+
+/// The figures of one trace: as the reference has them, in stretches.
+fn figures_of(
+    query: &AggregateQuery,
+    spans: &[Span],
+    budget: &Budget,
+) -> Result<Aggregate, Exhausted> {
+    let mut figures = Aggregate::default();
+    for stretch in spans.chunks(STRETCH_ROWS) {
+        budget.go_on()?;
+        figures.merge(&model::query::aggregate(query, [stretch]));
+    }
+    figures.traces = u64::from(figures.spans > 0);
+    Ok(figures)
 }
 
 /// At most [`SUGGESTIONS_MAX`] of the merged suggestions.
@@ -284,4 +323,55 @@ fn add_edges(edges: Vec<DependencyEdge>) -> Vec<DependencyEdge> {
     sums.into_iter()
         .map(|((parent, child), (calls, errors))| DependencyEdge { parent, child, calls, errors })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::aggregate::{AggregateKind, GroupBy};
+    use model::query::SpanPredicate;
+    use model::testing::{CountingPace, ManualClock, simple_span};
+    use model::time::Monotonic;
+
+    use super::*;
+
+    fn parts(rows: u64) -> Vec<Trace> {
+        let part = |rows: std::ops::Range<u64>| {
+            let spans: Vec<Span> = rows.map(|row| simple_span(1, row, row, row + 5)).collect();
+            Trace { trace_id: spans[0].trace_id, spans, truncated: None }
+        };
+        // The middle lies in both.
+        vec![part(1..rows / 3 * 2), part(rows / 3..rows)]
+    }
+
+    /// Whoever leaves is not worked for, however long the trace.
+    #[test]
+    fn a_union_is_made_in_stretches_and_ends_at_the_first_that_is_denied() {
+        let id = parts(9)[0].trace_id;
+        let asked = |rows| {
+            let pace = CountingPace::endless();
+            let trace = union(id, parts(rows), SPANS_MAX, &pace).unwrap().unwrap();
+            assert_eq!(trace.spans.len() as u64, rows - 1);
+            pace.asked()
+        };
+        let (few, many) = (asked(30_000), asked(60_000));
+        assert!(many * 10 >= few * 15 && many >= 60_000 / STRETCH_ROWS, "{few} and {many}");
+        for asked_max in 0..few {
+            let pace = CountingPace::new(asked_max);
+            assert_eq!(union(id, parts(30_000), SPANS_MAX, &pace), Err(()));
+            assert_eq!(pace.asked(), asked_max + 1);
+        }
+    }
+
+    #[test]
+    fn figures_in_stretches_are_those_of_the_whole() {
+        let spans = parts(10_000).remove(0).spans;
+        let clock: Arc<dyn model::Clock> = Arc::new(ManualClock::default());
+        let kind = AggregateKind::Red { step: Duration(7), group_by: GroupBy::Service };
+        let query = AggregateQuery { window: TimeRange::ALL, predicate: SpanPredicate::True, kind };
+        let budget = Budget::new(clock, Monotonic(u64::MAX), u64::MAX);
+        let whole = model::query::aggregate(&query, [spans.as_slice()]);
+        assert_eq!(figures_of(&query, &spans, &budget), Ok(whole));
+        drop(budget.cancel_on_drop());
+        assert_eq!(figures_of(&query, &spans, &budget), Err(Exhausted::Cancelled));
+    }
 }

@@ -9,7 +9,7 @@ use super::Field;
 use super::evaluate::span_matches;
 use super::field::any_value;
 use crate::aggregate::{
-    Aggregate, AggregateKind, AggregateQuery, Counts, DependencyEdge, GROUPS_MAX, Group, GroupBy,
+    Aggregate, AggregateKind, AggregateQuery, Counts, DependencyEdge, Group, GroupBy,
     duration_bucket, time_bin,
 };
 use crate::tree::Tree;
@@ -34,15 +34,13 @@ pub fn aggregate<'a>(
 }
 
 /// What a caller gets to see, once all answers are merged: of [`AggregateKind::TopValues`] the
-/// most frequent ones (ties by value), the others counted as `other`.
+/// most frequent ones (ties by value), the others counted as `other`; of groups no more than an
+/// answer carries.
 pub fn finish(query: &AggregateQuery, mut answer: Aggregate) -> Aggregate {
-    let AggregateKind::TopValues { limit, .. } = &query.kind else { return answer };
-    let mut values: Vec<(Text, Counts)> = std::mem::take(&mut answer.values).into_iter().collect();
-    // Stable: equally frequent values stay in their order.
-    values.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.spans));
-    let rest = values.split_off(values.len().min(*limit as usize));
-    answer.other += rest.iter().map(|(_, counts)| counts.spans).sum::<u64>();
-    answer.values = values.into_iter().collect();
+    answer.cut();
+    if let AggregateKind::TopValues { limit, .. } = &query.kind {
+        answer.keep_values(*limit as usize);
+    }
     answer
 }
 
@@ -72,11 +70,7 @@ fn add_values(field: &Field, span: &Span, counts: Counts, answer: &mut Aggregate
         false
     });
     for form in forms {
-        if answer.values.len() < GROUPS_MAX || answer.values.contains_key(&form) {
-            answer.values.entry(form).or_default().add(counts);
-        } else {
-            answer.other += counts.spans;
-        }
+        answer.values.entry(form).or_default().add(counts);
     }
 }
 
@@ -93,10 +87,6 @@ fn add_red(
         GroupBy::Operation => effective::span_operation(span),
     };
     let group = Group { service: effective::span_service(span), operation, kind: span.kind };
-    if answer.red.len() >= GROUPS_MAX && !answer.red.contains_key(&group) {
-        answer.other += counts.spans;
-        return;
-    }
     let bin = time_bin(span.start, window.start, step);
     let red = answer.red.entry(group).or_default().entry(bin).or_default();
     red.counts.add(counts);

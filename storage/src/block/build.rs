@@ -8,7 +8,7 @@
 //! Invariant (BLK-1): the rows written are the distinct ones of the rows that count. Rows with the
 //! same start and span id are compared as whole spans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::batch::{
     Batch, BatchError, Builder, Details, Encoder, Index, Part, RowCopier, Rows, Values,
@@ -22,10 +22,11 @@ use model::{BatchId, SpanId, Tenant, Timestamp, TraceId};
 
 use super::directory::{PageInfo, SectionKind};
 use super::limits::{
-    BUILD_ROWS_BYTES_MAX, PAGE_GROWTH_MAX, PAGE_PAYLOAD_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX,
+    BUILD_BYTES_MAX, BUILD_ROWS_BYTES_MAX, BUILD_ROWS_BYTES_MIN, PAGE_GROWTH_MAX,
+    PAGE_PAYLOAD_BYTES, PLAN_PART_BYTES, RUN_PAGES_MAX, START_ORDER_ROWS_MAX, STRETCH_PAGES,
 };
 use super::rollup::RollupBuilder;
-use super::table::TableBuilder;
+use super::table::TraceTable;
 use super::zones::ZonesBuilder;
 use super::{BlockError, BlockWriter, Names, Split, Splits};
 use crate::Error;
@@ -85,32 +86,72 @@ pub(crate) fn build_run(
     budget: &Budget,
 ) -> Result<Built, Error> {
     writer.begin_run(tenant.clone());
-    let plan = plan(sources)?;
+    let mut plan = plan(sources)?;
     let mut run = RunBuilder {
         writer,
         sizes,
-        loaded: Loaded::new(sources),
+        loaded: Loaded::new(sources, rows_bytes_max(plan.len())),
         builder: Builder::new(tenant.clone()),
         encoder: Encoder::default(),
         page: PageFigures::default(),
         page_number: 0,
         is_bare: false,
-        table: TableBuilder::with_capacity(plan.len()),
         splits: Vec::new(),
         names: Names::default(),
         zones: ZonesBuilder::default(),
         rollup: RollupBuilder::default(),
         built: Built::default(),
     };
-    for group in plan.chunk_by(|left, right| left.id == right.id) {
-        budget.spend(0)?;
-        run.trace(group, elsewhere)?;
+    // What was copied is needed no more, and gives its place to what the table says of it.
+    let (mut next, mut written) = (0, 0);
+    loop {
+        // The first source tells how large they are.
+        let rows_max = if run.loaded.loads == 0 { 1 } else { sizes.rows * STRETCH_PAGES };
+        let due = stretch(plan.get(next..).unwrap_or_default(), rows_max).to_vec();
+        if due.is_empty() {
+            break;
+        }
+        next += due.len();
+        let mut traces: Vec<_> = due.chunk_by(|left, right| left.id == right.id).collect();
+        if run.loaded.is_too_small_for(&due) {
+            // Stable: else in the order of their starts.
+            traces.sort_by_key(|parts| parts.first().map(|part| part.source));
+        }
+        for parts in traces {
+            budget.spend(0)?;
+            if let (Some(page), Some(first)) = (run.trace(parts, elsewhere)?, parts.first())
+                && let Some(place) = plan.get_mut(written)
+            {
+                *place = PlanPart { source: page, ..*first };
+                written += 1;
+            }
+        }
     }
-    drop(plan);
-    run.finish()
+    plan.truncate(written);
+    run.finish(plan)
 }
 
-/// A part of a trace: rows of one source.
+/// The first traces of a plan, whole ones, with about so many rows.
+fn stretch(plan: &[PlanPart], rows_max: usize) -> &[PlanPart] {
+    let (mut rows, mut end) = (0, 0);
+    for trace in plan.chunk_by(|left, right| left.id == right.id) {
+        end += trace.len();
+        rows += trace.iter().map(PlanPart::rows).sum::<usize>();
+        if rows >= rows_max {
+            break;
+        }
+    }
+    plan.get(..end).unwrap_or_default()
+}
+
+/// What rows that are unpacked may take beside a plan of so many parts.
+fn rows_bytes_max(parts: usize) -> usize {
+    let left = BUILD_BYTES_MAX.saturating_sub(parts.saturating_mul(size_of::<PlanPart>()));
+    left.clamp(BUILD_ROWS_BYTES_MIN, BUILD_ROWS_BYTES_MAX)
+}
+
+/// A part of a trace: rows of one source. Once they are written, of the first part of a trace the
+/// page on which it begins, in the place of the source.
 #[derive(Debug, Clone, Copy)]
 struct PlanPart {
     id: TraceId,
@@ -122,8 +163,15 @@ struct PlanPart {
     last: u16,
 }
 
+impl PlanPart {
+    fn rows(&self) -> usize {
+        usize::from(self.last - self.first) + 1
+    }
+}
+
 // There is one for each trace of a merge.
-const _: () = assert!(size_of::<PlanPart>() == 32 && model::batch::SPANS_MAX == 1 << 16);
+const _: () =
+    assert!(size_of::<PlanPart>() == PLAN_PART_BYTES && model::batch::SPANS_MAX == 1 << 16);
 
 /// All parts, by the start of their trace, the parts of a trace together.
 fn plan(sources: &mut [Source<'_>]) -> Result<Vec<PlanPart>, Error> {
@@ -175,7 +223,6 @@ struct RunBuilder<'a, 'b> {
     page_number: u32,
     /// Names, zones and rollup are left out.
     is_bare: bool,
-    table: TableBuilder,
     splits: Vec<Split>,
     names: Names,
     zones: ZonesBuilder,
@@ -184,8 +231,13 @@ struct RunBuilder<'a, 'b> {
 }
 
 impl RunBuilder<'_, '_> {
-    fn trace(&mut self, parts: &[PlanPart], elsewhere: Elsewhere<'_>) -> Result<(), Error> {
-        let Some(id) = parts.first().map(|part| part.id) else { return Ok(()) };
+    /// Writes a trace; says on which page it begins, if it has a row that counts.
+    fn trace(
+        &mut self,
+        parts: &[PlanPart],
+        elsewhere: Elsewhere<'_>,
+    ) -> Result<Option<u32>, Error> {
+        let Some(id) = parts.first().map(|part| part.id) else { return Ok(None) };
         let mut rows = Vec::new();
         for part in parts {
             self.loaded.rows(part, &mut rows)?;
@@ -193,7 +245,7 @@ impl RunBuilder<'_, '_> {
         rows.sort_unstable_by_key(|row| (row.start, row.span_id, row.source, row.row));
         self.leave_out_repeats(&mut rows)?;
         if rows.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if rows.len() > START_ORDER_ROWS_MAX {
             // By their places, so that each source is unpacked once and not once for each page.
@@ -205,7 +257,6 @@ impl RunBuilder<'_, '_> {
             self.close_page(None)?;
         }
         let first_page = self.page_number;
-        self.table.add(id, first_page);
         let mut figures = TraceFigures::default();
         let mut whole = TraceFigures::default();
         for row in rows {
@@ -232,7 +283,7 @@ impl RunBuilder<'_, '_> {
         {
             self.close_page(None)?;
         }
-        Ok(())
+        Ok(Some(first_page))
     }
 
     /// Whether the next row of a trace that is being copied has to go on another page.
@@ -325,14 +376,18 @@ impl RunBuilder<'_, '_> {
         }
     }
 
-    fn finish(mut self) -> Result<Built, Error> {
+    /// Ends the run; the traces say on which page they begin.
+    fn finish(mut self, mut traces: Vec<PlanPart>) -> Result<Built, Error> {
         self.is_bare = self.page_number == 0 && self.builder.span_count() < self.sizes.bare_rows;
         self.close_page(None)?;
         if self.writer.run_pages() > RUN_PAGES_MAX {
             return Err(Error::Bug { what: "a run has more pages than it may" });
         }
-        self.writer.set_trace_count(self.table.len() as u64);
-        let table = std::mem::take(&mut self.table).finish().encode();
+        self.loaded.forget();
+        self.writer.set_trace_count(traces.len() as u64);
+        let table = TraceTable::of(&mut traces, |trace| (trace.id, trace.source));
+        drop(traces);
+        let table = table.encode();
         self.writer.section(SectionKind::TraceTable, &table)?;
         drop(table);
         self.splits.sort_unstable_by_key(|split| split.id);
@@ -408,16 +463,26 @@ impl PageFigures {
 }
 
 /// The sources that are unpacked now.
+///
+/// Traces come by their starts, and so does what is unpacked for them: of each input about a page at
+/// a time. Where inputs lie over one another in time and their pages are large, there may be no room
+/// for all of them, and each trace would push out what the next one needs. Then the traces of some
+/// pages are taken source by source: each is unpacked once for that many rows.
 struct Loaded<'a, 'b> {
     sources: &'a [Source<'b>],
     slots: Vec<Slot>,
     bytes: usize,
+    bytes_max: usize,
     next_use: u64,
+    /// How often a source was unpacked, and what all of them took.
+    loads: usize,
+    read_bytes: usize,
 }
 
 #[derive(Default)]
 struct Slot {
     rows: Option<(Rows, RowCopier)>,
+    /// What they take, or took.
     bytes: usize,
     last_use: u64,
     /// The page for which the copier has translated.
@@ -425,9 +490,26 @@ struct Slot {
 }
 
 impl<'a, 'b> Loaded<'a, 'b> {
-    fn new(sources: &'a [Source<'b>]) -> Self {
+    fn new(sources: &'a [Source<'b>], bytes_max: usize) -> Self {
         let slots = sources.iter().map(|_| Slot::default()).collect();
-        Self { sources, slots, bytes: 0, next_use: 0 }
+        Self { sources, slots, bytes: 0, bytes_max, next_use: 0, loads: 0, read_bytes: 0 }
+    }
+
+    /// Whether the sources of these parts do not fit together. Those that were not unpacked yet are
+    /// taken to be like those that were.
+    fn is_too_small_for(&self, parts: &[PlanPart]) -> bool {
+        let sources: BTreeSet<u32> = parts.iter().map(|part| part.source).collect();
+        let average = self.read_bytes.checked_div(self.loads).unwrap_or(0);
+        let bytes = sources.into_iter().map(|source| {
+            let slot = self.slots.get(source as usize);
+            slot.map(|slot| slot.bytes).filter(|bytes| *bytes > 0).unwrap_or(average)
+        });
+        bytes.sum::<usize>() > self.bytes_max
+    }
+
+    fn forget(&mut self) {
+        self.slots = Vec::new();
+        self.bytes = 0;
     }
 
     /// Appends the counting rows of a part.
@@ -484,6 +566,8 @@ impl<'a, 'b> Loaded<'a, 'b> {
         {
             let rows = (from.read)()?;
             let bytes = rows.memory_bytes();
+            self.loads += 1;
+            self.read_bytes += bytes;
             self.make_room(bytes);
             if let Some(slot) = self.slots.get_mut(place) {
                 let copier = RowCopier::new(&rows);
@@ -500,11 +584,11 @@ impl<'a, 'b> Loaded<'a, 'b> {
 
     /// Forgets the longest unused, until so many bytes fit.
     fn make_room(&mut self, bytes: usize) {
-        while self.bytes + bytes > BUILD_ROWS_BYTES_MAX {
+        while self.bytes + bytes > self.bytes_max {
             let loaded = self.slots.iter_mut().filter(|slot| slot.rows.is_some());
             let Some(oldest) = loaded.min_by_key(|slot| slot.last_use) else { return };
             self.bytes = self.bytes.saturating_sub(oldest.bytes);
-            *oldest = Slot::default();
+            *oldest = Slot { bytes: oldest.bytes, ..Slot::default() };
         }
     }
 }
@@ -534,5 +618,121 @@ fn add_names(index: &Index, names: &mut Names) {
     }
     for attribute in index.scopes.iter().flat_map(|scope| &scope.attributes) {
         names.add_key(AttributeScope::Scope, &attribute.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use model::batch::encode;
+    use model::testing::{ManualClock, simple_span, tell_spans};
+    use model::time::Monotonic;
+    use model::{Attribute, ShardId, Span};
+
+    use super::*;
+    use crate::block::{BlockFile, BlockInfo};
+    use crate::env::FaultEnv;
+
+    const SOURCES: u64 = 16;
+    const TRACES: u64 = 400;
+
+    /// A source of traces of two spans that begin beside those of all other sources.
+    fn batch(source: u64, value_bytes: usize) -> Batch {
+        let mut spans: Vec<Span> = Vec::new();
+        for number in 0..TRACES {
+            let (id, start) = (number * SOURCES + source + 1, (number * SOURCES + source) * 100);
+            for span in [2 * id, 2 * id + 1] {
+                let mut span = simple_span(id, span, start, start + 50);
+                let value = format!("{id:08} ").repeat(value_bytes / 9);
+                span.attributes = vec![Attribute::new("text", value.as_str())];
+                spans.push(span);
+            }
+        }
+        let mut builder = Builder::new(Tenant::new("a").unwrap());
+        tell_spans(&spans, &mut builder);
+        Batch::open(encode(&builder, BatchId::default()).into()).unwrap()
+    }
+
+    /// Merges the sources; says how often one was unpacked, and the traces as they begin on pages.
+    fn merged(value_bytes: usize, page_rows: usize) -> (u64, Vec<TraceId>) {
+        let batches: Vec<Batch> = (0..SOURCES).map(|source| batch(source, value_bytes)).collect();
+        let reads = Cell::new(0);
+        let source = |batch: &Batch| {
+            let index = batch.index().unwrap();
+            let trace = |trace: &model::batch::TraceRows| SourceTrace {
+                id: trace.id,
+                start_min: index.starts[trace.first as usize],
+                first: trace.first,
+                count: trace.count,
+            };
+            let (batch, reads) = (batch.clone(), &reads);
+            let read = Box::new(move || {
+                reads.set(reads.get() + 1);
+                Ok(Rows::read(&batch).unwrap())
+            });
+            Source { traces: index.traces.iter().map(trace).collect(), counted: None, read }
+        };
+        let mut sources: Vec<Source<'_>> = batches.iter().map(source).collect();
+        let env = FaultEnv::new(1);
+        let path = Path::new("/block");
+        let info = BlockInfo {
+            number: 1,
+            shard: ShardId(0),
+            bucket: 0,
+            class: 0,
+            last_index: 1,
+            stamp_min: Timestamp(0),
+            stamp_max: Timestamp(0),
+        };
+        let mut writer = BlockWriter::create(&env, path, info).unwrap();
+        let sizes = PageSizes { rows: page_rows, rollup_bytes_per_span: 1, bare_rows: 0 };
+        let budget =
+            Budget::new(std::sync::Arc::new(ManualClock::default()), Monotonic(u64::MAX), u64::MAX);
+        let tenant = Tenant::new("a").unwrap();
+        let none = LookupMap::default();
+        let built = build_run(&mut writer, &tenant, &mut sources, sizes, &none, &budget).unwrap();
+        assert_eq!((built.spans, built.repeats), (2 * SOURCES * TRACES, 0));
+        writer.finish().unwrap();
+        let file = BlockFile::open(&env, path).unwrap();
+        let run = &file.directory().runs[0];
+        let table = file.trace_table(run).unwrap();
+        let (mut ids, mut seen) = (Vec::new(), BTreeSet::new());
+        for (number, page) in (0..).zip(&run.pages) {
+            let index = file.page(page).unwrap().index().unwrap();
+            for trace in index.traces.iter().filter(|trace| seen.insert(trace.id)) {
+                assert!(table.pages(trace.id).contains(&number), "{} on {number}", trace.id);
+                ids.push(trace.id);
+            }
+        }
+        assert_eq!(table.len(), ids.len());
+        (reads.get(), ids)
+    }
+
+    #[test]
+    fn sources_that_fit_are_unpacked_once_and_traces_stay_in_order() {
+        let (reads, ids) = merged(90, 200);
+        assert_eq!(reads, SOURCES);
+        assert!(ids.is_sorted(), "ids ascend with starts");
+    }
+
+    /// With a place for each trace's source in turn, each trace unpacked a source again.
+    #[test]
+    fn sources_that_do_not_fit_together_are_unpacked_once_for_some_pages() {
+        let (reads, mut ids) = merged(6_000, 100);
+        let stretch_rows = 100 * STRETCH_PAGES as u64;
+        let stretches = (2 * SOURCES * TRACES).div_ceil(stretch_rows);
+        assert!(reads <= (stretches + 1) * SOURCES, "{reads} of {stretches}");
+        assert!(reads > SOURCES, "everything fits, which shows nothing");
+        // Pages still follow each other in time, but for those of a stretch.
+        assert!(!ids.is_sorted());
+        for (number, id) in (0..).zip(&ids) {
+            let place = u64::from_be_bytes(id.0[8..].try_into().unwrap());
+            assert!(place.abs_diff(number) <= stretch_rows, "{place} at {number}");
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len() as u64, SOURCES * TRACES);
     }
 }

@@ -94,9 +94,25 @@ pub const ROLLUP_FORMS_MAX: usize = 1 << 7;
 /// Bytes of such a value; longer ones are text, and nobody's list.
 pub const ROLLUP_FORM_BYTES_MAX: usize = 256;
 
-/// Memory of rows unpacked while blocks are built; the rest of the share of sealing and merging
-/// in the memory table is for the plan and the page under construction.
+/// Memory of the plan of a run and of the rows that are unpacked to be copied: of 48 MiB, the share
+/// of sealing and merging in the memory table. The rest is for the page under construction and what
+/// is told of the run.
+pub const BUILD_BYTES_MAX: usize = 36 << 20;
+
+/// Memory of rows that are unpacked, however small the plan is: more would hold more pages than
+/// are due at the same time.
 pub const BUILD_ROWS_BYTES_MAX: usize = 24 << 20;
+
+/// The same, however large the plan is: a head that waited to be sealed has four times the traces.
+pub const BUILD_ROWS_BYTES_MIN: usize = 16 << 20;
+
+/// Pages of rows that are taken source by source where the sources do not fit the memory together:
+/// as many as a merge has inputs. A page of an input is then unpacked twice at most, and a new page
+/// spans no more time than one of an input does.
+pub(crate) const STRETCH_PAGES: usize = 16;
+
+/// What a part of a trace takes in the plan; a merge has one for each trace of each of its inputs.
+pub(crate) const PLAN_PART_BYTES: usize = 32;
 
 // A number takes eight bytes at most and counts as four; an event counts as eight. A span adds its
 // own, and is smaller than an entry of the log.

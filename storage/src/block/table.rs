@@ -32,47 +32,6 @@ pub struct TraceTable {
     entries: Vec<u32>,
 }
 
-/// A table under construction: there is nothing for a trace but its hash and its page.
-#[derive(Debug, Default)]
-pub(super) struct TableBuilder(Vec<(u64, u32)>);
-
-impl TableBuilder {
-    pub(super) fn with_capacity(traces: usize) -> Self {
-        Self(Vec::with_capacity(traces))
-    }
-
-    /// Adds a trace and the page on which it begins.
-    pub(super) fn add(&mut self, id: TraceId, page: u32) {
-        self.0.push((hash(id), page));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn finish(self) -> TraceTable {
-        let mut hashed = self.0;
-        hashed.sort_unstable();
-        let buckets = (hashed.len() / BUCKET_TRACES).next_power_of_two();
-        let bucket_bits = buckets.trailing_zeros();
-        let mut ends = vec![0_u32; buckets];
-        let mut entries = Vec::with_capacity(hashed.len());
-        for (hash, page) in hashed {
-            let (bucket, remainder) = parts(hash, bucket_bits);
-            entries.push(remainder << PAGE_BITS | page & ((1 << PAGE_BITS) - 1));
-            if let Some(end) = ends.get_mut(bucket) {
-                *end += 1;
-            }
-        }
-        let mut sum = 0;
-        for end in &mut ends {
-            sum += *end;
-            *end = sum;
-        }
-        TraceTable { bucket_bits, ends, entries }
-    }
-}
-
 /// Is told ids that may be in a table, and the pages on which they may begin.
 pub(crate) type OnFound<'a> =
     &'a mut dyn FnMut(&mut dyn Iterator<Item = TraceId>, &mut dyn Iterator<Item = u32>);
@@ -97,6 +56,37 @@ impl SortedIds {
 const MALFORMED: ColumnError = ColumnError::new("a table of traces does not add up");
 
 impl TraceTable {
+    /// The table of traces, of each of which is said its id and the page on which it begins. They
+    /// are sorted where they lie: of a merge there are so many that another list would be felt.
+    pub(super) fn of<T>(traces: &mut [T], facts: impl Fn(&T) -> (TraceId, u32)) -> Self {
+        let hashed = |trace: &T| {
+            let (id, page) = facts(trace);
+            (hash(id), page)
+        };
+        traces.sort_unstable_by_key(&hashed);
+        Self::of_sorted(traces.len(), traces.iter().map(hashed))
+    }
+
+    fn of_sorted(count: usize, hashed: impl Iterator<Item = (u64, u32)>) -> Self {
+        let buckets = (count / BUCKET_TRACES).next_power_of_two();
+        let bucket_bits = buckets.trailing_zeros();
+        let mut ends = vec![0_u32; buckets];
+        let mut entries = Vec::with_capacity(count);
+        for (hash, page) in hashed {
+            let (bucket, remainder) = parts(hash, bucket_bits);
+            entries.push(remainder << PAGE_BITS | page & ((1 << PAGE_BITS) - 1));
+            if let Some(end) = ends.get_mut(bucket) {
+                *end += 1;
+            }
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        Self { bucket_bits, ends, entries }
+    }
+
     /// The pages on which the trace may begin, ascending; nearly always one or none. However many
     /// traces have its remainder, each page comes once.
     pub fn pages(&self, id: TraceId) -> Vec<u32> {
@@ -226,9 +216,8 @@ mod tests {
     }
 
     fn table(count: u64) -> TraceTable {
-        let mut table = TableBuilder::default();
-        (0..count).for_each(|number| table.add(id(number), (number % 4_096) as u32));
-        table.finish()
+        let mut traces: Vec<u64> = (0..count).collect();
+        TraceTable::of(&mut traces, |number| (id(*number), (number % 4_096) as u32))
     }
 
     #[test]
@@ -271,7 +260,7 @@ mod tests {
     fn traces_that_nothing_tells_apart_are_looked_at_once() {
         let count = 100_000_u32;
         let hashes = (0..count).map(|number| (u64::from(number) | 7 << 40, number % 50));
-        let table = TableBuilder(hashes.collect()).finish();
+        let table = TraceTable::of_sorted(count as usize, hashes);
         let ids =
             SortedIds((0..count).map(|at| (u64::from(at) | 7 << 40, id(at.into()))).collect());
         let (mut told, mut pages_told) = (0, 0);

@@ -18,6 +18,7 @@ use model::{Tenant, Text, Timestamp, TraceId};
 
 use super::asked::Numbered;
 use super::handle::Shard;
+use super::held::Held;
 use super::limits::{APART_NAMES_MAX, APART_ROWS_MAX, APART_TENANTS_MAX, APART_TRACE_PAGES_MAX};
 use super::outline::{Call, NumberedEdges, Outline};
 use super::piece::{Piece, Place};
@@ -105,7 +106,9 @@ impl Shard {
             traces: BTreeMap::new(),
         };
         let mut rows_left = APART_ROWS_MAX;
-        for (id, pieces) in split_pieces(snapshot, budget)? {
+        let mut held = Held::new(budget);
+        let Some(split) = split_pieces(snapshot, budget, &mut held)? else { return Ok(None) };
+        for (id, pieces) in split {
             let numbers: Vec<u64> = pieces.iter().map(|piece| piece.number).collect();
             let known = old.traces.get(&id).filter(|known| known.pieces == numbers);
             let trace = match known {
@@ -176,8 +179,12 @@ impl Shard {
 type SplitPieces = (TraceId, Vec<Arc<Piece>>);
 
 /// The traces that may have parts in several blocks, in the order of their pages, so that each
-/// page is unpacked about once.
-fn split_pieces(snapshot: &Snapshot<'_>, budget: &Budget) -> Result<Vec<SplitPieces>, Error> {
+/// page is unpacked about once. Nothing if there are so many that nothing is kept of them.
+fn split_pieces(
+    snapshot: &Snapshot<'_>,
+    budget: &Budget,
+    held: &mut Held<'_>,
+) -> Result<Option<Vec<SplitPieces>>, Error> {
     let mut found = Vec::new();
     for id in snapshot.splits().keys() {
         budget.spend(0)?;
@@ -185,11 +192,17 @@ fn split_pieces(snapshot: &Snapshot<'_>, budget: &Budget) -> Result<Vec<SplitPie
         let mut blocks = pieces.iter().map(|piece| block_of(piece));
         let first = blocks.next();
         if blocks.any(|block| Some(block) != first) {
+            let pieces_bytes = pieces.len() * (size_of::<Arc<Piece>>() + size_of::<Piece>());
+            held.grow((size_of::<SplitPieces>() + pieces_bytes) as u64)?;
             found.push((*id, pieces));
+        }
+        // Each has a row in two blocks at least.
+        if found.len() > APART_ROWS_MAX / 2 {
+            return Ok(None);
         }
     }
     found.sort_unstable_by_key(|(id, pieces)| (pieces.first().map(|piece| piece.number), *id));
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// The block of a page.
@@ -238,13 +251,37 @@ fn calls_of(
     Ok(calls)
 }
 
+/// What an edge takes besides its names.
+const EDGE_BYTES: u64 = 160;
+
 /// Calls by the services between which they are.
 #[derive(Debug, Default)]
-pub(super) struct Edges(pub(super) BTreeMap<(Text, Text), Counts>);
+pub(super) struct Edges {
+    pub(super) counts: BTreeMap<(Text, Text), Counts>,
+    /// Bytes that no budget was charged for yet.
+    uncharged: u64,
+}
 
 impl Edges {
     pub(super) fn add(&mut self, parent: &Text, child: &Text, counts: Counts) {
-        self.0.entry((parent.clone(), child.clone())).or_default().add(counts);
+        let edge = (parent.clone(), child.clone());
+        if let Some(own) = self.counts.get_mut(&edge) {
+            own.add(counts);
+            return;
+        }
+        self.uncharged += EDGE_BYTES + (parent.len() + child.len()) as u64;
+        // Copies, so that no page is kept alive.
+        let own = |name: &Text| Text::copy_from(name.as_bytes());
+        self.counts.insert((own(parent), own(child)), counts);
+    }
+
+    /// Charges what was added.
+    pub(super) fn charge(&mut self, budget: &Budget) -> Result<(), Error> {
+        let bytes = std::mem::take(&mut self.uncharged);
+        if bytes > 0 {
+            budget.hold(bytes)?;
+        }
+        Ok(())
     }
 
     /// Adds those of the calls that start when it counts.
@@ -273,7 +310,7 @@ impl Edges {
             }
         })?;
         self.add_numbered(&edges, outline.services());
-        Ok(())
+        self.charge(budget)
     }
 
     fn add_numbered(&mut self, edges: &NumberedEdges, services: &[Text]) {
@@ -287,11 +324,11 @@ impl Edges {
 
     /// Takes away calls that were added.
     pub(super) fn subtract(&mut self, other: &Self) {
-        for (edge, counts) in &other.0 {
-            if let Some(own) = self.0.get_mut(edge) {
+        for (edge, counts) in &other.counts {
+            if let Some(own) = self.counts.get_mut(edge) {
                 own.subtract(*counts);
             }
         }
-        self.0.retain(|_, counts| counts.spans > 0);
+        self.counts.retain(|_, counts| counts.spans > 0);
     }
 }

@@ -134,8 +134,8 @@ impl<'a> Columnar<'a> {
         }
     }
 
-    /// Adds the figures to those of other spans.
-    pub(super) fn finish(self, answer: &mut Aggregate) {
+    /// Adds the figures to those of other spans; says by how many bytes of memory these grew.
+    pub(super) fn finish(self, answer: &mut Aggregate) -> u64 {
         let mut own = self.totals;
         match self.kind {
             Kind::Totals => {}
@@ -162,7 +162,7 @@ impl<'a> Columnar<'a> {
                 }
             }
         }
-        answer.merge(&own);
+        answer.merge(&own)
     }
 }
 

@@ -97,6 +97,9 @@ impl Shard {
         if twins.is_empty() {
             return Ok(keys);
         }
+        // Their prints too, and the rows that are left.
+        let twin_bytes = size_of::<RowKey>() + size_of::<u128>() + size_of::<Twin>();
+        budget.spend((twins.len() * twin_bytes + keys.len() * size_of::<RowKey>()) as u64)?;
         let mut prints = vec![0; twins.len()];
         self.visit(parts, &twins, budget, &mut |place, span| {
             if let Some(print) = prints.get_mut(place) {

@@ -48,7 +48,8 @@ pub(super) struct Asked<'a> {
 impl Shard {
     /// The figures of this shard. Merges with those of other shards; what callers see is made by
     /// [`model::query::aggregate::finish`] at the end. With a spent budget, the figures of the
-    /// traces seen so far.
+    /// traces seen so far. Of more values or groups than an answer carries the most frequent ones
+    /// remain, which is said: merged with others they may lack some of their spans.
     pub fn aggregate(
         &self,
         tenant: &Tenant,
@@ -89,11 +90,12 @@ impl Shard {
         // Rollups have counted them, whatever is asked: so they are counted, and taken away.
         let read = read.and_then(|()| {
             each_part(&snapshot, without, budget, &mut |id, parts| {
-                minus.merge(&self.trace_figures(query, parts, id, &All, budget)?);
-                Ok(())
+                let figures = self.trace_figures(query, parts, id, &All, budget)?;
+                Ok(budget.hold(minus.merge(&figures))?)
             })
         });
         value.subtract(&minus);
+        answer.completeness.sampled |= value.cut();
         stopped(read, &mut answer.completeness)?;
         Ok(answer)
     }
@@ -137,13 +139,14 @@ impl Shard {
                 }
                 _ if visited.insert(trace.id) => {
                     let parts = snapshot.parts(trace.id, budget)?;
-                    value.merge(&self.trace_figures(query, &parts, trace.id, &All, budget)?);
+                    let figures = self.trace_figures(query, &parts, trace.id, &All, budget)?;
+                    budget.hold(value.merge(&figures))?;
                 }
                 _ => {}
             }
         }
         if let Some(columnar) = columnar {
-            columnar.finish(value);
+            budget.hold(columnar.finish(value))?;
         }
         Ok(())
     }
@@ -198,7 +201,7 @@ impl Shard {
         });
         stopped(read, &mut answer.completeness)?;
         edges.subtract(&minus);
-        answer.value = edges.0.into_iter().map(edge).collect();
+        answer.value = edges.counts.into_iter().map(edge).collect();
         Ok(answer)
     }
 

@@ -100,6 +100,8 @@ impl Shard {
         if has_twins {
             let keys = self.row_keys(parts, id, budget)?;
             let keys = self.distinct_rows(parts, keys, budget)?;
+            let row_bytes = size_of::<(usize, Row)>() + size_of::<Row>();
+            budget.spend((keys.len() * row_bytes) as u64)?;
             let mut distinct = Gathered::default();
             let mut placed = Vec::with_capacity(keys.len());
             self.visit_rows(parts, &keys, budget, &mut |index, rows| {

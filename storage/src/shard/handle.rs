@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
@@ -95,6 +95,14 @@ pub struct Shard {
     state: Mutex<State>,
     /// One more than the applied index, 0 for none; set when the entry can be read.
     applied_end: AtomicU64,
+    /// Log time and the last fence as of the last applied entry, for who asks while the next one is
+    /// being applied: that may take as long as its batches take to be unpacked. Invariant: written
+    /// under [`Self::state`], by [`Self::tell_times`], before the entry counts as applied. So who
+    /// sees an entry applied sees its stamp and its fence.
+    stamp: AtomicU64,
+    fenced: AtomicU32,
+    /// Whether [`State::blocks_lost`] has any: every read asks.
+    pub(super) has_lost: AtomicBool,
 }
 
 /// What apply remembers. All of it follows from the applied entries.
@@ -275,6 +283,9 @@ impl Shard {
             transfers: Mutex::default(),
             state: Mutex::default(),
             applied_end: AtomicU64::new(0),
+            stamp: AtomicU64::new(0),
+            fenced: AtomicU32::new(0),
+            has_lost: AtomicBool::new(false),
         }
     }
 
@@ -301,13 +312,13 @@ impl Shard {
 
     /// Log time: the latest stamp applied. A leader's next stamp must not be earlier.
     pub fn stamp(&self) -> Timestamp {
-        self.state().stamp
+        Timestamp(self.stamp.load(Ordering::Acquire))
     }
 
     /// The ring epoch of the last fence applied, 0 if there was none: batches that were routed by
     /// an epoch before it are refused.
     pub fn fenced(&self) -> u32 {
-        self.state().fenced
+        self.fenced.load(Ordering::Acquire)
     }
 
     /// Sizes and counters.
@@ -360,8 +371,8 @@ impl Shard {
 
     /// Whether something of the shard's data is damaged, so that its answers lack it.
     pub fn has_damage(&self) -> bool {
-        let is_lost = !self.state().blocks_lost.is_empty();
-        is_lost || self.contents().blocks.iter().any(|block| block.is_damaged())
+        self.has_lost.load(Ordering::Acquire)
+            || self.contents().blocks.iter().any(|block| block.is_damaged())
     }
 
     /// What every answer says of itself before it is made: complete, unless something is damaged.
@@ -450,9 +461,45 @@ impl Shard {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says what log time and the last fence are now.
+    pub(super) fn tell_times(&self, state: &State) {
+        self.stamp.store(state.stamp.0, Ordering::Release);
+        self.fenced.store(state.fenced, Ordering::Release);
+    }
+
     /// The entry at `index` is applied and can be read.
     pub(super) fn set_applied(&self, state: &mut State, index: LogIndex) {
         state.applied = Some(index);
+        self.tell_times(state);
         self.applied_end.store(index.0.saturating_add(1), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::entry::encode_fence;
+    use crate::log::MemoryLog;
+
+    /// Apply holds its lock while it unpacks what it applies.
+    #[test]
+    fn who_asks_for_times_does_not_wait_for_an_entry_that_is_being_applied() {
+        let log = Arc::new(MemoryLog::new());
+        let cache = Arc::new(DecodedCache::new(1 << 20));
+        let shard = Arc::new(Shard::new(ShardId(0), GroupId(1), log, cache));
+        shard.apply(LogIndex(1), &encode_fence(Timestamp(70), 7)).unwrap();
+        let applying = shard.state();
+        let (say, said) = mpsc::sync_channel(1);
+        let asked = Arc::clone(&shard);
+        std::thread::spawn(move || {
+            let is_complete = asked.completeness().is_complete();
+            say.send((asked.stamp(), asked.fenced(), asked.applied(), is_complete)).unwrap();
+        });
+        let said = said.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(said, (Timestamp(70), 7, Some(LogIndex(1)), true));
+        drop(applying);
     }
 }

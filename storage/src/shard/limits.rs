@@ -4,7 +4,7 @@
 
 use model::Duration;
 
-use crate::block::limits::RUN_PAGES_MAX;
+use crate::block::limits::{BUILD_BYTES_MAX, BUILD_ROWS_BYTES_MIN, PLAN_PART_BYTES, RUN_PAGES_MAX};
 use crate::limits::LOG_ENTRY_BYTES_MAX;
 
 /// Bytes of one entry. The log takes a little more, which is left to what consensus puts around it.
@@ -64,6 +64,10 @@ pub const HIT_SPANS_BYTES_MAX: u64 = 128 << 20;
 /// Spans that are materialised between two looks at the budget: a millisecond or two.
 pub const STRETCH_SPANS: usize = 512;
 
+const _: () = assert!(
+    MERGE_TRACES_MAX <= ((BUILD_BYTES_MAX - BUILD_ROWS_BYTES_MIN) / PLAN_PART_BYTES) as u64
+);
+const _: () = assert!(MERGE_TRACES_MAX / 2 > SEAL_SPANS + SEAL_SPANS / 8);
 const _: () = assert!(ENTRY_BYTES_MAX < LOG_ENTRY_BYTES_MAX);
 const _: () = assert!(PREFILTER_LEAVES_MAX <= 64);
 
@@ -99,9 +103,10 @@ pub const MERGE_INPUTS: usize = 16;
 /// full although rows come to lie otherwise.
 pub const MERGE_PAGES_MAX: usize = RUN_PAGES_MAX / 2;
 
-/// Traces of one tenant that are merged into a run: its plan and its table take some 50 bytes for
-/// each while it is made, which comes to 36 MiB. Three seals of traces of one span each fit.
-pub const MERGE_TRACES_MAX: u64 = 3 << 18;
+/// Traces of one tenant that are merged into a run: its plan takes 32 bytes for each while it is
+/// made, which comes to 20 MiB and leaves as much for rows. Two seals of traces of one span each
+/// fit, and such a seal is less than half, so that it is merged.
+pub const MERGE_TRACES_MAX: u64 = 5 << 17;
 
 /// Chunks of what a shard remembers of requests that are read at a start: one a seal.
 pub const WINDOW_CHUNKS_MAX: usize = 100_000;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::columns::ColumnError;
 use model::columns::cursor::{Cursor, put_bytes, put_varint};
@@ -261,6 +262,7 @@ impl Shard {
         if let Some(applied) = applied {
             self.set_applied(&mut state, applied);
         }
+        self.tell_times(&state);
         drop(state);
         self.add_splits_of_blocks()
     }
@@ -274,6 +276,7 @@ impl Shard {
             Err(error) if error.is_corruption() || !self.exists(store, &path) => {
                 self.report_damage(&error);
                 self.state().blocks_lost.insert(number);
+                self.has_lost.store(true, Ordering::Release);
                 Ok(None)
             }
             Err(error) => Err(error.into()),

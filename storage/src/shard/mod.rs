@@ -74,6 +74,7 @@ mod distinct;
 mod figures;
 mod first_hits;
 mod gathered;
+mod held;
 mod names;
 mod read;
 mod rolled;

@@ -16,6 +16,7 @@ use model::value::{ValueRef, ValueType};
 use model::{Attribute, Tenant, Text};
 
 use super::catalog::names;
+use super::figures::stopped;
 use super::handle::Shard;
 use super::limits::VALUE_PIECES_MAX;
 use super::piece::Piece;
@@ -37,8 +38,10 @@ impl Shard {
         let mut found = BTreeSet::new();
         let completeness = self.for_each_name(&snapshot, budget, &mut |service, _| {
             if !found.contains(service) {
-                found.insert(service.clone());
+                budget.hold(NAME_BYTES + service.len() as u64)?;
+                found.insert(copied(service));
             }
+            Ok(())
         })?;
         Ok(Answer { value: found, completeness })
     }
@@ -56,24 +59,48 @@ impl Shard {
         let mut found = BTreeSet::new();
         let completeness = self.for_each_name(&snapshot, budget, &mut |name, operation| {
             if service.is_none_or(|service| service == name) && !found.contains(operation) {
-                found.insert(operation.clone());
+                budget.hold(NAME_BYTES + operation.name.len() as u64)?;
+                found.insert(Operation { name: copied(&operation.name), kind: operation.kind });
             }
+            Ok(())
         })?;
         Ok(Answer { value: found, completeness })
     }
 
     /// Tells every service with every operation, at least once: from what lists them, or from
-    /// indexes where there are too many to be listed.
+    /// indexes where there are too many to be listed. A spent budget ends it, which is said.
     fn for_each_name(
         &self,
         snapshot: &Snapshot<'_>,
         budget: &Budget,
-        tell: &mut dyn FnMut(&Text, &Operation),
+        tell: OnName<'_>,
     ) -> Result<Completeness, Error> {
+        let mut completeness = self.completeness();
         let mut unlisted = Vec::new();
+        let listed = self.for_each_listed(snapshot, budget, &mut unlisted, tell);
+        stopped(listed, &mut completeness)?;
+        if completeness.exhausted.is_some() {
+            return Ok(completeness);
+        }
+        self.for_each_index(unlisted.into_iter(), budget, &mut |_, index| {
+            for (service, name, kind) in names(index) {
+                tell(service, &Operation { name, kind })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells what is listed, and finds the pieces of which nothing is.
+    fn for_each_listed(
+        &self,
+        snapshot: &Snapshot<'_>,
+        budget: &Budget,
+        unlisted: &mut Vec<Arc<Piece>>,
+        tell: OnName<'_>,
+    ) -> Result<(), Error> {
         for head in snapshot.heads() {
             match head.catalog().services() {
-                Some(services) => tell_all(services, tell),
+                Some(services) => tell_all(services, tell)?,
                 None => unlisted.extend(head.batches()),
             }
         }
@@ -82,16 +109,11 @@ impl Shard {
             let names = run.names(&self.cache, self.cache_owner);
             let names = names.map_err(|error| self.damaged_block(&run.block, error))?;
             match names.as_ref().and_then(|names| names.services.as_ref()) {
-                Some(services) => tell_all(services, tell),
+                Some(services) => tell_all(services, tell)?,
                 None => unlisted.extend(run.pieces().map(|(_, piece)| Arc::new(piece))),
             }
         }
-        self.for_each_index(unlisted.into_iter(), budget, &mut |_, index| {
-            for (service, name, kind) in names(index) {
-                tell(service, &Operation { name, kind });
-            }
-            Ok(())
-        })
+        Ok(())
     }
 
     /// Attribute keys that begin with `prefix`, the first [`SUGGESTIONS_MAX`] by scope and key; if
@@ -105,30 +127,34 @@ impl Shard {
         let Some(snapshot) = self.snapshot(tenant) else {
             return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
         };
-        let mut found = Suggestions::default();
+        let mut found = Suggestions::new(budget);
         let mut unlisted: Vec<Arc<Piece>> = snapshot.batches().cloned().collect();
-        for run in snapshot.blocks() {
-            budget.spend(0)?;
-            let names = run.names(&self.cache, self.cache_owner);
-            let names = names.map_err(|error| self.damaged_block(&run.block, error))?;
-            match names.as_ref().and_then(|names| names.keys.as_ref()) {
-                Some(keys) => {
-                    let begins =
-                        |(_, key): &&(_, Text)| key.as_bytes().starts_with(prefix.as_bytes());
-                    keys.iter().filter(begins).for_each(|key| found.add(key.clone()));
-                }
-                None => unlisted.extend(run.pieces().map(|(_, piece)| Arc::new(piece))),
+        let mut completeness = self.completeness();
+        let mut add = |scope: AttributeScope, key: &Text| {
+            if key.as_bytes().starts_with(prefix.as_bytes()) {
+                found.add((scope, copied(key)))?;
             }
-        }
-        let pieces = unlisted.into_iter();
-        let mut completeness = self.for_each_index(pieces, budget, &mut |_, index| {
-            for (scope, key) in index_keys(index) {
-                if key.as_bytes().starts_with(prefix.as_bytes()) {
-                    found.add((scope, Text::copy_from(key.as_bytes())));
+            Ok(())
+        };
+        let mut listed = || {
+            for run in snapshot.blocks() {
+                budget.spend(0)?;
+                let names = run.names(&self.cache, self.cache_owner);
+                let names = names.map_err(|error| self.damaged_block(&run.block, error))?;
+                match names.as_ref().and_then(|names| names.keys.as_ref()) {
+                    Some(keys) => keys.iter().try_for_each(|(scope, key)| add(*scope, key))?,
+                    None => unlisted.extend(run.pieces().map(|(_, piece)| Arc::new(piece))),
                 }
             }
             Ok(())
-        })?;
+        };
+        stopped(listed(), &mut completeness)?;
+        if completeness.exhausted.is_none() {
+            let pieces = unlisted.into_iter();
+            completeness = self.for_each_index(pieces, budget, &mut |_, index| {
+                index_keys(index).try_for_each(|(scope, key)| add(scope, key))
+            })?;
+        }
         completeness.sampled |= found.were_cut;
         Ok(Answer { value: found.items, completeness })
     }
@@ -146,7 +172,7 @@ impl Shard {
         let Some(snapshot) = self.snapshot(tenant) else {
             return Ok(Answer { value: BTreeSet::new(), completeness: self.completeness() });
         };
-        let mut found = Suggestions::default();
+        let mut found = Suggestions::new(budget);
         let batches = snapshot.batches().rev().cloned();
         let pages = snapshot.blocks().iter().rev().flat_map(|run| {
             let mut pages: Vec<_> = run.pieces().map(|(_, piece)| Arc::new(piece)).collect();
@@ -160,12 +186,14 @@ impl Shard {
             pieces.next().filter(|_| read <= VALUE_PIECES_MAX)
         });
         let mut completeness = self.for_each_index(newest, budget, &mut |reader, index| {
+            let mut added = Ok(());
             batch_values(reader, index, scope, key, &mut |value| {
                 let form = string_form(value);
-                if form.starts_with(prefix.as_bytes()) {
-                    found.add(form.into());
+                if added.is_ok() && form.starts_with(prefix.as_bytes()) {
+                    added = found.add(form.into());
                 }
-            })
+            })?;
+            added
         })?;
         completeness.sampled |= found.were_cut || read > VALUE_PIECES_MAX;
         Ok(Answer { value: found.items, completeness })
@@ -194,34 +222,67 @@ impl Shard {
     }
 }
 
-fn tell_all(
-    services: &BTreeMap<Text, BTreeSet<Operation>>,
-    tell: &mut dyn FnMut(&Text, &Operation),
-) {
+/// What a name takes in a list besides its text, about.
+const NAME_BYTES: u64 = 80;
+
+/// Is told a service and an operation.
+type OnName<'a> = &'a mut dyn FnMut(&Text, &Operation) -> Result<(), Error>;
+
+fn tell_all(services: &BTreeMap<Text, BTreeSet<Operation>>, tell: OnName<'_>) -> Result<(), Error> {
     for (service, operations) in services {
-        operations.iter().for_each(|operation| tell(service, operation));
+        operations.iter().try_for_each(|operation| tell(service, operation))?;
     }
+    Ok(())
+}
+
+/// A text that keeps alive nothing else of where it was found.
+fn copied(text: &Text) -> Text {
+    Text::copy_from(text.as_bytes())
 }
 
 /// The first items of an order, as many as are shown.
-struct Suggestions<T> {
+struct Suggestions<'a, T> {
     items: BTreeSet<T>,
     were_cut: bool,
+    budget: &'a Budget,
 }
 
-impl<T> Default for Suggestions<T> {
-    fn default() -> Self {
-        Self { items: BTreeSet::new(), were_cut: false }
+impl<'a, T: Ord + Named> Suggestions<'a, T> {
+    fn new(budget: &'a Budget) -> Self {
+        Self { items: BTreeSet::new(), were_cut: false, budget }
+    }
+
+    fn add(&mut self, item: T) -> Result<(), Error> {
+        if self.items.contains(&item) {
+            return Ok(());
+        }
+        self.budget.hold(item.bytes())?;
+        self.items.insert(item);
+        if self.items.len() > SUGGESTIONS_MAX
+            && let Some(last) = self.items.pop_last()
+        {
+            self.budget.let_go(last.bytes());
+            self.were_cut = true;
+        }
+        Ok(())
     }
 }
 
-impl<T: Ord> Suggestions<T> {
-    fn add(&mut self, item: T) {
-        self.items.insert(item);
-        if self.items.len() > SUGGESTIONS_MAX {
-            self.items.pop_last();
-            self.were_cut = true;
-        }
+/// What is suggested.
+trait Named {
+    /// What it takes in a list.
+    fn bytes(&self) -> u64;
+}
+
+impl Named for Text {
+    fn bytes(&self) -> u64 {
+        NAME_BYTES + self.len() as u64
+    }
+}
+
+impl Named for (AttributeScope, Text) {
+    fn bytes(&self) -> u64 {
+        self.1.bytes()
     }
 }
 

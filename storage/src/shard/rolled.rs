@@ -30,6 +30,7 @@ use super::columnar::Columnar;
 use super::figures::marks_within;
 use super::handle::Shard;
 use super::hash::LookupSet;
+use super::held::Held;
 use super::piece::Piece;
 use super::read::Snapshot;
 use super::reader::PieceReader;
@@ -38,6 +39,10 @@ use super::whole::{All, Choice};
 use crate::Error;
 use crate::block::zones::{ZoneClass, Zones};
 use crate::block::{BlockError, Rollup, SectionKind};
+
+/// What a cell of figures by class and minute takes while those of a run are gathered, twice: by
+/// class and by group.
+const RED_CELL_BYTES: u64 = 512;
 
 /// A run whose whole minutes are read from its rollup.
 pub(super) struct RolledRun {
@@ -238,15 +243,19 @@ impl Rolled<'_> {
     fn add_rollups(&mut self) -> Result<(), Error> {
         for run in self.runs.values() {
             self.budget.spend(run.rollup.memory_bytes() as u64)?;
+            let mut own = Aggregate::default();
+            let mut held = Held::new(self.budget);
             let added = if takes_cells(self.query) {
-                add_cells(self.query, self.minutes, run, &mut self.plus)
+                add_cells(self.query, self.minutes, run, &mut held, &mut own)
             } else {
-                add_totals(self.query, self.minutes, run, &mut self.plus)
+                add_totals(self.query, self.minutes, run, &mut own)
             };
             added
-                .and_then(|()| add_values(self.query, self.minutes, run, &mut self.plus))
-                .and_then(|()| add_traces(self.minutes, run, &mut self.plus))
+                .and_then(|()| add_values(self.query, self.minutes, run, &mut own))
+                .and_then(|()| add_traces(self.minutes, run, &mut own))
                 .map_err(|reason| run.malformed(self.shard, reason))?;
+            held.allowed()?;
+            self.budget.hold(self.plus.merge(&own))?;
         }
         Ok(())
     }
@@ -318,11 +327,10 @@ impl Rolled<'_> {
             let block = of_block.first().map(|piece| block_of(piece));
             let Some(run) = block.and_then(|block| self.runs.get(&block)) else { continue };
             let part = self.figures_of_part(run, of_block, id)?;
-            self.minus.merge(&part);
+            self.budget.hold(self.minus.merge(&part))?;
         }
         let whole = self.shard.trace_figures(self.query, pieces, id, &All, self.budget)?;
-        self.plus.merge(&whole);
-        Ok(())
+        Ok(self.budget.hold(self.plus.merge(&whole))?)
     }
 
     /// What the rollup of a run says of the spans of a trace in it.
@@ -409,7 +417,7 @@ impl Rolled<'_> {
             self.plus.traces += u64::from(is_counted);
         }
         if let Some(columnar) = columnar {
-            columnar.finish(&mut self.plus);
+            self.budget.hold(columnar.finish(&mut self.plus))?;
         }
         Ok(())
     }
@@ -452,8 +460,8 @@ impl Rolled<'_> {
         }
         let figures = query::aggregate(self.query, [spans.as_slice()]);
         // Whoever calls counts the trace.
-        self.plus.merge(&Aggregate { traces: 0, ..figures });
-        Ok(())
+        let grown = self.plus.merge(&Aggregate { traces: 0, ..figures });
+        Ok(self.budget.hold(grown)?)
     }
 }
 
@@ -566,11 +574,13 @@ fn add_totals(
     })
 }
 
-/// Adds spans by class and duration.
+/// Adds spans by class and duration. What is held while it gathers them is refused where it is
+/// looked at.
 fn add_cells(
     query: &AggregateQuery,
     minutes: Minutes,
     run: &RolledRun,
+    held: &mut Held<'_>,
     out: &mut Aggregate,
 ) -> Visited {
     let classes = run.zones.classes();
@@ -590,6 +600,9 @@ fn add_cells(
                 out.heatmap.entry((bin, octave)).or_default().add(counts);
             }
             AggregateKind::Red { .. } => {
+                if !red.contains_key(&(class, bin)) && held.grow(RED_CELL_BYTES).is_err() {
+                    return;
+                }
                 let own = red.entry((class, bin)).or_default();
                 own.counts.add(counts);
                 own.durations.add_bucket(bucket, spans);

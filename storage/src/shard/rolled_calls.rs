@@ -103,6 +103,7 @@ impl Question<'_> {
                 let error = BlockError::Malformed { path, section: SectionKind::Rollup, reason };
                 self.shard.damaged_block(&run.block, error)
             })?;
+            found.edges.charge(self.budget)?;
         }
         Ok(())
     }
@@ -171,6 +172,8 @@ impl Question<'_> {
             }
             let window = self.window;
             found.edges.add_calls(&trace.calls, services, |start| window.contains(start));
+            found.minus.charge(self.budget)?;
+            found.edges.charge(self.budget)?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ use super::blocks::BlockRun;
 use super::first_hits::FirstHits;
 use super::handle::Shard;
 use super::hash::LookupSet;
+use super::held::Held;
 use super::limits::{HIT_SPANS_BYTES_MAX, MARKS_KEPT_MAX, SPAN_BYTES_ESTIMATE};
 use super::piece::{Piece, Place};
 use super::prefilter::Prefilter;
@@ -134,7 +135,11 @@ struct Search<'a> {
     pieces: Vec<(Arc<Piece>, Option<PagePlace>)>,
     /// By run of a block, as far as a page of it was due: what rules out its pages.
     zones: Vec<OnceCell<Option<RunZones<'a>>>>,
-    traces: Vec<Ranked>,
+    traces: Vec<Option<Ranked>>,
+    /// Places among them of traces that were taken.
+    free: Vec<usize>,
+    /// What all this takes.
+    held: Held<'a>,
     /// Traces that are cut over several pieces and have been ranked.
     seen: LookupSet<TraceId>,
     marked: VecDeque<Arc<Marked>>,
@@ -146,6 +151,14 @@ struct Search<'a> {
     /// It was stopped by them: of what comes after this nothing is among the first.
     stopped_after: Option<OrderKey>,
 }
+
+/// What a thing in the queue takes; a trace with what is known of it, and its place among those
+/// that are free; a piece; a trace that was ranked. Lists and sets have room for twice as many.
+const QUEUED_BYTES: u64 = 2 * size_of::<(OrderKey, Item)>() as u64;
+const RANKED_BYTES: u64 = QUEUED_BYTES + 2 * size_of::<(Option<Ranked>, usize)>() as u64;
+const QUEUED_PIECE_BYTES: u64 =
+    QUEUED_BYTES + (size_of::<Piece>() + 2 * size_of::<(Arc<Piece>, Option<PagePlace>)>()) as u64;
+const SEEN_BYTES: u64 = 2 * size_of::<TraceId>() as u64;
 
 /// Where a page lies: its run among those of the snapshot, and its number in it.
 #[derive(Debug, Clone, Copy)]
@@ -207,6 +220,8 @@ impl<'a> Search<'a> {
             pieces: Vec::new(),
             zones: Vec::new(),
             traces: Vec::new(),
+            free: Vec::new(),
+            held: Held::new(budget),
             seen: LookupSet::default(),
             marked: VecDeque::new(),
             spans_scanned: 0,
@@ -295,12 +310,14 @@ impl<'a> Search<'a> {
         for piece in self.snapshot.batches().filter(is_asked) {
             bounds.push((batch_bound(order, piece), Arc::clone(piece), None));
         }
+        self.held.grow(bounds.len() as u64 * QUEUED_PIECE_BYTES)?;
         for (rank, piece, place) in bounds {
             let key = OrderKey { rank, trace_id: TraceId::default() };
             self.queue.push(Reverse((key, Item::Piece(self.pieces.len()))));
             self.pieces.push((piece, place));
         }
         if self.by_extent {
+            self.held.grow(self.snapshot.splits().len() as u64 * QUEUED_BYTES)?;
             for split in self.snapshot.splits().values() {
                 let rank = Tally::of_split(split).key(order, split.id).rank;
                 let key = OrderKey { rank, trace_id: TraceId::default() };
@@ -329,8 +346,10 @@ impl<'a> Search<'a> {
                 }
                 Item::Split(id) => self.rank_split(id)?,
                 Item::Trace(number) => {
-                    if let Some(ranked) = self.traces.get(number) {
-                        return Ok(Some((key, ranked.clone())));
+                    if let Some(ranked) = self.traces.get_mut(number).and_then(Option::take) {
+                        self.free.push(number);
+                        self.held.shrink(RANKED_BYTES);
+                        return Ok(Some((key, ranked)));
                     }
                 }
             }
@@ -457,6 +476,7 @@ impl<'a> Search<'a> {
         if !self.seen.insert(id) {
             return Ok(());
         }
+        self.held.grow(SEEN_BYTES)?;
         let parts = self.snapshot.parts(id, self.budget)?;
         let mut all = Evidence::default();
         let mut is_within = false;
@@ -491,9 +511,13 @@ impl<'a> Search<'a> {
         }
         let after = self.query.cursor.as_ref().map(|cursor| cursor.last);
         if after.is_none_or(|after| key > after) {
-            self.budget.spend(size_of::<Ranked>() as u64)?;
-            self.queue.push(Reverse((key, Item::Trace(self.traces.len()))));
-            self.traces.push(ranked);
+            self.held.grow(RANKED_BYTES)?;
+            let number = self.free.pop().unwrap_or(self.traces.len());
+            self.queue.push(Reverse((key, Item::Trace(number))));
+            match self.traces.get_mut(number) {
+                Some(place) => *place = Some(ranked),
+                None => self.traces.push(Some(ranked)),
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -259,6 +260,7 @@ impl Shard {
         state.rotated = Some(cut);
         state.tenants = row.tenants.clone();
         state.blocks_lost.clear();
+        self.has_lost.store(false, Ordering::Release);
         for generation in &contents.generations {
             state.retired.push((cut, Arc::downgrade(generation)));
         }

@@ -14,6 +14,7 @@ use model::{Span, SpanId, Timestamp, TraceId, pace, query};
 use super::columnar::Columnar;
 use super::figures::marks_within;
 use super::handle::Shard;
+use super::held::Held;
 use super::piece::Piece;
 use super::reader::PieceReader;
 use super::rows::RowSet;
@@ -80,6 +81,7 @@ impl Shard {
             return Ok(None);
         }
         let mut figures = Aggregate::default();
+        let mut held = Held::new(budget);
         for part in parts {
             let reader = PieceReader::new(self, Arc::clone(part), budget);
             let index = reader.index()?;
@@ -98,7 +100,7 @@ impl Shard {
                 rows.intersect(&chosen);
             }
             own().for_each(|trace| columnar.add_rows(trace, &rows));
-            columnar.finish(&mut figures);
+            held.grow(columnar.finish(&mut figures))?;
         }
         figures.traces = u64::from(figures.spans > 0);
         Ok(Some(figures))

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::aggregate::{AggregateKind, AggregateQuery};
+use model::aggregate::{AggregateKind, AggregateQuery, GroupBy};
 use model::budget::{Budget, Exhausted};
 use model::query::{
     AttributeScope, Field, Order, Relation, SpanPredicate, TracePredicate, TraceQuery,
@@ -25,7 +25,7 @@ use storage::shard::BlockStore;
 use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
 use storage::{Error, Shard};
 
-use super::fixture::{Fixture, no_limit, open_shard, plain_batch, tenant};
+use super::fixture::{Fixture, bytes_limit, no_limit, open_shard, plain_batch, tenant};
 
 /// Pieces of the trace, however many rows it has: what is asked between pieces does not grow.
 const PIECES: usize = 2;
@@ -253,4 +253,159 @@ fn a_read_ends_at_the_first_look_that_is_denied() {
             assert!(is_ended || asked_max + 5 > all, "{name}: at {asked_max} of {all}");
         }
     }
+}
+
+/// Spans of as many services and operations, each called by the one before; with a value of its
+/// own, in a nanosecond of its own, and each fifth in a trace of its own.
+fn varied(rows: u64) -> Vec<Span> {
+    let span = |number: u64| {
+        let mut span = simple_span(number / 5 + 1, number + 1, number, number + 5);
+        if !number.is_multiple_of(5) {
+            span.parent = ParentId::Id(SpanId(number.to_be_bytes()));
+        }
+        let attributes = vec![Attribute::new("service.name", format!("service {number}").as_str())];
+        span.resource = Arc::new(Resource { attributes, ..Resource::default() });
+        span.name = format!("operation {number}").into();
+        let value = format!("{number:0200}");
+        span.attributes =
+            vec![Attribute::new(format!("key {number:060}").as_str(), value.as_str())];
+        span.attributes.push(Attribute::new("value", value.as_str()));
+        span
+    };
+    (0..rows).map(span).collect()
+}
+
+/// Reads that keep more the more there is of what they ask for, whatever they decode.
+const KEEPING: [(&str, Read); 9] = [
+    ("cells of a heatmap", |shard, _, budget| {
+        figures(shard, AggregateKind::Heatmap { step: model::Duration(1) }, budget)
+    }),
+    ("cells of groups", |shard, _, budget| {
+        let kind = AggregateKind::Red { step: model::Duration(1), group_by: GroupBy::Service };
+        figures(shard, kind, budget)
+    }),
+    ("values", |shard, _, budget| {
+        let field = Field::Attribute(AttributeScope::Span, "value".into());
+        figures(shard, AggregateKind::TopValues { field, limit: 10 }, budget)
+    }),
+    ("edges", |shard, _, budget| {
+        let answer = shard.dependencies(&tenant("a"), TimeRange::ALL, budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("services", |shard, _, budget| {
+        let answer = shard.services(&tenant("a"), budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("operations", |shard, _, budget| {
+        let answer = shard.operations(&tenant("a"), None, budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("keys", |shard, _, budget| {
+        let answer = shard.keys(&tenant("a"), &"key".into(), budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("suggested values", |shard, _, budget| {
+        let (scope, key) = (AttributeScope::Span, "value".into());
+        let answer = shard.values(&tenant("a"), scope, &key, &"".into(), budget);
+        ended(answer.map(|answer| answer.completeness.exhausted))
+    }),
+    ("places in an order", |shard, _, budget| {
+        search(shard, Detail::Summary, Order::Longest, budget)
+    }),
+];
+
+fn figures(shard: &Shard, kind: AggregateKind, budget: &Budget) -> Outcome {
+    let query = AggregateQuery { window: TimeRange::ALL, predicate: SpanPredicate::True, kind };
+    let answer = shard.aggregate(&tenant("a"), &query, budget);
+    ended(answer.map(|answer| answer.completeness.exhausted))
+}
+
+/// What is decoded is let go; what an answer consists of is not, nor what a search remembers while
+/// it works.
+#[test]
+fn what_a_read_keeps_has_a_bound_in_the_head_and_in_blocks() {
+    let id = TraceId([1; 16]);
+    let sealed = |spans: &[Span], is_sealed: bool| {
+        let env = Arc::new(FaultEnv::new(1));
+        let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/b"));
+        let mut fixture = Fixture::with_cache(64 << 20);
+        fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+        fixture.add(&[plain_batch(1, &tenant("a"), spans)]);
+        if is_sealed {
+            fixture.shard.seal(&no_limit()).unwrap();
+        }
+        fixture
+    };
+    for is_sealed in [false, true] {
+        let (few, many) = (sealed(&varied(100), is_sealed), sealed(&varied(3_000), is_sealed));
+        for (name, read) in KEEPING {
+            let kept = |shard: &Shard, bytes_max: u64| {
+                let budget = no_limit().holding_at_most(bytes_max);
+                read(shard, id, &budget).unwrap()
+            };
+            assert!(!kept(&few.shard, 100_000), "{name}, sealed {is_sealed}");
+            assert!(kept(&many.shard, 100_000), "{name}, sealed {is_sealed}");
+            assert!(!kept(&many.shard, u64::MAX), "{name}, sealed {is_sealed}");
+        }
+        // An answer stays charged, what a search remembered does not.
+        let budget = no_limit();
+        search(&many.shard, Detail::Summary, Order::Oldest, &budget).unwrap();
+        assert_eq!(budget.bytes_held(), 0);
+        figures(&many.shard, AggregateKind::Heatmap { step: model::Duration(1) }, &budget).unwrap();
+        assert!(budget.bytes_held() > 100_000);
+    }
+}
+
+/// Whole minutes come from rollups, all cells of a run at once.
+#[test]
+fn cells_of_rollups_are_charged() {
+    let env = Arc::new(FaultEnv::new(1));
+    let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/b"));
+    let mut fixture = Fixture::with_cache(64 << 20);
+    let store = store.with_rollup_bytes(1_000);
+    fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+    let minute = 60_000_000_000;
+    let spans: Vec<Span> = (0..3_000)
+        .map(|number| {
+            let start = number * minute / 2;
+            let mut span = simple_span(number + 1, number + 1, start, start + 7);
+            span.name = format!("operation {}", number % 9).into();
+            span
+        })
+        .collect();
+    fixture.add(&[plain_batch(1, &tenant("a"), &spans)]);
+    fixture.shard.seal(&no_limit()).unwrap();
+    let kind = AggregateKind::Red { step: model::Duration(minute), group_by: GroupBy::Operation };
+    let before = fixture.cache.stats();
+    let small = no_limit().holding_at_most(200_000);
+    assert!(figures(&fixture.shard, kind.clone(), &small).unwrap());
+    let large = no_limit();
+    assert!(!figures(&fixture.shard, kind, &large).unwrap());
+    let after = fixture.cache.stats();
+    assert_eq!((before.hits, before.misses), (after.hits, after.misses), "no page was read");
+    assert!((400_000..4_000_000).contains(&large.bytes_held()), "{}", large.bytes_held());
+}
+
+/// Rows that may be repeats are kept several times while it is found out.
+#[test]
+fn rows_that_may_be_repeats_are_charged() {
+    let spent = |spans: &[Span]| {
+        let fixture = shard_with(spans);
+        let charged = |bytes_max: u64| {
+            let read =
+                |budget: &Budget| search(&fixture.shard, Detail::Summary, Order::Newest, budget);
+            read(&bytes_limit(bytes_max)).unwrap()
+        };
+        let (mut low, mut high) = (0, 1 << 40);
+        while low + 1 < high {
+            let middle = u64::midpoint(low, high);
+            if charged(middle) { low = middle } else { high = middle }
+        }
+        high
+    };
+    let once = giant(4_000);
+    let twice: Vec<Span> = once.iter().flat_map(|span| [span.clone(), span.clone()]).collect();
+    let (once, twice) = (spent(&giant(8_000)), spent(&twice));
+    // Beside what is read of their spans.
+    assert!(twice > once + 8_000 * (SPAN_BYTES_ESTIMATE + 300), "{once} and {twice}");
 }

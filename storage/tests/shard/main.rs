@@ -13,6 +13,7 @@ mod golden;
 mod heavy_spans;
 mod loud_neighbour;
 mod many_blocks;
+mod many_values;
 mod rollups;
 mod ruled_out;
 mod search_equals_reference;

@@ -203,7 +203,8 @@ fn fixture(count: u64, slow: std::time::Duration) -> (Coordinator, Arc<Tables>, 
     });
     let coordinator = Coordinator::over(CoreParts {
         shards: Arc::clone(&tables) as Arc<dyn Shards>,
-        pool_threads: 1,
+        // With time that stands still nobody may work beside it.
+        pool_threads: 0,
         node_id: NodeId([1; 16]),
         clock,
         batch_ids: BatchIds::new([1; 16]),
