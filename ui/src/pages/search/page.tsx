@@ -9,6 +9,7 @@ import { Icon } from "../../components/icon";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
 import type { SearchProgress } from "../../model/early";
+import { FORMS, type Form, isForm } from "../../model/forms";
 import { compareHref, SIDE_TRACES_MAX } from "../../model/links";
 import { withLive } from "../../model/live";
 import { traceHref } from "../../model/matched";
@@ -40,6 +41,8 @@ import { Nothing } from "./nothing";
 import { Plot, type PlotKind } from "./plot";
 import { ResultList } from "./results";
 import { ShareMenu } from "./share";
+import { ResultSpans } from "./spans";
+import { ResultTable } from "./table";
 import "./search.css";
 
 export function SearchPage() {
@@ -105,6 +108,15 @@ export function SearchPage() {
 /** More would not fit on the two sides of a comparison. */
 const TICKED_MAX = 2 * SIDE_TRACES_MAX;
 
+const FORM_NAMES: Record<Form, string> = { list: "List", table: "Table", spans: "Spans" };
+const FORM_TITLES: Record<Form, string> = {
+  list: "Traces, two lines each",
+  table: "Traces, a line each, sorted by a click on a column",
+  spans: "Below each trace the spans that match",
+};
+/** A server with Jaeger's search only does not tell which spans matched. */
+const LIMITED_FORMS: readonly Form[] = ["list", "table"];
+
 function Outcome(props: {
   readonly query: SearchQuery;
   readonly results: SearchView;
@@ -132,7 +144,12 @@ function Outcome(props: {
     [services, known],
   );
   const live = useLive(query, printSearch(query).toString(), look.isLive, window);
+  const forms = isLimited ? LIMITED_FORMS : FORMS;
+  const form = forms.find((each) => each === look.form) ?? "list";
   usePlainKeys({
+    ...Object.fromEntries(
+      forms.map((each, index) => [String(index + 1), () => look.setForm(each)]),
+    ),
     ".": () => look.setLive(!look.isLive),
     "/": () => document.querySelector<HTMLElement>(".search-form .tags input")?.focus(),
   });
@@ -169,6 +186,20 @@ function Outcome(props: {
   // Figures come after the results, which people wait for.
   const isThere = end !== undefined || (traces.length > 0 && results.progress === undefined);
   const isReady = hasFigures && !results.isPrevious && isThere;
+  const list = {
+    traces: listed,
+    colors,
+    zone,
+    hrefOf,
+    hovered,
+    onHover: setHovered,
+    ticked,
+    onTick: tick,
+    hasMore: end?.cursor !== undefined,
+    isRunning: results.isRunning,
+    onMore: results.more,
+    onHold: hold,
+  };
   const isNothing = listed.length === 0 && !look.isLive && end !== undefined && !results.isRunning;
   return (
     <div className={hasFigures ? "explore" : "explore plain"}>
@@ -231,6 +262,20 @@ function Outcome(props: {
                   : `Compare ${ticked.length}`}
             </button>
           )}
+          <fieldset className="segmented small">
+            <legend className="visually-hidden">Show as</legend>
+            {forms.map((each, index) => (
+              <button
+                key={each}
+                type="button"
+                aria-pressed={form === each}
+                title={`${FORM_TITLES[each]} (${index + 1})`}
+                onClick={() => look.setForm(each)}
+              >
+                {FORM_NAMES[each]}
+              </button>
+            ))}
+          </fieldset>
           <select
             className="input sort"
             aria-label="Order"
@@ -284,20 +329,17 @@ function Outcome(props: {
         {isNothing ? (
           <Nothing query={query} results={results} onChange={props.onChange} />
         ) : (
-          <ResultList
-            traces={listed}
-            colors={colors}
-            zone={zone}
-            hrefOf={hrefOf}
-            hovered={hovered}
-            onHover={setHovered}
-            ticked={ticked}
-            onTick={tick}
-            hasMore={end?.cursor !== undefined}
-            isRunning={results.isRunning}
-            onMore={results.more}
-            onHold={hold}
-          />
+          <>
+            {form === "list" && <ResultList {...list} />}
+            {form === "table" && (
+              <ResultTable
+                {...list}
+                order={query.order}
+                onOrder={(order) => props.onChange({ ...query, order })}
+              />
+            )}
+            {form === "spans" && <ResultSpans {...list} query={query} window={window} />}
+          </>
         )}
       </div>
     </div>
@@ -378,6 +420,8 @@ function windowText({ window: asked }: SearchQuery, window: TimeSpan, zone: Zone
 interface Look {
   readonly plot: PlotKind;
   readonly setPlot: (kind: PlotKind) => void;
+  readonly form: Form;
+  readonly setForm: (form: Form) => void;
   readonly isLive: boolean;
   readonly setLive: (isLive: boolean) => void;
   /** Which spans are compared with the others. */
@@ -401,11 +445,15 @@ function useLook(): Look {
       navigate(`/search?${next}`, { replace: true });
     };
     const facets = [...new Set(params.getAll("facet"))];
-    const kept = ["plot", "facet", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
+    const form = params.get("v");
+    const kept = ["v", "plot", "facet", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
     return {
       plot: params.get("plot") === "dots" ? "dots" : "heat",
       setPlot: (kind) =>
         go((next) => (kind === "dots" ? next.set("plot", "dots") : next.delete("plot"))),
+      form: isForm(form) ? form : "list",
+      setForm: (next) =>
+        go((params) => (next === "list" ? params.delete("v") : params.set("v", next))),
       isLive: params.get("tail") === "1",
       setLive: (isLive) => go((next) => (isLive ? next.set("tail", "1") : next.delete("tail"))),
       selection: parseSelection(params.get("sel")),
