@@ -10,7 +10,7 @@ import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
 import type { SearchProgress } from "../../model/early";
 import { FORMS, type Form, isForm } from "../../model/forms";
-import { compareHref, SIDE_TRACES_MAX } from "../../model/links";
+import { compareHref, isTraceId, SIDE_TRACES_MAX } from "../../model/links";
 import { withLive } from "../../model/live";
 import { traceHref } from "../../model/matched";
 import { isOrder, ORDERS } from "../../model/orders";
@@ -172,10 +172,10 @@ function Outcome(props: {
     },
     [navigate, hrefOf, traces],
   );
-  const [ticked, setTicked] = useState<readonly string[]>([]);
+  const { ticked } = look;
   const tick = (id: string) =>
     // The first two are compared; the others are there to be added to a side.
-    setTicked(
+    look.setTicked(
       ticked.includes(id)
         ? ticked.filter((each) => each !== id)
         : [...ticked, id].slice(-TICKED_MAX),
@@ -427,6 +427,9 @@ interface Look {
   /** Which spans are compared with the others. */
   readonly selection: Selection | undefined;
   readonly setSelection: (selection: Selection | undefined) => void;
+  /** Traces chosen for a comparison. */
+  readonly ticked: readonly string[];
+  readonly setTicked: (traceIds: readonly string[]) => void;
   readonly facets: readonly string[];
   readonly setFacets: (keys: readonly string[]) => void;
   /** What of the URL stays when another search is made. */
@@ -444,9 +447,15 @@ function useLook(): Look {
       change(next);
       navigate(`/search?${next}`, { replace: true });
     };
+    const putAll = (name: string, values: readonly string[]) =>
+      go((next) => {
+        next.delete(name);
+        for (const value of values) next.append(name, value);
+      });
     const facets = [...new Set(params.getAll("facet"))];
+    const ticked = [...new Set(params.getAll("tick"))].filter(isTraceId).slice(0, TICKED_MAX);
     const form = params.get("v");
-    const kept = ["v", "plot", "facet", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
+    const kept = ["v", "plot", "facet", "tick", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
     return {
       plot: params.get("plot") === "dots" ? "dots" : "heat",
       setPlot: (kind) =>
@@ -462,11 +471,9 @@ function useLook(): Look {
           selection === undefined ? next.delete("sel") : next.set("sel", printSelection(selection)),
         ),
       facets,
-      setFacets: (keys) =>
-        go((next) => {
-          next.delete("facet");
-          for (const key of keys) next.append("facet", key);
-        }),
+      setFacets: (keys) => putAll("facet", keys),
+      ticked,
+      setTicked: (ids) => putAll("tick", ids),
       kept: [...params].filter(([name]) => kept.includes(name)),
     };
   }, [search, navigate]);
