@@ -125,9 +125,10 @@ const SCENES = [
   ["map, table", "/dependencies?as=table"],
   ["map, none", "/dependencies", { "/api/dependencies": { data: [] } }],
   ["cluster", "/cluster"],
+  ["cluster, a shard", "/cluster?shard=0"],
   [
     "cluster, silent nodes",
-    "/cluster",
+    "/cluster?shard=1",
     {
       "/api/skua/v1/cluster": {
         ...CLUSTER,
