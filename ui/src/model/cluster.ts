@@ -113,6 +113,8 @@ export interface Summary {
   readonly health: Health;
   readonly nodesReady: number;
   readonly shardsLed: number;
+  /** Of which not all copies are there and answer. */
+  readonly shardsThin: number;
   readonly spans: number;
   /** On all replicas. */
   readonly bytes: number;
@@ -170,6 +172,7 @@ export function summarize(cluster: Cluster): Summary {
           : "ok",
     nodesReady: ready.size,
     shardsLed: cluster.shards.length - leaderless.length,
+    shardsThin: thin.length,
     spans: sumOfShards(cluster, (replica) => replica.spans),
     bytes,
     bytesPerSpan: copies > 0 ? bytes / copies : undefined,

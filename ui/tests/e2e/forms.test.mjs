@@ -71,6 +71,21 @@ test("the form is in the address, stays with the next search and asks nothing an
   await page.close();
 });
 
+test("a link that is handed on shows the same form", async () => {
+  const { page } = await place.open("/search?lookback=1h&v=table&plot=dots");
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = async (text) => {
+      window.copied = text;
+    };
+  });
+  await page.getByRole("button", { name: "Copy the link", exact: true }).click();
+  await page.waitForFunction(() => window.copied !== undefined);
+  const copied = new URL(await page.evaluate(() => window.copied));
+  assert.equal(copied.search, "?lookback=1h&v=table&plot=dots");
+  await page.close();
+});
+
 test("a click on a column's head asks for the server's order", async () => {
   const { page } = await place.open("/search?lookback=1h&v=table");
   const head = (name) => page.getByRole("columnheader", { name });

@@ -97,6 +97,7 @@ function Content(props: { readonly cluster: Cluster }) {
         <Tile
           name="Shards with a leader"
           value={`${summary.shardsLed} / ${cluster.shards.length}`}
+          beside={summary.shardsThin === 0 ? undefined : `${summary.shardsThin} lack a copy`}
         />
         <Tile
           name="Largest lag"

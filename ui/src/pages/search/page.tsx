@@ -236,7 +236,7 @@ function Outcome(props: {
               Live
             </button>
           )}
-          <ShareMenu query={query} window={window} traces={listed} />
+          <ShareMenu query={query} window={window} traces={listed} look={look.kept} />
           {results.isRunning && (
             <button type="button" className="button small" onClick={results.stop}>
               Stop
