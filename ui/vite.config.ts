@@ -48,6 +48,8 @@ const SHARED = [
     minShareCount: 2,
     priority: 2,
   },
+  // Of one span; the trace page starts without.
+  { name: "details", test: /src\/model\/details\.ts$/, priority: 2 },
   { name: "shared", minShareCount: 3, priority: 1 },
 ];
 

@@ -84,6 +84,12 @@ async function scenes() {
     ],
     ["search-typing", "/search?lookback=24h", (page) => page.getByLabel("Conditions").fill("http")],
     ["search-dots", "/search?lookback=1h&plot=dots&limit=300"],
+    ["search-table", "/search?lookback=24h&v=table&sort=longest"],
+    [
+      "search-spans",
+      "/search?lookback=24h&v=spans&q=status%3Derror",
+      (page) => page.locator(".match-row[data-is=span]").first().waitFor(),
+    ],
     ["search-brush", "/search?lookback=1h&service=frontend", brush],
     [
       "search-none",
@@ -170,6 +176,12 @@ async function scenes() {
       `/trace/${large}`,
       undefined,
       replies({ "/columns": [500, '{"error":{"message":"internal error"}}'] }),
+    ],
+    [
+      "cluster-shard",
+      "/cluster?shard=5",
+      (page) => rated(page).then(() => page.locator(".shard-history").scrollIntoViewIfNeeded()),
+      replies({ "v1/cluster": [200, () => JSON.stringify(threeNodes())] }),
     ],
     [
       "state-cluster",

@@ -11,7 +11,7 @@ import { nanos } from "./search";
 
 /** Connections that figures may hold, out of six. */
 const AT_A_TIME = 3;
-const lane = new Lane(AT_A_TIME);
+const figures = new Lane(AT_A_TIME);
 
 interface Asked {
   readonly window: TimeSpan;
@@ -49,12 +49,16 @@ export function fetchHeatmap(
   return ask(asked, { kind: "heatmap", step: nanosOf(step) }, read, signal);
 }
 
-/** The values of what a key names in conditions: a field, or an attribute, with its scope before it. */
+/**
+ * The values of what a key names in conditions: a field, or an attribute, with its scope before it.
+ * What is no figure has a lane of its own.
+ */
 export function fetchTopValues(
   asked: Asked,
   key: string,
   limit: number,
   signal?: AbortSignal,
+  lane = figures,
 ): Promise<Answered<Figures & { readonly values: readonly ValueCount[] }>> {
   const read = (answer: Json) => ({
     ...figuresOf(answer),
@@ -64,7 +68,7 @@ export function fetchTopValues(
     }),
   });
   const question = { kind: "top_values", limit, ...countedOf(key) };
-  return ask(asked, question, read, signal);
+  return ask(asked, question, read, signal, lane);
 }
 
 /** `step` in microseconds. */
@@ -119,6 +123,7 @@ async function ask<T>(
   question: object,
   read: (answer: Json) => T,
   signal: AbortSignal | undefined,
+  lane = figures,
 ): Promise<Answered<T>> {
   const body = {
     window: { start: nanos(window.start), end: nanos(window.end) },

@@ -13,6 +13,8 @@ const EVERYWHERE: KeyList = [
   [["g", "t"], "the trace that was open last"],
   [["/"], "the conditions, on the explore page"],
   [["."], "live traces on and off, on the explore page"],
+  [["1", "2", "3"], "results as a list, a table or spans, on the explore page"],
+  [["j", "k"], "next, previous row of the results; x ticks it for a comparison"],
   [["?"], "this list"],
 ];
 

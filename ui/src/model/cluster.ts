@@ -113,6 +113,8 @@ export interface Summary {
   readonly health: Health;
   readonly nodesReady: number;
   readonly shardsLed: number;
+  /** Of which not all copies are there and answer. */
+  readonly shardsThin: number;
   readonly spans: number;
   /** On all replicas. */
   readonly bytes: number;
@@ -170,6 +172,7 @@ export function summarize(cluster: Cluster): Summary {
           : "ok",
     nodesReady: ready.size,
     shardsLed: cluster.shards.length - leaderless.length,
+    shardsThin: thin.length,
     spans: sumOfShards(cluster, (replica) => replica.spans),
     bytes,
     bytesPerSpan: copies > 0 ? bytes / copies : undefined,
@@ -227,6 +230,20 @@ export function growthOf(before: Cluster, after: Cluster, seconds: number): numb
   return seconds > 0 && more >= 0 ? more / seconds : undefined;
 }
 
+/** Entries a second that a shard's leader applied between two looks; undefined if nobody knows. */
+export function entriesOf(
+  before: Shard | undefined,
+  after: Shard,
+  seconds: number,
+): number | undefined {
+  const of = (shard: Shard | undefined) =>
+    shard?.replicas.find(({ node, state }) => node === shard.leader && state === "present")
+      ?.applied;
+  const [then, now] = [of(before), of(after)];
+  if (then === undefined || now === undefined || seconds <= 0 || now < then) return undefined;
+  return (now - then) / seconds;
+}
+
 /** Queries a second that a node answered between two looks; undefined if that is not known. */
 export function askedOf(
   node: ClusterNode,
@@ -272,41 +289,69 @@ export function diskShare({ diskUsedBytes, diskFreeBytes }: ClusterNode): number
   return diskFreeBytes > 0 ? diskUsedBytes / all : undefined;
 }
 
+/** Something that happened, as a sentence, and what it was about. */
+export interface Change {
+  readonly text: string;
+  readonly shard?: number;
+  /** A node's id. */
+  readonly node?: string;
+}
+
+/** What happened to a shard: to itself, and to the nodes that have a copy of it. */
+export function changesOf<T extends Change>(shard: Shard, changes: readonly T[]): readonly T[] {
+  const holders = new Set(shard.replicas.map(({ node }) => node));
+  return changes.filter((change) =>
+    change.shard === undefined
+      ? change.node !== undefined && holders.has(change.node)
+      : change.shard === shard.id,
+  );
+}
+
 /** What had happened before the first look, as far as the cluster says when. */
 export function knownBefore(
   cluster: Cluster,
   now: EpochMicros,
-): readonly { readonly time: EpochMicros; readonly text: string }[] {
+): readonly (Change & { readonly time: EpochMicros })[] {
   const ago = (seconds: number) => earlier(now, micros(seconds * MICROS_PER_SECOND));
   return [
-    ...cluster.nodes.flatMap(({ name, down }) =>
-      down === undefined ? [] : [{ time: down.since, text: `Node ${name} stopped answering.` }],
+    ...cluster.nodes.flatMap(({ id, name, down }) =>
+      down === undefined
+        ? []
+        : [{ time: down.since, text: `Node ${name} stopped answering.`, node: id }],
     ),
-    ...cluster.alarms.map(({ text, seconds }) => ({ time: ago(seconds), text: `Alarm: ${text}.` })),
+    ...cluster.alarms.map(({ text, seconds, shard }) => ({
+      time: ago(seconds),
+      text: `Alarm: ${text}.`,
+      ...(shard === undefined ? {} : { shard }),
+    })),
   ].sort((left, right) => right.time - left.time);
 }
 
-/** What happened between two looks at the cluster, a sentence each. */
-export function changesBetween(before: Cluster, after: Cluster): readonly string[] {
-  const changes: string[] = [];
+/** What happened between two looks at the cluster. */
+export function changesBetween(before: Cluster, after: Cluster): readonly Change[] {
+  const changes: Change[] = [];
   const nameOf = (id: string | undefined) =>
     [...after.nodes, ...before.nodes].find((node) => node.id === id)?.name ?? id ?? "no node";
   for (const node of after.nodes) {
+    const say = (text: string) => changes.push({ text, node: node.id });
     const known = before.nodes.find((each) => each.id === node.id);
-    if (known === undefined) changes.push(`Node ${node.name} joined.`);
-    else if (known.state !== node.state) changes.push(`Node ${node.name} ${nowOf(node.state)}.`);
+    if (known === undefined) say(`Node ${node.name} joined.`);
+    else if (known.state !== node.state) say(`Node ${node.name} ${nowOf(node.state)}.`);
     if (known !== undefined && node.version !== "" && known.version !== node.version) {
-      changes.push(`Node ${node.name} now runs ${node.version}.`);
+      say(`Node ${node.name} now runs ${node.version}.`);
     }
   }
   for (const node of before.nodes) {
-    if (!after.nodes.some((each) => each.id === node.id)) changes.push(`Node ${node.name} left.`);
+    if (!after.nodes.some((each) => each.id === node.id)) {
+      changes.push({ text: `Node ${node.name} left.`, node: node.id });
+    }
   }
   for (const shard of after.shards) {
+    const say = (text: string) => changes.push({ text, shard: shard.id });
     const known = before.shards.find((each) => each.id === shard.id);
-    if (known === undefined) changes.push(`Shard ${shard.id} appeared.`);
+    if (known === undefined) say(`Shard ${shard.id} appeared.`);
     else if (known.leader !== shard.leader) {
-      changes.push(
+      say(
         shard.leader === undefined
           ? `Shard ${shard.id} lost its leader ${nameOf(known.leader)}.`
           : `Shard ${shard.id} is led by ${nameOf(shard.leader)}.`,
@@ -315,30 +360,33 @@ export function changesBetween(before: Cluster, after: Cluster): readonly string
     for (const replica of shard.replicas) {
       const was = known?.replicas.find((each) => each.node === replica.node);
       if (known !== undefined && was === undefined) {
-        changes.push(`${nameOf(replica.node)} gets a copy of shard ${shard.id}.`);
+        say(`${nameOf(replica.node)} gets a copy of shard ${shard.id}.`);
       } else if (was?.state === "absent" && replica.state === "present") {
-        changes.push(`${nameOf(replica.node)} has its copy of shard ${shard.id}.`);
+        say(`${nameOf(replica.node)} has its copy of shard ${shard.id}.`);
       }
       const lagged = (was?.lag ?? 0) >= LAG_NOTABLE;
       const lags = replica.lag >= LAG_NOTABLE;
       if (lags && !lagged) {
-        changes.push(`${nameOf(replica.node)} lags behind in shard ${shard.id}.`);
+        say(`${nameOf(replica.node)} lags behind in shard ${shard.id}.`);
       } else if (lagged && !lags) {
-        changes.push(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
+        say(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
       }
     }
     for (const was of known?.replicas ?? []) {
       if (!shard.replicas.some((each) => each.node === was.node)) {
-        changes.push(`${nameOf(was.node)} gave up its copy of shard ${shard.id}.`);
+        say(`${nameOf(was.node)} gave up its copy of shard ${shard.id}.`);
       }
     }
   }
   const keyOf = ({ kind, shard, text }: Alarm) => `${kind} ${shard ?? text}`;
   const stood = new Map(before.alarms.map((alarm) => [keyOf(alarm), alarm]));
   const stands = new Set(after.alarms.map(keyOf));
+  const about = ({ shard }: Alarm) => (shard === undefined ? {} : { shard });
   for (const alarm of after.alarms) {
-    if (!stood.has(keyOf(alarm))) changes.push(`Alarm: ${alarm.text}.`);
+    if (!stood.has(keyOf(alarm))) changes.push({ text: `Alarm: ${alarm.text}.`, ...about(alarm) });
   }
-  for (const [key, alarm] of stood) if (!stands.has(key)) changes.push(`Over: ${alarm.text}.`);
+  for (const [key, alarm] of stood) {
+    if (!stands.has(key)) changes.push({ text: `Over: ${alarm.text}.`, ...about(alarm) });
+  }
   return changes;
 }

@@ -4,6 +4,18 @@ export function isTraceId(text: string): boolean {
   return /^[0-9a-f]{1,32}$/i.test(text);
 }
 
+/** A trace id in hexadecimal digits: as links have it, or out of the base64 of Jaeger's own JSON. */
+export function hexTraceId(text: string): string {
+  const isBase64 = !isTraceId(text) && /^([\w+/-]{11}=?|[\w+/-]{22}(==)?)$/.test(text);
+  if (!isBase64) return text;
+  try {
+    const bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return [...bytes].map((each) => each.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+  } catch {
+    return text;
+  }
+}
+
 /** The last hour of a service without the traces that have a span with this attribute; `pair` as one types it. */
 export function searchWithoutHref(service: string, pair: string): string {
   const params = new URLSearchParams({ lookback: "1h", q: `-${pair}` });

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { parseConditions } from "./filter";
 import { parseFind } from "./find";
-import { findTextOf, traceHref } from "./matched";
+import { findTextOf, spanHref, traceHref } from "./matched";
 import { EMPTY_QUERY, type SearchQuery } from "./search-query";
 
 function query(text: string, more: Partial<SearchQuery> = {}): SearchQuery {
@@ -48,5 +48,14 @@ describe("what a search was about", () => {
 
   it("is not looked for in what is too large to look into unasked", () => {
     expect(findTextOf(query("k=v"), "a", 20_001)).toBe("");
+  });
+});
+
+describe("the address of a span", () => {
+  const trace = { traceId: "ab", spans: 3 };
+
+  it("selects it in its trace, with what else was found", () => {
+    expect(spanHref(query(""), trace, "ff")).toBe("/trace/ab?span=ff");
+    expect(spanHref(query("k=v"), trace, "ff")).toBe("/trace/ab?uiFind=k%3Dv&span=ff");
   });
 });

@@ -20,7 +20,7 @@ const COMPARED = new Set(["=", "!=", "<", "<=", ">", ">="]);
 
 /** Empty where the search was about whole traces, or about nothing but a service. */
 export function findTextOf(query: SearchQuery, traceId: string, spans: number): string {
-  const marked = query.spans.find((each) => isSame(each.traceId, traceId));
+  const marked = query.spans.find((each) => isSameId(each.traceId, traceId));
   if (marked !== undefined) return marked.spanIds.join(" ");
   if (query.traceIds.length > 0 || spans > SPANS_MAX) return "";
   const terms = [
@@ -42,8 +42,14 @@ export function traceHref(query: SearchQuery, trace: TraceSize): string {
   return find === "" ? path : `${path}?${new URLSearchParams({ uiFind: find })}`;
 }
 
+/** The same with one of its spans selected. */
+export function spanHref(query: SearchQuery, trace: TraceSize, spanId: string): string {
+  const href = traceHref(query, trace);
+  return `${href}${href.includes("?") ? "&" : "?"}span=${spanId}`;
+}
+
 /** Links leave out the zeros in front of an id. */
-function isSame(left: string, right: string): boolean {
+export function isSameId(left: string, right: string): boolean {
   return left.padStart(32, "0") === right.padStart(32, "0");
 }
 

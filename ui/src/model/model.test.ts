@@ -8,7 +8,10 @@ import {
   type Alarm,
   askedOf,
   busyOf,
+  type Cluster,
   changesBetween,
+  changesOf,
+  entriesOf,
   growthOf,
   knownBefore,
   lagOf,
@@ -476,8 +479,8 @@ describe("the cluster", () => {
     expect(summarize({ ...cluster, alarms }).findings).toContain("Copies are missing: shard 4.");
     const now = epochMicros(100_000_000);
     expect(knownBefore(cluster, now)).toEqual([
-      { time: 39_000_000, text: "Alarm: shard 4 is thin." },
-      { time: 5_000, text: "Node b stopped answering." },
+      { time: 39_000_000, text: "Alarm: shard 4 is thin.", shard: 4 },
+      { time: 5_000, text: "Node b stopped answering.", node: "b" },
     ]);
   });
 
@@ -518,7 +521,8 @@ describe("the cluster", () => {
       alarms: [alarm],
       retention,
     };
-    expect(changesBetween(before, after)).toEqual([
+    const texts = (from: Cluster, to: Cluster) => changesBetween(from, to).map(({ text }) => text);
+    expect(texts(before, after)).toEqual([
       "Node a is draining.",
       "Node c joined.",
       "Node b left.",
@@ -527,10 +531,33 @@ describe("the cluster", () => {
       "b gave up its copy of shard 3.",
       "Alarm: shard 3 is thin.",
     ]);
-    expect(changesBetween(before, before)).toEqual([]);
-    expect(changesBetween(after, before)).toContain("Shard 3 is led by a.");
-    expect(changesBetween(after, before)).toContain("b gets a copy of shard 3.");
-    expect(changesBetween(after, before)).toContain("Over: shard 3 is thin.");
+    expect(texts(before, before)).toEqual([]);
+    // Of a shard: what happened to it, and to the nodes that have a copy of it.
+    const changes = changesBetween(before, after);
+    const other = { id: 4, epoch: 1, leader: "c", replicas: [replica("c")] };
+    expect(changesOf(other, changes).map(({ text }) => text)).toEqual(["Node c joined."]);
+    expect(changesOf(shard, changes).map(({ text }) => text)).toEqual([
+      "Node a is draining.",
+      "Node b left.",
+      "Shard 3 lost its leader a.",
+      "a lags behind in shard 3.",
+      "b gave up its copy of shard 3.",
+      "Alarm: shard 3 is thin.",
+    ]);
+    expect(texts(after, before)).toContain("Shard 3 is led by a.");
+    expect(texts(after, before)).toContain("b gets a copy of shard 3.");
+    expect(texts(after, before)).toContain("Over: shard 3 is thin.");
+  });
+
+  it("counts the entries of a shard by its leader", () => {
+    const at = (applied: number, leader: string | undefined = "a") => ({
+      ...{ id: 3, epoch: 1, leader },
+      replicas: [{ ...replica("a"), applied }, replica("b")],
+    });
+    expect(entriesOf(at(10), at(40), 5)).toBe(6);
+    expect(entriesOf(at(40), at(10), 5)).toBeUndefined();
+    expect(entriesOf(undefined, at(10), 5)).toBeUndefined();
+    expect(entriesOf(at(10), { ...at(40), leader: undefined }, 5)).toBeUndefined();
   });
 
   it("grows by the spans of each shard, once", () => {

@@ -51,3 +51,32 @@ function placesOf(names: readonly string[]): Uint32Array {
   });
   return places;
 }
+
+/** By a column or by the values of an attribute, and which way. */
+export interface RowOrder {
+  readonly by: SortBy | "value";
+  readonly isDescending: boolean;
+}
+
+const FIRST: RowOrder = { by: "duration", isDescending: true };
+
+/** `self` is ascending and `-self` descending; what is neither is the order that comes first. */
+export function parseOrder(text: string | null): RowOrder {
+  const isDescending = text?.startsWith("-") === true;
+  const name = text?.slice(isDescending ? 1 : 0);
+  const by = name === "value" ? name : SORTS.find((each) => each === name);
+  return by === undefined ? FIRST : { by, isDescending };
+}
+
+/** Undefined for the order that comes first. */
+export function printOrder({ by, isDescending }: RowOrder): string | undefined {
+  const isFirst = by === FIRST.by && isDescending === FIRST.isDescending;
+  return isFirst ? undefined : `${isDescending ? "-" : ""}${by}`;
+}
+
+/** Names are read from A on; of numbers the largest are wanted. */
+export function orderAfter({ by, isDescending }: RowOrder, clicked: RowOrder["by"]): RowOrder {
+  if (clicked === by) return { by, isDescending: !isDescending };
+  const isText = clicked === "service" || clicked === "operation" || clicked === "value";
+  return { by: clicked, isDescending: !isText };
+}

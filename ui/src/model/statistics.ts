@@ -29,6 +29,24 @@ export interface Group {
 /** An attribute puts spans with one value together, whatever their services. */
 export type GroupBy = "service" | "operation" | AttributeColumn;
 
+/** What groups first, as the address has it: `service`, or `@` and the key of an attribute. */
+export interface Grouping {
+  readonly by: "service" | "operation";
+  /** Of an attribute, in the place of both; empty for none. */
+  readonly key: string;
+}
+
+export function parseGrouping(text: string | null): Grouping {
+  const key = text?.startsWith("@") === true ? text.slice(1) : "";
+  return { by: text === "service" ? text : "operation", key };
+}
+
+/** Undefined for the grouping that comes first. */
+export function printGrouping({ by, key }: Grouping): string | undefined {
+  if (key !== "") return `@${key}`;
+  return by === "service" ? by : undefined;
+}
+
 /** Each group is cut further by the values of a second attribute, if there is one. */
 export function groupSpans(
   trace: TraceColumns,

@@ -5,6 +5,7 @@ import { createRoot } from "react-dom/client";
 import { Link, Redirect, Route, Router, Switch, useSearch } from "wouter";
 import { later } from "../components/later";
 import { Failure, Loading, Message } from "../components/states";
+import { hexTraceId } from "../model/links";
 import { embedOf } from "../state/embed";
 import { pageAt, pages } from "./chunks";
 import { Shell } from "./shell";
@@ -65,7 +66,9 @@ function Pages() {
         <SearchPage />
       </Route>
       <Route path="/trace/:id">
-        {({ id }) => (id.includes("...") ? <ComparePage ids={id} /> : <TracePage traceId={id} />)}
+        {({ id }) =>
+          id.includes("...") ? <ComparePage ids={id} /> : <TracePage traceId={hexTraceId(id)} />
+        }
       </Route>
       <Route path="/services/:name">{({ name }) => <ServicesPage service={name} />}</Route>
       <Route path="/services">

@@ -31,7 +31,7 @@ export function SettingsPage() {
           settings={settings}
         />
         <div className="setting">
-          <span id="single-keys">Keys without Ctrl or Cmd on the trace page</span>
+          <span id="single-keys">Keys without Ctrl or Cmd</span>
           <fieldset className="segmented" aria-labelledby="single-keys">
             {[true, false].map((value) => (
               <button

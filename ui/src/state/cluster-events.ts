@@ -5,8 +5,10 @@ import { type EpochMicros, epochMicros, MICROS_PER_SECOND, wallClock } from "../
 import {
   askedOf,
   busyOf,
+  type Change,
   type Cluster,
   changesBetween,
+  entriesOf,
   growthOf,
   knownBefore,
   lagOf,
@@ -17,12 +19,20 @@ const EVENTS_MAX = 200;
 /** Five minutes of looks. */
 const LOOKS_MAX = 60;
 const KEY = "skua.cluster-events";
+const SINCE_KEY = "skua.cluster-since";
 /** The same words within so long are the same event: nodes tell times to the second. */
 const SAME_MICROS = 30 * MICROS_PER_SECOND;
 
-export interface ClusterEvent {
+export interface ClusterEvent extends Change {
   readonly time: EpochMicros;
-  readonly text: string;
+}
+
+/** What numbers of a shard were at each look. */
+export interface ShardLooks {
+  /** Entries a second that its leader applied. */
+  readonly entries: readonly (number | undefined)[];
+  /** By node id, entries that its copy was behind; undefined while that was not known. */
+  readonly lag: ReadonlyMap<string, readonly (number | undefined)[]>;
 }
 
 /** What numbers were at each look. */
@@ -35,6 +45,8 @@ export interface ClusterHistory {
   readonly busy: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, queries a second. */
   readonly asked: ReadonlyMap<string, readonly (number | undefined)[]>;
+  /** By number. */
+  readonly shards: ReadonlyMap<number, ShardLooks>;
 }
 
 const events = new Store<readonly ClusterEvent[]>(load());
@@ -43,6 +55,7 @@ const history = new Store<ClusterHistory>({
   lag: new Map(),
   busy: new Map(),
   asked: new Map(),
+  shards: new Map(),
 });
 let last: { readonly cluster: Cluster; readonly time: EpochMicros } | undefined;
 
@@ -52,14 +65,15 @@ export function noteCluster(cluster: Cluster): void {
   const changes =
     last === undefined
       ? knownBefore(cluster, time).filter((event) => !isKnown(event))
-      : changesBetween(last.cluster, cluster).map((text) => ({ time, text }));
+      : changesBetween(last.cluster, cluster).map((change) => ({ ...change, time }));
+  rememberSince(time);
   noteNumbers(cluster, time);
   last = { cluster, time };
   if (changes.length > 0) keep([...changes, ...events.get()]);
 }
 
 function noteNumbers(cluster: Cluster, time: EpochMicros): void {
-  const { growth, lag, busy, asked } = history.get();
+  const { growth, lag, busy, asked, shards } = history.get();
   const seconds = last === undefined ? 0 : (time - last.time) / MICROS_PER_SECOND;
   const grown = last === undefined ? undefined : growthOf(last.cluster, cluster, seconds);
   const next = <T>(values: readonly T[], value: T) => [...values, value].slice(-LOOKS_MAX);
@@ -79,6 +93,25 @@ function noteNumbers(cluster: Cluster, time: EpochMicros): void {
         node.id,
         next(asked.get(node.id) ?? [], askedOf(node, known(node.id), seconds)),
       ]),
+    ),
+    shards: new Map(
+      cluster.shards.map((shard) => {
+        const looks = shards.get(shard.id);
+        const before = last?.cluster.shards.find(({ id }) => id === shard.id);
+        const entries = last === undefined ? [] : [entriesOf(before, shard, seconds)];
+        return [
+          shard.id,
+          {
+            entries: [...(looks?.entries ?? []), ...entries].slice(-LOOKS_MAX),
+            lag: new Map(
+              shard.replicas.map(({ node, state, lag: behind }) => [
+                node,
+                next(looks?.lag.get(node) ?? [], state === "present" ? behind : undefined),
+              ]),
+            ),
+          },
+        ];
+      }),
     ),
   });
 }
@@ -102,16 +135,48 @@ function load(): readonly ClusterEvent[] {
   try {
     const stored: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
     if (!Array.isArray(stored)) return [];
-    return stored
-      .slice(0, EVENTS_MAX)
-      .flatMap((each: Partial<ClusterEvent> | null) =>
-        typeof each?.time === "number" && typeof each.text === "string"
-          ? [{ time: epochMicros(each.time), text: each.text }]
-          : [],
-      );
+    return stored.slice(0, EVENTS_MAX).flatMap((each: Partial<ClusterEvent> | null) =>
+      typeof each?.time === "number" && typeof each.text === "string"
+        ? [
+            {
+              time: epochMicros(each.time),
+              text: each.text,
+              ...(typeof each.shard === "number" ? { shard: each.shard } : {}),
+              ...(typeof each.node === "string" ? { node: each.node } : {}),
+            },
+          ]
+        : [],
+    );
   } catch {
     return [];
   }
+}
+
+/** When this browser tab first looked; a reload does not forget it. */
+let since: EpochMicros | undefined = loadSince();
+
+function loadSince(): EpochMicros | undefined {
+  try {
+    const stored = Number(sessionStorage.getItem(SINCE_KEY) ?? Number.NaN);
+    return Number.isFinite(stored) ? epochMicros(stored) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function rememberSince(time: EpochMicros): void {
+  if (since !== undefined) return;
+  since = time;
+  try {
+    sessionStorage.setItem(SINCE_KEY, String(time));
+  } catch {
+    // A reload begins anew.
+  }
+}
+
+/** Undefined before the first look. */
+export function lookingSince(): EpochMicros | undefined {
+  return since;
 }
 
 /** Latest first. */

@@ -12,7 +12,7 @@ export interface Settings {
   readonly theme: Theme;
   readonly zone: Zone;
   readonly density: Density;
-  /** Keys without a modifier do something on the trace page. */
+  /** Keys without a modifier do something. */
   readonly singleKeys: boolean;
   /** Share of the width that the names of spans take. */
   readonly namesShare: number;

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { syntheticJson } from "../../bench/synthetic.mjs";
-import { columns, end, found, lines, SKUA } from "./skua.mjs";
+import { columns, end, found, lines, SKUA, spans } from "./skua.mjs";
 import { stand, TRACE_ID } from "./stand.mjs";
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
@@ -48,12 +48,21 @@ const traces = Array.from({ length: 12 }, (_, index) =>
   found((index + 1).toString(16).padStart(32, "0"), { index, errors: index % 4 === 0 ? 1 : 0 }),
 );
 const click = (name) => (page) => page.getByRole("button", { name }).click();
+const row = (page, text) => page.locator(".match-row", { hasText: text }).first().waitFor();
 const press = (key) => (page) => page.keyboard.press(key);
 
 /** What is shown, what the API answers differently, and what is done before looking. */
 const SCENES = [
   ["search", "/search"],
   ["search with dots", "/search?plot=dots"],
+  ["search, a table", "/search?v=table&sort=longest"],
+  ["search, spans", "/search?v=spans&service=shop", {}, (page) => row(page, "SELECT 0")],
+  [
+    "search, spans that cannot be read",
+    "/search?v=spans",
+    { "/api/skua/v1/traces/": failed },
+    (page) => row(page, "could not be read"),
+  ],
   ["search, fixed time", "/search?start=1790000000000000&end=1790003600000000"],
   ["search, suggestions", "/search", {}, (page) => page.getByLabel("Conditions").fill("http")],
   ["search, wrong field", "/search", {}, wrongField],
@@ -116,9 +125,10 @@ const SCENES = [
   ["map, table", "/dependencies?as=table"],
   ["map, none", "/dependencies", { "/api/dependencies": { data: [] } }],
   ["cluster", "/cluster"],
+  ["cluster, a shard", "/cluster?shard=0"],
   [
     "cluster, silent nodes",
-    "/cluster",
+    "/cluster?shard=1",
     {
       "/api/skua/v1/cluster": {
         ...CLUSTER,
@@ -200,7 +210,8 @@ before(async () => {
   const usual = {
     ...SKUA,
     "/api/skua/v1/search": lines(...traces, end({ cursor: "next" })),
-    "/api/skua/v1/traces/": columns(120, TRACE_ID),
+    "/api/skua/v1/traces/": (url) =>
+      url.includes("/spans?") ? spans(url) : columns(120, TRACE_ID),
     "/api/traces/": { data: [syntheticJson(120, TRACE_ID)] },
     "/api/v3/services": { services: ["shop", "cart"] },
     "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },

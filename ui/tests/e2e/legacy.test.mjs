@@ -80,6 +80,12 @@ for (const { address, means } of SEARCHES) {
 const PAGES = [
   ["/", /\/search$/, () => page.getByRole("button", { name: "Find traces" })],
   ["/trace/ABCD", new RegExp(`/trace/${FULL}`), () => page.getByRole("treegrid")],
+  // As Jaeger's own JSON of OTLP writes ids: base64.
+  [
+    "/trace/AAAAAAAAAAAAAAAAAACrzQ==",
+    new RegExp(`/trace/${FULL}`),
+    () => page.getByRole("treegrid"),
+  ],
   ["/trace/abcd?uiFind=op-1", /uiFind=op-1/, () => page.locator(".find output")],
   ["/trace/abcd?uiFind=0000000000000003", /span=/, () => page.getByText("span 0000000000000003")],
   [

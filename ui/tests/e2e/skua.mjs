@@ -63,6 +63,7 @@ export function aggregate(_, body) {
         },
       };
     case "top_values":
+      if (body.field === "span_id") return { ...totals, spans: 3, values: spanIds() };
       return {
         ...totals,
         values: ["200", "404", "500"].map((value, index) => ({
@@ -79,6 +80,39 @@ export function aggregate(_, body) {
     default:
       return totals;
   }
+}
+
+function spanIds() {
+  return ["0a", "0b"].map((id) => ({ value: id.padStart(16, "0"), spans: 1, errors: 0 }));
+}
+
+/** Some spans of a trace, as their ids ask for them. */
+export function spans(url) {
+  const { pathname, searchParams } = new URL(url, "http://x");
+  const traceID = pathname.split("/").at(-2);
+  const ids = searchParams.getAll("span_id");
+  return {
+    data: [
+      {
+        traceID,
+        spans: ids.map((spanID, index) => ({
+          traceID,
+          spanID,
+          operationName: `SELECT ${index}`,
+          // The later one first: whoever shows them puts them in order.
+          startTime: Number(END_NANOS / 1_000n) + 1_000 * (ids.length - index),
+          duration: 1_500,
+          tags: [
+            { key: "http.status_code", type: "int64", value: 404 },
+            { key: "otel.status_code", type: "string", value: index === 0 ? "ERROR" : "" },
+          ],
+          logs: [],
+          processID: "p1",
+        })),
+        processes: { p1: { serviceName: "cart", tags: [] } },
+      },
+    ],
+  };
 }
 
 function groups(body) {

@@ -103,6 +103,60 @@ test("the cluster page tells what nodes and replicas do not", async () => {
   });
 });
 
+test("a shard tells what happened to it, and no other's", async () => {
+  const ids = ["a", "b"].map((name) => name.repeat(16));
+  let looks = 0;
+  const status = () => {
+    looks += 1;
+    const shard = (id, leader) => ({
+      id,
+      epoch: 1,
+      leader,
+      replicas: ids.map((node, index) => ({
+        ...{ node, state: "present", spans: 5, bytes: 7 },
+        applied: 100 + 10 * looks,
+        lag: id === 4 && index === 1 ? 7 : 0,
+      })),
+    });
+    return {
+      nodes: ids.map((id, index) => ({
+        ...{ id, name: `node-${index}`, address: `10.0.0.${index}:1`, state: "ready" },
+        ...{ version: "1", disk: {} },
+      })),
+      // A reload looks again: the leader is another one then.
+      shards: [shard(4, ids[looks > 1 ? 1 : 0]), shard(5, ids[0])],
+    };
+  };
+  await see({ "/api/skua/v1/cluster": status }, "/cluster?shard=9", async (page) => {
+    const button = page.getByRole("button", { name: "History of shard 4" });
+    assert.equal(await button.getAttribute("aria-expanded"), "false");
+    await button.focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/shard=4/);
+    assert.equal(await button.getAttribute("aria-expanded"), "true");
+    const history = page.getByRole("region", { name: "Shard 4" });
+    await history.getByText("led by node-0").waitFor();
+    const cells = history.locator(".copies tbody tr").nth(1).locator("td");
+    assert.deepEqual((await cells.allTextContents()).slice(1, 4), ["follower", "110", "7"]);
+    await history.getByText(/^Nothing is known to have happened/).waitFor();
+    // From here on the second look is compared with the first.
+    await history.getByText("Shard 4 is led by node-1.").waitFor({ timeout: 15_000 });
+    await history.getByText(/^\d+(\.\d)? entries a second$/).waitFor();
+    await page.reload();
+    await history.getByText("Shard 4 is led by node-1.").waitFor();
+    await page
+      .getByRole("row", { name: /^History of shard 5|5/ })
+      .last()
+      .click();
+    await page.waitForURL(/shard=5/);
+    const other = page.getByRole("region", { name: "Shard 5" });
+    await other.getByText(/^Nothing is known to have happened/).waitFor();
+    await page.getByRole("button", { name: "History of shard 5" }).click();
+    await page.waitForURL((url) => !url.search.includes("shard"));
+    assert.equal(await other.count(), 0);
+  });
+});
+
 test("the cluster page says what is asked, for how long spans stay and disks last", async () => {
   const hour = 3_600;
   const nanosAgo = (hours) => (Date.now() - hours * hour * 1_000) * 1e6;

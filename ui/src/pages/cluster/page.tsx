@@ -4,9 +4,7 @@ import { useEffect } from "react";
 import {
   ago,
   bytes,
-  clock,
   count,
-  day,
   duration,
   lasting,
   plural,
@@ -27,9 +25,7 @@ import {
   LAG_NOTABLE,
   lagOf,
   leaderCount,
-  type Replica,
   replicaCount,
-  type Shard,
   type Summary,
   summarize,
   uiOf,
@@ -38,6 +34,7 @@ import { type DiskOutlook, diskOutlook, worstOutlook } from "../../model/disk-ou
 import { useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { EventList, Shards } from "./shards";
 import "./cluster.css";
 
 /** A disk as full as this is worth a look. */
@@ -100,6 +97,7 @@ function Content(props: { readonly cluster: Cluster }) {
         <Tile
           name="Shards with a leader"
           value={`${summary.shardsLed} / ${cluster.shards.length}`}
+          beside={summary.shardsThin === 0 ? undefined : `${summary.shardsThin} lack a copy`}
         />
         <Tile
           name="Largest lag"
@@ -500,8 +498,6 @@ function Disk(props: { readonly node: ClusterNode }) {
 /** What this browser saw, and what the nodes say happened before. */
 function Events() {
   const events = useClusterEvents();
-  const { zone } = useSettings();
-  const today = day(wallClock(), zone);
   return (
     <section>
       <h2>Events</h2>
@@ -511,19 +507,7 @@ function Events() {
           before.
         </p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
-        <ol className="panel cluster-events" tabIndex={0}>
-          {events.map((event, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: events have no other identity.
-            <li key={index}>
-              <time className="mono faint" title={timestamp(event.time, zone)}>
-                {day(event.time, zone) === today ? "" : `${day(event.time, zone)} `}
-                {clock(event.time, zone).slice(0, 8)}
-              </time>{" "}
-              {event.text}
-            </li>
-          ))}
-        </ol>
+        <EventList events={events} />
       )}
     </section>
   );
@@ -540,100 +524,5 @@ function NodeState(props: { readonly node: ClusterNode }) {
         ? `no answer${down === undefined ? "" : ` for ${lasting(down.seconds)}`}`
         : state}
     </span>
-  );
-}
-
-/** Rows are shards and columns nodes: where every replica is, at a glance. */
-function Shards(props: { readonly cluster: Cluster }) {
-  const { nodes, shards } = props.cluster;
-  const largest = Math.max(
-    1,
-    ...shards.flatMap((shard) => shard.replicas.map((each) => each.bytes)),
-  );
-  return (
-    <section>
-      <h2>Shards</h2>
-      <div className="panel scrolled">
-        <table className="table shards">
-          <thead>
-            <tr>
-              <th scope="col" className="num">
-                Shard
-              </th>
-              <th scope="col" className="num">
-                Epoch
-              </th>
-              {nodes.map((node) => (
-                <th scope="col" key={node.id}>
-                  {node.name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {shards.map((shard) => (
-              <tr key={shard.id}>
-                <td className="num mono">{shard.id}</td>
-                <td className="num mono">{shard.epoch}</td>
-                {nodes.map((node) => (
-                  <ReplicaCell
-                    key={node.id}
-                    shard={shard}
-                    replica={shard.replicas.find((each) => each.node === node.id)}
-                    largest={largest}
-                  />
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <p className="legend faint">
-        <span className="role leader" /> leader <span className="role follower" /> follower{" "}
-        <span className="role lagging" /> lagging <span className="role missing" /> not there or no
-        answer
-      </p>
-    </section>
-  );
-}
-
-const GONE = {
-  unreachable: ["no answer", "Its node does not answer"],
-  absent: ["not there yet", "Its node answers and does not have it yet"],
-} as const;
-
-function ReplicaCell(props: {
-  readonly shard: Shard;
-  readonly replica: Replica | undefined;
-  readonly largest: number;
-}) {
-  const { shard, replica } = props;
-  if (replica === undefined) return <td className="faint">–</td>;
-  if (replica.state !== "present") {
-    const [text, title] = GONE[replica.state];
-    return (
-      <td title={title}>
-        <span className="replica">
-          <span className="role missing" />
-          <span className="badge warn">{text}</span>
-        </span>
-      </td>
-    );
-  }
-  const isLeader = shard.leader === replica.node;
-  const role = replica.lag >= LAG_NOTABLE ? "lagging" : isLeader ? "leader" : "follower";
-  return (
-    <td title={`applied ${count(replica.applied)}, lag ${count(replica.lag)}`}>
-      <span className="replica">
-        <span className={`role ${role}`} />
-        <span className="visually-hidden">{role}</span>
-        <span className="meter">
-          <span style={{ width: `${(100 * replica.bytes) / props.largest}%` }} />
-        </span>
-        <span className="num">{shortCount(replica.spans)} spans</span>
-        <span className="num faint">{bytes(replica.bytes)}</span>
-        {replica.lag > 0 && <span className="badge warn">{count(replica.lag)} behind</span>}
-      </span>
-    </td>
   );
 }

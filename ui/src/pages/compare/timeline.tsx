@@ -10,7 +10,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { Link, useLocation, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { TraceSource } from "../../api/trace-source";
 import type { ServiceColors } from "../../base/color";
 import { count, duration, exactDuration } from "../../base/format";
@@ -34,6 +34,7 @@ import {
   spanIdOf,
   type TraceColumns,
 } from "../../model/trace";
+import { useUrlState } from "../../state/url-state";
 
 const ROW_HEIGHT = 30;
 const INDENT = 8;
@@ -59,7 +60,8 @@ interface Line {
 export function AlignedTimelines(props: Sides & { readonly colors: ServiceColors }) {
   const [left, right] = [props.left.columns, props.right.columns];
   const pairs = useMemo(() => pairSpans(left, right), [left, right]);
-  const [isNotable, setNotable] = useState(false);
+  const [params, put] = useUrlState();
+  const isNotable = params.get("only") === "1";
   const notable = useMemo(() => notableLines(left, right, pairs), [left, right, pairs]);
   const lines = useMemo(
     () => (isNotable ? notable : Array.from({ length: pairs.count }, (_, at) => at)),
@@ -74,7 +76,7 @@ export function AlignedTimelines(props: Sides & { readonly colors: ServiceColors
           <input
             type="checkbox"
             checked={isNotable}
-            onChange={(event) => setNotable(event.target.checked)}
+            onChange={(event) => put({ only: event.target.checked ? "1" : undefined })}
           />
           Differences only
         </label>
@@ -120,9 +122,7 @@ function useChosen(
   right: TraceColumns,
   pairs: SpanPairs,
 ): [number, (line: number) => void] {
-  const search = useSearch();
-  const [path, navigate] = useLocation();
-  const params = new URLSearchParams(search);
+  const [params, put] = useUrlState();
   const asked = params.get("pair") ?? "";
   const chosen = useMemo(() => {
     const [a = "", b = ""] = asked.split("...");
@@ -133,12 +133,8 @@ function useChosen(
   }, [asked, left, right, pairs]);
   const choose = (line: number) => {
     const [a, b] = [pairs.left[line] ?? -1, pairs.right[line] ?? -1];
-    if (line < 0) params.delete("pair");
-    else {
-      const id = (trace: TraceColumns, row: number) => (row < 0 ? "" : spanIdOf(trace, row));
-      params.set("pair", `${id(left, a)}...${id(right, b)}`);
-    }
-    navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
+    const id = (trace: TraceColumns, row: number) => (row < 0 ? "" : spanIdOf(trace, row));
+    put({ pair: line < 0 ? undefined : `${id(left, a)}...${id(right, b)}` });
   };
   return [chosen, choose];
 }

@@ -1,6 +1,6 @@
 // Who calls whom: a picture and, for readers and large systems, the same as a table.
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { useLocation, useSearch } from "wouter";
 import { count, percent, plural, shortCount } from "../../base/format";
 import { wallClock } from "../../base/time";
@@ -20,6 +20,7 @@ import { type RedRow, rateText, rowsOf } from "../../model/red";
 import type { TimeSpan } from "../../model/search-query";
 import { useRed } from "../../state/figures";
 import { useDependencies, useServices } from "../../state/queries";
+import { useUrlState } from "../../state/url-state";
 import "./map.css";
 
 const HOUR_MILLIS = 3_600_000;
@@ -126,7 +127,8 @@ function Content(props: {
 }) {
   const { look, onLook, before } = props;
   const { focus, lookback } = look;
-  const [find, setFind] = useState("");
+  const [params, put] = useUrlState();
+  const find = params.get("find") ?? "";
   const [, navigate] = useLocation();
   const services = useServices().data;
   const compared = useMemo(
@@ -224,7 +226,7 @@ function Content(props: {
           aria-label="Find a service"
           placeholder="Find a service"
           value={find}
-          onChange={(event) => setFind(event.target.value)}
+          onChange={(event) => put({ find: event.target.value })}
         />
         <label className="check">
           <input

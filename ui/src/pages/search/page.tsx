@@ -9,7 +9,8 @@ import { Icon } from "../../components/icon";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
 import type { SearchProgress } from "../../model/early";
-import { compareHref, SIDE_TRACES_MAX } from "../../model/links";
+import { FORMS, type Form, isForm } from "../../model/forms";
+import { compareHref, isTraceId, SIDE_TRACES_MAX } from "../../model/links";
 import { withLive } from "../../model/live";
 import { traceHref } from "../../model/matched";
 import { isOrder, ORDERS } from "../../model/orders";
@@ -40,6 +41,8 @@ import { Nothing } from "./nothing";
 import { Plot, type PlotKind } from "./plot";
 import { ResultList } from "./results";
 import { ShareMenu } from "./share";
+import { ResultSpans } from "./spans";
+import { ResultTable } from "./table";
 import "./search.css";
 
 export function SearchPage() {
@@ -105,6 +108,15 @@ export function SearchPage() {
 /** More would not fit on the two sides of a comparison. */
 const TICKED_MAX = 2 * SIDE_TRACES_MAX;
 
+const FORM_NAMES: Record<Form, string> = { list: "List", table: "Table", spans: "Spans" };
+const FORM_TITLES: Record<Form, string> = {
+  list: "Traces, two lines each",
+  table: "Traces, a line each, sorted by a click on a column",
+  spans: "Below each trace the spans that match",
+};
+/** A server with Jaeger's search only does not tell which spans matched. */
+const LIMITED_FORMS: readonly Form[] = ["list", "table"];
+
 function Outcome(props: {
   readonly query: SearchQuery;
   readonly results: SearchView;
@@ -132,7 +144,12 @@ function Outcome(props: {
     [services, known],
   );
   const live = useLive(query, printSearch(query).toString(), look.isLive, window);
+  const forms = isLimited ? LIMITED_FORMS : FORMS;
+  const form = forms.find((each) => each === look.form) ?? "list";
   usePlainKeys({
+    ...Object.fromEntries(
+      forms.map((each, index) => [String(index + 1), () => look.setForm(each)]),
+    ),
     ".": () => look.setLive(!look.isLive),
     "/": () => document.querySelector<HTMLElement>(".search-form .tags input")?.focus(),
   });
@@ -155,10 +172,10 @@ function Outcome(props: {
     },
     [navigate, hrefOf, traces],
   );
-  const [ticked, setTicked] = useState<readonly string[]>([]);
+  const { ticked } = look;
   const tick = (id: string) =>
     // The first two are compared; the others are there to be added to a side.
-    setTicked(
+    look.setTicked(
       ticked.includes(id)
         ? ticked.filter((each) => each !== id)
         : [...ticked, id].slice(-TICKED_MAX),
@@ -169,6 +186,20 @@ function Outcome(props: {
   // Figures come after the results, which people wait for.
   const isThere = end !== undefined || (traces.length > 0 && results.progress === undefined);
   const isReady = hasFigures && !results.isPrevious && isThere;
+  const list = {
+    traces: listed,
+    colors,
+    zone,
+    hrefOf,
+    hovered,
+    onHover: setHovered,
+    ticked,
+    onTick: tick,
+    hasMore: end?.cursor !== undefined,
+    isRunning: results.isRunning,
+    onMore: results.more,
+    onHold: hold,
+  };
   const isNothing = listed.length === 0 && !look.isLive && end !== undefined && !results.isRunning;
   return (
     <div className={hasFigures ? "explore" : "explore plain"}>
@@ -205,7 +236,7 @@ function Outcome(props: {
               Live
             </button>
           )}
-          <ShareMenu query={query} window={window} traces={listed} />
+          <ShareMenu query={query} window={window} traces={listed} look={look.kept} />
           {results.isRunning && (
             <button type="button" className="button small" onClick={results.stop}>
               Stop
@@ -231,6 +262,20 @@ function Outcome(props: {
                   : `Compare ${ticked.length}`}
             </button>
           )}
+          <fieldset className="segmented small">
+            <legend className="visually-hidden">Show as</legend>
+            {forms.map((each, index) => (
+              <button
+                key={each}
+                type="button"
+                aria-pressed={form === each}
+                title={`${FORM_TITLES[each]} (${index + 1})`}
+                onClick={() => look.setForm(each)}
+              >
+                {FORM_NAMES[each]}
+              </button>
+            ))}
+          </fieldset>
           <select
             className="input sort"
             aria-label="Order"
@@ -284,20 +329,17 @@ function Outcome(props: {
         {isNothing ? (
           <Nothing query={query} results={results} onChange={props.onChange} />
         ) : (
-          <ResultList
-            traces={listed}
-            colors={colors}
-            zone={zone}
-            hrefOf={hrefOf}
-            hovered={hovered}
-            onHover={setHovered}
-            ticked={ticked}
-            onTick={tick}
-            hasMore={end?.cursor !== undefined}
-            isRunning={results.isRunning}
-            onMore={results.more}
-            onHold={hold}
-          />
+          <>
+            {form === "list" && <ResultList {...list} />}
+            {form === "table" && (
+              <ResultTable
+                {...list}
+                order={query.order}
+                onOrder={(order) => props.onChange({ ...query, order })}
+              />
+            )}
+            {form === "spans" && <ResultSpans {...list} query={query} window={window} />}
+          </>
         )}
       </div>
     </div>
@@ -378,11 +420,16 @@ function windowText({ window: asked }: SearchQuery, window: TimeSpan, zone: Zone
 interface Look {
   readonly plot: PlotKind;
   readonly setPlot: (kind: PlotKind) => void;
+  readonly form: Form;
+  readonly setForm: (form: Form) => void;
   readonly isLive: boolean;
   readonly setLive: (isLive: boolean) => void;
   /** Which spans are compared with the others. */
   readonly selection: Selection | undefined;
   readonly setSelection: (selection: Selection | undefined) => void;
+  /** Traces chosen for a comparison. */
+  readonly ticked: readonly string[];
+  readonly setTicked: (traceIds: readonly string[]) => void;
   readonly facets: readonly string[];
   readonly setFacets: (keys: readonly string[]) => void;
   /** What of the URL stays when another search is made. */
@@ -400,12 +447,22 @@ function useLook(): Look {
       change(next);
       navigate(`/search?${next}`, { replace: true });
     };
+    const putAll = (name: string, values: readonly string[]) =>
+      go((next) => {
+        next.delete(name);
+        for (const value of values) next.append(name, value);
+      });
     const facets = [...new Set(params.getAll("facet"))];
-    const kept = ["plot", "facet", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
+    const ticked = [...new Set(params.getAll("tick"))].filter(isTraceId).slice(0, TICKED_MAX);
+    const form = params.get("v");
+    const kept = ["v", "plot", "facet", "tick", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
     return {
       plot: params.get("plot") === "dots" ? "dots" : "heat",
       setPlot: (kind) =>
         go((next) => (kind === "dots" ? next.set("plot", "dots") : next.delete("plot"))),
+      form: isForm(form) ? form : "list",
+      setForm: (next) =>
+        go((params) => (next === "list" ? params.delete("v") : params.set("v", next))),
       isLive: params.get("tail") === "1",
       setLive: (isLive) => go((next) => (isLive ? next.set("tail", "1") : next.delete("tail"))),
       selection: parseSelection(params.get("sel")),
@@ -414,11 +471,9 @@ function useLook(): Look {
           selection === undefined ? next.delete("sel") : next.set("sel", printSelection(selection)),
         ),
       facets,
-      setFacets: (keys) =>
-        go((next) => {
-          next.delete("facet");
-          for (const key of keys) next.append("facet", key);
-        }),
+      setFacets: (keys) => putAll("facet", keys),
+      ticked,
+      setTicked: (ids) => putAll("tick", ids),
       kept: [...params].filter(([name]) => kept.includes(name)),
     };
   }, [search, navigate]);

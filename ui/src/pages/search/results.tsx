@@ -1,7 +1,6 @@
-// The traces that a search found, as rows of which only those on the screen exist.
+// The traces that a search found, as a list with a colour and two lines for each.
 
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef } from "react";
+import type { RefObject } from "react";
 import { Link } from "wouter";
 import type { ServiceColors } from "../../base/color";
 import {
@@ -18,13 +17,15 @@ import { type EpochMicros, type Micros, wallClock, type Zone } from "../../base/
 import { Icon } from "../../components/icon";
 import { SegmentBar } from "../../components/segment-bar";
 import { swatchOf } from "../../components/service";
+import { useRows } from "../../components/use-rows";
 import type { TraceSummary } from "../../model/summary";
 import { shortId } from "../../state/ui-config";
 import "./results.css";
 
 const ROW_HEIGHT = 46;
 
-export function ResultList(props: {
+/** What every form of the results shows and does. */
+export interface ResultsProps {
   readonly traces: readonly TraceSummary[];
   readonly colors: ServiceColors;
   readonly zone: Zone;
@@ -40,24 +41,22 @@ export function ResultList(props: {
   readonly onMore: () => void;
   /** The list is looked at, and must not move. */
   readonly onHold?: (isHeld: boolean) => void;
-}) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const longest = props.traces.reduce((most, trace) => Math.max(most, trace.duration), 1) as Micros;
+}
+
+export function ResultList(props: ResultsProps) {
+  const { scroller, virtual, onKeyDown } = useRows(props.traces.length, ROW_HEIGHT);
+  const longest = longestOf(props.traces);
   const now = wallClock();
-  const virtual = useVirtualizer({
-    count: props.traces.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_HEIGHT,
-    overscan: 12,
-  });
   return (
-    <div
-      className="results panel"
-      onPointerEnter={() => props.onHold?.(true)}
-      onPointerLeave={() => props.onHold?.((scroller.current?.scrollTop ?? 0) > 0)}
-    >
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard. */}
-      <section ref={scroller} className="result-rows" tabIndex={0} aria-label="Traces found">
+    <div className="results panel" {...holding(props, scroller)}>
+      <section
+        ref={scroller}
+        className="result-rows"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
+        tabIndex={0}
+        aria-label="Traces found"
+        onKeyDown={onKeyDown}
+      >
         <div className="result-head" aria-hidden="true">
           <span>Trace</span>
           <span>Services</span>
@@ -73,18 +72,13 @@ export function ResultList(props: {
             return (
               <li
                 key={trace.traceId}
+                data-row={item.index}
                 style={{ transform: `translateY(${item.start}px)` }}
                 data-hovered={props.hovered === trace.traceId}
                 onMouseEnter={() => props.onHover(trace.traceId)}
                 onMouseLeave={() => props.onHover(undefined)}
               >
-                <input
-                  type="checkbox"
-                  aria-label={`Compare trace ${shortId(trace.traceId)}`}
-                  title="Compare"
-                  checked={props.ticked.includes(trace.traceId)}
-                  onChange={() => props.onTick(trace.traceId)}
-                />
+                <Tick trace={trace} of={props} />
                 <ResultRow
                   trace={trace}
                   href={props.hrefOf(trace)}
@@ -97,20 +91,92 @@ export function ResultList(props: {
             );
           })}
         </ul>
-        {props.hasMore && (
-          <div className="load-more">
-            <button
-              type="button"
-              className="button"
-              disabled={props.isRunning}
-              onClick={props.onMore}
-            >
-              {props.isRunning ? "Loading …" : "Load more"}
-            </button>
-          </div>
-        )}
+        <LoadMore of={props} />
       </section>
     </div>
+  );
+}
+
+/** While the list is pointed at, or scrolled, it must not move. */
+export function holding({ onHold }: ResultsProps, scroller: RefObject<HTMLElement | null>) {
+  return {
+    onPointerEnter: () => onHold?.(true),
+    onPointerLeave: () => onHold?.((scroller.current?.scrollTop ?? 0) > 0),
+  };
+}
+
+export function longestOf(traces: readonly TraceSummary[]): Micros {
+  return traces.reduce((most, trace) => Math.max(most, trace.duration), 1) as Micros;
+}
+
+/** Chooses a trace for a comparison. */
+export function Tick(props: { readonly trace: TraceSummary; readonly of: ResultsProps }) {
+  const { traceId } = props.trace;
+  return (
+    <input
+      type="checkbox"
+      aria-label={`Compare trace ${shortId(traceId)}`}
+      title="Compare (x)"
+      checked={props.of.ticked.includes(traceId)}
+      onChange={() => props.of.onTick(traceId)}
+    />
+  );
+}
+
+export function LoadMore(props: { readonly of: ResultsProps }) {
+  const { hasMore, isRunning, onMore } = props.of;
+  if (!hasMore) return null;
+  return (
+    <div className="load-more">
+      <button type="button" className="button" disabled={isRunning} onClick={onMore}>
+        {isRunning ? "Loading …" : "Load more"}
+      </button>
+    </div>
+  );
+}
+
+/** Whose trace it is: the service of its root, or the one with most of its spans. */
+export function serviceShown({ rootService, services }: TraceSummary): string {
+  if (rootService !== "") return rootService;
+  return bySpans(services)[0]?.name ?? "unknown service";
+}
+
+export function bySpans(services: TraceSummary["services"]) {
+  return [...services].sort((left, right) => right.spans - left.spans);
+}
+
+/** What the root does, or that it is not there. */
+export function RootOperation(props: { readonly trace: TraceSummary }) {
+  const { rootService, rootOperation } = props.trace;
+  if (rootService !== "") return <span>{rootOperation}</span>;
+  return <span className="faint">root span not received</span>;
+}
+
+export function ErrorCount(props: { readonly trace: TraceSummary }) {
+  const { errors } = props.trace;
+  if (errors === 0) return <span className="faint">–</span>;
+  return (
+    <span className="badge error" title={plural(errors, "failed span")}>
+      <Icon name="error" />
+      {count(errors)}
+    </span>
+  );
+}
+
+/** The time of day, with the day before it if that is another one. */
+export function startText({ start }: TraceSummary, now: EpochMicros, zone: Zone): string {
+  const isToday = day(start, zone) === day(now, zone);
+  if (isToday) return clock(start, zone);
+  return `${day(start, zone).slice(5)} ${clock(start, zone).slice(0, 8)}`;
+}
+
+/** How long it took, against the longest. */
+export function LengthMeter(props: { readonly length: Micros; readonly longest: Micros }) {
+  const share = Math.max((100 * props.length) / props.longest, 0.7);
+  return (
+    <span className="meter">
+      <span style={{ width: `${share}%` }} />
+    </span>
   );
 }
 
@@ -123,22 +189,14 @@ function ResultRow(props: {
   readonly now: EpochMicros;
 }) {
   const { trace, colors, zone } = props;
-  const hasRoot = trace.rootService !== "";
-  const largest = [...trace.services].sort((left, right) => right.spans - left.spans)[0]?.name;
-  const serviceShown = hasRoot ? trace.rootService : (largest ?? "unknown service");
-  const isToday = day(trace.start, zone) === day(props.now, zone);
+  const service = serviceShown(trace);
   return (
     <Link href={props.href} className="result">
       <span className="name">
-        <span className="swatch" style={swatchOf(colors, serviceShown)} />
+        <span className="swatch" style={swatchOf(colors, service)} />
         <span className="texts">
           <span className="first">
-            <strong>{serviceShown}</strong>{" "}
-            {hasRoot ? (
-              <span>{trace.rootOperation}</span>
-            ) : (
-              <span className="faint">root span not received</span>
-            )}
+            <strong>{service}</strong> <RootOperation trace={trace} />
           </span>
           <span className="second mono">{shortId(trace.traceId)}</span>
         </span>
@@ -149,27 +207,14 @@ function ResultRow(props: {
       </span>
       <span className="num">{count(trace.spans)}</span>
       <span className="num">
-        {trace.errors > 0 ? (
-          <span className="badge error" title={plural(trace.errors, "failed span")}>
-            <Icon name="error" />
-            {count(trace.errors)}
-          </span>
-        ) : (
-          <span className="faint">–</span>
-        )}
+        <ErrorCount trace={trace} />
       </span>
       <span className="length" title={exactDuration(trace.duration)}>
         <span>{duration(trace.duration)}</span>
-        <span className="meter">
-          <span style={{ width: `${Math.max((100 * trace.duration) / props.longest, 0.7)}%` }} />
-        </span>
+        <LengthMeter length={trace.duration} longest={props.longest} />
       </span>
       <span className="num start" title={timestamp(trace.start, zone)}>
-        <span>
-          {isToday
-            ? clock(trace.start, zone)
-            : `${day(trace.start, zone).slice(5)} ${clock(trace.start, zone).slice(0, 8)}`}
-        </span>
+        <span>{startText(trace, props.now, zone)}</span>
         <span className="second">{ago(trace.start, props.now)}</span>
       </span>
     </Link>
@@ -177,7 +222,6 @@ function ResultRow(props: {
 }
 
 function whoOf({ services }: TraceSummary): string {
-  const names = [...services].sort((left, right) => right.spans - left.spans);
-  if (names.length === 1) return names[0]?.name ?? "";
+  if (services.length === 1) return services[0]?.name ?? "";
   return plural(services.length, "service");
 }

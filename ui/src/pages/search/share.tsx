@@ -14,10 +14,16 @@ export function ShareMenu(props: {
   readonly query: SearchQuery;
   readonly window: TimeSpan;
   readonly traces: readonly TraceSummary[];
+  /** How the results are shown, as parameters of the address. */
+  readonly look: readonly (readonly [name: string, value: string])[];
 }) {
   const { query, window, traces } = props;
   const isMoving = query.window.kind === "lookback" && query.traceIds.length === 0;
-  const linkTo = (of: SearchQuery) => new URL(`search?${printSearch(of)}`, document.baseURI).href;
+  const linkTo = (of: SearchQuery) => {
+    const params = printSearch(of);
+    for (const [name, value] of props.look) params.append(name, value);
+    return new URL(`search?${params}`, document.baseURI).href;
+  };
   const fixed: SearchQuery = { ...query, window: { kind: "range", ...window } };
   const ids = traces.slice(0, DOWNLOAD_MAX).map(({ traceId }) => traceId);
   return (

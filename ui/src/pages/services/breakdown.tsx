@@ -9,11 +9,14 @@ import { COUNTED_FIELDS } from "../../model/filter";
 import type { Predicate } from "../../model/predicate";
 import type { TimeSpan } from "../../model/search-query";
 import { useKeys, useTopValues } from "../../state/figures";
+import { useUrlState } from "../../state/url-state";
 
 const VALUES_MAX = 10;
 
 export function Breakdown(props: {
   readonly title: string;
+  /** The parameter of the address that holds the chosen attribute. */
+  readonly name: string;
   readonly window: TimeSpan;
   readonly where: Predicate;
   /** Of these the first that the spans have, until another one is chosen. */
@@ -23,7 +26,8 @@ export function Breakdown(props: {
   readonly linkOf: (key: string, value: string) => string;
 }) {
   const { title, window, where, keys } = props;
-  const [chosen, setChosen] = useState<string | undefined>();
+  const [params, put] = useUrlState();
+  const chosen = params.get(props.name) ?? undefined;
   const [typed, setTyped] = useState<string | undefined>();
   const [isUsed, setUsed] = useState(false);
   const first = useFirst(keys, { window, where });
@@ -41,7 +45,7 @@ export function Breakdown(props: {
   const hasErrors = values.some(({ spans, errors }) => errors > 0 && errors < spans);
   const most = Math.max(1, ...values.map(({ spans }) => spans));
   const choose = (text: string) => {
-    setChosen(text.trim() === "" ? undefined : text.trim());
+    put({ [props.name]: text.trim() });
     setTyped(undefined);
   };
   return (

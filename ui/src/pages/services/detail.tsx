@@ -146,6 +146,7 @@ export function ServiceDetail(props: {
         <div className="breakdowns">
           <Breakdown
             title="What failed"
+            name="failed"
             window={window}
             where={{
               all: [
@@ -159,6 +160,7 @@ export function ServiceDetail(props: {
           />
           <Breakdown
             title="By attribute"
+            name="attribute"
             window={window}
             where={where}
             keys={INSTANCE_KEYS}

@@ -1,6 +1,6 @@
 // The services that have sent spans: how much they do, how much of it fails, how long it takes.
 
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { assignColors, type ServiceColors } from "../../base/color";
 import { duration, exactDuration, percent, plural } from "../../base/format";
@@ -17,6 +17,7 @@ import type { TimeSpan } from "../../model/search-query";
 import { useRed } from "../../state/figures";
 import { useIdle } from "../../state/idle";
 import { useServices } from "../../state/queries";
+import { useUrlState } from "../../state/url-state";
 import { ChangeCell } from "./change";
 import { ServiceDetail } from "./detail";
 import { FRAMES, type Frame, frameOf, KINDS, printFrame } from "./frame";
@@ -95,7 +96,14 @@ function useFrame(service: string): [Frame, (frame: Frame) => void] {
   const [, navigate] = useLocation();
   const frame = useMemo(() => frameOf(new URLSearchParams(search)), [search]);
   const path = service === "" ? "/services" : `/services/${encodeURIComponent(service)}`;
-  return [frame, (next) => navigate(`${path}?${printFrame(next)}`, { replace: true })];
+  const change = (next: Frame) => {
+    // What else is shown stays; a service of Jaeger's link is in the path by now.
+    const params = new URLSearchParams(search);
+    for (const name of ["spanKind", "timeframe", "service"]) params.delete(name);
+    for (const [name, value] of new URLSearchParams(printFrame(next))) params.set(name, value);
+    navigate(`${path}?${params}`, { replace: true });
+  };
+  return [frame, change];
 }
 
 function FrameFields(props: { readonly frame: Frame; readonly onChange: (frame: Frame) => void }) {
@@ -150,6 +158,16 @@ const COLUMNS: readonly (readonly [Column, string])[] = [
   ["impact", "Impact"],
 ];
 
+const FIRST_ORDER: Order["by"] = "impact";
+
+/** As the address has it: a column, with a minus in front if it is turned round. */
+function orderOf(text: string | null): Order {
+  const isReversed = text?.startsWith("-") === true;
+  const name = text?.slice(isReversed ? 1 : 0);
+  const by = name === "name" ? name : COLUMNS.find(([column]) => column === name)?.[0];
+  return by === undefined ? { by: FIRST_ORDER, isReversed: false } : { by, isReversed };
+}
+
 function ServiceTable(props: {
   readonly names: readonly string[];
   readonly colors: ServiceColors;
@@ -157,10 +175,14 @@ function ServiceTable(props: {
   readonly frame: Frame;
 }) {
   const { names, window, frame } = props;
-  const [filter, setFilter] = useState("");
-  const [order, setOrder] = useState<Order>({ by: "impact", isReversed: false });
-  const sortBy = (by: Order["by"]) =>
-    setOrder({ by, isReversed: order.by === by && !order.isReversed });
+  const [params, put] = useUrlState();
+  const filter = params.get("find") ?? "";
+  const order = orderOf(params.get("sort"));
+  const sortBy = (by: Order["by"]) => {
+    const isReversed = order.by === by && !order.isReversed;
+    const isFirst = by === FIRST_ORDER && !isReversed;
+    put({ sort: isFirst ? undefined : `${isReversed ? "-" : ""}${by}` });
+  };
   const sortOf = (by: Order["by"]) => {
     if (order.by !== by) return undefined;
     return (by === "name") === order.isReversed ? "descending" : "ascending";
@@ -215,7 +237,7 @@ function ServiceTable(props: {
         aria-label="Filter services"
         placeholder="Filter"
         value={filter}
-        onChange={(event) => setFilter(event.target.value)}
+        onChange={(event) => put({ find: event.target.value })}
       />
       <div className="panel scrolled" data-stale={totals.isPrevious}>
         <table className="table red-table">

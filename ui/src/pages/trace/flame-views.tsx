@@ -1,9 +1,9 @@
 // The flame graph by time, or by what called what.
 
-import { useLocation, useSearch } from "wouter";
 import { Flame } from "../../components/flame";
 import { Minimap } from "../../components/minimap";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
 import { Icicle } from "./icicle";
 
 const MODES = { time: "By time", self: "By self time", count: "By count" } as const;
@@ -11,19 +11,21 @@ type Mode = keyof typeof MODES;
 
 export function FlameViews(props: { readonly view: TraceView; readonly hideMinimap: boolean }) {
   const { view } = props;
-  const [mode, show] = useMode();
+  const [params, put] = useUrlState();
+  const modes = Object.keys(MODES) as Mode[];
+  const mode = modes.find((each) => each === params.get("flame")) ?? "time";
   return (
     <>
       {mode === "time" && !props.hideMinimap && <Minimap view={view} />}
       <div className="flame-modes">
         <fieldset className="segmented">
           <legend className="visually-hidden">Flame graph</legend>
-          {(Object.keys(MODES) as Mode[]).map((each) => (
+          {modes.map((each) => (
             <button
               key={each}
               type="button"
               aria-pressed={mode === each}
-              onClick={() => show(each)}
+              onClick={() => put({ flame: each === "time" ? undefined : each })}
             >
               {MODES[each]}
             </button>
@@ -33,19 +35,4 @@ export function FlameViews(props: { readonly view: TraceView; readonly hideMinim
       {mode === "time" ? <Flame view={view} /> : <Icicle view={view} measure={mode} />}
     </>
   );
-}
-
-/** Which one, in the URL. */
-function useMode(): [Mode, (mode: Mode) => void] {
-  const search = useSearch();
-  const [path, navigate] = useLocation();
-  const asked = new URLSearchParams(search).get("flame");
-  const mode = (Object.keys(MODES) as Mode[]).find((each) => each === asked) ?? "time";
-  const show = (next: Mode) => {
-    const params = new URLSearchParams(window.location.search);
-    if (next === "time") params.delete("flame");
-    else params.set("flame", next);
-    navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
-  };
-  return [mode, show];
 }

@@ -1,19 +1,23 @@
 // The flame graph by what called what: equal ways down are one bar, as wide as the time spent in it
 // or as it has spans. A click shows it alone.
 
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { count, duration, percent } from "../../base/format";
 import { swatchOf } from "../../components/service";
 import { comparePaths } from "../../model/compare-paths";
 import { type IcicleMeasure, layoutIcicle } from "../../model/icicle";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
 
 const BAR_HEIGHT = 22;
 
 export function Icicle(props: { readonly view: TraceView; readonly measure: IcicleMeasure }) {
   const { view, measure } = props;
   const { paths, isCut } = useMemo(() => comparePaths([view.trace], []), [view]);
-  const [focus, setFocus] = useState(-1);
+  const [params, put] = useUrlState();
+  const asked = params.get("bar") ?? "";
+  const focus = /^\d+$/.test(asked) && Number(asked) < paths.length ? Number(asked) : -1;
+  const setFocus = (bar: number) => put({ bar: bar < 0 ? undefined : String(bar) });
   const bars = useMemo(() => layoutIcicle(paths, measure, focus), [paths, measure, focus]);
   const depth = bars.reduce((most, bar) => Math.max(most, bar.depth), 0);
   return (

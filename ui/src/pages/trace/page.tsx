@@ -171,13 +171,14 @@ function restore(view: TraceView, params: URLSearchParams): void {
     const row = rowOfSpanId(view.trace, find.trim());
     if (row >= 0) view.select(row);
     void view.find(find);
+    if (params.get("only") === "1") view.setOnlyMatches(true);
   }
   const span = params.get("span");
   if (span !== null) view.selectSpan(span);
 }
 
 function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
-  const { window, selected, findText, hidden } = view.state;
+  const { window, selected, findText, onlyMatches, hidden } = view.state;
   const params = new URLSearchParams(before);
   const put = (name: string, value: string | undefined) => {
     if (value === undefined || value === "") params.delete(name);
@@ -187,6 +188,7 @@ function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
   put("t0", isZoomed ? String(Math.round(window.start)) : undefined);
   put("t1", isZoomed ? String(Math.round(window.end)) : undefined);
   put("uiFind", findText);
+  put("only", onlyMatches ? "1" : undefined);
   put("svcFilter", printServiceFilter(view.trace.services, hidden));
   put("span", selected >= 0 ? spanIdOf(view.trace, selected) : undefined);
   return params;

@@ -9,6 +9,7 @@ import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
 import { Failure, Loading, Message } from "../../components/states";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
 
 /** How many spans a node puts into one file. */
 const JSON_SPANS_MAX = 100_000;
@@ -28,7 +29,9 @@ type Form = keyof typeof FORMS;
 
 export function RawTrace(props: { readonly view: TraceView; readonly isFile: boolean }) {
   const { trace } = props.view;
-  const [form, setForm] = useState<Form>("jaeger");
+  const [params, put] = useUrlState();
+  const names = Object.keys(FORMS) as Form[];
+  const form = names.find((each) => each === params.get("form")) ?? "jaeger";
   if (props.isFile) {
     return (
       <Message title="The file has it">
@@ -42,12 +45,12 @@ export function RawTrace(props: { readonly view: TraceView; readonly isFile: boo
       <div className="raw-bar">
         <fieldset className="segmented">
           <legend className="visually-hidden">Form</legend>
-          {(Object.keys(FORMS) as Form[]).map((each) => (
+          {names.map((each) => (
             <button
               key={each}
               type="button"
               aria-pressed={form === each}
-              onClick={() => setForm(each)}
+              onClick={() => put({ form: each === "jaeger" ? undefined : each })}
             >
               {FORMS[each][0]}
             </button>

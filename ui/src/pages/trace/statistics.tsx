@@ -1,12 +1,19 @@
 // The spans of a trace by service or operation: where the time goes.
 
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { count, duration, percent } from "../../base/format";
 import { Service } from "../../components/service";
 import { NO_PATH } from "../../model/critical-path";
-import { type Group, type GroupBy, groupSpans } from "../../model/statistics";
+import {
+  type Group,
+  type GroupBy,
+  groupSpans,
+  parseGrouping,
+  printGrouping,
+} from "../../model/statistics";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
 import { AttributeChoice, useAttribute } from "./attribute-choice";
 
 type Column = Exclude<keyof Group, "service" | "operation" | "second">;
@@ -25,15 +32,17 @@ const COLUMNS: readonly (readonly [Column, string])[] = [
   ["max", "Max"],
 ];
 
+const FIRST_ORDER: Column = "critical";
+
 export function Statistics(props: { readonly view: TraceView }) {
   const { view } = props;
-  const [by, setBy] = useState<"operation" | "service">("operation");
-  const [key, setKey] = useState("");
+  const [params, put] = useUrlState();
+  const { by, key } = parseGrouping(params.get("by"));
   const column = useAttribute(view, key);
-  const [thenKey, setThenKey] = useState("");
+  const thenKey = params.get("second") ?? "";
   const second = useAttribute(view, thenKey);
   const grouped: GroupBy = column ?? by;
-  const [order, setOrder] = useState<Column>("critical");
+  const order = COLUMNS.find(([name]) => name === params.get("rank"))?.[0] ?? FIRST_ORDER;
   const { criticalPath } = useStore(view.store);
   const groups = useMemo(
     () => groupSpans(view.trace, criticalPath ?? NO_PATH, grouped, second),
@@ -53,17 +62,24 @@ export function Statistics(props: { readonly view: TraceView }) {
               key={each}
               type="button"
               aria-pressed={key === "" && by === each}
-              onClick={() => {
-                setBy(each);
-                setKey("");
-              }}
+              onClick={() => put({ by: printGrouping({ by: each, key: "" }) })}
             >
               By {each}
             </button>
           ))}
         </fieldset>
-        <AttributeChoice view={view} label="By attribute" value={key} onChoose={setKey} />
-        <AttributeChoice view={view} label="Then by" value={thenKey} onChoose={setThenKey} />
+        <AttributeChoice
+          view={view}
+          label="By attribute"
+          value={key}
+          onChoose={(chosen) => put({ by: printGrouping({ by: "operation", key: chosen }) })}
+        />
+        <AttributeChoice
+          view={view}
+          label="Then by"
+          value={thenKey}
+          onChoose={(chosen) => put({ second: chosen })}
+        />
       </div>
       <div className="panel scrolled">
         <table className="table">
@@ -84,7 +100,10 @@ export function Statistics(props: { readonly view: TraceView }) {
                   className="num"
                   aria-sort={order === column ? "descending" : undefined}
                 >
-                  <button type="button" onClick={() => setOrder(column)}>
+                  <button
+                    type="button"
+                    onClick={() => put({ rank: column === FIRST_ORDER ? undefined : column })}
+                  >
                     {name}
                     {order === column ? " ↓" : ""}
                   </button>

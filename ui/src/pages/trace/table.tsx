@@ -8,10 +8,11 @@ import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
 import { Loading } from "../../components/states";
 import { sortedByValue } from "../../model/attribute-column";
-import type { SortBy } from "../../model/order";
+import { orderAfter, parseOrder, printOrder, type RowOrder, type SortBy } from "../../model/order";
 import { Flag, hasFlag, KINDS, lengthOf, operationOf, serviceOf } from "../../model/trace";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
 import { AttributeChoice, useAttribute } from "./attribute-choice";
 
 const ROW_HEIGHT = 28;
@@ -31,20 +32,24 @@ export function SpanTable(props: { readonly view: TraceView }) {
   const { view } = props;
   const { trace } = view;
   const { matches, onlyMatches, selected } = useStore(view.store);
-  const [by, setBy] = useState<SortBy>("duration");
-  const [isDescending, setDescending] = useState(true);
-  const [key, setKey] = useState("");
+  const [params, put] = useUrlState();
+  const key = params.get("column") ?? "";
+  const order = parseOrder(params.get("order"));
+  const { by, isDescending } = order;
   const column = useAttribute(view, key);
-  /** By the attribute instead, which way. */
-  const [byValue, setByValue] = useState<"up" | "down" | undefined>();
-  const rows = useOrder(view, by, isDescending);
+  // Without a value, or with the same, spans stay in order of their length.
+  const rows = useOrder(
+    view,
+    by === "value" ? "duration" : by,
+    by === "value" ? true : isDescending,
+  );
   const shown = useMemo(() => {
     const ordered = rows ?? new Int32Array(0);
-    const isByValue = column !== undefined && byValue !== undefined;
-    const all = isByValue ? sortedByValue(ordered, column, byValue === "down") : ordered;
+    const isByValue = column !== undefined && by === "value";
+    const all = isByValue ? sortedByValue(ordered, column, isDescending) : ordered;
     const kept = onlyMatches && matches !== null ? all.filter((row) => matches[row] === 1) : all;
     return kept.subarray(0, ROWS_MAX);
-  }, [rows, matches, onlyMatches, column, byValue]);
+  }, [rows, matches, onlyMatches, column, by, isDescending]);
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: shown.length,
@@ -53,14 +58,16 @@ export function SpanTable(props: { readonly view: TraceView }) {
     overscan: 10,
   });
   if (rows === undefined) return <Loading what="spans" />;
-  const order = (column: SortBy) => {
-    setDescending(column === by ? !isDescending : column !== "service" && column !== "operation");
-    setBy(column);
-    setByValue(undefined);
+  const orderBy = (clicked: RowOrder["by"]) =>
+    put({ order: printOrder(orderAfter(order, clicked)) });
+  const choose = (chosen: string) => {
+    const isGone = chosen === "" && by === "value";
+    put({ column: chosen, ...(isGone ? { order: undefined } : {}) });
   };
   const isExtra = key !== "";
-  const sortOf = (each: SortBy) =>
-    byValue !== undefined || by !== each ? undefined : isDescending ? "descending" : "ascending";
+  const sortOf = (each: RowOrder["by"]) =>
+    by !== each ? undefined : isDescending ? "descending" : "ascending";
+  const arrowOf = (each: RowOrder["by"]) => (by !== each ? "" : isDescending ? " ↓" : " ↑");
   return (
     <section className="span-table" aria-label="Spans as a table">
       <div className="row">
@@ -68,7 +75,7 @@ export function SpanTable(props: { readonly view: TraceView }) {
           {plural(shown.length, "span")}
           {shown.length === ROWS_MAX ? ", the first in this order" : ""}
         </p>
-        <AttributeChoice view={view} label="Another column" value={key} onChoose={setKey} />
+        <AttributeChoice view={view} label="Another column" value={key} onChoose={choose} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard. */}
       <section ref={scroller} className="panel span-rows" tabIndex={0} aria-label="Spans">
@@ -76,20 +83,17 @@ export function SpanTable(props: { readonly view: TraceView }) {
           <div className="span-row head" role="row" data-extra={isExtra}>
             {COLUMNS.map(([column, name]) => (
               <span key={column} role="columnheader" aria-sort={sortOf(column)}>
-                <button type="button" onClick={() => order(column)}>
+                <button type="button" onClick={() => orderBy(column)}>
                   {name}
-                  {sortOf(column) === undefined ? "" : isDescending ? " ↓" : " ↑"}
+                  {arrowOf(column)}
                 </button>
               </span>
             ))}
             {isExtra && (
-              <span
-                role="columnheader"
-                aria-sort={byValue && (byValue === "up" ? "ascending" : "descending")}
-              >
-                <button type="button" onClick={() => setByValue(byValue === "up" ? "down" : "up")}>
+              <span role="columnheader" aria-sort={sortOf("value")}>
+                <button type="button" onClick={() => orderBy("value")}>
                   {key}
-                  {byValue === undefined ? "" : byValue === "up" ? " ↑" : " ↓"}
+                  {arrowOf("value")}
                 </button>
               </span>
             )}

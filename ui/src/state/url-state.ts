@@ -1,0 +1,23 @@
+// What a page shows, as parameters of its address: a reload shows the same, and so does the link
+// that somebody sends. Changes replace the address, so that "back" leaves the page.
+
+import { useLocation, useSearch } from "wouter";
+
+/** Parameters and what they become; undefined and empty ones go. */
+export type UrlChange = Readonly<Record<string, string | undefined>>;
+
+/** The parameters of the address, and what changes some of them and leaves the others. */
+export function useUrlState(): readonly [URLSearchParams, (change: UrlChange) => void] {
+  const params = new URLSearchParams(useSearch());
+  const [path, navigate] = useLocation();
+  const put = (change: UrlChange) => {
+    // Others may have written since this was drawn.
+    const next = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(change)) {
+      if (value === undefined || value === "") next.delete(name);
+      else next.set(name, value);
+    }
+    navigate(next.size === 0 ? path : `${path}?${next}`, { replace: true });
+  };
+  return [params, put];
+}
