@@ -40,9 +40,10 @@ async fn answer<S: TraceStore>(
     let read = context.begin(&extensions, stale)?;
     let request = AggregateRequest { scope: read.scope.clone(), query: query.clone() };
     let answer = context.store.aggregate(request).await?;
+    let is_sampled = answer.completeness.sampled;
     let completeness = Gaps::from(answer.completeness).header();
     let aggregate = answer.value;
-    let said = completeness.clone();
+    let said = Said { completeness: completeness.clone(), is_sampled };
     let rendered =
         task::blocking("aggregate", move || render(&query, &quantiles, &aggregate, &said)).await;
     let body = rendered.map_err(|task::Panicked| crate::error::ApiError::Internal)?;
@@ -177,15 +178,21 @@ fn quantiles(value: &Value, place: &Place<'_>) -> Result<Vec<f64>, Problem> {
     list.iter().map(|value| quantile(value).ok_or_else(wrong)).collect()
 }
 
-fn render(
-    query: &AggregateQuery,
-    quantiles: &[f64],
-    answer: &Aggregate,
-    completeness: &str,
-) -> Vec<u8> {
+/// What an answer says of itself.
+struct Said {
+    completeness: String,
+    /// There are more values or groups than a shard tells of.
+    is_sampled: bool,
+}
+
+fn render(query: &AggregateQuery, quantiles: &[f64], answer: &Aggregate, said: &Said) -> Vec<u8> {
     let mut out = b"{".to_vec();
     push_name(&mut out, "completeness");
-    push_string(&mut out, completeness.as_bytes());
+    push_string(&mut out, said.completeness.as_bytes());
+    if said.is_sampled {
+        push_name(&mut out, "sampled");
+        out.extend_from_slice(b"true");
+    }
     for (name, count) in [
         ("spans", answer.spans),
         ("errors", answer.errors),

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bench::measure::run("rejoin", bench::measure::rejoin)
+    bench::measure::run_steps("rejoin", bench::measure::rejoin)
 }

@@ -22,7 +22,7 @@ use super::http::HttpClient;
 use super::ingest::Passes;
 use super::nodes::Nodes;
 use super::query::compact;
-use super::{Arguments, Results};
+use super::{Arguments, OnFound, Results};
 use crate::outside;
 
 const NODES: usize = 3;
@@ -46,11 +46,11 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 const MEBIBYTE: f64 = (1_u64 << 20) as f64;
 
 /// Runs the measurement.
-pub fn rejoin(arguments: &Arguments) -> anyhow::Result<Results> {
-    tokio::runtime::Runtime::new()?.block_on(run(arguments))
+pub fn rejoin(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(run(arguments, found))
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
+async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
     let wanted = arguments.get::<u64>("mebibytes", 1_024)? << 20;
     let kills: u64 = arguments.get("kills", 0)?;
     let mut results = Results::default();
@@ -60,7 +60,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     let (spans, held) = fill(&nodes, wanted).await?;
     results.add("spans", spans);
     results.add_rounded("held_mebibytes", held as f64 / MEBIBYTE);
+    found(results)?;
 
+    let mut results = Results::default();
     let killed = outside::now();
     nodes.take(RECEIVER)?.kill().await?;
     outside::remove_directory(&nodes.data(RECEIVER))?;
@@ -102,7 +104,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     results.add_rounded("receiver_mebibytes", blocks(&nodes, RECEIVER) as f64 / MEBIBYTE);
     agree(&nodes).await?;
     nodes.stop().await?;
-    Ok(results)
+    found(results)
 }
 
 /// Fills the nodes until one of them holds so many bytes in blocks; returns spans and bytes.
@@ -117,7 +119,6 @@ async fn fill(nodes: &Nodes, wanted: u64) -> anyhow::Result<(u64, u64)> {
         let reports = load(nodes, &plans, None).await?;
         spans += reports.iter().map(|report| report.totals.spans_acked).sum::<u64>();
         let held = blocks(nodes, 0);
-        eprintln!("{spans} spans, {} MiB in blocks", held >> 20);
         if held >= wanted {
             break;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster::raft::{Change, Outcome};
+use cluster::raft::{Change, Outcome, Replica};
 use cluster::vouch::{self, Vouch};
 use model::NodeId;
 use model::testing::Random;
@@ -17,7 +17,7 @@ const MEMBERS: usize = 5;
 /// What every replica says at one moment.
 fn vouches(group: &Group) -> Vec<Vouch> {
     let running = group.members.iter().filter_map(|member| member.replica.as_ref());
-    running.filter_map(|replica| replica.vouch()).collect()
+    running.filter_map(Replica::vouch).collect()
 }
 
 #[tokio::test(start_paused = true)]
