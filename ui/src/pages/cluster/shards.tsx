@@ -202,10 +202,12 @@ function ShardHistory(props: { readonly cluster: Cluster; readonly shard: Shard 
           ))}
         </tbody>
       </table>
-      <p className="with-line faint" title="From how the leader's last entry moves">
-        {now === undefined ? "…" : `${Math.round(10 * now) / 10} entries a second`}
-        {entries.length > 1 && <Sparkline values={entries} look="look-rate" />}
-      </p>
+      {shard.leader !== undefined && (
+        <p className="with-line faint" title="From how the leader's last entry moves">
+          {now === undefined ? "…" : `${Math.round(10 * now) / 10} entries a second`}
+          {entries.length > 1 && <Sparkline values={entries} look="look-rate" />}
+        </p>
+      )}
       {events.length > 0 && <EventList events={events} />}
       <p className="faint">
         {events.length > 0 ? "Nothing else" : "Nothing"} is known to have happened to it or to the
