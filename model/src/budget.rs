@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::time::{Clock, Monotonic};
 
-/// Bytes that a read may keep of what it finds, on one node and over all its shards: figures, names,
-/// places in an order. What a read decodes it lets go again, piece by piece; this stays until the
-/// answer is made, so that it has a bound of its own. Half a million cells of figures fit.
+/// Bytes that a read may keep of what it finds, on one node and over all its shards: figures,
+/// names, places in an order. What a read decodes it lets go again, piece by piece; this stays
+/// until the answer is made, so that it has a bound of its own. Half a million cells of figures
+/// fit.
 pub const HELD_BYTES_MAX: u64 = 128 << 20;
 
 /// Why a read stopped early.

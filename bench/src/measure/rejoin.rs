@@ -1,11 +1,11 @@
 //! How long a node that lost its disk takes to hold everything again, what that costs it in memory,
 //! and whether it ends well when nodes are killed meanwhile.
 //!
-//! Three nodes are filled until one of them holds so many bytes in blocks, and everything is sealed.
-//! Then a node is killed and its data removed; it comes back under its name, empty. It counts as
-//! back when it holds a replica of every shard that lags by no more than what is on its way, and the
-//! digests of all replicas agree. A node takes another's place no sooner than 30 seconds after that
-//! one was last heard of, which is part of the time.
+//! Three nodes are filled until one of them holds so many bytes in blocks, and everything is
+//! sealed. Then a node is killed and its data removed; it comes back under its name, empty. It
+//! counts as back when it holds a replica of every shard that lags by no more than what is on its
+//! way, and the digests of all replicas agree. A node takes another's place no sooner than 30
+//! seconds after that one was last heard of, which is part of the time.
 //!
 //! With `--kills N`, so many times during the transfer, evenly by its bytes, a node is killed and
 //! started again: the receiver and a sender in turn.

@@ -101,7 +101,7 @@ impl Shared {
         }
     }
 
-    /// Finds barriers by what replicas vouch for; returns the shards of which they do not say enough.
+    /// Finds barriers by what replicas vouch for; returns the shards of which they say too little.
     async fn find_vouched(
         self: &Arc<Self>,
         shards: Vec<ShardId>,

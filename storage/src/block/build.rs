@@ -464,10 +464,10 @@ impl PageFigures {
 
 /// The sources that are unpacked now.
 ///
-/// Traces come by their starts, and so does what is unpacked for them: of each input about a page at
-/// a time. Where inputs lie over one another in time and their pages are large, there may be no room
-/// for all of them, and each trace would push out what the next one needs. Then the traces of some
-/// pages are taken source by source: each is unpacked once for that many rows.
+/// Traces come by their starts, and so does what is unpacked for them: of each input about a page
+/// at a time. Where inputs lie over one another in time and their pages are large, there may be no
+/// room for all of them, and each trace would push out what the next one needs. Then the traces of
+/// some pages are taken source by source: each is unpacked once for that many rows.
 struct Loaded<'a, 'b> {
     sources: &'a [Source<'b>],
     slots: Vec<Slot>,
