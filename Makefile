@@ -158,8 +158,9 @@ chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n 
 	fi
 
 .PHONY: chaos-core
-chaos-core: ## 100 simulated clusters, what `make test` takes of them: a minute or two
+chaos-core: ## what `make test` takes of simulated clusters: 100, and all defects that they can find
 	@$(MAKE) --no-print-directory chaos-sim SEEDS=100 SIM_SECONDS=240
+	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all
 
 .PHONY: chaos-mutants
 chaos-mutants: prepare ## deliberate defects: which are found, and by which seed or test

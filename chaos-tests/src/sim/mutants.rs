@@ -68,7 +68,7 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::MergeDropsInput | Mutant::FilterLies | Mutant::TenantIgnored => {
             Hunt::Weather(usual)
         }
-        Mutant::FastClockDrops => Hunt::Plan(Options { millis: 16_000, ..usual }, fast_clock),
+        Mutant::FastClockDrops => Hunt::Plan(Options { millis: 24_000, ..usual }, fast_clock),
         Mutant::ReplicaReused | Mutant::DamageCutOff => Hunt::Plan(usual, damaged_logs),
         // Others give a node what it lacks, if they have it; and a merge makes names durable too.
         Mutant::DirectoryNotSynced => {
@@ -124,13 +124,15 @@ fn plan(faults: Vec<(u64, Fault)>, millis: u64) -> Plan {
 
 /// Clocks run a year ahead, one at a time; blocks are old by then.
 fn fast_clock(_: u64) -> Plan {
-    let ahead_millis = 365 * 24 * 3_600_000;
+    const HOUR: i64 = 3_600_000;
+    let jump = |node, ahead_millis| Fault::ClockJump { node, ahead_millis };
+    // The hour that is written to is never dropped, so there has to be one before it.
+    let later = (0..3).map(|node| (6_000, jump(node, 2 * HOUR)));
     let turn = |node: usize| {
-        let at = 6_000 + 3_000 * node as u64;
-        let back = Fault::ClockJump { node, ahead_millis: 0 };
-        [(at, Fault::ClockJump { node, ahead_millis }), (at + 2_000, back)]
+        let at = 8_500 + 5_000 * node as u64;
+        [(at, jump(node, 365 * 24 * HOUR)), (at + 3_500, jump(node, 2 * HOUR))]
     };
-    plan((0..3).flat_map(turn).collect(), 16_000)
+    plan(later.chain((0..3).flat_map(turn)).collect(), 24_000)
 }
 
 /// A node is away for so long that others cannot give it the entries that it lacks.
