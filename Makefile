@@ -158,8 +158,8 @@ chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n 
 	fi
 
 .PHONY: chaos-core
-chaos-core: ## what `make test` takes of simulated clusters: 100, and all defects that they can find
-	@$(MAKE) --no-print-directory chaos-sim SEEDS=100 SIM_SECONDS=240
+chaos-core: ## what `make test` takes of simulated clusters: 300, and all defects that they can find
+	@$(MAKE) --no-print-directory chaos-sim SEEDS=300 SIM_SECONDS=240
 	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all
 
 .PHONY: chaos-mutants

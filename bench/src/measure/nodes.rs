@@ -64,7 +64,7 @@ struct StatusShard {
 struct StatusReplica {
     node: String,
     lag: Option<u64>,
-    digest: Option<String>,
+    spans: Option<u64>,
 }
 
 impl Status {
@@ -94,12 +94,12 @@ impl Status {
             })
     }
 
-    /// Whether each shard has so many replicas that say what they hold, and all say the same.
+    /// Whether each shard has so many replicas, all with the same number of distinct spans.
     pub(super) fn agrees(&self, nodes: usize) -> bool {
         self.shards.iter().all(|shard| {
-            let digests: Vec<&str> =
-                shard.replicas.iter().filter_map(|replica| replica.digest.as_deref()).collect();
-            digests.len() == nodes && digests.iter().all(|digest| Some(digest) == digests.first())
+            let spans: Vec<u64> =
+                shard.replicas.iter().filter_map(|replica| replica.spans).collect();
+            spans.len() == nodes && spans.iter().all(|count| Some(count) == spans.first())
         })
     }
 }
@@ -194,17 +194,8 @@ impl Nodes {
 
     /// What a node says of the cluster.
     pub(super) async fn status(&self, number: usize) -> anyhow::Result<Status> {
-        self.ask_status(number, "").await
-    }
-
-    /// The same, with what each replica holds.
-    pub(super) async fn status_with_digests(&self, number: usize) -> anyhow::Result<Status> {
-        self.ask_status(number, "?digest=true").await
-    }
-
-    async fn ask_status(&self, number: usize, query: &str) -> anyhow::Result<Status> {
         let mut client = HttpClient::connect(&self.ui(number)).await?;
-        let answer = client.get(&format!("/api/skua/v1/cluster{query}")).await?;
+        let answer = client.get("/api/skua/v1/cluster").await?;
         Ok(serde_json::from_slice(&answer.body)?)
     }
 

@@ -4,8 +4,8 @@
 //! Three nodes are filled until one of them holds so many bytes in blocks, and everything is
 //! sealed. Then a node is killed and its data removed; it comes back under its name, empty. It
 //! counts as back when it holds a replica of every shard that lags by no more than what is on its
-//! way, and the digests of all replicas agree. A node takes another's place no sooner than 30
-//! seconds after that one was last heard of, which is part of the time.
+//! way, and all replicas have as many distinct spans. A node takes another's place no sooner than
+//! 30 seconds after that one was last heard of, which is part of the time.
 //!
 //! With `--kills N`, so many times during the transfer, evenly by its bytes, a node is killed and
 //! started again: the receiver and a sender in turn.
@@ -161,10 +161,10 @@ fn resident(nodes: &Nodes) -> anyhow::Result<u64> {
     nodes.processes().nth(RECEIVER).context("the receiver runs")?.resident_bytes()
 }
 
-/// Waits until the digests of all replicas agree, shard by shard.
+/// Waits until all replicas have as many distinct spans, shard by shard.
 async fn agree(nodes: &Nodes) -> anyhow::Result<()> {
     let began = outside::now();
-    while !nodes.status_with_digests(1).await.is_ok_and(|status| status.agrees(NODES)) {
+    while !nodes.status(1).await.is_ok_and(|status| status.agrees(NODES)) {
         let waited = outside::now().duration_since(began);
         ensure!(waited < TIMEOUT, "replicas do not come to agree");
         tokio::time::sleep(POLL_EVERY).await;
