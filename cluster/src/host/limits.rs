@@ -39,7 +39,7 @@ pub const BARRIER_SHARE: u64 = 3;
 pub const BARRIER_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// How long vouches are waited for before leaders are asked for barriers: a round trip within a
-/// zone takes a hundredth of it, and one heartbeat is lost on a node that is gone.
+/// zone takes a hundredth of it, and a node that is paused costs a read no more than a heartbeat.
 pub const VOUCH_WITHIN: Duration = Duration::from_millis(100);
 
 /// Barriers that a node works on at a time for one request.
