@@ -1,20 +1,24 @@
-//! A barrier in one round trip: the leader says what it has applied, voters say for whom they
-//! voted, and whoever asked puts that together. `ReadIndex` (Ongaro's thesis, section 6.4) with the
-//! votes gathered by the reader instead of by the leader: no core of any group is asked, and one
-//! call to each node serves all of its shards.
+//! A barrier in one round trip: the leader says what it knows to be committed, voters say for whom
+//! they voted, and whoever asked puts that together. `ReadIndex` (Ongaro's thesis, section 6.4)
+//! with the votes gathered by the reader instead of by the leader: no core of any group is asked,
+//! and one call to each node serves all of its shards.
 //!
-//! Why [`barrier`] covers every write that was acknowledged before the vouches were asked for
-//! (QRY-3):
+//! Why [`barrier`] covers every write that was acknowledged, and every write that an answer has
+//! shown, before the vouches were asked for (QRY-3):
 //!
 //! 1. *Nobody above this leader was elected before.* Vouches of a majority of the voters under the
 //!    leader's membership say, later than the question, that they never voted above its ballot. A
 //!    leader above it needs a majority of that membership or of one next to it, and those have a
 //!    voter in common. (Memberships change by joint steps, each after the last is committed.) That
 //!    voter's ballot is noted before its vote leaves the node.
-//! 2. *What leaders below it acknowledged is in its log before its own first entry*, and an entry
-//!    of its own is applied, so all of those are.
+//! 2. *What leaders below it committed is in its log before its own first entry*, and an entry of
+//!    its own is applied, so all of those are.
 //! 3. *What it acknowledged itself it had applied before it said so.* It has led since it was
 //!    elected: a core that starts again does not lead before it is elected anew.
+//! 4. *What somebody has shown this leader had noted as committed before.* A replica shows what its
+//!    machine was given; the leader notes that before it gives it to its own, and before it tells
+//!    another that it may. What it has applied would not do: followers are often ahead of that, and
+//!    a write that nobody acknowledged yet would be seen, and then not be seen.
 //!
 //! Nothing rests on clocks. If vouches do not suffice (an election, a leader that is gone, a
 //! membership in change) there is no barrier, and the leader is asked for one.
@@ -49,8 +53,9 @@ pub struct Vouch {
 /// What a leader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Led {
-    /// The last index that it has applied, which is an entry of its own.
-    pub applied: LogIndex,
+    /// The last index of which anybody was told that it is committed. An entry of the leader's own
+    /// is applied there, at this index or before it.
+    pub committed: LogIndex,
     /// The voters: one set, or two while they change.
     pub voters: Vec<BTreeSet<ReplicaId>>,
 }
@@ -60,7 +65,7 @@ pub fn barrier(vouches: &[Vouch]) -> Option<LogIndex> {
     let led = |vouch: &Vouch| Some((vouch.voted?, vouch.led.clone()?));
     let (ballot, led) = vouches.iter().filter_map(led).max_by_key(|(ballot, _)| *ballot)?;
     if mutant::is(Mutant::BarrierWithoutMajority) {
-        return Some(led.applied);
+        return Some(led.committed);
     }
     let faithful: BTreeSet<ReplicaId> = vouches
         .iter()
@@ -70,7 +75,7 @@ pub fn barrier(vouches: &[Vouch]) -> Option<LogIndex> {
     let has_majority =
         |voters: &BTreeSet<ReplicaId>| voters.intersection(&faithful).count() > voters.len() / 2;
     let is_agreed = !led.voters.is_empty() && led.voters.iter().all(has_majority);
-    is_agreed.then_some(led.applied)
+    is_agreed.then_some(led.committed)
 }
 
 #[cfg(test)]
@@ -85,10 +90,10 @@ mod tests {
         Vouch { replica: ReplicaId(replica), voted: Some(voted), led: None }
     }
 
-    fn leader(voted: Ballot, applied: u64, voters: &[&[u64]]) -> Vouch {
+    fn leader(voted: Ballot, committed: u64, voters: &[&[u64]]) -> Vouch {
         let set = |set: &&[u64]| set.iter().copied().map(ReplicaId).collect();
         let voters = voters.iter().map(set).collect();
-        let led = Some(Led { applied: LogIndex(applied), voters });
+        let led = Some(Led { committed: LogIndex(committed), voters });
         Vouch { led, ..follower(voted.candidate.0, voted) }
     }
 

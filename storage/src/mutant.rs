@@ -29,6 +29,8 @@ pub enum Mutant {
     BarrierSkipped,
     /// A leader answers a barrier without asking a majority.
     BarrierWithoutMajority,
+    /// A barrier covers what the leader has applied, although others are ahead of that.
+    BarrierBehindOthers,
     /// An answer that lacks a shard does not say so.
     PartialNotSaid,
     /// A write is acknowledged when the leader has taken it, before it is committed.
@@ -91,6 +93,7 @@ impl Mutant {
         Self::SealCutTooHigh,
         Self::BarrierSkipped,
         Self::BarrierWithoutMajority,
+        Self::BarrierBehindOthers,
         Self::PartialNotSaid,
         Self::AckBeforeCommit,
         Self::MergeDropsInput,

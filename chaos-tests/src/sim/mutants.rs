@@ -74,6 +74,10 @@ pub fn hunt(mutant: Mutant) -> Hunt {
         Mutant::DirectoryNotSynced => {
             Hunt::Plan(Options { merge_one_in: 0, writers: 8, ..usual }, blackout)
         }
+        Mutant::BarrierBehindOthers => Hunt::Test(
+            "vouches::a_barrier_covers_what_a_follower_shows_before_its_leader",
+            "in the simulator a machine applies at once",
+        ),
         Mutant::ShortLogTaken => Hunt::Test(
             "a_node_whose_log_is_gone_gets_new_replicas",
             "a replica does not start over a log that lacks what it applied, until others say so",

@@ -152,6 +152,10 @@ pub const DIGEST_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a node tries to give away what it leads before it stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long nobody has to have been there to take over, for a node that stops to stop waiting: a
+/// report or two that are lost do not count.
+pub const DRAIN_HOPELESS: Duration = Duration::from_secs(1);
+
 /// How long to wait before the next transfers of a drain.
 pub const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 

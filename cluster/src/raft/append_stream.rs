@@ -19,10 +19,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::limits::{APPEND_ANSWER_WITHIN, APPEND_REQUESTS_MAX, APPEND_WINDOW_BYTES, OPEN_WITHIN};
-use super::messages::{Answer, Request, encode_request};
-use super::network::{
-    AppendResult, Link, RpcError, call_error, network_error, undecodable, unexpected,
-};
+use super::messages::{Answer, Request};
+use super::network::{AppendResult, Link, RpcError, call_error, network_error, unexpected};
 use super::types::{Consensus, LogPosition};
 use crate::transport::{Method, Reply};
 
@@ -45,7 +43,7 @@ where
     let Some(first) = input.next().await else {
         return Ok(futures_util::stream::empty().boxed());
     };
-    let first = encode(&link, first)?;
+    let first = link.encode(&Request::Append(first))?;
     let window = Arc::new(Window::default());
     window.take(first.len()).await;
     let opened = link.transport.open(link.node, Method::RaftAppend, first);
@@ -69,18 +67,13 @@ where
     S: Stream<Item = AppendEntriesRequest<Consensus>> + Send + Unpin + 'static,
 {
     while let Some(request) = input.next().await {
-        let frame = encode(&link, request)?;
+        let frame = link.encode(&Request::Append(request))?;
         window.take(frame.len()).await;
         if send.send(frame).await.is_err() {
             return Err(network_error("the stream broke"));
         }
     }
     Ok(())
-}
-
-fn encode(link: &Link, request: AppendEntriesRequest<Consensus>) -> Result<Bytes, RpcError> {
-    let request = Request::Append(request);
-    encode_request(link.route, &request).map_err(|error| undecodable(&error))
 }
 
 /// Both ends of the stream, as the leader holds them.

@@ -28,6 +28,7 @@ use super::messages::{Answer, Request, Route, decode_answer, encode_request};
 use super::offer::offer;
 use super::state_machine::{Snapshot, SnapshotData};
 use super::types::{Consensus, Host, Vote};
+use super::vouch::Noted;
 use super::witness::Witness;
 use crate::identity::ReplicaId;
 use crate::transport::{CallError, Method, Transport};
@@ -42,6 +43,7 @@ pub(crate) struct Network {
     pub(crate) group: storage::log::GroupId,
     pub(crate) own: ReplicaId,
     pub(crate) witness: Arc<Witness>,
+    pub(crate) noted: Arc<Noted>,
 }
 
 /// A replica's link to one other.
@@ -51,6 +53,7 @@ pub(crate) struct Link {
     pub(crate) node: NodeId,
     pub(crate) route: Route,
     pub(crate) witness: Arc<Witness>,
+    pub(crate) noted: Arc<Noted>,
     is_for_heartbeats: bool,
 }
 
@@ -59,8 +62,14 @@ impl RaftNetworkFactory<Consensus> for Network {
 
     async fn new_client(&mut self, target: u64, host: &Host) -> Link {
         let route = Route { group: self.group, from: self.own, to: ReplicaId(target) };
-        let (transport, witness) = (Arc::clone(&self.transport), Arc::clone(&self.witness));
-        Link { transport, node: host.node, route, witness, is_for_heartbeats: false }
+        Link {
+            transport: Arc::clone(&self.transport),
+            node: host.node,
+            route,
+            witness: Arc::clone(&self.witness),
+            noted: Arc::clone(&self.noted),
+            is_for_heartbeats: false,
+        }
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, host: &Host) -> Link {
@@ -76,9 +85,17 @@ impl Link {
         request: &Request,
         within: Duration,
     ) -> Result<Answer, RpcError> {
-        let bytes = encode_request(self.route, request).map_err(|error| undecodable(&error))?;
+        let bytes = self.encode(request)?;
         let reply = self.transport.call(self.node, method, bytes, within).await;
         self.answer(reply.map_err(|error| call_error(&error))?)
+    }
+
+    /// A request as bytes that may be sent: what they tell the other replica is noted.
+    pub(crate) fn encode(&self, request: &Request) -> Result<bytes::Bytes, RpcError> {
+        if let Request::Append(append) = request {
+            self.noted.committed(append.leader_commit.as_ref());
+        }
+        encode_request(self.route, request).map_err(|error| undecodable(&error))
     }
 
     /// The answer in a message, if it is one to us.

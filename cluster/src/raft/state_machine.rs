@@ -133,6 +133,7 @@ impl RaftStateMachine<Consensus> for StateMachine {
                     None => break,
                 }
             }
+            self.standing.handle.noted.committed(chunk.last().map(|entry| &entry.log_id));
             let applied = self.run(move |standing| {
                 let outcomes: io::Result<Vec<_>> =
                     chunk.iter().map(|entry| standing.apply(entry)).collect();

@@ -161,6 +161,7 @@ async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
         group: parts.group,
         own: parts.replica,
         witness: Arc::clone(&parts.router.witness),
+        noted: Arc::clone(&shared.handle.noted),
     };
     let config = Arc::clone(&shared.config);
     let raft = Raft::new(parts.replica.0, config, network, store, machine).await;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use openraft::async_runtime::WatchReceiver as _;
 use storage::log::LogIndex;
+use storage::mutant::{self, Mutant};
 
 use super::replica::Replica;
 use super::status::Role;
@@ -37,7 +38,10 @@ impl Replica {
             };
             let set = |set: &BTreeSet<u64>| set.iter().copied().map(ReplicaId).collect();
             let voters = newest.get_joint_config().iter().map(set).collect();
-            Some(Led { applied: LogIndex(applied.index), voters })
+            let applied = LogIndex(applied.index);
+            // Others may be ahead of what this replica has applied.
+            let told = noted.committed.filter(|_| !mutant::is(Mutant::BarrierBehindOthers));
+            Some(Led { committed: told.max(Some(applied)).unwrap_or(applied), voters })
         };
         Some(Vouch { replica: own, voted: noted.ballot, led: led() })
     }
@@ -58,6 +62,8 @@ struct NotedState {
     ballot: Option<Ballot>,
     /// Of an entry that was appended since the start and not cut off since.
     membership: Option<StoredMembership>,
+    /// The most that anybody was told is committed, or that was given to the machine.
+    committed: Option<LogIndex>,
 }
 
 impl Noted {
@@ -71,6 +77,14 @@ impl Noted {
     /// Call it before the entry is appended.
     pub(crate) fn membership(&self, membership: StoredMembership) {
         self.state().membership = Some(membership);
+    }
+
+    /// Call it before another replica is told that entries are committed, and before they are
+    /// applied here: then nobody can have shown an entry that is not noted.
+    pub(crate) fn committed(&self, last: Option<&LogId>) {
+        let last = last.map(|last| LogIndex(last.index));
+        let mut state = self.state();
+        state.committed = state.committed.max(last);
     }
 
     /// Entries behind `last` are gone.

@@ -2,7 +2,7 @@
 //! one file.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use cluster::raft::{FileName, Machine, MachineError, MachineSnapshot, MissingFile, Outcome};
@@ -12,6 +12,14 @@ use storage::log::LogIndex;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MapMachine {
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
+}
+
+/// Closed, it lets nothing be applied.
+#[derive(Debug, Default)]
+struct Gate {
+    is_closed: Mutex<bool>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -57,12 +65,18 @@ impl MapMachine {
             state.map = parse(&state.files[&cut.0]);
             state.applied = state.cut;
         }
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), gate: Arc::default() }
     }
 
     /// Hands on no snapshots any more, nor after a restart.
     pub(crate) fn withhold(&self) {
         self.state().withholds = true;
+    }
+
+    /// Applies nothing from now on, or goes on with it. Needs threads for work that blocks.
+    pub(crate) fn hold(&self, hold: bool) {
+        *self.gate.is_closed.lock().unwrap() = hold;
+        self.gate.changed.notify_all();
     }
 
     /// Makes the state durable without telling anybody.
@@ -98,6 +112,8 @@ fn name(cut: LogIndex) -> FileName {
 
 impl Machine for MapMachine {
     fn apply(&self, index: LogIndex, entry: &Bytes) -> Result<Outcome, MachineError> {
+        let closed = self.gate.is_closed.lock().unwrap();
+        drop(self.gate.changed.wait_while(closed, |closed| *closed).unwrap());
         let mut state = self.state();
         *state.applications.entry(index.0).or_default() += 1;
         if state.applied >= Some(index) {

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster::raft::{Change, Outcome, Replica};
+use bytes::Bytes;
+use cluster::raft::{Blocking, Change, Outcome, Replica};
 use cluster::vouch::{self, Vouch};
 use model::NodeId;
 use model::testing::Random;
@@ -46,6 +47,32 @@ async fn a_deposed_leader_makes_no_barrier() {
     let applied = group.members[new].replica().applied();
     assert_eq!(vouch::barrier(&others.iter().map(|at| of(*at)).collect::<Vec<_>>()), applied);
     assert_eq!(vouch::barrier(&vouches(&group)), applied);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_barrier_covers_what_a_follower_shows_before_its_leader() {
+    let mut group = Group::start_with(62, 3, Blocking::Threads).await;
+    group.write("before", "1").await;
+    let leader = group.leader().await;
+    group.members[leader].machine.hold(true);
+    let writing = group.members[leader].replica().propose(Bytes::from_static(b"k=v"));
+    let writing = tokio::spawn(writing);
+    let follower = (leader + 1) % 3;
+    group
+        .until("a follower shows what its leader has not applied", |group| {
+            group.members[follower].machine.get("k").is_some()
+        })
+        .await;
+    let shown = group.members[follower].replica().applied();
+    let heard = vouches(&group);
+    group.members[leader].machine.hold(false);
+    // Whoever saw it and asks again through another replica must see it again.
+    let barrier = vouch::barrier(&heard);
+    assert!(barrier.is_some() && barrier >= shown, "{barrier:?} < {shown:?}: {heard:?}");
+    assert!(matches!(writing.await.unwrap(), Ok(Outcome::Applied(_))));
+    for at in 0..3 {
+        group.kill(at).await;
+    }
 }
 
 /// A moment: what was acknowledged up to then, and what replicas said.

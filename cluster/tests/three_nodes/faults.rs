@@ -240,6 +240,17 @@ async fn a_node_that_drains_gives_away_what_it_leads() {
     world.require(through, &spans).await;
 }
 
+/// Paused time: what is measured is how long they wait for each other, not how fast they are.
+#[tokio::test(start_paused = true)]
+async fn nodes_that_stop_together_do_not_wait_for_each_other() {
+    let world = World::start(91, THREE).await;
+    world.settled(0, 3).await;
+    let began = tokio::time::Instant::now();
+    futures_util::future::join_all((0..3).map(|at| world.store(at).drain())).await;
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
+
 /// What a disk cannot tell, others can: a replica whose log lost what it acknowledged does not vote
 /// again under its id (DUR-3).
 #[tokio::test(start_paused = true)]

@@ -276,7 +276,7 @@ fn sizes_and_counts_are_bounded() {
     assert!(matches!(VouchRequest::decode(shards.into()), Err(WireError::TooMany { .. })));
     let voters = |count: u64| (0..count).map(ReplicaId).collect();
     let vouched = |voters| {
-        let led = Some(Led { applied: LogIndex(1), voters });
+        let led = Some(Led { committed: LogIndex(1), voters });
         let vouch = Vouch { replica: ReplicaId(1), voted: None, led };
         VouchReply { vouches: vec![(SHARD, vouch)] }.encode()
     };

@@ -397,7 +397,7 @@ pub(crate) fn vouch_reply() -> VouchReply {
     let set = |replicas: [u64; 3]| replicas.map(ReplicaId).into();
     let voted = Some(Ballot { term: 7, candidate: ReplicaId(300) });
     let voters = vec![set([300, 4, 5]), set([300, 8, u64::MAX])];
-    let led = Some(Led { applied: LogIndex(1_234_567), voters });
+    let led = Some(Led { committed: LogIndex(1_234_567), voters });
     let vouch = |replica, voted, led| Vouch { replica: ReplicaId(replica), voted, led };
     VouchReply {
         vouches: vec![

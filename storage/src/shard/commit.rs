@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use super::block_store::BlockStore;
 use super::blocks::Block;
-use super::handle::Shard;
+use super::handle::{Changing, Shard};
 use super::limits::{BLOCKS_MAX, WINDOW_CHUNKS_MAX};
 use super::manifest::BlockRow;
 use crate::Error;
@@ -36,7 +36,7 @@ impl Shard {
     pub(super) fn settle(&self, store: &BlockStore) -> Result<(), Error> {
         if self.is_unsettled() {
             let edit = self.new_edit(store)?;
-            self.commit(store, edit, &[])?;
+            drop(self.commit(store, edit, &[])?);
         }
         Ok(())
     }
@@ -111,13 +111,14 @@ impl Shard {
     }
 
     /// Makes a change durable. Blocks that it is the first to name are told, so that their files go
-    /// when it failed and was taken back.
+    /// when it failed and was taken back. What is returned is held until memory has followed.
     pub(super) fn commit(
         &self,
         store: &BlockStore,
         edit: WriteBatch,
         made: &[Arc<Block>],
-    ) -> Result<(), Error> {
+    ) -> Result<Changing<'_>, Error> {
+        let changing = self.changing();
         let written = store.kv.write(edit).and_then(|()| store.kv.flush());
         self.is_unsettled.store(written.is_err(), Ordering::Relaxed);
         let mut state = self.state();
@@ -132,7 +133,7 @@ impl Shard {
             // What is left of them goes at the next start.
             let _ = store.env.remove(block.file().path());
         }
-        Ok(())
+        Ok(changing)
     }
 
     /// Removes what the manifest names no more. One file that cannot be removed keeps no other; it

@@ -83,6 +83,9 @@ pub struct Shard {
     pub(super) pressure: Pressure,
     /// One at a time seals, merges or installs.
     upkeep: Mutex<()>,
+    /// Held while the manifest says what memory does not yet say; taken within [`Self::upkeep`],
+    /// which may be held for as long as a merge takes.
+    changing: Mutex<()>,
     /// Nobody seals, merges or installs any more.
     closed: AtomicBool,
     /// A change of the manifest failed, and may be there all the same.
@@ -223,6 +226,10 @@ pub struct ShardStats {
     pub spans_repeated: u64,
 }
 
+/// While it is held the manifest may say what memory does not yet say.
+#[must_use = "it is dropped once memory says what the manifest says"]
+pub(super) struct Changing<'a>(#[expect(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
+
 impl fmt::Debug for Shard {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, group, applied) = (self.id, self.group, self.applied());
@@ -277,6 +284,7 @@ impl Shard {
             apart: ApartCache::default(),
             pressure: Pressure::default(),
             upkeep: Mutex::default(),
+            changing: Mutex::default(),
             closed: AtomicBool::new(false),
             is_unsettled: AtomicBool::new(false),
             frozen: Mutex::default(),
@@ -386,12 +394,22 @@ impl Shard {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         drop(self.upkeep.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.changing());
     }
 
     /// The right to seal, merge, sweep or install; nothing once the shard is closed.
     pub(super) fn upkeep_lock(&self) -> Option<MutexGuard<'_, ()>> {
         let lock = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        (!self.closed.load(Ordering::Acquire)).then_some(lock)
+        (!self.is_closed()).then_some(lock)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// While it is held, manifest and memory are of one moment for everybody else.
+    pub(super) fn changing(&self) -> Changing<'_> {
+        Changing(self.changing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Applies what the log holds behind the applied index (behind the seal cut, after a start), up

@@ -215,7 +215,7 @@ impl Shard {
         for input in &inputs {
             edit.delete(Family::Shards, &ShardKey::Block(input.number()).of(self.id()));
         }
-        self.commit(store, edit, std::slice::from_ref(&block))?;
+        let changing = self.commit(store, edit, std::slice::from_ref(&block))?;
         self.know_splits(splits);
         let mut contents = self.contents_mut();
         let mut left: Vec<_> =
@@ -223,6 +223,7 @@ impl Shard {
         left.push(Arc::clone(&block));
         contents.blocks = Arc::new(left);
         drop(contents);
+        drop(changing);
         let mut state = self.state();
         state.merged_bytes += block.file().size_bytes();
         merged.cut = state.seal_cut.map_or(0, |cut| cut.0);

@@ -90,12 +90,13 @@ impl Shard {
         for block in &gone {
             edit.delete(Family::Shards, &ShardKey::Block(block.number()).of(self.id()));
         }
-        self.commit(store, edit, &[])?;
+        let changing = self.commit(store, edit, &[])?;
         let stays = |block: &Arc<_>| !gone.iter().any(|gone| Arc::ptr_eq(gone, block));
         let mut contents = self.contents_mut();
         let left: Vec<_> = contents.blocks.iter().filter(|block| stays(block)).cloned().collect();
         contents.blocks = Arc::new(left);
         drop(contents);
+        drop(changing);
         self.remove_blocks(store, &gone)?;
         Ok(gone.len())
     }

@@ -337,7 +337,7 @@ impl Shard {
         let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());
         edit.put(Family::Shards, &chunk_key, &closed.window.encode());
         let forgotten = self.forgotten_chunks(closed);
-        self.commit(store, edit, blocks)?;
+        let changing = self.commit(store, edit, blocks)?;
         self.thaw();
         // Before reads can meet the blocks.
         self.know_splits(splits);
@@ -353,6 +353,8 @@ impl Shard {
         state.forgotten = forgotten;
         state.row = Some(row);
         state.sealed_bytes += blocks.iter().map(|block| block.file().size_bytes()).sum::<u64>();
+        drop(state);
+        drop(changing);
         Ok(())
     }
 

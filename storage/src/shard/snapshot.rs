@@ -70,11 +70,12 @@ pub(super) struct Transfers {
 
 impl Shard {
     /// The shard at its seal cut; nothing if it was never sealed, is damaged, or if its last change
-    /// of the manifest failed. Waits for a seal or a merge that is under way.
+    /// of the manifest failed. Does not wait for a seal or a merge that is under way: whoever hands
+    /// a snapshot on applies nothing meanwhile.
     pub fn snapshot_at_cut(&self) -> Result<Option<ShardSnapshot>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
-        let is_sound = !self.has_damage() && !self.is_unsettled();
+        let _changing = self.changing();
+        let is_sound = !self.is_closed() && !self.has_damage() && !self.is_unsettled();
         let Some(cut) = self.seal_cut().filter(|_| is_sound) else { return Ok(None) };
         let malformed = |reason| Error::Manifest { shard: self.id(), reason };
         let Some(row) = store.kv.get(Family::Shards, &ShardKey::State.of(self.id()))? else {
@@ -229,7 +230,7 @@ impl Shard {
         }
         let chunk_key = ShardKey::Window(row.cut).of(self.id());
         edit.put(Family::Shards, &chunk_key, &manifest.window.encode());
-        self.commit(store, edit, &installed)?;
+        let changing = self.commit(store, edit, &installed)?;
         self.state().row = Some(row_bytes);
         // Before reads can meet the blocks.
         self.know_splits(splits);
@@ -238,6 +239,7 @@ impl Shard {
         tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");
         let old = Arc::clone(&self.contents().blocks);
         self.become_installed(&row, &manifest.window, installed);
+        drop(changing);
         self.remove_blocks(store, &old)
     }
 

@@ -2,11 +2,15 @@
 //! either side in between.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, Once};
+use std::thread;
 
+use model::budget::Budget;
 use model::query::{Order, TracePredicate, TraceQuery, evaluate};
 use model::store::Detail;
 use model::testing::Generator;
+use model::time::{Clock, Monotonic};
 use model::{Span, TimeRange, Timestamp};
 use storage::entry::{encode_data, encode_drop, encode_purge};
 use storage::env::{Crash, Env, Fault, FaultEnv};
@@ -334,6 +338,59 @@ fn a_sender_that_is_told_of_damage_finds_it_and_offers_nothing_more() {
     assert!(found.contains(&Scrubbed::Damaged), "{found:?}");
     assert!(sender.shard.has_damage());
     assert!(sender.shard.snapshot_at_cut().unwrap().is_none());
+}
+
+/// Tells when it is first looked at, and shows the time when it may.
+#[derive(Debug)]
+struct Gate {
+    reached: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+    once: Once,
+}
+
+impl Clock for Gate {
+    fn wall(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        self.once.call_once(|| {
+            self.reached.send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+        });
+        Monotonic(0)
+    }
+}
+
+/// Whoever asks for a snapshot applies nothing meanwhile, and a merge may take minutes.
+#[test]
+fn a_merge_that_is_under_way_keeps_nobody_waiting_for_a_snapshot() {
+    let story = story();
+    let sender = &story.sender;
+    sender.shard.seal(&no_limit()).unwrap();
+    let (reached, has_reached) = channel();
+    let (go_on, may_go_on) = channel();
+    let (offered, snapshots) = channel();
+    let clock = Gate { reached, go_on: Mutex::new(may_go_on), once: Once::new() };
+    let budget = Budget::new(Arc::new(clock), Monotonic(u64::MAX), u64::MAX);
+    let blocks = sender.shard.stats().blocks;
+    let (merged, snapshot) = thread::scope(|scope| {
+        let merging = scope.spawn(|| sender.shard.merge(Timestamp(0), true, &budget));
+        has_reached.recv().unwrap();
+        scope.spawn(|| offered.send(sender.shard.snapshot_at_cut().unwrap()).unwrap());
+        // No promise about speed, only an end to a test that fails.
+        let snapshot = snapshots.recv_timeout(std::time::Duration::from_secs(30));
+        go_on.send(()).unwrap();
+        (merging.join().unwrap().unwrap(), snapshot)
+    });
+    let snapshot = snapshot.expect("a snapshot while a merge is under way").unwrap();
+    assert!(merged.is_some() && sender.shard.stats().blocks < blocks, "nothing was merged");
+    assert_eq!(Some(snapshot.cut), sender.shard.seal_cut());
+    let mut receiver = story.receiver(2, true);
+    receiver.receive(&sender.shard, &snapshot).unwrap();
+    receiver.compare(&story.own_before(9), "before the merge");
+    receiver.restart(Crash::Lost, false);
+    receiver.compare(&story.own_before(9), "before the merge, after a restart");
 }
 
 #[test]

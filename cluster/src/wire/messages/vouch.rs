@@ -61,7 +61,7 @@ pub(crate) struct BallotMessage {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct LedMessage {
     #[prost(uint64, tag = "1")]
-    applied: u64,
+    committed: u64,
     #[prost(message, repeated, tag = "2")]
     voters: Vec<VotersMessage>,
 }
@@ -90,7 +90,7 @@ fn from_led(led: &Led) -> Result<LedMessage, WireError> {
     let set = |set: &BTreeSet<ReplicaId>| VotersMessage {
         replicas: set.iter().map(|replica| replica.0).collect(),
     };
-    Ok(LedMessage { applied: led.applied.0, voters: led.voters.iter().map(set).collect() })
+    Ok(LedMessage { committed: led.committed.0, voters: led.voters.iter().map(set).collect() })
 }
 
 pub(crate) fn to_vouch_reply(message: &VouchReplyMessage) -> Result<VouchReply, WireError> {
@@ -109,7 +109,10 @@ pub(crate) fn to_vouch_reply(message: &VouchReplyMessage) -> Result<VouchReply, 
 fn to_led(message: &LedMessage) -> Result<Led, WireError> {
     check_voters(message.voters.iter().map(|set| set.replicas.len()))?;
     let set = |set: &VotersMessage| set.replicas.iter().copied().map(ReplicaId).collect();
-    Ok(Led { applied: LogIndex(message.applied), voters: message.voters.iter().map(set).collect() })
+    Ok(Led {
+        committed: LogIndex(message.committed),
+        voters: message.voters.iter().map(set).collect(),
+    })
 }
 
 fn check_voters(sets: impl ExactSizeIterator<Item = usize>) -> Result<(), WireError> {
