@@ -2,6 +2,14 @@
 
 use model::Duration;
 
+/// Between the heartbeats of a group's leader. Shorter costs processor time in every group; a dead
+/// leader is noticed after the election timeout, not after a heartbeat.
+pub const HEARTBEAT: Duration = Duration::from_millis(125);
+
+/// How recently a follower must have been heard from to be handed the leadership: two heartbeats,
+/// because the newest answer may be under way.
+pub const HEARD_WITHIN: Duration = Duration(2 * HEARTBEAT.0);
+
 /// Spans at which an open batch is closed: beyond, another thousand saves less than 2 % of the
 /// bytes (docs/adr/0004), and a reader unpacks the whole batch for one trace.
 pub const BATCH_SPANS_CLOSE: usize = 2_000;
@@ -21,9 +29,9 @@ pub const BATCH_PAYLOAD_BYTES_MAX: usize = 3 << 19;
 pub const LINGER_CALM: Duration = Duration::from_millis(2);
 
 /// The same while they are busy: larger batches cost less processor time per span, which is then
-/// what there is too little of. Half of an acknowledgement's time; longer hardly makes batches
-/// larger that do not fill behind one in flight anyway.
-pub const LINGER_BUSY: Duration = Duration::from_millis(8);
+/// what there is too little of. Most batches then wait behind one in flight anyway: twice as long
+/// makes them hardly larger, and acknowledgements later.
+pub const LINGER_BUSY: Duration = Duration::from_millis(4);
 
 /// How long a batch waits for company behind one that is on its way already, while the processors
 /// are mostly idle: half of what a batch takes to a majority's disks and back.

@@ -2,7 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -44,6 +46,18 @@ impl Drop for Task {
     fn drop(&mut self) {
         self.handle.abort();
     }
+}
+
+/// Runs work within the task that asks for it; nothing if it panicked, which is logged and counted.
+pub(crate) async fn caught<T>(name: &'static str, work: impl Future<Output = T>) -> Option<T> {
+    let guarded = async move {
+        let guard = PanicGuard { name };
+        let done = work.await;
+        std::mem::drop(guard);
+        done
+    };
+    // What it may have left half done is the handler's own, which lives on after other errors too.
+    AssertUnwindSafe(guarded).catch_unwind().await.ok()
 }
 
 struct PanicGuard {

@@ -45,7 +45,9 @@ use crate::figures::figures;
 use crate::give_way::give_way;
 use crate::process::{self, MachineLoad};
 use crate::sampling_peers::SamplingPeers;
-use crate::store::{OF_A_CLUSTER, end_process_of_store, is_log_damage, open_log, os_env, threads};
+use crate::store::{
+    OF_A_CLUSTER, end_process_of_store, first_turn, is_log_damage, open_log, os_env, threads,
+};
 use crate::{build_info, files, lost_self, output};
 
 /// Bytes of a file with a cluster's keys: two lines of hexadecimal digits, and some room.
@@ -137,7 +139,8 @@ pub(crate) async fn open(
     let advertised = advertised(config, rpc_port);
     let shards: Arc<Mutex<Vec<Weak<Shard>>>> = Arc::default();
     let (env, kv) = (Arc::clone(&opened.env), Arc::clone(&opened.kv));
-    let blocks = BlockStore::new(env, kv, &directory.join("blocks"));
+    let blocks =
+        BlockStore::new(env, kv, &directory.join("blocks")).in_turns(first_turn(opened.node));
     let host = Host::start(HostParts {
         node: opened.node,
         incarnation: opened.incarnation,

@@ -63,6 +63,7 @@ pub(crate) fn open_parts(
     let meta = identity(config, directory, kv.as_ref(), !log.groups().is_empty())?;
     let cache = Arc::new(DecodedCache::default());
     let blocks = BlockStore::new(Arc::clone(&env), kv, &directory.join("blocks"));
+    let blocks = blocks.in_turns(first_turn(NodeId(meta.node_id)));
     let mut groups = Vec::new();
     for number in 0..meta.shard_count {
         let group = GroupId(FIRST_SHARD_GROUP + u64::from(number));
@@ -218,6 +219,12 @@ fn identity(
         );
     }
     Ok(value)
+}
+
+/// Where a node's shards begin to take turns at sealing: elsewhere than those of other nodes.
+pub(crate) fn first_turn(node: NodeId) -> u32 {
+    let NodeId([a, b, c, d, ..]) = node;
+    u32::from_le_bytes([a, b, c, d])
 }
 
 pub(crate) fn open_log(

@@ -112,7 +112,7 @@ mod tests {
         let later = Situation { last_closed: millis_ago(2), ..situation() };
         assert_eq!(decide(NOW, &later), Decision::Close);
         let busy = Situation { is_busy: true, ..later };
-        assert_eq!(decide(NOW, &busy), Decision::WaitUntil(Monotonic(NOW.0 + 6_000_000)));
+        assert_eq!(decide(NOW, &busy), Decision::WaitUntil(Monotonic(NOW.0 + 2_000_000)));
         let waited = Situation { opened: millis_ago(20), ..busy };
         assert_eq!(decide(NOW, &waited), Decision::Close);
     }

@@ -9,11 +9,8 @@ pub const PROMOTE_LAG_BYTES_MAX: u64 = 8 << 20;
 /// The same in time: the age of the oldest entry it lacks.
 pub const PROMOTE_LAG_MAX: Duration = Duration::from_secs(1);
 
-/// How long a voter may be silent and still count as up: thirty heartbeats.
+/// How long a voter may be silent and still count as up: two dozen heartbeats.
 pub const VOTER_SILENCE_MAX: Duration = Duration::from_secs(3);
-
-/// The heartbeat of a group: leadership goes only to a voter that answered the last one.
-pub const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// How long a voter may be silent while leaders are evened out: a few heartbeats, so that a node
 /// that has just failed is not taken for one that leads too little.

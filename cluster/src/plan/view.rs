@@ -7,10 +7,11 @@ use model::{Duration, NodeId};
 use storage::log::GroupId;
 
 use super::facts::{DiskMark, Facts, Gossip, GroupFacts, NodeFacts, Progress};
-use super::limits::{HEARTBEAT, PROMOTE_LAG_BYTES_MAX, PROMOTE_LAG_MAX, VOTER_SILENCE_MAX};
+use super::limits::{PROMOTE_LAG_BYTES_MAX, PROMOTE_LAG_MAX, VOTER_SILENCE_MAX};
 use super::placement::Site;
 use super::step::At;
 use crate::identity::ReplicaId;
+use crate::limits::HEARD_WITHIN;
 use crate::meta::{Group, MetaState, Node, Replica};
 
 /// What a node says that it holds of a group.
@@ -144,7 +145,7 @@ impl<'a> GroupView<'a> {
     /// Whether leadership can go to a replica without a pause: a voter that answered the last
     /// heartbeat and has the last entry.
     pub(crate) fn can_lead(&self, replica: ReplicaId) -> bool {
-        let ready = |progress: &Progress| progress.has_last && progress.silent_for <= HEARTBEAT;
+        let ready = |progress: &Progress| progress.has_last && progress.silent_for <= HEARD_WITHIN;
         replica != self.leader
             && self.facts.configuration.voters.contains(&replica)
             && self.progress(replica).is_some_and(ready)

@@ -6,15 +6,12 @@ use openraft::{Config, ConfigError, SnapshotPolicy};
 use storage::mutant::{self, Mutant};
 
 use super::limits::APPEND_ENTRIES_MAX;
-
-/// Between heartbeats, in milliseconds. Shorter costs processor time in every group; a dead leader
-/// is noticed after the election timeout, not after a heartbeat.
-pub(crate) const HEARTBEAT_MILLIS: u64 = 100;
+use crate::limits::HEARTBEAT;
 
 /// The bounds between which a follower waits before it campaigns. A leader's loss costs about the
 /// upper bound plus a number between the two, so these decide how long a shard is without one:
-/// 0.85 s in the middle. Shorter than this, a stalled disk would look like a dead leader.
-pub(crate) const ELECTION_MILLIS: (u64, u64) = (300, 450);
+/// 0.93 s in the middle. Shorter than this, a stalled disk would look like a dead leader.
+pub(crate) const ELECTION_MILLIS: (u64, u64) = (350, 500);
 
 /// How long a leader without a quorum goes on before it pauses to let others be elected. Without
 /// it, one that can send and not receive would keep everybody else from campaigning for ever.
@@ -40,7 +37,7 @@ const PURGE_BATCH: u64 = 256;
 pub(crate) fn config() -> Result<Arc<Config>, ConfigError> {
     let config = Config {
         cluster_name: "skua".to_owned(),
-        heartbeat_interval: HEARTBEAT_MILLIS,
+        heartbeat_interval: HEARTBEAT.0 / 1_000_000,
         // Every follower hears every heartbeat: leaving some out saves little, and the margin to
         // the election timeout is small.
         heartbeat_min_interval: Some(0),

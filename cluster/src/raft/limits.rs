@@ -103,10 +103,6 @@ pub const TOMBSTONES_MAX: usize = 65_536;
 /// under load a fifth of a second; one that fails leaves the old leader mute.
 pub const TRANSFER_WITHIN: Duration = Duration::from_secs(2);
 
-/// How recently a follower must have been heard from to be handed the leadership: two heartbeats,
-/// because the newest answer may be under way.
-pub const TRANSFER_HEARD_WITHIN: Duration = Duration::from_millis(200);
-
 /// How long purging waits until the core has taken note of the machine's snapshot.
 pub const SNAPSHOT_NOTED_WITHIN: Duration = Duration::from_secs(10);
 

@@ -28,7 +28,7 @@ use super::failure::{
 };
 use super::fence::Fence;
 use super::ledger::Lag;
-use super::limits::{MEMBERS_MAX, SNAPSHOT_NOTED_WITHIN, TRANSFER_HEARD_WITHIN, TRANSFER_WITHIN};
+use super::limits::{MEMBERS_MAX, SNAPSHOT_NOTED_WITHIN, TRANSFER_WITHIN};
 use super::log_handle::LogHandle;
 use super::machine::Machine;
 use super::record::HEADER_BYTES;
@@ -38,6 +38,7 @@ use super::status::{self, Leadership, ReplicaStatus, Role};
 use super::supervisor::{Order, Supervisor};
 use super::types::{Command, Consensus, Host, LogPosition, Outcome, Place};
 use crate::identity::ReplicaId;
+use crate::limits::HEARD_WITHIN;
 use crate::task::Task;
 use crate::transport::Transport;
 use crate::watch;
@@ -321,7 +322,7 @@ impl Replica {
         }
         // A transfer that fails leaves this leader mute, so only one that will succeed is begun.
         let follower = status.followers.get(&to).copied().unwrap_or_default();
-        let heard = |silent_for: Duration| silent_for <= TRANSFER_HEARD_WITHIN;
+        let heard = |silent_for: Duration| silent_for <= HEARD_WITHIN;
         if follower.matching != status.last || !follower.silent_for.is_some_and(heard) {
             return Err(TransferError::NotReady { to });
         }

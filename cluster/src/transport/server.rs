@@ -42,7 +42,7 @@ use super::{
     CallError, FRAME_BYTES_MAX, FrameStream, Handler, KeyRing, LocalIdentity, PeerGate, Reply,
     STREAM_FRAMES_MAX,
 };
-use crate::task::Task;
+use crate::task::{Task, caught};
 
 /// Serves peers until it is dropped.
 #[derive(Debug)]
@@ -186,17 +186,10 @@ impl Service<Request<Bytes>> for Call {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let (served, Admitted { from, method, .. }) = (Arc::clone(&self.served), self.admitted);
         async move {
-            let (answer, answered) = oneshot::channel();
             let handled = served.handler.call(from, method, request.into_inner());
-            // A task of its own: a panic is counted, and ends this call alone.
-            let task = Task::spawn("rpc call", async move {
-                // The caller may have gone.
-                let _ = answer.send(handled.await);
-            });
-            let reply: Reply = answered.await.unwrap_or_else(|_| {
+            let reply: Reply = caught("rpc call", handled).await.unwrap_or_else(|| {
                 Err(CallError::Lost { reason: "the handler failed".to_owned() })
             });
-            drop(task);
             let labels = [("method", method.label()), ("outcome", outcome_label(&reply))];
             metrics::counter!("skua_rpc_served_total", &labels).increment(1);
             let mut result = reply.map(Response::new).map_err(|error| wire::status_of(&error));

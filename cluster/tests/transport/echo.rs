@@ -37,6 +37,7 @@ impl Handler for Echo {
             match request.as_ref() {
                 b"refuse" => Err(CallError::Refused { reason: "as asked".into() }),
                 b"fail" => Err(CallError::Unreachable { reason: "as asked".into() }),
+                b"panic" => panic!("as asked"),
                 b"wait" => std::future::pending().await,
                 b"who" => Ok(Bytes::copy_from_slice(from.node.as_bytes())),
                 _ => Ok(request),

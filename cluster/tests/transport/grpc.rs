@@ -138,6 +138,10 @@ async fn calls_are_answered_refused_or_lost() {
         assert_eq!(pair.call(Method::Raft, "who").await.unwrap(), &node(1).as_bytes()[..]);
         assert!(is_refused(&pair.call(Method::Raft, "refuse").await));
         assert!(is_lost(&pair.call(Method::Raft, "fail").await));
+        // A handler that panics ends its call alone, not the connection.
+        let (waiting, panicked) =
+            tokio::join!(pair.call(Method::Raft, "beside"), pair.call(Method::Raft, "panic"));
+        assert!(is_lost(&panicked) && waiting.unwrap() == "beside");
         let largest = Bytes::from(vec![7; FRAME_BYTES_MAX]);
         assert!(pair.call(Method::Write, largest.clone()).await.unwrap() == largest);
         let too_large = Bytes::from(vec![7; FRAME_BYTES_MAX + 1]);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use model::ShardId;
 
+use super::limits::FIRST_SEAL_PARTS;
 use crate::Error;
 use crate::block::PageSizes;
 use crate::block::limits::{BARE_RUN_ROWS, PAGE_ROWS, ROLLUP_BYTES_PER_SPAN};
@@ -35,6 +36,8 @@ pub struct BlockStore {
     pub(super) kv: Arc<dyn Kv>,
     directory: PathBuf,
     pub(super) sizes: PageSizes,
+    /// Where in its turn each shard begins to seal, if shards of several nodes are to take turns.
+    turns: Option<u32>,
 }
 
 impl BlockStore {
@@ -45,7 +48,26 @@ impl BlockStore {
             rollup_bytes_per_span: ROLLUP_BYTES_PER_SPAN,
             bare_rows: BARE_RUN_ROWS,
         };
-        Self { env, kv, directory: directory.to_path_buf(), sizes }
+        Self { env, kv, directory: directory.to_path_buf(), sizes, turns: None }
+    }
+
+    /// Has shards seal their first heads early, each at a part of its own, from a beginning that
+    /// should differ between replicas.
+    ///
+    /// Spans come to all shards alike, so that heads would be full at the same moment, on every
+    /// replica: the sealing of all of them then takes the processors and disks from whoever waits
+    /// for an acknowledgement. Once apart they stay apart.
+    #[must_use]
+    pub fn in_turns(self, beginning: u32) -> Self {
+        Self { turns: Some(beginning), ..self }
+    }
+
+    /// At how much the first head of a shard is sealed, where others are sealed at `full`.
+    pub(super) fn first_seal(&self, shard: ShardId, full: u64) -> u64 {
+        let Some(beginning) = self.turns else { return full };
+        // By the golden ratio: however many shards there are, they lie evenly.
+        let turn = beginning.wrapping_add(shard.0.wrapping_mul(0x9E37_79B9)) >> 16;
+        ((full * u64::from(turn)) >> 16).max(full / FIRST_SEAL_PARTS)
     }
 
     /// Pages of so many rows, for tests that want many of them, and no bare runs, for their runs
@@ -122,5 +144,33 @@ impl BlockStore {
             Some((u64::from_str_radix(digits, 16).ok()?, directory.join(name)))
         };
         Ok(names.iter().filter_map(number).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::FaultEnv;
+    use crate::kv::MemoryKv;
+
+    #[test]
+    fn first_heads_are_sealed_at_different_sizes() {
+        const FULL: u64 = 1 << 18;
+        let store = BlockStore::new(
+            Arc::new(FaultEnv::new(1)),
+            Arc::new(MemoryKv::new()),
+            Path::new("/blocks"),
+        );
+        assert_eq!(store.first_seal(ShardId(3), FULL), FULL);
+        for beginning in [0, 1 << 31, 0xe3e3_e3e3, u32::MAX] {
+            let store = store.clone().in_turns(beginning);
+            let mut sizes: Vec<u64> =
+                (0..6).map(|shard| store.first_seal(ShardId(shard), FULL)).collect();
+            sizes.sort_unstable();
+            assert!(sizes[0] >= FULL / FIRST_SEAL_PARTS && sizes[5] <= FULL, "{sizes:?}");
+            // A sixth of the turn would be even.
+            let apart = sizes.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+            assert!(apart >= FULL / 24, "{sizes:?}");
+        }
     }
 }

@@ -85,6 +85,9 @@ pub const SEAL_RESIDENT_BYTES: u64 = 8 << 20;
 /// re-apply and the log can be purged.
 pub const SEAL_AGE: Duration = Duration::from_secs(10 * 60);
 
+/// Of a full head, the smallest part at which a shard's first one is sealed.
+pub const FIRST_SEAL_PARTS: u64 = 16;
+
 /// Heads that wait to be sealed, in what a head is sealed at: one is being sealed, one is filling,
 /// and two more are what a slow disk may cost before writers have to wait.
 pub const HEAD_SEALS_MAX: u64 = 4;

@@ -148,9 +148,7 @@ impl Shard {
 
     /// What is due at a moment, by the clock of this node.
     pub fn due(&self, now: Timestamp) -> Upkeep {
-        if self.store.is_none() {
-            return Upkeep::Nothing;
-        }
+        let Some(store) = &self.store else { return Upkeep::Nothing };
         let contents = self.contents().clone();
         if contents.blocks.iter().any(|block| contents.is_gone(block)) {
             return Upkeep::Sweep;
@@ -158,10 +156,12 @@ impl Shard {
         let stats = self.stats();
         let age = stats.head_stamp_min.map_or(model::Duration(0), |stamp| now.since(stamp));
         let is_unfinished = contents.generations.len() > 1;
+        let is_first = stats.seal_cut.is_none();
+        let at = |full| if is_first { store.first_seal(self.id(), full) } else { full };
         if is_unfinished
-            || stats.head_spans >= SEAL_SPANS
-            || stats.head_bytes >= SEAL_BYTES
-            || stats.resident_bytes >= SEAL_RESIDENT_BYTES
+            || stats.head_spans >= at(SEAL_SPANS)
+            || stats.head_bytes >= at(SEAL_BYTES)
+            || stats.resident_bytes >= at(SEAL_RESIDENT_BYTES)
             || age >= SEAL_AGE
         {
             return Upkeep::Seal;

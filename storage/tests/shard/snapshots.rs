@@ -2,7 +2,7 @@
 //! either side in between.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, Once};
 use std::thread;
 
@@ -343,7 +343,7 @@ fn a_sender_that_is_told_of_damage_finds_it_and_offers_nothing_more() {
 /// Tells when it is first looked at, and shows the time when it may.
 #[derive(Debug)]
 struct Gate {
-    reached: Sender<()>,
+    reached: SyncSender<()>,
     go_on: Mutex<Receiver<()>>,
     once: Once,
 }
@@ -368,9 +368,9 @@ fn a_merge_that_is_under_way_keeps_nobody_waiting_for_a_snapshot() {
     let story = story();
     let sender = &story.sender;
     sender.shard.seal(&no_limit()).unwrap();
-    let (reached, has_reached) = channel();
-    let (go_on, may_go_on) = channel();
-    let (offered, snapshots) = channel();
+    let (reached, has_reached) = sync_channel(1);
+    let (go_on, may_go_on) = sync_channel(1);
+    let (offered, snapshots) = sync_channel(1);
     let clock = Gate { reached, go_on: Mutex::new(may_go_on), once: Once::new() };
     let budget = Budget::new(Arc::new(clock), Monotonic(u64::MAX), u64::MAX);
     let blocks = sender.shard.stats().blocks;
