@@ -34,6 +34,7 @@ import { type DiskOutlook, diskOutlook, worstOutlook } from "../../model/disk-ou
 import { useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { AlarmList } from "./alarms";
 import { EventList, Shards } from "./shards";
 import "./cluster.css";
 
@@ -265,17 +266,7 @@ function Alarms(props: { readonly alarms: readonly Alarm[] }) {
       <h2>
         Alarms <span className="faint">{props.alarms.length}</span>
       </h2>
-      <ul className="panel alarms">
-        {props.alarms.map((alarm) => (
-          <li key={`${alarm.kind} ${alarm.shard ?? alarm.text}`}>
-            <span className="badge warn mono">{alarm.kind}</span>
-            <span className="text">{alarm.text}</span>
-            <span className="faint num">
-              {alarm.seconds > 0 ? `for ${lasting(alarm.seconds)}` : "now"}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <AlarmList alarms={props.alarms} isPanel />
     </section>
   );
 }
