@@ -38,7 +38,7 @@ function preloadApp(): Plugin {
 const SHARED = [
   {
     name: "begin",
-    test: /src\/(api\/(http|trace-source)|base\/time|base\/result|model\/completeness|state\/theme|pages\/chunks)\.ts$|vite\/preload-helper/,
+    test: /src\/(api\/(http|told|trace-source)|base\/time|base\/result|model\/completeness|state\/theme|pages\/chunks)\.ts$|vite\/preload-helper/,
     priority: 2,
   },
   { name: "virtual", test: /virtual-core|react-virtual/, priority: 3 },

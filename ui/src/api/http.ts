@@ -1,8 +1,9 @@
 // The only place that fetches. Addresses are relative to the page's base, so the UI works below
 // any path prefix; answers come with what they lack and how long they took.
 
-import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { MICROS_PER_MILLI, type Micros, micros, wallClock } from "../base/time";
 import { type Completeness, parseCompleteness } from "../model/completeness";
+import { NOTHING_TOLD, type Told, toldBy } from "./told";
 
 /** A value, and the answer to: how complete, how long? */
 export interface Answered<T> {
@@ -21,12 +22,20 @@ export class ApiError extends Error {
   readonly status: number;
   /** What was asked for. */
   readonly path: string;
+  readonly told: Told;
 
-  constructor(kind: FailureKind, status: number, path: string, message: string) {
+  constructor(
+    kind: FailureKind,
+    status: number,
+    path: string,
+    message: string,
+    told: Told = NOTHING_TOLD,
+  ) {
     super(message);
     this.kind = kind;
     this.status = status;
     this.path = path;
+    this.told = told;
   }
 }
 
@@ -214,7 +223,8 @@ async function failure(response: Response, url: string): Promise<ApiError> {
   const kinds: Partial<Record<number, FailureKind>> = { 404: "not-found", 503: "unavailable" };
   const kind = kinds[response.status] ?? "refused";
   const message = messageOf(text) || `The node answered ${response.status}.`;
-  return new ApiError(kind, response.status, pathOf(url), message);
+  const told = toldBy(response.headers, wallClock());
+  return new ApiError(kind, response.status, pathOf(url), message, told);
 }
 
 /** The message within either API's error envelope, or the text itself. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { end, lines } from "./skua.mjs";
 import { stand, summary, TRACE_ID } from "./stand.mjs";
 
 const CLUSTER = { "/api/skua/v1/cluster": { nodes: [], shards: [] } };
@@ -233,4 +234,39 @@ test("a trace that is nowhere is told from one that could not be read", async ()
     await page.getByText("shards 1 did not answer").waitFor();
     assert.equal(await page.getByText("No such trace").count(), 0);
   });
+});
+
+test("a failure names the request, and is asked again when the server says", async () => {
+  const asked = [];
+  const search = () => {
+    asked.push(Date.now());
+    if (asked.length > 1) return lines(end());
+    const headers = { "retry-after": "9", "x-request-id": "r-17" };
+    return [429, { error: { message: "too many searches are under way" } }, headers];
+  };
+  const answers = { "/api/v3/services": { services: ["shop"] }, "/api/skua/v1/search": search };
+  const place = await stand({ ...CLUSTER, ...answers });
+  try {
+    const { page } = await place.open("/search");
+    const alert = page.getByRole("alert");
+    await alert.getByText("too many searches are under way").waitFor();
+    const { host } = new URL(place.root);
+    const where = `HTTP 429 · ${host} · /behind/a/proxy/api/skua/v1/search?progress=true`;
+    await alert.getByText(`${where} · request r-17`, { exact: true }).waitFor();
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = async (text) => {
+        window.copied = text;
+      };
+    });
+    await page.getByRole("button", { name: "Copy details" }).click();
+    await page.waitForFunction(() => window.copied !== undefined);
+    assert.match(await page.evaluate(() => window.copied), /request r-17\n20\d\d-/);
+    await page.getByRole("button", { name: /^Try again in \d s$/ }).click();
+    await page.getByRole("button", { name: /^Asking again in/ }).waitFor();
+    await page.getByText("No trace matches").waitFor();
+    assert.equal(asked.length, 2);
+    assert.ok(asked[1] - asked[0] >= 9_000, `after ${asked[1] - asked[0]} ms`);
+  } finally {
+    await place.close();
+  }
 });
