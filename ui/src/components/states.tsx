@@ -48,11 +48,11 @@ export function Failure(props: {
   const { error } = props;
   const { status, path, told } =
     error instanceof ApiError ? error : { status: 0, path: "", told: NOTHING_TOLD };
-  const url = path && new URL(path, document.baseURI);
+  const url = path === "" ? undefined : new URL(path, document.baseURI);
   const answer = status > 0 ? `HTTP ${status}` : "";
   const request = told.requestId && `request ${told.requestId}`;
   const report = () =>
-    [props.title, error.message, answer, url && url.href, request, new Date().toISOString()]
+    [props.title, error.message, answer, url?.href, request, new Date().toISOString()]
       .filter(Boolean)
       .join("\n");
   return (
@@ -62,7 +62,7 @@ export function Failure(props: {
         <strong>{props.title}</strong>
         <div>{error.message}</div>
         <div className="faint mono">
-          {[answer, url && url.host, path, request].filter(Boolean).join(" · ")}
+          {[answer, url?.host, path, request].filter(Boolean).join(" · ")}
         </div>
       </div>
       <Copy label="Copy details" text={report} />
