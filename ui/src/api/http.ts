@@ -106,9 +106,12 @@ export async function beginningOf(
 }
 
 /** Fetches a text as it is. */
-export async function getText(url: string, signal: AbortSignal): Promise<string> {
-  const { response } = await send(url, { headers: { accept: "application/json" }, signal });
-  return response.text();
+export async function getText(url: string, signal: AbortSignal): Promise<Answered<string>> {
+  const headers = { accept: "application/json" };
+  const { response, began } = await send(url, { headers, signal });
+  const value = await response.text();
+  const completeness = parseCompleteness(response.headers.get(COMPLETENESS_HEADER));
+  return { value, completeness, elapsed: micros((performance.now() - began) * MICROS_PER_MILLI) };
 }
 
 /** Sends JSON and fetches JSON. */
