@@ -181,6 +181,12 @@ test("the cluster page says what is asked, for how long spans stay and disks las
       ],
       shards: [],
       retention_seconds: 7 * 24 * hour,
+      epochs: [
+        { id: 1, shards: 2, state: "active" },
+        { id: 2, shards: 4, state: "active" },
+        { id: 3, shards: 6, state: "preparing" },
+      ],
+      sampling: { digest: "0123456789abcdef0123456789abcdef", bytes: 2_048, revision: 7 },
     };
   };
   await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
@@ -192,6 +198,17 @@ test("the cluster page says what is asked, for how long spans stay and disks las
     assert.equal(await text("Disk lasts"), "6 h");
     const lasts = page.locator("table").first().locator("tbody tr td:last-child");
     assert.deepEqual(await lasts.allTextContents(), ["6 h", "long enough"]);
+    assert.deepEqual(await page.locator(".agreed li").allTextContents(), [
+      "epoch 1 2 shards before",
+      "epoch 2 4 shards routes new spans",
+      "epoch 3 6 shards preparing",
+    ]);
+    assert.equal(
+      await page.locator(".agreed > dd").last().textContent(),
+      "0123456789ab 2 KiB since change 7 of the cluster",
+    );
+    const disk = page.locator(".disk").first();
+    assert.match(await disk.getAttribute("title"), /; data may take 27\.9 GiB$/);
     await tile("Queries a second").getByText(/^\d/).waitFor({ timeout: 30_000 });
   });
 });
