@@ -18,7 +18,7 @@ export function Agreed(props: { readonly cluster: Cluster }) {
   const routing = routingEpoch(epochs);
   return (
     <section>
-      <h2>Agreed on</h2>
+      <h2>Ring and sampling</h2>
       <dl className="panel agreed">
         <dt>Ring</dt>
         <dd>

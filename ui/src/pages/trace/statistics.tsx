@@ -213,13 +213,14 @@ function Row(props: {
 }) {
   const { group, view, heated, most } = props;
   const tintOf = (figure: Figure) => {
-    if (figure !== heated || most <= 0) return undefined;
+    // A share of the trace has a bar of its own.
+    if (figure !== heated || figure === "critical" || most <= 0) return undefined;
     const strength = Math.round((TINT_PERCENT_MAX * group[figure]) / most);
     return { background: `color-mix(in oklch, var(--accent) ${strength}%, transparent)` };
   };
   return (
     <tr>
-      <td>
+      <td className="named" title={[group.service, group.operation].filter(Boolean).join(" ")}>
         {group.service === "" ? (
           <span className="mono">{group.operation}</span>
         ) : (
