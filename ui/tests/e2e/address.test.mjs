@@ -97,6 +97,14 @@ const STATES = [
     texts(".icicle li"),
   ],
   [
+    "the colours of the graph",
+    `/trace/${TRACE_ID}?v=graph`,
+    [button("Self time")],
+    { shade: "self" },
+    (page) =>
+      page.locator(".node-heat").evaluateAll((all) => all.map((each) => each.style.opacity)),
+  ],
+  [
     "the form of the raw trace",
     `/trace/${TRACE_ID}?v=raw`,
     [button("Unadjusted")],

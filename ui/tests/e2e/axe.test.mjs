@@ -113,6 +113,7 @@ const SCENES = [
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
   ["trace, graph", `/trace/${TRACE_ID}?v=graph`],
+  ["trace, graph by time", `/trace/${TRACE_ID}?v=graph&shade=time&uiFind=err`],
   ["trace, raw", `/trace/${TRACE_ID}?v=raw`],
   ["trace, keys", `/trace/${TRACE_ID}`, {}, press("?")],
   [
