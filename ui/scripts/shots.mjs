@@ -146,6 +146,7 @@ async function scenes() {
     ],
     ["trace-table", `/trace/${large}?v=table`],
     ["trace-graph", `/trace/${failed}?v=graph`],
+    ["trace-graph-self", `/trace/${failed}?v=graph&shade=self`],
     ["trace-statistics", `/trace/${large}?v=statistics`],
     ["trace-events", `/trace/${failed}?v=events`],
     ["trace-raw", `/trace/${failed}?v=raw`],
