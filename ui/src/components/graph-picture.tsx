@@ -14,7 +14,7 @@ const NODE = { width: 182, height: 42 };
 /** As in the styles. */
 const NAME_SIZE = 12;
 /** So much colour leaves the text readable. */
-const HEAT_MAX = 0.32;
+const HEAT_MAX = 0.24;
 /** A larger picture is scrolled: smaller it could not be read. */
 const SCALE_MIN = 0.85;
 
