@@ -38,18 +38,19 @@ function preloadApp(): Plugin {
 const SHARED = [
   {
     name: "begin",
-    test: /src\/(api\/(http|trace-source)|base\/time|base\/result|model\/completeness|state\/theme|pages\/chunks)\.ts$|vite\/preload-helper/,
+    test: /src\/(api\/(http|told|trace-source)|base\/time|base\/result|model\/completeness|state\/theme|pages\/chunks)\.ts$|vite\/preload-helper/,
     priority: 2,
   },
   { name: "virtual", test: /virtual-core|react-virtual/, priority: 3 },
   {
     name: "query",
-    test: /src\/(model\/(search-query|filter|predicate|figures|red|heat|refine|summary|graph|plot)|state\/figures|api\/(aggregate|suggest|search|jaeger-search)|components\/(chart|graph-picture|scatter))\.tsx?$/,
+    test: /src\/(model\/(search-query|filter|predicate|figures|red|heat|refine|summary|graph|plot)|state\/figures|api\/(aggregate|suggest|search|jaeger-search)|components\/(chart|first-steps|graph-picture|scatter))\.tsx?$/,
     minShareCount: 2,
     priority: 2,
   },
-  // Of one span; the trace page starts without.
-  { name: "details", test: /src\/model\/details\.ts$/, priority: 2 },
+  // A trace's page starts without these.
+  { name: "details", test: /src\/model\/(details|statistics)\.ts$/, priority: 2 },
+  { name: "combobox", test: /src\/components\/combobox\.tsx$/, priority: 2 },
   { name: "shared", minShareCount: 3, priority: 1 },
 ];
 

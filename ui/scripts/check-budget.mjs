@@ -1,6 +1,7 @@
-// Do the pages stay small? What a page loads first, compressed, against its budget.
+// Do the pages stay small? What a page loads first, compressed, against its budget. And does every
+// file find what it imports ready?
 
-import { sizeOfAll, sizeOfScripts, sizeOfStyles } from "./sizes.mjs";
+import { circles, sizeOfAll, sizeOfScripts, sizeOfStyles } from "./sizes.mjs";
 
 const KILO = 1_000;
 const budgets = [
@@ -12,4 +13,8 @@ const budgets = [
 for (const [what, size, limit] of budgets) {
   console.log(`${what}: ${(size / KILO).toFixed(1)} of ${limit / KILO} kB, compressed`);
   if (size > limit) process.exitCode = 1;
+}
+for (const name of circles()) {
+  console.log(`${name} imports itself through others`);
+  process.exitCode = 1;
 }

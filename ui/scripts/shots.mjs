@@ -104,6 +104,26 @@ async function scenes() {
       (page) => page.getByRole("button", { name: "Share" }).click(),
     ],
     [
+      "search-facet",
+      "/search?lookback=24h",
+      async (page) => {
+        await page
+          .getByRole("button", { name: /^\d{3} more$/ })
+          .first()
+          .click();
+        await page.getByLabel("Find a value of operation").fill("order");
+      },
+    ],
+    [
+      "search-saved",
+      "/search?lookback=1h",
+      async (page) => {
+        await page.getByRole("button", { name: "Share" }).click();
+        await page.getByRole("button", { name: "OTLP JSON" }).click();
+        await page.getByText(/^Saved/).waitFor();
+      },
+    ],
+    [
       "search-service",
       "/search?lookback=24h",
       (page) => page.getByLabel("Service", { exact: true }).click(),
@@ -126,6 +146,7 @@ async function scenes() {
     ],
     ["trace-table", `/trace/${large}?v=table`],
     ["trace-graph", `/trace/${failed}?v=graph`],
+    ["trace-graph-self", `/trace/${failed}?v=graph&shade=self`],
     ["trace-statistics", `/trace/${large}?v=statistics`],
     ["trace-events", `/trace/${failed}?v=events`],
     ["trace-raw", `/trace/${failed}?v=raw`],
@@ -169,7 +190,13 @@ async function scenes() {
       "state-failed",
       "/search?lookback=24h",
       undefined,
-      replies({ "v1/search": [503, '{"error":{"message":"shards 1 did not answer"}}'] }),
+      replies({
+        "v1/search": [
+          503,
+          '{"error":{"message":"shards 1 did not answer"}}',
+          { "retry-after": "9" },
+        ],
+      }),
     ],
     [
       "state-refused",
@@ -195,12 +222,13 @@ async function scenes() {
 /** Answers requests whose address contains a key instead of the node. */
 function replies(answers) {
   return async (page) => {
-    for (const [part, [status, body]] of Object.entries(answers)) {
+    for (const [part, [status, body, headers]] of Object.entries(answers)) {
       await page.route(new RegExp(part), (route) =>
         route.fulfill({
           status,
           body: typeof body === "function" ? body() : body,
           contentType: "application/json",
+          headers,
         }),
       );
     }
@@ -276,6 +304,11 @@ function threeNodes() {
             },
     })),
     retention_seconds: 7 * 86_400,
+    epochs: [
+      { id: 3, shards: 6, state: "active" },
+      { id: 4, shards: 12, state: "preparing" },
+    ],
+    sampling: { digest: "8f2a61c09b7d4e53a1f0c6d2e4b89731", bytes: 2_310, revision: 41 },
     alarms: [
       {
         kind: "under-replicated",

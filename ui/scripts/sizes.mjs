@@ -30,13 +30,22 @@ function sum(names) {
   return [...new Set(names)].reduce((total, name) => total + (sizes.get(name) ?? 0), 0);
 }
 
+/** Chunks that import themselves through others: what is in them may be used before it is there. */
+export function circles() {
+  const scripts = [...sizes.keys()].filter((name) => name.endsWith(".js"));
+  return scripts.filter((name) => importsOf(name).some((other) => needed(other).has(name)));
+}
+
 /** A chunk and what it imports, however deep. */
 function needed(name, found = new Set()) {
   if (found.has(name)) return found;
   found.add(name);
-  const text = readFileSync(join(ASSETS, name), "utf8");
-  for (const [, other] of text.matchAll(/(?:from|import)\s*["`]\.\/([\w-]+\.js)["`]/g)) {
-    needed(other, found);
-  }
+  for (const other of importsOf(name)) needed(other, found);
   return found;
+}
+
+function importsOf(name) {
+  const text = readFileSync(join(ASSETS, name), "utf8");
+  const imports = text.matchAll(/(?:from|import)\s*["`]\.\/([\w-]+\.js)["`]/g);
+  return [...imports].map(([, other]) => other);
 }

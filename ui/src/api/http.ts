@@ -1,8 +1,9 @@
 // The only place that fetches. Addresses are relative to the page's base, so the UI works below
 // any path prefix; answers come with what they lack and how long they took.
 
-import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { MICROS_PER_MILLI, type Micros, micros, wallClock } from "../base/time";
 import { type Completeness, parseCompleteness } from "../model/completeness";
+import { NOTHING_TOLD, type Told, toldBy } from "./told";
 
 /** A value, and the answer to: how complete, how long? */
 export interface Answered<T> {
@@ -21,12 +22,20 @@ export class ApiError extends Error {
   readonly status: number;
   /** What was asked for. */
   readonly path: string;
+  readonly told: Told;
 
-  constructor(kind: FailureKind, status: number, path: string, message: string) {
+  constructor(
+    kind: FailureKind,
+    status: number,
+    path: string,
+    message: string,
+    told: Told = NOTHING_TOLD,
+  ) {
     super(message);
     this.kind = kind;
     this.status = status;
     this.path = path;
+    this.told = told;
   }
 }
 
@@ -97,9 +106,12 @@ export async function beginningOf(
 }
 
 /** Fetches a text as it is. */
-export async function getText(url: string, signal: AbortSignal): Promise<string> {
-  const { response } = await send(url, { headers: { accept: "application/json" }, signal });
-  return response.text();
+export async function getText(url: string, signal: AbortSignal): Promise<Answered<string>> {
+  const headers = { accept: "application/json" };
+  const { response, began } = await send(url, { headers, signal });
+  const value = await response.text();
+  const completeness = parseCompleteness(response.headers.get(COMPLETENESS_HEADER));
+  return { value, completeness, elapsed: micros((performance.now() - began) * MICROS_PER_MILLI) };
 }
 
 /** Sends JSON and fetches JSON. */
@@ -214,7 +226,8 @@ async function failure(response: Response, url: string): Promise<ApiError> {
   const kinds: Partial<Record<number, FailureKind>> = { 404: "not-found", 503: "unavailable" };
   const kind = kinds[response.status] ?? "refused";
   const message = messageOf(text) || `The node answered ${response.status}.`;
-  return new ApiError(kind, response.status, pathOf(url), message);
+  const told = toldBy(response.headers, wallClock());
+  return new ApiError(kind, response.status, pathOf(url), message, told);
 }
 
 /** The message within either API's error envelope, or the text itself. */

@@ -85,8 +85,3 @@ export async function archiveTrace(traceId: string): Promise<void> {
 export function traceOtlpJsonUrl(traceId: string): string {
   return apiUrl(`api/v3/traces/${encodeURIComponent(traceId)}`);
 }
-
-/** Where the JSON of several traces is. */
-export function tracesJsonUrl(traceIds: readonly string[]): string {
-  return apiUrl("api/traces", new URLSearchParams(traceIds.map((id) => ["traceID", id])));
-}

@@ -7,12 +7,21 @@ import {
   type Micros,
   micros,
 } from "../base/time";
-import type { Cluster, Down, NodeState, Process, Queries, ReplicaState } from "../model/cluster";
+import type {
+  Cluster,
+  Down,
+  NodeState,
+  Process,
+  Queries,
+  ReplicaState,
+  Sampling,
+} from "../model/cluster";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
 
 const NODE_STATES = ["ready", "draining", "down"] as const;
 const REPLICA_STATES = ["present", "unreachable", "absent"] as const;
+const EPOCH_STATES = ["preparing", "fencing", "active"] as const;
 const NANOS_PER_MICRO = 1_000;
 
 export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
@@ -80,6 +89,25 @@ export function readCluster(json: unknown): Cluster {
       };
     }),
     retention: secondsOf(cluster, "retention_seconds"),
+    epochs: list(cluster["epochs"], "epochs").map((each) => {
+      const epoch = record(each, "epoch");
+      return {
+        id: number(epoch["id"], "id"),
+        shards: number(epoch["shards"], "shards"),
+        state: EPOCH_STATES.find((state) => state === epoch["state"]) ?? "unknown",
+      };
+    }),
+    sampling: samplingOf(cluster),
+  };
+}
+
+function samplingOf(cluster: Json): Sampling | undefined {
+  if (cluster["sampling"] === undefined) return undefined;
+  const sampling = record(cluster["sampling"], "sampling");
+  return {
+    digest: text(sampling["digest"], "digest"),
+    bytes: number(sampling["bytes"], "bytes"),
+    revision: number(sampling["revision"], "revision"),
   };
 }
 

@@ -149,8 +149,8 @@ class Channel {
       const waiting = this.#waiting.get(data.question);
       this.#waiting.delete(data.question);
       if ("answer" in data) return waiting?.resolve(data.answer);
-      const { failure, status, path, message } = data.failed;
-      return waiting?.reject(new ApiError(failure, status, path, message));
+      const { failure, status, path, message, told } = data.failed;
+      return waiting?.reject(new ApiError(failure, status, path, message, told));
     });
     this.#worker.addEventListener("error", () => this.#fail("The reader of the trace stopped."));
   }

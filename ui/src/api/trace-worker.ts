@@ -8,6 +8,7 @@ import type { SpanDetails } from "../model/details";
 import type { SortBy } from "../model/order";
 import { buffersOf, type EventColumns } from "../model/trace";
 import { ApiError, type FailureKind } from "./http";
+import { NOTHING_TOLD, type Told } from "./told";
 import { type Found, type Opened, type Stored, TraceReader } from "./trace-reader";
 
 /** What can be asked, and what the answer is. */
@@ -54,6 +55,7 @@ export interface Failed {
   readonly status: number;
   readonly path: string;
   readonly message: string;
+  readonly told: Told;
 }
 
 export type FromWorker =
@@ -98,11 +100,11 @@ function transferred(kind: Kind, value: unknown): ArrayBuffer[] {
 
 function failed(error: unknown): Failed {
   if (error instanceof ApiError) {
-    const { kind: failure, status, path, message } = error;
-    return { failure, status, path, message };
+    const { kind: failure, status, path, message, told } = error;
+    return { failure, status, path, message, told };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { failure: "malformed", status: 0, path: "", message };
+  return { failure: "malformed", status: 0, path: "", message, told: NOTHING_TOLD };
 }
 
 self.addEventListener(

@@ -2,15 +2,19 @@
 // is near the box under the pointer stands out.
 
 import { type RefObject, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { fitText } from "../base/fit";
 import { plural, shortCount } from "../base/format";
 import type { GraphLayout, PlacedEdge, PlacedNode, Point } from "../model/graph";
 
-/** Sizes of the boxes, and how far apart they are laid out. */
 /** What a box takes where there are no layers. */
 export const GRAPH_ROOM = { width: 236, height: 74 };
+/** Sizes of the boxes, and how far apart they are laid out. */
 export const GRAPH_SPACING = { layer: 260, node: 62, waypoint: 26 };
 const NODE = { width: 182, height: 42 };
-const NAME_MAX = 25;
+/** As in the styles. */
+const NAME_SIZE = 12;
+/** So much colour leaves the text readable. */
+const HEAT_MAX = 0.24;
 /** A larger picture is scrolled: smaller it could not be read. */
 const SCALE_MIN = 0.85;
 
@@ -23,6 +27,8 @@ export interface NodeText {
   readonly errorShare: number;
   /** The colour at its edge, if it has one of its own. */
   readonly color?: string;
+  /** 0 to 1; how warm the box is. */
+  readonly heat?: number | undefined;
 }
 
 export function GraphPicture(props: {
@@ -203,7 +209,7 @@ function Node(props: {
 }) {
   const { node, text } = props;
   const { width, height } = NODE;
-  const name = text.first.length > NAME_MAX ? `${text.first.slice(0, NAME_MAX - 1)}…` : text.first;
+  const room = width - 20;
   const [left, top] = [node.x - width / 2, node.y - height / 2];
   const failed = Math.max(text.errorShare > 0 ? 4 : 0, (width - 4) * text.errorShare);
   return (
@@ -222,6 +228,17 @@ function Node(props: {
     >
       <title>{text.title}</title>
       <rect className="box" x={left} y={top} width={width} height={height} rx="6" />
+      {text.heat !== undefined && (
+        <rect
+          className="node-heat"
+          x={left + 1}
+          y={top + 1}
+          width={width - 2}
+          height={height - 2}
+          rx="5"
+          style={{ opacity: HEAT_MAX * text.heat }}
+        />
+      )}
       {text.color !== undefined && (
         <rect
           x={left + 1}
@@ -235,7 +252,7 @@ function Node(props: {
         <rect className="node-failed" x={left + 2} y={top + height - 4} width={failed} height="3" />
       )}
       <text className="node-name" x={left + 12} y={node.y - 3}>
-        {name}
+        {fitText(text.first, room, NAME_SIZE)}
       </text>
       <text className="node-calls" x={left + 12} y={node.y + 12}>
         {text.second}

@@ -1,7 +1,9 @@
 // What a page says when it has no content to show, or not all of it.
 
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { ApiError } from "../api/http";
+import { NOTHING_TOLD } from "../api/told";
+import { type EpochMicros, MICROS_PER_MILLI, MICROS_PER_SECOND, wallClock } from "../base/time";
 import { type Completeness, explain } from "../model/completeness";
 import { Copy } from "./copy";
 import { Icon } from "./icon";
@@ -44,24 +46,67 @@ export function Failure(props: {
   readonly onRetry?: () => void;
 }) {
   const { error } = props;
-  const path = error instanceof ApiError ? error.path : "";
-  const status = error instanceof ApiError && error.status > 0 ? `HTTP ${error.status}` : "";
-  const report = [props.title, error.message, status, path, new Date().toISOString()];
+  const { status, path, told } =
+    error instanceof ApiError ? error : { status: 0, path: "", told: NOTHING_TOLD };
+  const url = path === "" ? undefined : new URL(path, document.baseURI);
+  const answer = status > 0 ? `HTTP ${status}` : "";
+  const request = told.requestId && `request ${told.requestId}`;
+  const report = () =>
+    [props.title, error.message, answer, url?.href, request, new Date().toISOString()]
+      .filter(Boolean)
+      .join("\n");
   return (
-    <div className="banner error" role="alert">
+    <div className="banner error">
       <Icon name="error" />
-      <div className="body">
+      <div className="body" role="alert">
         <strong>{props.title}</strong>
         <div>{error.message}</div>
-        <div className="faint mono">{[status, path].filter(Boolean).join(" · ")}</div>
+        <div className="faint mono">
+          {[answer, url?.host, path, request].filter(Boolean).join(" · ")}
+        </div>
       </div>
-      <Copy label="Copy details" text={report.filter(Boolean).join("\n")} />
+      <Copy label="Copy details" text={report} />
       {props.onRetry && (
-        <button type="button" className="button small" onClick={props.onRetry}>
-          Try again
-        </button>
+        // Another failure is another wait.
+        <Retry key={told.notBefore} notBefore={told.notBefore} onRetry={props.onRetry} />
       )}
     </div>
+  );
+}
+
+const SECOND_MILLIS = 1_000;
+
+/** Asks again, but not before the server wants to be asked: who clicks earlier is next in time. */
+function Retry(props: {
+  readonly notBefore: EpochMicros | undefined;
+  readonly onRetry: () => void;
+}) {
+  const { notBefore = 0, onRetry } = props;
+  const [now, setNow] = useState(wallClock);
+  const [isAsked, setAsked] = useState(false);
+  const left = Math.ceil(Math.max(0, notBefore - now) / MICROS_PER_SECOND);
+  useEffect(() => {
+    if (left === 0) return;
+    const more = ((notBefore - now) / MICROS_PER_MILLI) % SECOND_MILLIS;
+    const timer = setTimeout(() => setNow(wallClock()), more || SECOND_MILLIS);
+    return () => clearTimeout(timer);
+  });
+  const isDue = isAsked && left === 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once.
+  useEffect(() => {
+    if (isDue) onRetry();
+  }, [isDue]);
+  const click = () => (left > 0 ? setAsked(!isAsked) : onRetry());
+  return (
+    <button
+      type="button"
+      className="button small"
+      aria-pressed={isAsked || undefined}
+      onClick={click}
+    >
+      {isAsked ? "Asking again" : "Try again"}
+      {left > 0 && ` in ${left} s`}
+    </button>
   );
 }
 
@@ -76,39 +121,5 @@ export function Message(props: {
       {props.isPage ? <h1>{props.title}</h1> : <h2>{props.title}</h2>}
       {props.children}
     </section>
-  );
-}
-
-export function Command(props: { readonly text: string }) {
-  return (
-    <div className="command">
-      <code>{props.text}</code>
-      <Copy label="Copy the command" text={props.text} />
-    </div>
-  );
-}
-
-const OTLP_PORT = 4317;
-
-/** The line that fills the node at a host; without an address it goes to this machine's. */
-export function loadCommand(host: string): string {
-  const isHere = host === "127.0.0.1" || host === "localhost";
-  const to = isHere ? "" : ` --to ${host}:${OTLP_PORT}`;
-  return `target/release/skua load bench/data/hipster-20k.pb.zst --shift-to-now${to}`;
-}
-
-/** How to get first traces into an empty node. */
-export function FirstSteps() {
-  return (
-    <Message title="No traces yet">
-      <p>
-        This node has not received a span. Load the recorded traces that come with the source, in
-        its folder, where <code>make run</code> built this; they are moved in time so that they end
-        now:
-      </p>
-      <Command text={loadCommand(location.hostname)} />
-      <p>Or let your own services send OpenTelemetry traces to this node:</p>
-      <Command text={`OTEL_EXPORTER_OTLP_ENDPOINT=http://${location.hostname}:${OTLP_PORT}`} />
-    </Message>
   );
 }

@@ -38,9 +38,13 @@ import { drawTimeline, type Size, tickCount } from "../timeline/renderer";
 import { runAt, type Scene } from "../timeline/scene";
 import { ticks } from "../timeline/viewport";
 import { useBoxSize } from "./box";
+import { later } from "./later";
 import { useArrows } from "./use-arrows";
 import { usePalette } from "./use-palette";
 import { useScene } from "./use-scene";
+
+// The rows come first.
+const RowStrip = later(async () => (await import("./strip")).RowStrip);
 
 /** The tree grid follows the scrolled rows once they rest for this long. */
 const MIRROR_MILLIS = 60;
@@ -98,6 +102,7 @@ export function Waterfall(props: { readonly view: TraceView; readonly detail?: R
         </div>
         <Mirror id={gridId} scene={scene} list={surface.mirrored} />
       </div>
+      <RowStrip scene={scene} height={size.height} scroller={scroller} />
       {scene.gap !== null && (
         <div ref={below} className="below-row" style={{ height: scene.gap.height }}>
           {props.detail}

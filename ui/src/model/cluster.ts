@@ -98,6 +98,30 @@ export interface Alarm {
   readonly seconds: number;
 }
 
+export type EpochState = "preparing" | "fencing" | "active" | "unknown";
+
+/** A version of the ring that leads traces to shards. */
+export interface Epoch {
+  readonly id: number;
+  /** On its ring, those of earlier epochs included. */
+  readonly shards: number;
+  readonly state: EpochState;
+}
+
+/** The latest that is active; undefined if nobody says. */
+export function routingEpoch(epochs: readonly Epoch[]): Epoch | undefined {
+  return epochs.findLast(({ state }) => state === "active");
+}
+
+/** Which strategies clients are told to sample by. */
+export interface Sampling {
+  /** A name for the content. */
+  readonly digest: string;
+  readonly bytes: number;
+  /** The change of the cluster that put it in force; 0 on a node that is alone. */
+  readonly revision: number;
+}
+
 export interface Cluster {
   readonly nodes: readonly ClusterNode[];
   readonly shards: readonly Shard[];
@@ -105,6 +129,10 @@ export interface Cluster {
   readonly alarms: readonly Alarm[];
   /** For how long spans are kept; undefined if nobody says. */
   readonly retention: Micros | undefined;
+  /** Ascending; empty if nobody says. */
+  readonly epochs: readonly Epoch[];
+  /** Undefined if none were set. */
+  readonly sampling: Sampling | undefined;
 }
 
 export type Health = "ok" | "degraded" | "failing";
@@ -345,6 +373,15 @@ export function changesBetween(before: Cluster, after: Cluster): readonly Change
     if (!after.nodes.some((each) => each.id === node.id)) {
       changes.push({ text: `Node ${node.name} left.`, node: node.id });
     }
+  }
+  const routed = routingEpoch(before.epochs)?.id;
+  const routes = routingEpoch(after.epochs)?.id;
+  if (routed !== undefined && routes !== undefined && routed !== routes) {
+    changes.push({ text: `New spans are routed by epoch ${routes} of the ring.` });
+  }
+  const { sampling } = after;
+  if (sampling !== undefined && before.sampling?.digest !== sampling.digest) {
+    changes.push({ text: "Other sampling strategies are in force." });
   }
   for (const shard of after.shards) {
     const say = (text: string) => changes.push({ text, shard: shard.id });

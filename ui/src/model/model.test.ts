@@ -11,11 +11,14 @@ import {
   type Cluster,
   changesBetween,
   changesOf,
+  type Epoch,
+  type EpochState,
   entriesOf,
   growthOf,
   knownBefore,
   lagOf,
   type NodeState,
+  routingEpoch,
   summarize,
   uiOf,
 } from "./cluster";
@@ -295,7 +298,6 @@ describe("the map", () => {
 });
 
 describe("the address of another node's UI", () => {
-  const retention = undefined;
   const clusterOf = (...addresses: string[]) => {
     const nodes = addresses.map((address, index) => ({
       id: String(index),
@@ -314,7 +316,14 @@ describe("the address of another node's UI", () => {
       oldest: undefined,
       dataBytesMax: undefined,
     }));
-    return { nodes, shards: [], alarms: [], retention: undefined };
+    return {
+      nodes,
+      shards: [],
+      alarms: [],
+      retention: undefined,
+      epochs: [],
+      sampling: undefined,
+    };
   };
   const addressesOf = (...addresses: string[]) => {
     const cluster = clusterOf(...addresses);
@@ -337,7 +346,11 @@ describe("the address of another node's UI", () => {
       undefined,
     ]);
     const said = nodes.map((node) =>
-      uiOf({ nodes, shards: [], alarms: [], retention }, node, "http:"),
+      uiOf(
+        { nodes, shards: [], alarms: [], retention: undefined, epochs: [], sampling: undefined },
+        node,
+        "http:",
+      ),
     );
     expect(said.slice(0, 2)).toEqual(["http://10.0.0.1:8080/skua/", "https://b/"]);
   });
@@ -391,14 +404,13 @@ describe("the cluster", () => {
     bytes: 10,
   });
   const alarms: readonly Alarm[] = [];
-  const retention = undefined;
+  const rest = { alarms, retention: undefined, epochs: [], sampling: undefined };
 
   it("is well when every shard is led and every node ready", () => {
     const summary = summarize({
       nodes: [node("a"), node("b")],
       shards: [{ id: 0, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] }],
-      alarms,
-      retention,
+      ...rest,
     });
     expect(summary).toMatchObject({ health: "ok", spans: 5, bytes: 20, findings: [] });
   });
@@ -406,11 +418,11 @@ describe("the cluster", () => {
   it("is degraded with a node missing and failing without a leader", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
     const nodes = [node("a"), node("b", "draining")];
-    expect(summarize({ nodes, shards: [shard], alarms, retention }).health).toBe("degraded");
+    expect(summarize({ nodes, shards: [shard], ...rest }).health).toBe("degraded");
     const leaderless = { ...shard, leader: undefined };
-    expect(summarize({ nodes, shards: [leaderless], alarms, retention }).health).toBe("failing");
+    expect(summarize({ nodes, shards: [leaderless], ...rest }).health).toBe("failing");
     const lagging = { ...shard, replicas: [replica("a"), replica("a", 5_000)] };
-    const summary = summarize({ nodes: [node("a")], shards: [lagging], alarms, retention });
+    const summary = summarize({ nodes: [node("a")], shards: [lagging], ...rest });
     expect(summary.findings).toHaveLength(1);
   });
 
@@ -446,7 +458,19 @@ describe("the cluster", () => {
       ],
       alarms: [{ kind: "under-replicated", text: "shard 4 is thin", shard: 4, seconds: 61 }],
       retention_seconds: 3_600,
+      epochs: [
+        { id: 1, shards: 2, state: "active" },
+        { id: 2, shards: 4, state: "dreaming" },
+      ],
+      sampling: { digest: "1f", bytes: 9, revision: 3 },
     });
+    expect(cluster.epochs.map(({ shards, state }) => [shards, state])).toEqual([
+      [2, "active"],
+      [4, "unknown"],
+    ]);
+    expect(routingEpoch(cluster.epochs)?.id).toBe(1);
+    expect(cluster.sampling).toEqual({ digest: "1f", bytes: 9, revision: 3 });
+    expect(readCluster({}).sampling).toBeUndefined();
     expect(cluster.nodes.map(({ state }) => state)).toEqual(["ready", "down", "unknown"]);
     expect(cluster.nodes[1]?.down).toEqual({ since: 5_000, seconds: 61 });
     const [first, second] = cluster.nodes;
@@ -506,7 +530,7 @@ describe("the cluster", () => {
 
   it("is degraded while an alarm stands", () => {
     const alarm = { kind: "name-clash", text: "two nodes", shard: undefined, seconds: 0 };
-    expect(summarize({ nodes: [node("a")], shards: [], alarms: [alarm], retention }).health).toBe(
+    expect(summarize({ nodes: [node("a")], shards: [], ...rest, alarms: [alarm] }).health).toBe(
       "degraded",
     );
   });
@@ -514,12 +538,12 @@ describe("the cluster", () => {
   it("tells what changed between two looks", () => {
     const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
     const alarm = { kind: "under-replicated", text: "shard 3 is thin", shard: 3, seconds: 1 };
-    const before = { nodes: [node("a"), node("b")], shards: [shard], alarms, retention };
+    const before = { nodes: [node("a"), node("b")], shards: [shard], ...rest };
     const after = {
       nodes: [node("a", "draining"), node("c")],
       shards: [{ ...shard, leader: undefined, replicas: [{ ...replica("a"), lag: 5_000 }] }],
+      ...rest,
       alarms: [alarm],
-      retention,
     };
     const texts = (from: Cluster, to: Cluster) => changesBetween(from, to).map(({ text }) => text);
     expect(texts(before, after)).toEqual([
@@ -549,6 +573,26 @@ describe("the cluster", () => {
     expect(texts(after, before)).toContain("Over: shard 3 is thin.");
   });
 
+  it("tells when the ring or the sampling strategies change", () => {
+    const epoch = (id: number, state: EpochState) => ({ id, shards: 2 * id, state });
+    const with_ = (epochs: readonly Epoch[], digest?: string): Cluster => ({
+      nodes: [],
+      shards: [],
+      ...rest,
+      epochs,
+      sampling: digest === undefined ? undefined : { digest, bytes: 1, revision: 1 },
+    });
+    const texts = (from: Cluster, to: Cluster) => changesBetween(from, to).map(({ text }) => text);
+    const one = [epoch(1, "active")];
+    expect(texts(with_(one), with_([...one, epoch(2, "preparing")]))).toEqual([]);
+    expect(texts(with_(one), with_([...one, epoch(2, "active")]))).toEqual([
+      "New spans are routed by epoch 2 of the ring.",
+    ]);
+    expect(texts(with_([]), with_(one))).toEqual([]);
+    expect(texts(with_(one, "a"), with_(one, "a"))).toEqual([]);
+    expect(texts(with_(one), with_(one, "a"))).toEqual(["Other sampling strategies are in force."]);
+  });
+
   it("counts the entries of a shard by its leader", () => {
     const at = (applied: number, leader: string | undefined = "a") => ({
       ...{ id: 3, epoch: 1, leader },
@@ -574,8 +618,7 @@ describe("the cluster", () => {
           ],
         },
       ],
-      alarms,
-      retention,
+      ...rest,
     });
     expect(growthOf(of(100), of(400), 5)).toBe(60);
     expect(growthOf(of(400), of(100), 5)).toBeUndefined();

@@ -2,7 +2,16 @@
 
 import { describe, expect, it } from "vitest";
 import { orderAfter, parseOrder, printOrder, type RowOrder } from "./order";
-import { parseGrouping, printGrouping } from "./statistics";
+import {
+  type Group,
+  parseGrouping,
+  parseRank,
+  printGrouping,
+  printRank,
+  type Rank,
+  rankAfter,
+  ranked,
+} from "./statistics";
 
 const order = (by: RowOrder["by"], isDescending: boolean): RowOrder => ({ by, isDescending });
 
@@ -43,5 +52,47 @@ describe("the grouping of the statistics", () => {
   ] as const)("%s", (text, by, key, printed) => {
     expect(parseGrouping(text)).toEqual({ by, key });
     expect(printGrouping({ by, key })).toBe(printed);
+  });
+});
+
+describe("the order of the statistics", () => {
+  it.each([
+    ["self", "self", false],
+    ["-selfMax", "selfMax", true],
+    ["name", "name", false],
+    ["-critical", "critical", true],
+  ] as const)("%s is read and written", (text, by, isReversed) => {
+    expect(parseRank(text)).toEqual({ by, isReversed });
+    expect(printRank({ by, isReversed })).toBe(text);
+  });
+
+  it("is by time on the critical path where the address says nothing that can be", () => {
+    for (const text of [null, "", "-", "service", "colour", "critical"]) {
+      expect(parseRank(text)).toEqual({ by: "critical", isReversed: false });
+    }
+    expect(printRank(parseRank(null))).toBeUndefined();
+  });
+
+  it("turns round at the second click", () => {
+    const by = (text: string | null, clicked: Rank["by"]) =>
+      printRank(rankAfter(parseRank(text), clicked));
+    expect(by(null, "self")).toBe("self");
+    expect(by("self", "self")).toBe("-self");
+    expect(by("-self", "self")).toBe("self");
+    expect(by(null, "critical")).toBe("-critical");
+  });
+
+  it("puts the largest first, names from A on, and equal ones by self time", () => {
+    const group = (service: string, count: number, self: number) =>
+      ({ service, operation: "", second: "", count, self }) as unknown as Group;
+    const groups = [group("b", 1, 5), group("a", 1, 9), group("c", 4, 1)];
+    const names = (text: string) =>
+      ranked(groups, parseRank(text))
+        .map(({ service }) => service)
+        .join("");
+    expect(names("count")).toBe("cab");
+    expect(names("-count")).toBe("abc");
+    expect(names("name")).toBe("abc");
+    expect(names("-name")).toBe("cba");
   });
 });

@@ -16,6 +16,11 @@ export interface Group {
   readonly errors: number;
   readonly total: Micros;
   readonly self: Micros;
+  /** Of what all its spans took. */
+  readonly selfShare: number;
+  readonly selfMean: Micros;
+  readonly selfMin: Micros;
+  readonly selfMax: Micros;
   /** Time on the critical path. */
   readonly critical: Micros;
   readonly mean: Micros;
@@ -45,6 +50,65 @@ export function parseGrouping(text: string | null): Grouping {
 export function printGrouping({ by, key }: Grouping): string | undefined {
   if (key !== "") return `@${key}`;
   return by === "service" ? by : undefined;
+}
+
+/** What a table of groups can be ordered by: a figure, or the names. */
+export const RANKS = [
+  "name",
+  "count",
+  "errors",
+  "critical",
+  "self",
+  "selfShare",
+  "selfMean",
+  "selfMin",
+  "selfMax",
+  "total",
+  "mean",
+  "min",
+  "p50",
+  "p95",
+  "p99",
+  "max",
+] as const satisfies readonly (keyof Group | "name")[];
+
+export interface Rank {
+  readonly by: (typeof RANKS)[number];
+  /** Figures come with the largest first, names with A, unless it is so. */
+  readonly isReversed: boolean;
+}
+
+const FIRST_RANK: Rank = { by: "critical", isReversed: false };
+
+/** What is nothing to order by is the order that comes first. */
+export function parseRank(text: string | null): Rank {
+  const isReversed = text?.startsWith("-") === true;
+  const by = RANKS.find((each) => each === text?.slice(isReversed ? 1 : 0));
+  return by === undefined ? FIRST_RANK : { by, isReversed };
+}
+
+/** Undefined for the order that comes first. */
+export function printRank({ by, isReversed }: Rank): string | undefined {
+  if (by === FIRST_RANK.by && !isReversed) return undefined;
+  return `${isReversed ? "-" : ""}${by}`;
+}
+
+/** A second click on the same head turns the order round. */
+export function rankAfter(rank: Rank, by: Rank["by"]): Rank {
+  return { by, isReversed: rank.by === by && !rank.isReversed };
+}
+
+export function ranked(groups: readonly Group[], { by, isReversed }: Rank): readonly Group[] {
+  const sign = isReversed ? -1 : 1;
+  const byName = (left: Group, right: Group) =>
+    left.service.localeCompare(right.service) ||
+    left.operation.localeCompare(right.operation) ||
+    left.second.localeCompare(right.second);
+  return [...groups].sort((left, right) =>
+    by === "name"
+      ? sign * byName(left, right)
+      : sign * (right[by] - left[by]) || right.self - left.self || byName(left, right),
+  );
 }
 
 /** Each group is cut further by the values of a second attribute, if there is one. */
@@ -100,13 +164,19 @@ function group(
     micros(rows.reduce((total, row) => total + of(row), 0));
   const at = (share: number) => micros(lengths[Math.ceil(share * lengths.length) - 1] ?? 0);
   const total = sum((row) => trace.length[row] ?? 0);
+  const selfs = Float64Array.from(rows, (row) => trace.self[row] ?? 0).sort();
+  const self = sum((row) => trace.self[row] ?? 0);
   return {
     ...namesOf(trace, by, first),
     second: second === undefined ? "" : (second.values[second.ofRow[first] ?? -1] ?? "(none)"),
     count: rows.length,
     errors: rows.filter((row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0).length,
     total,
-    self: sum((row) => trace.self[row] ?? 0),
+    self,
+    selfShare: total > 0 ? self / total : 0,
+    selfMean: micros(self / rows.length),
+    selfMin: micros(selfs[0] ?? 0),
+    selfMax: micros(selfs[selfs.length - 1] ?? 0),
     critical: sum((row) => criticalTime(path, row)),
     mean: micros(total / rows.length),
     min: micros(lengths[0] ?? 0),

@@ -22,6 +22,33 @@ export interface PathGraph {
   readonly edges: readonly DependencyEdge[];
   /** There were more paths than a picture can show. */
   readonly isCut: boolean;
+  /** The path of each span; -1 for one that found no room. */
+  readonly keyOfRow: Int32Array;
+}
+
+/** What the boxes are coloured by, as in Jaeger's graph. */
+export const SHADES = ["service", "time", "self"] as const;
+export type Shade = (typeof SHADES)[number];
+
+/** How warm a box is, from 0 to 1; undefined where it has the colour of its service. */
+export function heatOf(node: PathNode, shade: Shade, whole: Micros): number | undefined {
+  if (shade === "service") return undefined;
+  // Spans side by side take more than the trace.
+  return Math.min(1, (shade === "time" ? node.total : node.self) / Math.max(whole, 1));
+}
+
+/** Paths with spans that were found; undefined while nothing is looked for. */
+export function matchingPaths(
+  { keyOfRow }: PathGraph,
+  matches: Uint8Array | null,
+): ReadonlySet<string> | undefined {
+  if (matches === null) return undefined;
+  const found = new Set<string>();
+  for (let row = 0; row < keyOfRow.length; row += 1) {
+    const key = keyOfRow[row] ?? -1;
+    if (matches[row] === 1 && key >= 0) found.add(String(key));
+  }
+  return found;
 }
 
 /** More boxes than anyone follows. */
@@ -74,5 +101,5 @@ export function pathGraph(trace: TraceColumns): PathGraph {
       else edges.set(between, { parent: String(parent), child: String(number), calls: 1 });
     }
   }
-  return { nodes, edges: [...edges.values()], isCut };
+  return { nodes, edges: [...edges.values()], isCut, keyOfRow };
 }

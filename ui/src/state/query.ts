@@ -3,10 +3,13 @@
 
 import { useEffect, useMemo, useRef } from "react";
 import { ApiError, isAbort } from "../api/http";
+import { MICROS_PER_MILLI, wallClock } from "../base/time";
 import { Store, useStore } from "./store";
 
 const RETRIES_MAX = 1;
 const RETRY_MILLIS = 400;
+/** For longer nobody waits without being told why. */
+const RETRY_MILLIS_MAX = 2_000;
 /** An answer that nobody looks at is forgotten after this long. */
 const KEEP_MILLIS = 120_000;
 
@@ -91,17 +94,27 @@ class Entry {
 }
 
 /** Only what may be over in a moment is worth another try. */
-async function withRetries<T>(ask: () => Promise<T>): Promise<T> {
+export async function withRetries<T>(ask: () => Promise<T>): Promise<T> {
   for (let failures = 0; ; failures += 1) {
     try {
       return await ask();
     } catch (error) {
-      const isPassing =
-        error instanceof ApiError && (error.kind === "network" || error.kind === "unavailable");
-      if (failures >= RETRIES_MAX || !isPassing || isAbort(error)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MILLIS));
+      const pause = pauseAfter(error);
+      if (failures >= RETRIES_MAX || pause === undefined || isAbort(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
+}
+
+/** How long to wait, as the server asks; undefined if there is no use in another try so soon. */
+function pauseAfter(error: unknown): number | undefined {
+  if (!(error instanceof ApiError)) return undefined;
+  const { notBefore } = error.told;
+  if (notBefore !== undefined) {
+    const pause = (notBefore - wallClock()) / MICROS_PER_MILLI;
+    return pause > RETRY_MILLIS_MAX ? undefined : Math.max(pause, RETRY_MILLIS);
+  }
+  return error.kind === "network" || error.kind === "unavailable" ? RETRY_MILLIS : undefined;
 }
 
 const entries = new Map<string, Entry>();

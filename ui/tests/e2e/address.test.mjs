@@ -46,8 +46,26 @@ const STATES = [
   [
     "the grouping of the statistics",
     `/trace/${TRACE_ID}?v=statistics`,
-    [attribute("By attribute", "http.status_code"), attribute("Then by", "http.url"), head("Self")],
+    [
+      attribute("By attribute", "http.status_code"),
+      attribute("Then by", "http.url"),
+      head("Self time: Total"),
+    ],
     { by: "@http.status_code", second: "http.url", rank: "self" },
+    texts(".statistics th, .statistics tbody tr:nth-child(-n+3)"),
+  ],
+  [
+    "statistics the other way round",
+    `/trace/${TRACE_ID}?v=statistics`,
+    [head("Self time: Max"), head("Self time: Max")],
+    { rank: "-selfMax" },
+    texts(".statistics th, .statistics tbody tr:nth-child(-n+3)"),
+  ],
+  [
+    "statistics, reset",
+    `/trace/${TRACE_ID}?v=statistics&by=service&second=http.url&rank=name`,
+    [button("Reset")],
+    {},
     texts(".statistics th, .statistics tbody tr:nth-child(-n+3)"),
   ],
   [
@@ -77,6 +95,14 @@ const STATES = [
     [(page) => page.locator(".icicle li").nth(1).getByRole("button").click()],
     { bar: "1" },
     texts(".icicle li"),
+  ],
+  [
+    "the colours of the graph",
+    `/trace/${TRACE_ID}?v=graph`,
+    [button("Self time")],
+    { shade: "self" },
+    (page) =>
+      page.locator(".node-heat").evaluateAll((all) => all.map((each) => each.style.opacity)),
   ],
   [
     "the form of the raw trace",
@@ -178,7 +204,7 @@ test("changes do not pile up between a page and the one before it", async () => 
   const { page } = await place.open("/settings");
   await page.goto(`${place.root}/trace/${TRACE_ID}?v=statistics`);
   await page.getByRole("button", { name: "By service" }).click();
-  await head("Self")(page);
+  await head("Self time: Total")(page);
   await page.waitForURL(/rank=self/);
   await page.goBack();
   await page.waitForURL(/settings/);

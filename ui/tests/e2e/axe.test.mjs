@@ -36,6 +36,11 @@ const CLUSTER = {
       bytes: 30e6,
     })),
   })),
+  epochs: [
+    { id: 1, shards: 2, state: "active" },
+    { id: 2, shards: 4, state: "fencing" },
+  ],
+  sampling: { digest: "0123456789abcdef0123456789abcdef", bytes: 2_048, revision: 7 },
 };
 
 const SILENT = {
@@ -71,6 +76,19 @@ const SCENES = [
   ["search, live", "/search?lookback=1h&tail=1"],
   ["search, what differs", "/search?lookback=1h&sel=errors"],
   ["search, share", "/search", {}, click("Share")],
+  ["search, saved", "/search", { "/api/traces/": [404, ""] }, saved],
+  [
+    "search, a value of many",
+    "/search?facet=host.name",
+    { "/api/skua/v1/aggregate": many },
+    looked,
+  ],
+  [
+    "search, refused for a while",
+    "/search",
+    { "/api/skua/v1/search": [429, { error: { message: "later" } }, { "retry-after": "60" }] },
+    (page) => page.getByRole("button", { name: /^Try again in/ }).click(),
+  ],
   ["search, none", "/search?service=shop", { "/api/skua/v1/search": lines(end()) }],
   [
     "search, partial",
@@ -95,6 +113,7 @@ const SCENES = [
   ["trace, statistics", `/trace/${TRACE_ID}?v=statistics`],
   ["trace, events", `/trace/${TRACE_ID}?v=events`],
   ["trace, graph", `/trace/${TRACE_ID}?v=graph`],
+  ["trace, graph by time", `/trace/${TRACE_ID}?v=graph&shade=time&uiFind=err`],
   ["trace, raw", `/trace/${TRACE_ID}?v=raw`],
   ["trace, keys", `/trace/${TRACE_ID}`, {}, press("?")],
   [
@@ -191,6 +210,30 @@ async function omniboxOpen(page) {
   await page.keyboard.press("Control+k");
   await page.keyboard.type("s");
   await page.getByRole("option").first().waitFor();
+}
+
+async function saved(page) {
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.getByRole("button", { name: "OTLP JSON" }).waitFor();
+  await page.getByRole("button", { name: "Jaeger JSON" }).click();
+  await page.getByText("12 traces not found.").waitFor();
+}
+
+/** Figures in which a facet has more values than are counted. */
+function many(url, body) {
+  const values = Array.from({ length: 50 }, (_, index) => ({
+    value: `host-${index}`,
+    spans: 100 - index,
+    errors: 0,
+  }));
+  const answer = SKUA["/api/skua/v1/aggregate"](url, body);
+  return body.key === "host.name" ? { ...answer, values } : answer;
+}
+
+async function looked(page) {
+  await page.getByRole("button", { name: "44 more" }).click();
+  await page.getByLabel("Find a value of host.name").fill("40");
+  await page.getByRole("button", { name: /^404 ?rare/ }).waitFor();
 }
 
 async function chosenPair(page) {

@@ -2,6 +2,7 @@
 // said when not all of it is there. Every state must be in the address.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
 import { end, found, lines, SKUA } from "./skua.mjs";
 import { stand } from "./stand.mjs";
@@ -15,6 +16,17 @@ const ids = (from, count) =>
   Array.from({ length: count }, (_, index) => (from + index).toString(16).padStart(32, "0"));
 const traces = (from, count) => ids(from, count).map((id, index) => found(id, { index }));
 
+/** More than a number of JavaScript holds. */
+const LARGE = "12345678901234567891";
+
+/** The second trace is gone, and of the third not all spans come. */
+function jaegerTrace(url) {
+  const traceID = new URL(url, "http://x").pathname.split("/").at(-1);
+  if (traceID === ids(2, 1)[0]) return [404, { errors: [{ msg: "trace not found" }] }];
+  const lacks = traceID === ids(3, 1)[0] ? { "skua-completeness": "partial; truncated=9" } : {};
+  return [200, `{"data":[{"traceID":"${traceID}","n":${LARGE}}],"total":0}`, lacks];
+}
+
 before(async () => {
   place = await stand({
     "/api/v3/services": { services: ["shop", "cart"] },
@@ -23,6 +35,8 @@ before(async () => {
       asked.push(body);
       return reply(body);
     },
+    "/api/traces/": jaegerTrace,
+    "/api/v3/traces/": { result: { resourceSpans: [{ scopeSpans: [] }] } },
     ...SKUA,
     "/api/skua/v1/aggregate": (url, body) => figures(url, body),
     "/api/skua/v1/cluster": { nodes: [], shards: [] },
@@ -176,6 +190,65 @@ test("facets switch conditions on, add alternatives and rule out", async () => {
     .catch(() => undefined);
   await page.goBack();
   await page.waitForURL((url) => !url.search.includes("-kind"));
+  await page.close();
+});
+
+test("a value is found within a facet of many, also one too rare to be counted", async () => {
+  figures = (url, body) => {
+    const answer = SKUA["/api/skua/v1/aggregate"](url, body);
+    if (body.kind !== "top_values" || body.key !== "host.name") return answer;
+    const values = ids(1, 50).map((id, index) => ({
+      value: `host-${Number.parseInt(id, 16)}`,
+      spans: 100 - index,
+      errors: 0,
+    }));
+    return { ...answer, values };
+  };
+  const { page, complaints } = await open("/search?facet=host.name");
+  const facets = page.getByRole("complementary", { name: "Narrow down" });
+  assert.equal(await page.getByLabel("Find a value of host.name").count(), 0);
+  await facets.getByRole("button", { name: "44 more" }).click();
+  const find = facets.getByLabel("Find a value of host.name");
+  await find.waitFor();
+  assert.ok(await find.evaluate((input) => input === document.activeElement));
+  await find.fill("HOST-4");
+  const values = facets.getByRole("button", { name: /^host-/ });
+  await facets.getByRole("button", { name: /^host-13/ }).waitFor({ state: "detached" });
+  assert.equal(await values.count(), 11, "host-4 and host-40 to host-49");
+  // What the server knows beside the counted ones.
+  await find.fill("40");
+  await facets.getByRole("button", { name: /^404 ?rare/ }).click();
+  await page.waitForURL(/tags=/);
+  assert.equal(query(page).get("tags"), '{"host.name":"404"}');
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("the traces that are listed are saved as a file, and what it lacks is told", async () => {
+  const saved = async (page, name) => {
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name, exact: true }).click(),
+    ]);
+    return [download.suggestedFilename(), readFileSync(await download.path(), "utf8")];
+  };
+  const { page, complaints } = await open("/search?lookback=1h");
+  await page.locator(".results li").first().waitFor();
+  await page.getByRole("button", { name: "Share" }).click();
+  const [name, file] = await saved(page, "Jaeger JSON");
+  assert.equal(name, "traces.jaeger.json");
+  assert.deepEqual(
+    JSON.parse(file).data.map(({ traceID }) => traceID),
+    [ids(1, 3)[0], ids(1, 3)[2]],
+  );
+  assert.ok(file.includes(LARGE), "numbers are as they were");
+  await page
+    .getByText("Saved 2 of 3 traces. 1 trace not found. 1 trace without all spans.")
+    .waitFor();
+  const [, otlp] = await saved(page, "OTLP JSON");
+  assert.equal(JSON.parse(otlp).resourceSpans.length, 3);
+  await page.getByText("Saved 3 of 3 traces.", { exact: true }).waitFor();
+  assert.deepEqual(complaints, []);
   await page.close();
 });
 

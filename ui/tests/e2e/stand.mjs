@@ -75,7 +75,7 @@ export async function standBefore(api, { config } = {}) {
       page.on("pageerror", (error) => complaints.push(String(error)));
       page.on("dialog", (dialog) => complaints.push(`dialog ${dialog.message()}`));
       page.on("console", (message) => {
-        const isExpected = /status of (404|503)/.test(message.text());
+        const isExpected = /status of (404|429|503)/.test(message.text());
         if (message.type() === "error" && !isExpected) complaints.push(message.text());
       });
       page.on("request", (request) => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { end, lines } from "./skua.mjs";
 import { stand, summary, TRACE_ID } from "./stand.mjs";
 
 const CLUSTER = { "/api/skua/v1/cluster": { nodes: [], shards: [] } };
@@ -180,6 +181,12 @@ test("the cluster page says what is asked, for how long spans stay and disks las
       ],
       shards: [],
       retention_seconds: 7 * 24 * hour,
+      epochs: [
+        { id: 1, shards: 2, state: "active" },
+        { id: 2, shards: 4, state: "active" },
+        { id: 3, shards: 6, state: "preparing" },
+      ],
+      sampling: { digest: "0123456789abcdef0123456789abcdef", bytes: 2_048, revision: 7 },
     };
   };
   await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
@@ -191,6 +198,17 @@ test("the cluster page says what is asked, for how long spans stay and disks las
     assert.equal(await text("Disk lasts"), "6 h");
     const lasts = page.locator("table").first().locator("tbody tr td:last-child");
     assert.deepEqual(await lasts.allTextContents(), ["6 h", "long enough"]);
+    assert.deepEqual(await page.locator(".agreed li").allTextContents(), [
+      "epoch 1 2 shards before",
+      "epoch 2 4 shards routes new spans",
+      "epoch 3 6 shards preparing",
+    ]);
+    assert.equal(
+      await page.locator(".agreed > dd").last().textContent(),
+      "0123456789ab 2 KiB since change 7 of the cluster",
+    );
+    const disk = page.locator(".disk").first();
+    assert.match(await disk.getAttribute("title"), /; data may take 27\.9 GiB$/);
     await tile("Queries a second").getByText(/^\d/).waitFor({ timeout: 30_000 });
   });
 });
@@ -233,4 +251,39 @@ test("a trace that is nowhere is told from one that could not be read", async ()
     await page.getByText("shards 1 did not answer").waitFor();
     assert.equal(await page.getByText("No such trace").count(), 0);
   });
+});
+
+test("a failure names the request, and is asked again when the server says", async () => {
+  const asked = [];
+  const search = () => {
+    asked.push(Date.now());
+    if (asked.length > 1) return lines(end());
+    const headers = { "retry-after": "9", "x-request-id": "r-17" };
+    return [429, { error: { message: "too many searches are under way" } }, headers];
+  };
+  const answers = { "/api/v3/services": { services: ["shop"] }, "/api/skua/v1/search": search };
+  const place = await stand({ ...CLUSTER, ...answers });
+  try {
+    const { page } = await place.open("/search");
+    const alert = page.getByRole("alert");
+    await alert.getByText("too many searches are under way").waitFor();
+    const { host } = new URL(place.root);
+    const where = `HTTP 429 · ${host} · /behind/a/proxy/api/skua/v1/search?progress=true`;
+    await alert.getByText(`${where} · request r-17`, { exact: true }).waitFor();
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = async (text) => {
+        window.copied = text;
+      };
+    });
+    await page.getByRole("button", { name: "Copy details" }).click();
+    await page.waitForFunction(() => window.copied !== undefined);
+    assert.match(await page.evaluate(() => window.copied), /request r-17\n20\d\d-/);
+    await page.getByRole("button", { name: /^Try again in \d s$/ }).click();
+    await page.getByRole("button", { name: /^Asking again in/ }).waitFor();
+    await page.getByText("No trace matches").waitFor();
+    assert.equal(asked.length, 2);
+    assert.ok(asked[1] - asked[0] >= 9_000, `after ${asked[1] - asked[0]} ms`);
+  } finally {
+    await place.close();
+  }
 });

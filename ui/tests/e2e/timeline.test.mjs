@@ -136,3 +136,45 @@ test("details stand below their row, and move with it", async () => {
   assert.deepEqual(complaints, []);
   await page.close();
 });
+
+test("the strip beside the rows shows where the error is, and leads to it", async () => {
+  const { page, complaints } = await open();
+  await page.setViewportSize({ width: 1280, height: 640 });
+  const strip = page.locator(".row-strip canvas");
+  await strip.waitFor();
+  /** Where it is red, as shares of its height. */
+  const red = () =>
+    strip.evaluate((canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const isRed = (y) => {
+        const at = 4 * (y * width + Math.round(width * 0.75));
+        return data[at + 3] > 200 && data[at] > data[at + 1] + 60;
+      };
+      return Array.from({ length: height }, (_, y) => y)
+        .filter(isRed)
+        .map((y) => y / height);
+    });
+  await page.waitForFunction(() => document.querySelector(".row-strip canvas")?.height > 150);
+  let places = [];
+  for (let looks = 0; looks < 50 && places.length === 0; looks += 1) {
+    await page.waitForTimeout(100);
+    places = await red();
+  }
+  // The eighth of 46 rows, and the last, which failed too.
+  assert.ok(
+    places.some((place) => Math.abs(place - 7.5 / 46) < 0.03),
+    places.join(),
+  );
+  assert.ok(
+    places.every((place) => place < 0.22 || place > 0.94),
+    places.join(),
+  );
+  const scrolled = () => page.locator(".waterfall-scroll").evaluate((each) => each.scrollTop);
+  assert.equal(await scrolled(), 0);
+  const { height } = await strip.boundingBox();
+  await strip.click({ position: { x: 5, y: height - 4 } });
+  assert.ok((await scrolled()) > 200, `at ${await scrolled()}`);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});

@@ -34,6 +34,8 @@ import { type DiskOutlook, diskOutlook, worstOutlook } from "../../model/disk-ou
 import { useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useCluster } from "../../state/queries";
 import { useSettings } from "../../state/settings";
+import { Agreed } from "./agreed";
+import { AlarmList } from "./alarms";
 import { EventList, Shards } from "./shards";
 import "./cluster.css";
 
@@ -127,6 +129,7 @@ function Content(props: { readonly cluster: Cluster }) {
       <Alarms alarms={cluster.alarms} />
       <Nodes cluster={cluster} />
       <Shards cluster={cluster} />
+      <Agreed cluster={cluster} />
       <Events />
     </>
   );
@@ -265,17 +268,7 @@ function Alarms(props: { readonly alarms: readonly Alarm[] }) {
       <h2>
         Alarms <span className="faint">{props.alarms.length}</span>
       </h2>
-      <ul className="panel alarms">
-        {props.alarms.map((alarm) => (
-          <li key={`${alarm.kind} ${alarm.shard ?? alarm.text}`}>
-            <span className="badge warn mono">{alarm.kind}</span>
-            <span className="text">{alarm.text}</span>
-            <span className="faint num">
-              {alarm.seconds > 0 ? `for ${lasting(alarm.seconds)}` : "now"}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <AlarmList alarms={props.alarms} isPanel />
     </section>
   );
 }
@@ -485,7 +478,9 @@ function Disk(props: { readonly node: ClusterNode }) {
   return (
     <span
       className="disk"
-      title={`${bytes(node.diskUsedBytes)} of ${bytes(node.diskUsedBytes + node.diskFreeBytes)}, ${bytes(node.diskFreeBytes)} free`}
+      title={`${bytes(node.diskUsedBytes)} of ${bytes(node.diskUsedBytes + node.diskFreeBytes)}, ${bytes(node.diskFreeBytes)} free${
+        node.dataBytesMax === undefined ? "" : `; data may take ${bytes(node.dataBytesMax)}`
+      }`}
     >
       <span className="meter" data-full={share >= DISK_NOTABLE}>
         <span style={{ width: `${Math.max(100 * share, 1)}%` }} />

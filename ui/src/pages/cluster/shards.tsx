@@ -2,7 +2,7 @@
 // and as the nodes and alarms tell of before. The cluster keeps no record of elections and moves.
 
 import { Fragment } from "react";
-import { bytes, clock, count, day, lasting, shortCount, timestamp } from "../../base/format";
+import { bytes, clock, count, day, shortCount, timestamp } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import {
@@ -20,6 +20,7 @@ import {
 } from "../../state/cluster-events";
 import { useSettings } from "../../state/settings";
 import { useUrlState } from "../../state/url-state";
+import { AlarmList } from "./alarms";
 
 /** Rows are shards and columns nodes: where every replica is, at a glance. */
 export function Shards(props: { readonly cluster: Cluster }) {
@@ -158,19 +159,7 @@ function ShardHistory(props: { readonly cluster: Cluster; readonly shard: Shard 
           {shard.leader === undefined ? "no leader" : `led by ${nameOf(shard.leader)}`}
         </span>
       </h3>
-      {alarms.length > 0 && (
-        <ul className="alarms">
-          {alarms.map((alarm) => (
-            <li key={alarm.kind}>
-              <span className="badge warn mono">{alarm.kind}</span>
-              <span className="text">{alarm.text}</span>
-              <span className="faint num">
-                {alarm.seconds > 0 ? `for ${lasting(alarm.seconds)}` : "now"}
-              </span>
-            </li>
-          ))}
-        </ul>
-      )}
+      <AlarmList alarms={alarms} />
       <table className="table copies">
         <thead>
           <tr>

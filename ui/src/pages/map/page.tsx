@@ -4,8 +4,9 @@ import { useEffect, useMemo } from "react";
 import { useLocation, useSearch } from "wouter";
 import { count, percent, plural, shortCount } from "../../base/format";
 import { wallClock } from "../../base/time";
+import { FirstSteps } from "../../components/first-steps";
 import { callsText, GRAPH_ROOM, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
-import { Failure, FirstSteps, Loading, Message, PartialBanner } from "../../components/states";
+import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { layoutForce } from "../../model/force";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
 import {

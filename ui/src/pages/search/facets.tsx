@@ -6,12 +6,13 @@ import type { ServiceColors } from "../../base/color";
 import { count, plural, shortCount } from "../../base/format";
 import { Icon } from "../../components/icon";
 import { swatchOf } from "../../components/service";
+import { FIND_FROM, valuesLike, withKept } from "../../model/facet";
 import type { RedSeries, ValueCount } from "../../model/figures";
 import { COUNTED_FIELDS } from "../../model/filter";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { chosenValues, excludedValues, toggleExcluded, toggleValue } from "../../model/refine";
 import type { SearchQuery, TimeSpan } from "../../model/search-query";
-import { useKeys, useRed, useTopValues } from "../../state/figures";
+import { useKeys, useRed, useTopValues, useValues } from "../../state/figures";
 import "./facets.css";
 
 /** Values that a facet shows before it is asked for all. */
@@ -160,7 +161,9 @@ function KeyFacet(
   const values = top.data?.value.values ?? [];
   const isPartial = top.data?.completeness.isComplete === false;
   if (values.length === 0 && props.onRemove === undefined) return null;
-  return <ValueList {...props} title={name} values={values} isPartial={isPartial} isMono />;
+  return (
+    <ValueList {...props} title={name} values={values} isPartial={isPartial} isMono isOfServer />
+  );
 }
 
 function ValueList(
@@ -172,19 +175,24 @@ function ValueList(
     readonly isMono?: boolean;
     /** Not all spans were counted. */
     readonly isPartial: boolean;
+    /** There may be more values than these. */
+    readonly isOfServer?: boolean;
     readonly onRemove?: (() => void) | undefined;
   },
 ) {
   const { name, query, values } = props;
   const [isLong, setLong] = useState(false);
+  const [find, setFind] = useState("");
   const chosen = chosenValues(query, name);
   const excluded = excludedValues(query, name);
-  const absent = [...chosen, ...excluded].filter(
-    (value) => !values.some((each) => each.value === value),
-  );
-  const all = [...absent.map((value) => ({ value, spans: 0, errors: 0 })), ...values];
+  const all = withKept(values, [...chosen, ...excluded]);
+  // Only the most frequent values are counted; the server knows the others by how they begin.
+  const isCut = props.isOfServer === true && values.length >= VALUES_MAX;
+  const suggested = useValues(name, find, isCut && find !== "").data?.value.items ?? [];
   if (all.length === 0 && props.onRemove === undefined) return null;
-  const shown = isLong ? all : all.slice(0, VALUES_SHORT);
+  const shown = isLong
+    ? valuesLike(all, find, find === "" ? [] : suggested)
+    : all.slice(0, VALUES_SHORT);
   const most = Math.max(1, ...values.map((each) => each.spans));
   return (
     <section className="facet">
@@ -202,7 +210,24 @@ function ValueList(
         )}
       </h2>
       {all.length === 0 && <p className="faint">no span has it</p>}
-      <ul>
+      {isLong && all.length >= FIND_FROM && (
+        <input
+          className="input"
+          aria-label={`Find a value of ${name}`}
+          placeholder={`Find in ${all.length}${isCut ? " and more" : ""}`}
+          // biome-ignore lint/a11y/noAutofocus: who asked for all values looks for one of them.
+          autoFocus
+          value={find}
+          onChange={(event) => setFind(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key !== "Escape" || find === "") return;
+            event.stopPropagation();
+            setFind("");
+          }}
+        />
+      )}
+      {isLong && shown.length === 0 && find !== "" && <p className="faint">no value has this</p>}
+      <ul data-long={isLong && shown.length >= FIND_FROM}>
         {shown.map((each) => (
           <li key={each.value} data-excluded={excluded.includes(each.value)}>
             <button
@@ -227,7 +252,7 @@ function ValueList(
               <span className="facet-name">{each.value === "" ? "(empty)" : each.value}</span>
               <span className="facet-count">
                 {props.isPartial ? "≥ " : ""}
-                {isCounted(each) ? shortCount(each.spans) : "…"}
+                {isCounted(each) ? shortCount(each.spans) : find === "" ? "…" : "rare"}
               </span>
               {isCounted(each) && (
                 <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
@@ -251,7 +276,14 @@ function ValueList(
         ))}
       </ul>
       {all.length > VALUES_SHORT && (
-        <button type="button" className="button quiet small" onClick={() => setLong(!isLong)}>
+        <button
+          type="button"
+          className="button quiet small"
+          onClick={() => {
+            setLong(!isLong);
+            setFind("");
+          }}
+        >
           {isLong ? "Fewer" : `${all.length - VALUES_SHORT} more`}
         </button>
       )}

@@ -2,7 +2,8 @@
 
 import { count, duration, lasting, timestamp } from "../../base/format";
 import { MICROS_PER_SECOND, wallClock } from "../../base/time";
-import { FirstSteps, Message } from "../../components/states";
+import { FirstSteps } from "../../components/first-steps";
+import { Message } from "../../components/states";
 import { summarize } from "../../model/cluster";
 import { isExactOnSpans, spanPredicate } from "../../model/predicate";
 import { type Wider, widened } from "../../model/refine";

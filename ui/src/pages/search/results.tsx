@@ -1,6 +1,5 @@
 // The traces that a search found, as a list with a colour and two lines for each.
 
-import type { RefObject } from "react";
 import { Link } from "wouter";
 import type { ServiceColors } from "../../base/color";
 import {
@@ -20,6 +19,7 @@ import { swatchOf } from "../../components/service";
 import { useRows } from "../../components/use-rows";
 import type { TraceSummary } from "../../model/summary";
 import { shortId } from "../../state/ui-config";
+import { type ResultColumn, ResultFrame, ResultHead } from "./frame";
 import "./results.css";
 
 const ROW_HEIGHT = 46;
@@ -43,66 +43,51 @@ export interface ResultsProps {
   readonly onHold?: (isHeld: boolean) => void;
 }
 
+const COLUMNS: readonly ResultColumn[] = [
+  { name: "Trace" },
+  { name: "Services" },
+  { name: "Spans", isNumber: true },
+  { name: "Errors", isNumber: true },
+  { name: "Duration" },
+  { name: "Start", isNumber: true },
+];
+
 export function ResultList(props: ResultsProps) {
-  const { scroller, virtual, onKeyDown } = useRows(props.traces.length, ROW_HEIGHT);
+  const rows = useRows(props.traces.length, ROW_HEIGHT);
+  const { virtual } = rows;
   const longest = longestOf(props.traces);
   const now = wallClock();
   return (
-    <div className="results panel" {...holding(props, scroller)}>
-      <section
-        ref={scroller}
-        className="result-rows"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
-        tabIndex={0}
-        aria-label="Traces found"
-        onKeyDown={onKeyDown}
-      >
-        <div className="result-head" aria-hidden="true">
-          <span>Trace</span>
-          <span>Services</span>
-          <span className="num">Spans</span>
-          <span className="num">Errors</span>
-          <span>Duration</span>
-          <span className="num">Start</span>
-        </div>
-        <ul style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const trace = props.traces[item.index];
-            if (!trace) return null;
-            return (
-              <li
-                key={trace.traceId}
-                data-row={item.index}
-                style={{ transform: `translateY(${item.start}px)` }}
-                data-hovered={props.hovered === trace.traceId}
-                onMouseEnter={() => props.onHover(trace.traceId)}
-                onMouseLeave={() => props.onHover(undefined)}
-              >
-                <Tick trace={trace} of={props} />
-                <ResultRow
-                  trace={trace}
-                  href={props.hrefOf(trace)}
-                  colors={props.colors}
-                  zone={props.zone}
-                  longest={longest}
-                  now={now}
-                />
-              </li>
-            );
-          })}
-        </ul>
-        <LoadMore of={props} />
-      </section>
-    </div>
+    <ResultFrame of={props} rows={rows} label="Traces found">
+      <ResultHead look="result" isTable={false} columns={COLUMNS} />
+      <ul style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map((item) => {
+          const trace = props.traces[item.index];
+          if (!trace) return null;
+          return (
+            <li
+              key={trace.traceId}
+              data-row={item.index}
+              style={{ transform: `translateY(${item.start}px)` }}
+              data-hovered={props.hovered === trace.traceId}
+              onMouseEnter={() => props.onHover(trace.traceId)}
+              onMouseLeave={() => props.onHover(undefined)}
+            >
+              <Tick trace={trace} of={props} />
+              <ResultRow
+                trace={trace}
+                href={props.hrefOf(trace)}
+                colors={props.colors}
+                zone={props.zone}
+                longest={longest}
+                now={now}
+              />
+            </li>
+          );
+        })}
+      </ul>
+    </ResultFrame>
   );
-}
-
-/** While the list is pointed at, or scrolled, it must not move. */
-export function holding({ onHold }: ResultsProps, scroller: RefObject<HTMLElement | null>) {
-  return {
-    onPointerEnter: () => onHold?.(true),
-    onPointerLeave: () => onHold?.((scroller.current?.scrollTop ?? 0) > 0),
-  };
 }
 
 export function longestOf(traces: readonly TraceSummary[]): Micros {
@@ -120,18 +105,6 @@ export function Tick(props: { readonly trace: TraceSummary; readonly of: Results
       checked={props.of.ticked.includes(traceId)}
       onChange={() => props.of.onTick(traceId)}
     />
-  );
-}
-
-export function LoadMore(props: { readonly of: ResultsProps }) {
-  const { hasMore, isRunning, onMore } = props.of;
-  if (!hasMore) return null;
-  return (
-    <div className="load-more">
-      <button type="button" className="button" disabled={isRunning} onClick={onMore}>
-        {isRunning ? "Loading …" : "Load more"}
-      </button>
-    </div>
   );
 }
 

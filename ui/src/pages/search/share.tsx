@@ -1,14 +1,12 @@
 // A search in other forms: a link that moves with the clock or stands still, a command, a file.
 
-import { tracesJsonUrl } from "../../api/jaeger";
 import { searchCommand } from "../../api/search";
 import { Copy } from "../../components/copy";
 import { Menu } from "../../components/menu";
 import { printSearch, type SearchQuery, type TimeSpan } from "../../model/search-query";
 import type { TraceSummary } from "../../model/summary";
-
-/** What one request may ask for by id. */
-const DOWNLOAD_MAX = 50;
+import { useDownload } from "../../state/download";
+import { SAVED_MAX, SaveTraces } from "./save";
 
 export function ShareMenu(props: {
   readonly query: SearchQuery;
@@ -25,7 +23,8 @@ export function ShareMenu(props: {
     return new URL(`search?${params}`, document.baseURI).href;
   };
   const fixed: SearchQuery = { ...query, window: { kind: "range", ...window } };
-  const ids = traces.slice(0, DOWNLOAD_MAX).map(({ traceId }) => traceId);
+  const ids = traces.slice(0, SAVED_MAX).map(({ traceId }) => traceId);
+  const [state, download] = useDownload();
   return (
     <Menu icon="link" label="Share" title="Links, commands and files of this search">
       {() => (
@@ -47,11 +46,7 @@ export function ShareMenu(props: {
             </li>
           )}
           {ids.length > 0 && (
-            <li>
-              <a href={tracesJsonUrl(ids)} download="traces.json">
-                {ids.length === 1 ? "The trace" : `${ids.length} traces`} as Jaeger's JSON
-              </a>
-            </li>
+            <SaveTraces traceIds={ids} listed={traces.length} download={download} state={state} />
           )}
         </ul>
       )}

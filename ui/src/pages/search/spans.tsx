@@ -19,19 +19,19 @@ import {
 } from "../../model/span-rows";
 import { useMatchedSpans } from "../../state/matched-spans";
 import { shortId } from "../../state/ui-config";
-import {
-  holding,
-  LoadMore,
-  type ResultsProps,
-  RootOperation,
-  serviceShown,
-  startText,
-  Tick,
-} from "./results";
+import { type ResultColumn, ResultFrame, ResultHead } from "./frame";
+import { type ResultsProps, RootOperation, serviceShown, startText, Tick } from "./results";
 import "./table.css";
 
 const ROW_HEIGHT = 28;
-const COLUMNS = ["Start", "Service", "Operation", "Duration", "Status", "Attributes"] as const;
+const COLUMNS: readonly ResultColumn[] = [
+  { name: "Start" },
+  { name: "Service" },
+  { name: "Operation" },
+  { name: "Duration" },
+  { name: "Status" },
+  { name: "Attributes" },
+];
 
 export function ResultSpans(
   props: ResultsProps & { readonly query: SearchQuery; readonly window: TimeSpan },
@@ -40,7 +40,8 @@ export function ResultSpans(
   const { found, want, again } = useMatchedSpans(query, props.window);
   const rows = useMemo(() => spanRowsOf(traces, found), [traces, found]);
   const keys = useMemo(() => namedKeys(query), [query]);
-  const { scroller, virtual, onKeyDown } = useRows(rows.length, ROW_HEIGHT);
+  const inFrame = useRows(rows.length, ROW_HEIGHT);
+  const { virtual } = inFrame;
   const items = virtual.getVirtualItems();
   useEffect(() => {
     const inView = items.flatMap(({ index }) => rows[index]?.trace ?? []);
@@ -48,75 +49,65 @@ export function ResultSpans(
   }, [items, rows, want]);
   const isWhole = traces.every(({ traceId }) => found.has(traceId)) && !props.hasMore;
   return (
-    <div className="results panel" {...holding(props, scroller)}>
-      <p className="span-note faint">
-        {isOfRoots(query)
-          ? "Root spans: the search has no condition on spans"
-          : query.spans.length > 0
-            ? "Spans that the link names"
-            : "Spans that match"}
-      </p>
-      <section
-        ref={scroller}
-        className="result-rows"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
-        tabIndex={0}
+    <ResultFrame
+      of={props}
+      rows={inFrame}
+      label="Spans found"
+      note={
+        <p className="span-note faint">
+          {isOfRoots(query)
+            ? "Root spans: the search has no condition on spans"
+            : query.spans.length > 0
+              ? "Spans that the link names"
+              : "Spans that match"}
+        </p>
+      }
+    >
+      <div
+        className="trace-table"
+        role="table"
         aria-label="Spans found"
-        onKeyDown={onKeyDown}
+        aria-rowcount={isWhole ? rows.length + 1 : -1}
       >
-        <div
-          className="trace-table"
-          role="table"
-          aria-label="Spans found"
-          aria-rowcount={isWhole ? rows.length + 1 : -1}
-        >
-          <div className="match-row head" role="row">
-            {COLUMNS.map((name) => (
-              <span key={name} role="columnheader">
-                {name}
-              </span>
-            ))}
-          </div>
-          <div role="rowgroup" style={{ height: virtual.getTotalSize() }}>
-            {items.map((item) => {
-              const row = rows[item.index];
-              if (row === undefined) return null;
-              return (
-                <div
-                  key={item.index}
-                  className={row.is === "span" ? "match-row" : "match-row wide"}
-                  role="row"
-                  data-row={item.index}
-                  data-is={row.is}
-                  aria-rowindex={item.index + 2}
-                  style={{ transform: `translateY(${item.start}px)` }}
-                  data-hovered={props.hovered === row.trace.traceId}
-                  onMouseEnter={() => props.onHover(row.trace.traceId)}
-                  onMouseLeave={() => props.onHover(undefined)}
-                >
-                  {row.is === "span" ? (
-                    <SpanCells row={row} of={props} keys={keys} />
-                  ) : (
-                    <WideCell>
-                      {row.is === "trace" ? (
-                        <TraceHead row={row} of={props} onRetry={() => again(row.trace)} />
-                      ) : row.is === "more" ? (
-                        <Link href={props.hrefOf(row.trace)}>
-                          {plural(row.more, "more span")} in the trace
-                        </Link>
-                      ) : (
-                        <span className="faint">Looking for its spans …</span>
-                      )}
-                    </WideCell>
-                  )}
-                </div>
-              );
-            })}
-          </div>
+        <ResultHead look="match-row" isTable columns={COLUMNS} />
+        <div role="rowgroup" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (row === undefined) return null;
+            return (
+              <div
+                key={item.index}
+                className={row.is === "span" ? "match-row" : "match-row wide"}
+                role="row"
+                data-row={item.index}
+                data-is={row.is}
+                aria-rowindex={item.index + 2}
+                style={{ transform: `translateY(${item.start}px)` }}
+                data-hovered={props.hovered === row.trace.traceId}
+                onMouseEnter={() => props.onHover(row.trace.traceId)}
+                onMouseLeave={() => props.onHover(undefined)}
+              >
+                {row.is === "span" ? (
+                  <SpanCells row={row} of={props} keys={keys} />
+                ) : (
+                  <WideCell>
+                    {row.is === "trace" ? (
+                      <TraceHead row={row} of={props} onRetry={() => again(row.trace)} />
+                    ) : row.is === "more" ? (
+                      <Link href={props.hrefOf(row.trace)}>
+                        {plural(row.more, "more span")} in the trace
+                      </Link>
+                    ) : (
+                      <span className="faint">Looking for its spans …</span>
+                    )}
+                  </WideCell>
+                )}
+              </div>
+            );
+          })}
         </div>
-        <LoadMore of={props} />
-      </section>
-    </div>
+      </div>
+    </ResultFrame>
   );
 }
 

@@ -10,12 +10,11 @@ import { isSortColumn, orderAfterClick, sortOf } from "../../model/forms";
 import type { Order } from "../../model/orders";
 import type { TraceSummary } from "../../model/summary";
 import { shortId } from "../../state/ui-config";
+import { type ResultColumn, ResultFrame, ResultHead } from "./frame";
 import {
   bySpans,
   ErrorCount,
-  holding,
   LengthMeter,
-  LoadMore,
   longestOf,
   type ResultsProps,
   RootOperation,
@@ -46,116 +45,90 @@ export function ResultTable(
   },
 ) {
   const { traces, colors, zone, order } = props;
-  const { scroller, virtual, onKeyDown } = useRows(traces.length, ROW_HEIGHT);
+  const rows = useRows(traces.length, ROW_HEIGHT);
+  const { virtual } = rows;
   const longest = longestOf(traces);
   const now = wallClock();
   return (
-    <div className="results panel" {...holding(props, scroller)}>
-      <section
-        ref={scroller}
-        className="result-rows"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolled region needs the keyboard.
-        tabIndex={0}
+    <ResultFrame of={props} rows={rows} label="Traces found">
+      <div
+        className="trace-table"
+        role="table"
         aria-label="Traces found"
-        onKeyDown={onKeyDown}
+        aria-rowcount={props.hasMore ? -1 : traces.length + 1}
       >
-        <div
-          className="trace-table"
-          role="table"
-          aria-label="Traces found"
-          aria-rowcount={props.hasMore ? -1 : traces.length + 1}
-        >
-          <div className="trace-row head" role="row">
-            <span role="columnheader">
-              <span className="visually-hidden">Compare</span>
-            </span>
-            {COLUMNS.map(([column, name]) => (
-              <Head key={column} column={column} name={name} order={order} of={props.onOrder} />
-            ))}
-          </div>
-          <div role="rowgroup" style={{ height: virtual.getTotalSize() }}>
-            {virtual.getVirtualItems().map((item) => {
-              const trace = traces[item.index];
-              if (!trace) return null;
-              return (
-                <div
-                  key={trace.traceId}
-                  className="trace-row"
-                  role="row"
-                  data-row={item.index}
-                  aria-rowindex={item.index + 2}
-                  style={{ transform: `translateY(${item.start}px)` }}
-                  data-hovered={props.hovered === trace.traceId}
-                  onMouseEnter={() => props.onHover(trace.traceId)}
-                  onMouseLeave={() => props.onHover(undefined)}
+        <ResultHead look="trace-row" isTable columns={columnsOf(order, props.onOrder)} />
+        <div role="rowgroup" style={{ height: virtual.getTotalSize() }}>
+          {virtual.getVirtualItems().map((item) => {
+            const trace = traces[item.index];
+            if (!trace) return null;
+            return (
+              <div
+                key={trace.traceId}
+                className="trace-row"
+                role="row"
+                data-row={item.index}
+                aria-rowindex={item.index + 2}
+                style={{ transform: `translateY(${item.start}px)` }}
+                data-hovered={props.hovered === trace.traceId}
+                onMouseEnter={() => props.onHover(trace.traceId)}
+                onMouseLeave={() => props.onHover(undefined)}
+              >
+                <span role="cell">
+                  <Tick trace={trace} of={props} />
+                </span>
+                <span role="cell">
+                  <Link href={props.hrefOf(trace)} className="whole-row">
+                    <span className="swatch" style={swatchOf(colors, serviceShown(trace))} />{" "}
+                    <strong>{serviceShown(trace)}</strong> <RootOperation trace={trace} />
+                  </Link>
+                </span>
+                <span role="cell" className="pills" title={servicesText(trace)}>
+                  {bySpans(trace.services)
+                    .slice(0, SERVICES_SHOWN)
+                    .map(({ name }) => (
+                      <Service key={name} name={name} colors={colors} />
+                    ))}
+                  {trace.services.length > SERVICES_SHOWN && (
+                    <span className="faint">+{trace.services.length - SERVICES_SHOWN}</span>
+                  )}
+                </span>
+                <span role="cell" className="num">
+                  {count(trace.spans)}
+                </span>
+                <span role="cell" className="num">
+                  <ErrorCount trace={trace} />
+                </span>
+                <span role="cell" className="took" title={exactDuration(trace.duration)}>
+                  <LengthMeter length={trace.duration} longest={longest} />
+                  <span className="num">{duration(trace.duration)}</span>
+                </span>
+                <span
+                  role="cell"
+                  className="num"
+                  title={`${timestamp(trace.start, zone)}, ${ago(trace.start, now)}`}
                 >
-                  <span role="cell">
-                    <Tick trace={trace} of={props} />
-                  </span>
-                  <span role="cell">
-                    <Link href={props.hrefOf(trace)} className="whole-row">
-                      <span className="swatch" style={swatchOf(colors, serviceShown(trace))} />{" "}
-                      <strong>{serviceShown(trace)}</strong> <RootOperation trace={trace} />
-                    </Link>
-                  </span>
-                  <span role="cell" className="pills" title={servicesText(trace)}>
-                    {bySpans(trace.services)
-                      .slice(0, SERVICES_SHOWN)
-                      .map(({ name }) => (
-                        <Service key={name} name={name} colors={colors} />
-                      ))}
-                    {trace.services.length > SERVICES_SHOWN && (
-                      <span className="faint">+{trace.services.length - SERVICES_SHOWN}</span>
-                    )}
-                  </span>
-                  <span role="cell" className="num">
-                    {count(trace.spans)}
-                  </span>
-                  <span role="cell" className="num">
-                    <ErrorCount trace={trace} />
-                  </span>
-                  <span role="cell" className="took" title={exactDuration(trace.duration)}>
-                    <LengthMeter length={trace.duration} longest={longest} />
-                    <span className="num">{duration(trace.duration)}</span>
-                  </span>
-                  <span
-                    role="cell"
-                    className="num"
-                    title={`${timestamp(trace.start, zone)}, ${ago(trace.start, now)}`}
-                  >
-                    {startText(trace, now, zone)}
-                  </span>
-                  <span role="cell" className="mono faint" title={trace.traceId}>
-                    {shortId(trace.traceId)}
-                  </span>
-                </div>
-              );
-            })}
-          </div>
+                  {startText(trace, now, zone)}
+                </span>
+                <span role="cell" className="mono faint" title={trace.traceId}>
+                  {shortId(trace.traceId)}
+                </span>
+              </div>
+            );
+          })}
         </div>
-        <LoadMore of={props} />
-      </section>
-    </div>
+      </div>
+    </ResultFrame>
   );
 }
 
-function Head(props: {
-  readonly column: string;
-  readonly name: string;
-  readonly order: Order;
-  readonly of: (order: Order) => void;
-}) {
-  const { column, name, order } = props;
-  if (!isSortColumn(column)) return <span role="columnheader">{name}</span>;
-  const sorted = sortOf(column, order);
-  return (
-    <span role="columnheader" aria-sort={sorted}>
-      <button type="button" onClick={() => props.of(orderAfterClick(column, order))}>
-        {name}
-        {sorted === undefined ? "" : sorted === "descending" ? " ↓" : " ↑"}
-      </button>
-    </span>
-  );
+function columnsOf(order: Order, onOrder: (order: Order) => void): readonly ResultColumn[] {
+  const columns = COLUMNS.map(([column, name]): ResultColumn => {
+    if (!isSortColumn(column)) return { name };
+    const onSort = () => onOrder(orderAfterClick(column, order));
+    return { name, sorted: sortOf(column, order), onSort };
+  });
+  return [{ name: "Compare", isPlain: true }, ...columns];
 }
 
 function servicesText({ services }: TraceSummary): string {

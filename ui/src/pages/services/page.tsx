@@ -6,8 +6,10 @@ import { assignColors, type ServiceColors } from "../../base/color";
 import { duration, exactDuration, percent, plural } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
+import { FirstSteps } from "../../components/first-steps";
 import { swatchOf } from "../../components/service";
-import { Failure, FirstSteps, Loading, PartialBanner } from "../../components/states";
+import { SortButton } from "../../components/sort-button";
+import { Failure, Loading, PartialBanner } from "../../components/states";
 import type { RedSeries } from "../../model/figures";
 import { stepFor } from "../../model/heat";
 import type { Predicate } from "../../model/predicate";
@@ -187,10 +189,6 @@ function ServiceTable(props: {
     if (order.by !== by) return undefined;
     return (by === "name") === order.isReversed ? "descending" : "ascending";
   };
-  const arrowOf = (by: Order["by"]) => {
-    const sort = sortOf(by);
-    return sort === undefined ? "" : sort === "descending" ? " ↓" : " ↑";
-  };
   const where = { field: "kind", op: "=", value: frame.kind };
   const asked = { window, where, isEnabled: true };
   const whole = Math.max(1, window.end - window.start + 1);
@@ -244,17 +242,16 @@ function ServiceTable(props: {
           <thead>
             <tr>
               <th scope="col" aria-sort={sortOf("name")}>
-                <button type="button" onClick={() => sortBy("name")}>
-                  Service{arrowOf("name")}
-                </button>
+                <SortButton name="Service" sorted={sortOf("name")} onClick={() => sortBy("name")} />
               </th>
               {hasFigures &&
                 COLUMNS.map(([column, name]) => (
                   <th key={column} scope="col" className="num" aria-sort={sortOf(column)}>
-                    <button type="button" onClick={() => sortBy(column)}>
-                      {name}
-                      {arrowOf(column)}
-                    </button>
+                    <SortButton
+                      name={name}
+                      sorted={sortOf(column)}
+                      onClick={() => sortBy(column)}
+                    />
                   </th>
                 ))}
               {hasFigures && <th scope="col">Against the window before</th>}

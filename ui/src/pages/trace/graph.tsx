@@ -5,12 +5,36 @@ import { duration, plural } from "../../base/format";
 import { GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Message } from "../../components/states";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
-import { PATHS_MAX, pathGraph } from "../../model/trace-graph";
+import {
+  heatOf,
+  matchingPaths,
+  PATHS_MAX,
+  pathGraph,
+  SHADES,
+  type Shade,
+} from "../../model/trace-graph";
+import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
+import { useUrlState } from "../../state/url-state";
+
+const SHADE_NAMES: Readonly<Record<Shade, string>> = {
+  service: "Service",
+  time: "Time",
+  self: "Self time",
+};
+const SHADE_TITLES: Readonly<Record<Shade, string>> = {
+  service: "Each box has the colour of its service",
+  time: "The darker a box, the larger its share of the trace",
+  self: "The darker a box, the longer it did something itself",
+};
 
 export function TraceGraph(props: { readonly view: TraceView }) {
   const { view } = props;
+  const [params, put] = useUrlState();
+  const shade = SHADES.find((each) => each === params.get("shade")) ?? "service";
+  const { matches } = useStore(view.store);
   const graph = useMemo(() => pathGraph(view.trace), [view]);
+  const marked = useMemo(() => matchingPaths(graph, matches), [graph, matches]);
   const layout = useMemo(() => layoutGraph(graph.edges, GRAPH_SPACING), [graph]);
   if (graph.edges.length === 0) {
     return (
@@ -31,12 +55,27 @@ export function TraceGraph(props: { readonly view: TraceView }) {
       second: `${often}${times}`,
       title: `${node.service}: ${node.operation}, ${plural(node.spans, "span")}, ${times}${failed}`,
       errorShare: node.errors / node.spans,
+      heat: heatOf(node, shade, view.trace.duration),
       ...(color === undefined ? {} : { color: `var(--svc-${color})` }),
     };
   };
   const nameOf = (key: string) => graph.nodes.get(key)?.operation ?? "";
   return (
     <section className="trace-graph" aria-label="Graph">
+      <fieldset className="segmented">
+        <legend className="visually-hidden">Colour by</legend>
+        {SHADES.map((each) => (
+          <button
+            key={each}
+            type="button"
+            aria-pressed={shade === each}
+            title={SHADE_TITLES[each]}
+            onClick={() => put({ shade: each === "service" ? undefined : each })}
+          >
+            {SHADE_NAMES[each]}
+          </button>
+        ))}
+      </fieldset>
       {graph.isCut && (
         <p className="faint">
           The first {PATHS_MAX} paths of this trace; the statistics have all of it.
@@ -46,6 +85,7 @@ export function TraceGraph(props: { readonly view: TraceView }) {
         layout={layout}
         label={plural(layout.nodes.length, "path")}
         textOf={textOf}
+        marked={marked}
         titleOf={(edge) =>
           `${nameOf(edge.parent)} → ${nameOf(edge.child)}: ${plural(edge.calls, "call")}`
         }

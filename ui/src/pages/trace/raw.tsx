@@ -90,7 +90,7 @@ function RawText(props: { readonly url: string }) {
   useEffect(() => {
     const controller = new AbortController();
     getText(props.url, controller.signal).then(
-      (text) => setAnswer(indented(text)),
+      ({ value }) => setAnswer(indented(value)),
       (error: unknown) => {
         if (!controller.signal.aborted) {
           setAnswer(error instanceof Error ? error : new Error(String(error)));

@@ -6,6 +6,7 @@ import { duration, exactDuration, plural } from "../../base/format";
 import { micros } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
+import { SortButton } from "../../components/sort-button";
 import { Loading } from "../../components/states";
 import { sortedByValue } from "../../model/attribute-column";
 import { orderAfter, parseOrder, printOrder, type RowOrder, type SortBy } from "../../model/order";
@@ -67,7 +68,6 @@ export function SpanTable(props: { readonly view: TraceView }) {
   const isExtra = key !== "";
   const sortOf = (each: RowOrder["by"]) =>
     by !== each ? undefined : isDescending ? "descending" : "ascending";
-  const arrowOf = (each: RowOrder["by"]) => (by !== each ? "" : isDescending ? " ↓" : " ↑");
   return (
     <section className="span-table" aria-label="Spans as a table">
       <div className="row">
@@ -83,18 +83,12 @@ export function SpanTable(props: { readonly view: TraceView }) {
           <div className="span-row head" role="row" data-extra={isExtra}>
             {COLUMNS.map(([column, name]) => (
               <span key={column} role="columnheader" aria-sort={sortOf(column)}>
-                <button type="button" onClick={() => orderBy(column)}>
-                  {name}
-                  {arrowOf(column)}
-                </button>
+                <SortButton name={name} sorted={sortOf(column)} onClick={() => orderBy(column)} />
               </span>
             ))}
             {isExtra && (
               <span role="columnheader" aria-sort={sortOf("value")}>
-                <button type="button" onClick={() => orderBy("value")}>
-                  {key}
-                  {arrowOf("value")}
-                </button>
+                <SortButton name={key} sorted={sortOf("value")} onClick={() => orderBy("value")} />
               </span>
             )}
           </div>
