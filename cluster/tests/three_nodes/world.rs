@@ -342,9 +342,9 @@ impl World {
                 }
             }
         };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-            panic!("the shards never settled: {:?}", self.store(through).status().await.shards);
-        }
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        let shards = self.store(through).status().await.shards;
+        assert!(waited.is_ok(), "the shards never settled: {shards:?}");
     }
 
     pub(crate) fn scope(&self) -> ReadScope {
