@@ -33,12 +33,19 @@ pub const LINGER_CALM: Duration = Duration::from_millis(2);
 /// makes them hardly larger, and acknowledgements later.
 pub const LINGER_BUSY: Duration = Duration::from_millis(4);
 
+/// The same while there is nothing left of them: whoever waits then waits for a processor, and gets
+/// one sooner where batches are larger. With four milliseconds a span cost a third more.
+pub const LINGER_FULL: Duration = Duration::from_millis(8);
+
 /// How long a batch waits for company behind one that is on its way already, while the processors
 /// are mostly idle: half of what a batch takes to a majority's disks and back.
 pub const LINGER_BEHIND: Duration = Duration::from_millis(4);
 
 /// The share of the machine's processors above which it counts as busy.
 pub const BUSY_SHARE: f32 = 0.7;
+
+/// The share above which nothing is left of them.
+pub const FULL_SHARE: f32 = 0.9;
 
 /// Batches of one shard that may be on their way to the disk before others must wait: enough to
 /// encode one while another is written and a third applied.

@@ -43,7 +43,6 @@ pub use write::WriteSink;
 
 use crate::config::ClusterConfig;
 use crate::host::Host;
-use crate::limits::BUSY_SHARE;
 use crate::local::{LocalGroup, LocalShards, LocalShardsParts};
 use crate::task::Task;
 use crate::upkeep::Frozen;
@@ -232,6 +231,6 @@ async fn watch_load(writer: Arc<Writer>, mut load: LoadProbe) {
         period.tick().await;
         let share = load();
         metrics::gauge!("skua_machine_load_ratio").set(f64::from(share));
-        writer.set_busy(share > BUSY_SHARE);
+        writer.set_load(share);
     }
 }

@@ -11,7 +11,7 @@
 //! fence refuses of it is cut anew (`reroute.rs`).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::batch_ids::BatchIds;
 use super::in_flight::{InFlight, Share};
-use super::linger::{self, Decision, Situation};
+use super::linger::{self, Decision, Load, Situation};
 use super::pool::Pool;
 use super::reroute::Reroute;
 use super::shards::{RoutedBatch, Routes, Shards};
@@ -106,7 +106,7 @@ impl Writer {
                 pool: Arc::clone(&self.pool),
                 clock: Arc::clone(&self.clock),
                 reroute: Arc::clone(&self.reroute),
-                is_busy: AtomicBool::new(false),
+                load_share: AtomicU32::new(0),
                 changed: Notify::new(),
                 landed: Notify::new(),
                 open: Mutex::new(Open::default()),
@@ -150,10 +150,10 @@ impl Writer {
         }
     }
 
-    /// Tells whether the machine is short of processor time.
-    pub(crate) fn set_busy(&self, is_busy: bool) {
+    /// Tells how much of the machine's processors is used.
+    pub(crate) fn set_load(&self, share: f32) {
         for shard in self.every_shard() {
-            shard.is_busy.store(is_busy, Ordering::Relaxed);
+            shard.load_share.store(share.to_bits(), Ordering::Relaxed);
         }
     }
 }
@@ -166,7 +166,8 @@ struct ShardWriter {
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
     reroute: Arc<Reroute>,
-    is_busy: AtomicBool,
+    /// The bits of the share of the machine's processors that is used.
+    load_share: AtomicU32,
     /// Something was appended, or a batch landed.
     changed: Notify,
     /// A batch landed. Apart from `changed`, whose one permit is the flusher's.
@@ -257,7 +258,7 @@ impl ShardWriter {
     /// Closes the batches that are due; returns when to look again if nothing happens before.
     fn flush_due(self: &Arc<Self>) -> Option<Monotonic> {
         let now = self.clock.monotonic();
-        let is_busy = self.is_busy.load(Ordering::Relaxed);
+        let load = Load::of(f32::from_bits(self.load_share.load(Ordering::Relaxed)));
         let mut open = self.lock();
         let mut next: Option<Monotonic> = None;
         let mut closed = Vec::new();
@@ -273,7 +274,7 @@ impl ShardWriter {
                 payload_bytes: batch.builder.payload_bytes(),
                 in_flight,
                 own_in_flight: open.in_flight_of.get(&tenant).copied().unwrap_or(0),
-                is_busy,
+                load,
             };
             match linger::decide(now, &situation) {
                 Decision::Close => closed.push(self.close(&mut open, &tenant, now)),
