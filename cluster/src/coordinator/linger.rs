@@ -4,9 +4,10 @@
 //! So a batch closes when it is large enough, and otherwise when the shard has nothing on its way
 //! to the disk and a bound has passed since the last close: at once on an idle node, after
 //! [`LINGER_CALM`] on one that is busy writing, after [`LINGER_BUSY`] on one that is short of
-//! processor time, after [`LINGER_FULL`] on one that has none left. Behind a batch that is on its way it waits until that lands, but no longer than
-//! [`LINGER_BEHIND`] where there is processor time to spare. A tenant that has nothing on its way
-//! waits for nobody longer than these, however much others send.
+//! processor time, after [`LINGER_FULL`] on one that has none left. Behind a batch that is on its
+//! way it waits until that lands, but no longer than [`LINGER_BEHIND`] where there is processor
+//! time to spare. A tenant that has nothing on its way waits for nobody longer than these,
+//! however much others send.
 
 use model::Duration;
 use model::time::Monotonic;

@@ -67,7 +67,8 @@ impl BlockStore {
         let Some(beginning) = self.turns else { return full };
         // By the golden ratio: however many shards there are, they lie evenly.
         let turn = beginning.wrapping_add(shard.0.wrapping_mul(0x9E37_79B9)) >> 16;
-        ((full * u64::from(turn)) >> 16).max(full / FIRST_SEAL_PARTS)
+        let least = full / FIRST_SEAL_PARTS;
+        least + (((full - least) * u64::from(turn)) >> 16)
     }
 
     /// Pages of so many rows, for tests that want many of them, and no bare runs, for their runs
