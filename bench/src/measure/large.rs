@@ -9,7 +9,8 @@
 //! there: what it sends twice are exact repeats, which a store counts once.
 //!
 //! Options: `--skua BINARY` and `--directory DIR` (wanted), `--spans N` (10,000,000), `--lookups N`
-//! (1,000), `--searches N` (20 of each kind), `--record [FILE]`, and `-- FLAGS` for the server.
+//! (1,000), `--searches N` (20 of each kind), `--rate N` (spans a second; as fast as they are taken
+//! without it), `--record [FILE]`, and `-- FLAGS` for the server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +77,8 @@ async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
         lookups: arguments.get("lookups", 1000)?,
         searches: arguments.get("searches", 20)?,
     };
+    let rate = if arguments.has("rate") { Some(arguments.get("rate", 0.0)?) } else { None };
+    ensure!(rate.is_none_or(|rate: f64| rate > 0.0), "--rate has to be above zero");
     let file = directory.join("progress.json");
     outside::make_directory(&directory)?;
     let mut progress = read_progress(&file, spans)?;
@@ -87,7 +90,7 @@ async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
             continue;
         }
         let server = Server::start_on(arguments, &directory).await?;
-        let server = fill(server, &plan, point, &mut progress, &file).await?;
+        let server = fill(server, &plan, (point, rate), &mut progress, &file).await?;
         let place = Place { arguments, directory: &directory, plan: &plan, point };
         let results = measure(server, place, &progress, asked).await?;
         progress.points.push(results.to_map());
@@ -146,11 +149,11 @@ fn write_progress(file: &Path, progress: &Progress) -> anyhow::Result<()> {
     outside::replace_file(file, &serde_json::to_vec_pretty(progress)?)
 }
 
-/// Sends until the server has so many spans.
+/// Sends until the server has so many spans, at so many a second.
 async fn fill(
     server: Server,
     plan: &Arc<ReplayPlan>,
-    point: u64,
+    (point, rate): (u64, Option<f64>),
     progress: &mut Progress,
     file: &Path,
 ) -> anyhow::Result<Server> {
@@ -169,7 +172,8 @@ async fn fill(
                 mark(&mut marker, progress.latest_end, point, number).await?;
             }
         }
-        let load = load_into(&server, plan, 16, 1);
+        let mut load = load_into(&server, plan, 16, 1);
+        load.options.rate = rate;
         let report = load.run_requests(progress.next_request..next, &mut ()).await?;
         ensure!(report.is_complete(), "not everything was acknowledged: {report}");
         let way = &mut progress.way;
@@ -233,6 +237,11 @@ async fn measure(
     results.add("spans", spans);
     results.add("way_was_ended", progress.way.was_ended);
     results.add_rounded("spans_per_second", progress.way.spans as f64 / progress.way.seconds);
+    let resident = mebibytes(progress.way.resident_peak_bytes);
+    results.add_rounded("resident_peak_taking_mebibytes", resident);
+    let way = progress.way;
+    let amplification = way.written_bytes as f64 / way.log_written_bytes.max(1) as f64;
+    results.add_rounded("write_amplification_before_all_is_merged", amplification);
 
     // As it is after a crash: what is not in blocks yet is applied again.
     server.stop().await?;

@@ -401,6 +401,7 @@ impl RunBuilder<'_, '_> {
         self.writer.section(SectionKind::Names, &self.names.encode())?;
         let zones = self.zones.finish();
         self.writer.section(SectionKind::Zones, &zones.encode())?;
+        self.writer.section(SectionKind::ClassKeys, &zones.encode_class_keys())?;
         let class_count = u32::try_from(zones.classes().len()).unwrap_or(u32::MAX);
         let bytes_per_span = self.sizes.rollup_bytes_per_span;
         if let Some(rollup) = self.rollup.finish(class_count, bytes_per_span) {

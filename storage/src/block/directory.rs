@@ -26,12 +26,14 @@ pub enum SectionKind {
     Zones = 4,
     /// Figures by the minute.
     Rollup = 5,
+    /// Which keys the classes of the zones have.
+    ClassKeys = 6,
 }
 
 impl SectionKind {
     /// The kinds that stand behind the pages.
-    pub const ALL: [Self; 5] =
-        [Self::TraceTable, Self::Splits, Self::Names, Self::Zones, Self::Rollup];
+    pub const ALL: [Self; 6] =
+        [Self::TraceTable, Self::Splits, Self::Names, Self::Zones, Self::Rollup, Self::ClassKeys];
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)

@@ -153,7 +153,11 @@ impl BlockFile {
 
     /// The zones of a run; nothing if it has none.
     pub(crate) fn zones(&self, run: &Run) -> Result<Option<Zones>, BlockError> {
-        self.decoded(run, SectionKind::Zones, Zones::decode)
+        let Some(mut zones) = self.decoded(run, SectionKind::Zones, Zones::decode)? else {
+            return Ok(None);
+        };
+        self.decoded(run, SectionKind::ClassKeys, |bytes| zones.decode_class_keys(bytes))?;
+        Ok(Some(zones))
     }
 
     /// The figures of a run; nothing if it has none.

@@ -42,6 +42,10 @@ pub const ZONE_CLASSES_MAX: usize = 4_096;
 /// Keys of attributes that the zones of a run list, for the same reason.
 pub const ZONE_KEYS_MAX: usize = 4_096;
 
+/// Keys that zones tell of all classes of a run together: a few dozen of a class. With more, some
+/// classes are said to have any key.
+pub const ZONE_CLASS_KEYS_MAX: usize = 1 << 16;
+
 /// Bytes of a name or key that zones list; longer ones are nobody's names.
 pub const ZONE_NAME_BYTES_MAX: usize = 256;
 

@@ -85,6 +85,8 @@ enum Test<'a> {
     /// A key in one place; with the hashes of all values that pass, if these can be listed.
     Key {
         number: Option<u32>,
+        /// On spans themselves, of which it is known by class too.
+        is_of_span: bool,
         hashes: Option<Vec<u64>>,
     },
 }
@@ -160,7 +162,8 @@ impl<'a> Test<'a> {
         let key_hash = key_hash(scope, key.as_bytes());
         let hash = |form: &Vec<u8>| value_hash(key_hash, form);
         let hashes = forms.map(|forms| forms.iter().map(hash).collect());
-        Self::Key { number: zones.key(scope, key), hashes }
+        let is_of_span = scope == AttributeScope::Span;
+        Self::Key { number: zones.key(scope, key), is_of_span, hashes }
     }
 }
 
@@ -240,14 +243,22 @@ impl Asked<'_> {
             Test::Events => maybe_if(self.zones.has_events()),
             Test::Links => maybe_if(self.zones.has_links()),
             Test::RareFields => maybe_if(self.zones.has_rare_fields()),
-            Test::Key { number, hashes } => maybe_if(match self.zones.key(*number) {
-                KeyOnPage::Absent => false,
-                KeyOnPage::Open => true,
-                KeyOnPage::Filtered => hashes.as_ref().is_none_or(|hashes| {
-                    hashes.iter().any(|hash| self.zones.may_have_value(*hash))
-                }),
-            }),
+            Test::Key { number, is_of_span, hashes } => maybe_if(
+                match self.zones.key(*number) {
+                    KeyOnPage::Absent => false,
+                    KeyOnPage::Open => true,
+                    KeyOnPage::Filtered => hashes.as_ref().is_none_or(|hashes| {
+                        hashes.iter().any(|hash| self.zones.may_have_value(*hash))
+                    }),
+                } && (!is_of_span || self.class_may_have(*number)),
+            ),
         }
+    }
+
+    /// Whether spans of the class that is asked of may have a key themselves.
+    fn class_may_have(self, key: Option<u32>) -> bool {
+        let Some((class, key)) = self.class.zip(key) else { return true };
+        self.zones.class_may_have_key(class, key)
     }
 }
 

@@ -155,6 +155,44 @@ fn pages_without_a_value_are_not_read() {
     }
 }
 
+/// Both keys are on every page, but only spans of some classes have both.
+#[test]
+fn pages_of_whose_classes_none_has_both_keys_are_not_read() {
+    let tenant = tenant("own");
+    let mut fixture = fixture(4);
+    let span = |number: u64, both: bool| {
+        let mut span = simple_span(number, number, number, number + 1);
+        let is_a = number.is_multiple_of(2);
+        span.name = if both { "both" } else { ["b", "a"][usize::from(is_a)] }.into();
+        if is_a || both {
+            span.attributes.push(Attribute::new("a", "yes"));
+        }
+        if !is_a || both {
+            span.attributes.push(Attribute::new("b", "yes"));
+        }
+        span
+    };
+    let asked = SpanPredicate::All(vec![attribute("a", "yes"), attribute("b", "yes")]);
+    let asked = query(TracePredicate::HasSpan(asked), Order::Newest);
+    let mut spans = Vec::new();
+    for (round, both) in [None, Some(30), None].into_iter().enumerate() {
+        let first = 100 * round as u64;
+        let more = (first..first + 64).map(|number| span(number + 1, both == Some(number - first)));
+        let more: Vec<Span> = more.collect();
+        fixture.add(&[plain_batch(first, &tenant, &more)]);
+        fixture.shard.seal(&no_limit()).unwrap();
+        spans.extend(more);
+        let ruled_out_before = fixture.shard.pages_ruled_out();
+        let found = found(&fixture.shard, &tenant, &asked);
+        assert_eq!(found, expected(&asked, &traces_of(&spans)));
+        assert_eq!(found.len(), round.min(1));
+        let pages = 16 * (round as u64 + 1) - (fixture.shard.pages_ruled_out() - ruled_out_before);
+        assert_eq!(pages, round.min(1) as u64, "pages that were read");
+    }
+    fixture.shard.merge(model::Timestamp(u64::MAX), true, &no_limit()).unwrap();
+    assert_eq!(found(&fixture.shard, &tenant, &asked), expected(&asked, &traces_of(&spans)));
+}
+
 /// Every attribute of some spans, asked for by value in its own place and others.
 fn attribute_predicates(spans: &[Span], random: &mut Random) -> Vec<SpanPredicate> {
     let mut predicates = Vec::new();
@@ -207,6 +245,16 @@ fn every_value_of_every_place_is_found_on_small_pages() {
         fixture.shard.seal(&no_limit()).unwrap();
         let traces = traces_of(&spans);
         let mut predicates = attribute_predicates(&spans, &mut random);
+        // Two of one span, most of them.
+        let mut pairs: Vec<_> = predicates.windows(2).map(<[SpanPredicate]>::to_vec).collect();
+        generator.shuffle(&mut pairs);
+        pairs.truncate(50);
+        for pair in pairs {
+            let pair = TracePredicate::HasSpan(SpanPredicate::All(pair));
+            let asked = query(pair, *random.pick(&Order::ALL));
+            let what = format!("seed {seed}, pages of {page_rows}: {asked:?}");
+            assert_eq!(found(&fixture.shard, &tenant, &asked), expected(&asked, &traces), "{what}");
+        }
         generator.shuffle(&mut predicates);
         predicates.truncate(150);
         for _ in 0..100 {

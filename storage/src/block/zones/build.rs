@@ -10,6 +10,7 @@ use model::string_form::write_string_form;
 use model::value::{ValueRef, ValueType};
 use model::{Attribute, Text};
 
+use super::class_keys::ClassKeysBuilder;
 use super::filter::{self, key_hash, value_hash};
 use super::{
     HAS_EVENTS, HAS_LINKS, HAS_RARE_FIELDS, HAS_UNLISTED_KEYS, Page, PageClass, PageKey, Stretch,
@@ -27,6 +28,7 @@ pub(crate) struct ZonesBuilder {
     zones: Zones,
     class_numbers: BTreeMap<ZoneClass, u32>,
     key_numbers: BTreeMap<(AttributeScope, Text), u32>,
+    class_keys: ClassKeysBuilder,
 }
 
 /// The values under a key on a page.
@@ -68,6 +70,7 @@ impl ZonesBuilder {
                 None => flags |= HAS_UNLISTED_KEYS,
             }
         }
+        self.add_class_keys(index, &numbers);
         keys.sort_unstable_by_key(|key| key.key);
         self.zones.page_keys.append(&mut keys);
         let keys = Stretch { start, end: narrow(self.zones.page_keys.len()) };
@@ -92,7 +95,26 @@ impl ZonesBuilder {
         for class in &mut zones.page_classes {
             class.class = class.class.min(unlisted);
         }
+        self.class_keys.finish(&mut zones);
         zones
+    }
+
+    /// Adds which keys the page's classes have; `numbers` as [`Self::add`] returns them.
+    fn add_class_keys(&mut self, index: &Index, numbers: &[u32]) {
+        let number = |(part, _, key): (Part, ValueType, &Text)| {
+            let key = (AttributeScope::Span, key.clone());
+            (part == Part::Span).then(|| self.key_numbers.get(&key).copied())
+        };
+        // By column: whether it is an attribute of spans, and then the number of its key.
+        let columns: Vec<Option<Option<u32>>> = (0..)
+            .take(index.column_count())
+            .map(|column| index.attribute_key(column).and_then(number))
+            .collect();
+        for (class, number) in index.classes.iter().zip(numbers) {
+            let shape = index.shapes.get(class.shape as usize).into_iter().flatten();
+            let keys = shape.filter_map(|column| columns.get(*column as usize).copied().flatten());
+            self.class_keys.add(*number, keys);
+        }
     }
 
     fn add_classes(&mut self, index: &Index) -> (Stretch, Vec<u32>) {

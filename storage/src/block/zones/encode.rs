@@ -10,7 +10,7 @@ use super::{Page, PageClass, PageKey, Stretch, ZoneClass, Zones, slice};
 use crate::block::limits::{RUN_PAGES_MAX, ZONE_CLASSES_MAX, ZONE_KEYS_MAX};
 use crate::block::names::{scope_number, scope_of};
 
-const MALFORMED: ColumnError = ColumnError::new("zones do not add up");
+pub(super) const MALFORMED: ColumnError = ColumnError::new("zones do not add up");
 
 impl Zones {
     pub(in crate::block) fn encode(&self) -> Vec<u8> {
@@ -124,7 +124,7 @@ fn take_i32(cursor: &mut Cursor<'_>) -> Result<i32, ColumnError> {
     i32::try_from(unzigzag(cursor.varint()?)).map_err(|_| MALFORMED)
 }
 
-fn narrow(count: usize) -> Result<u32, ColumnError> {
+pub(super) fn narrow(count: usize) -> Result<u32, ColumnError> {
     u32::try_from(count).map_err(|_| MALFORMED)
 }
 
@@ -157,12 +157,26 @@ mod tests {
             let zones = zones(seed, pages);
             assert_eq!(zones.page(pages).map(|_| ()), None);
             let bytes = zones.encode();
-            assert_eq!(Zones::decode(&bytes).unwrap(), zones);
+            let keys = zones.encode_class_keys();
+            let without = Zones::decode(&bytes).unwrap();
+            let mut decoded = without.clone();
+            decoded.decode_class_keys(&keys).unwrap();
+            assert_eq!(decoded, zones);
             for length in 0..bytes.len() {
                 assert!(Zones::decode(&bytes[..length]).is_err(), "{length}");
             }
+            for length in 0..keys.len() {
+                assert!(without.clone().decode_class_keys(&keys[..length]).is_err(), "{length}");
+            }
             let mut random = Random::new(seed);
             for _ in 0..2_000 {
+                let mut damaged = keys.clone();
+                let place = random.index(damaged.len());
+                damaged[place] ^= 1 << random.index(8);
+                let mut decoded = without.clone();
+                if decoded.decode_class_keys(&damaged).is_ok() {
+                    assert!(decoded.may_have_key(zones.classes().len(), 0));
+                }
                 let mut damaged = bytes.clone();
                 let place = random.index(damaged.len());
                 damaged[place] ^= 1 << random.index(8);

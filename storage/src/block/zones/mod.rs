@@ -2,13 +2,15 @@
 //!
 //! Of each page: the *classes* of its spans (service, operation, kind, status) with the shortest
 //! and the longest duration of each; the keys of attributes that stand on it, by the place where
-//! they stand; and a filter over the values under those keys.
+//! they stand; and a filter over the values under those keys. Of the whole run: which keys spans of
+//! each class have.
 //!
 //! Invariant: zones only ever deny. What they do not deny may still not be there: classes and keys
 //! beyond a bound are not listed, durations are rounded outwards, filters let absent values
 //! through. A key with too many values for the filter is *open*: no value of it is denied.
 
 mod build;
+mod class_keys;
 mod durations;
 mod encode;
 mod filter;
@@ -43,6 +45,10 @@ pub(crate) struct Zones {
     page_classes: Vec<PageClass>,
     page_keys: Vec<PageKey>,
     filters: Vec<u8>,
+    /// By class: its keys among those below; nothing of a class whose keys are not told.
+    class_keys: Vec<Option<Stretch>>,
+    /// Keys by number, of all classes, class by class.
+    class_key_numbers: Vec<u32>,
 }
 
 /// A stretch of one of the lists that all pages share.
@@ -156,6 +162,8 @@ impl Zones {
             + size_of_val(self.page_classes.as_slice())
             + size_of_val(self.page_keys.as_slice())
             + self.filters.len()
+            + size_of_val(self.class_keys.as_slice())
+            + size_of_val(self.class_key_numbers.as_slice())
     }
 }
 
@@ -183,6 +191,11 @@ impl<'a> PageZones<'a> {
     pub(crate) fn may_have_value(self, hash: u64) -> bool {
         let filter = slice(&self.zones.filters, self.page.filter);
         filter::may_contain(filter, self.page.probes, hash)
+    }
+
+    /// Whether spans of a class may have a key on themselves, wherever they stand in the run.
+    pub(crate) fn class_may_have_key(self, class: PageClass, key: u32) -> bool {
+        self.zones.may_have_key(class.class(), key)
     }
 
     pub(crate) fn has_events(self) -> bool {
