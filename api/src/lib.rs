@@ -27,8 +27,8 @@ pub mod jaeger_http;
 pub mod jaeger_thrift;
 pub mod kafka;
 pub mod limits;
+mod meter;
 pub mod otlp;
-mod query_meter;
 pub mod read_context;
 mod read_room;
 pub mod sampling;
@@ -40,5 +40,5 @@ pub mod tenant;
 pub mod written;
 pub mod zipkin;
 
-pub use query_meter::QueryMeter;
+pub use meter::Meter;
 pub use server::{ApiConfig, ApiState, BindError, Bound, Doors, Ports, bind};

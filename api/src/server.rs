@@ -28,11 +28,11 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use crate::admin::{MetricsText, RedMetrics, health_router, metrics_router};
 use crate::assets::UiFiles;
 use crate::connections::{Room, accept};
-use crate::ingest::{Admission, Receiver};
+use crate::ingest::{Admission, Counters, Receiver};
 use crate::jaeger_grpc::health::Serving;
 use crate::jaeger_thrift::udp::{UdpPort, UdpProtocol};
 use crate::kafka::KafkaConfig;
-use crate::query_meter::QueryMeter;
+use crate::meter::Meter;
 use crate::read_context::{ReadContext, ReadLimits};
 use crate::read_room::admit;
 use crate::sampling::{AdaptiveSampling, Sampling};
@@ -205,8 +205,8 @@ pub struct ApiState<S, A> {
     pub clock: Arc<dyn Clock>,
     /// Writes out the node's metrics.
     pub metrics_text: MetricsText,
-    /// Counts queries.
-    pub queries: Arc<QueryMeter>,
+    /// Counts what the node has done.
+    pub meter: Arc<Meter>,
 }
 
 impl<S, A> fmt::Debug for ApiState<S, A> {
@@ -346,10 +346,10 @@ impl Bound {
         #[cfg(feature = "kafka")]
         let kafka = self.kafka;
         let Self { config, listeners, .. } = self;
-        let ApiState { store, admin, clock, metrics_text, queries } = state;
+        let ApiState { store, admin, clock, metrics_text, meter } = state;
         let (sampling, admission) = (config.sampling, Admission::default());
-        let counter = sampling.counter();
-        let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counter);
+        let counters = Counters { meter: Arc::clone(&meter), throughput: sampling.counter() };
+        let receiver = Receiver::counting(store.clone(), Arc::clone(&clock), admission, counters);
         let query_clock = Arc::clone(&clock);
         let context = ReadContext::new(store, clock, config.read_limits);
         let tenancy = config.tenancy;
@@ -370,7 +370,7 @@ impl Bound {
         let zipkin = zipkin::http::router(receiver.clone(), tenancy.clone());
         // A datagram names no tenant.
         let serves_udp = matches!(tenancy, Tenancy::Off);
-        let counted = from_fn_with_state((Arc::clone(&query_clock), queries), count_query);
+        let counted = from_fn_with_state((Arc::clone(&query_clock), meter), count_query);
         let health = Serving::new(admin.clone(), shutdown.clone());
         let query = jaeger_grpc::ports::query(context.clone(), tenancy.clone(), health.clone())
             .layer(counted.clone());
@@ -475,7 +475,7 @@ const PAGES: &str = "ui";
 /// Counts a request to the query APIs by its route and status. Routes are the routers' own, so
 /// their number is bounded; everything else is the UI's.
 async fn count_query(
-    State((clock, queries)): State<(Arc<dyn Clock>, Arc<QueryMeter>)>,
+    State((clock, meter)): State<(Arc<dyn Clock>, Arc<Meter>)>,
     matched: Option<MatchedPath>,
     request: Request,
     next: Next,
@@ -485,7 +485,7 @@ async fn count_query(
     let response = next.run(request).await;
     let took = clock.monotonic().since(started);
     if !NO_QUERIES.contains(&route.as_str()) {
-        queries.note(took);
+        meter.note_query(took);
     }
     let status = response.status().as_u16().to_string();
     metrics::histogram!("skua_query_seconds", "route" => route.clone()).record(took.0 as f64 / 1e9);

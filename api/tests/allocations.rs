@@ -71,7 +71,7 @@ fn from_the_socket(request: &[u8]) {
         admin: Nothing,
         clock: Arc::new(ManualClock::default()),
         metrics_text: Arc::new(String::new),
-        queries: Arc::default(),
+        meter: Arc::default(),
     };
     let mut tasks = api::task::Tasks::default();
     runtime.block_on(async { tasks.spawn("api", bound.serve(state, shutdown.clone())) });

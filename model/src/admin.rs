@@ -204,6 +204,8 @@ pub struct NodeStatus {
 /// What a node does and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeFigures {
+    /// Spans that it has acknowledged to those who sent them to it, since its start.
+    pub spans_taken: u64,
     /// Queries that it has answered since its start.
     pub queries: u64,
     /// How long all but the slowest hundredth of the last ones took; none before the first.

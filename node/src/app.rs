@@ -26,7 +26,7 @@ use anyhow::{Context, bail};
 use api::assets::UiFiles;
 use api::sampling::{AdaptiveOptions, AdaptiveSampling, Sampling};
 use api::tenant::Tenancy;
-use api::{ApiConfig, ApiState, Bound, Doors, QueryMeter};
+use api::{ApiConfig, ApiState, Bound, Doors, Meter};
 use cluster::Coordinator;
 use cluster::clock::SystemClock;
 use cluster::compaction::Compaction;
@@ -111,8 +111,8 @@ async fn run_node(
     let ports = ports(&doors);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let ui_url = clustered::ui_url(config, ports.ui);
-    let (queries, starting) = (Arc::default(), Starting::default());
-    let known = Known { ui_url: &ui_url, queries: &queries, starting: &starting };
+    let (meter, starting) = (Arc::default(), Starting::default());
+    let known = Known { ui_url: &ui_url, meter: &meter, starting: &starting };
     let (coordinator, company) = tokio::select! {
         opened = open_store(config, data, &clock, known, company_runtime) => opened?,
         () = doors.serve_health(starting.clone()) => bail!("the health port failed"),
@@ -151,7 +151,7 @@ async fn run_node(
         admin: admin.clone(),
         clock,
         metrics_text: metrics_text(metrics, &coordinator),
-        queries,
+        meter,
     };
     let shutdown = CancellationToken::new();
     let mut serving = std::pin::pin!(doors.serve(state, shutdown.clone()));
@@ -319,10 +319,9 @@ async fn open_store(
         return Ok((coordinator, Company::Cluster(Box::new(membership))));
     }
     let (config, directory) = (config.clone(), data.path().to_path_buf());
-    let (clock, queries) = (Arc::clone(clock), Arc::clone(known.queries));
-    let opening = tokio::task::spawn_blocking(move || {
-        store::open_parts(&config, &directory, &clock, &queries)
-    });
+    let (clock, meter) = (Arc::clone(clock), Arc::clone(known.meter));
+    let opening =
+        tokio::task::spawn_blocking(move || store::open_parts(&config, &directory, &clock, &meter));
     let opened = opening.await.context("the recovery panicked")??;
     let (upkeep, compaction, figures) = (opened.upkeep, opened.compaction, opened.figures);
     Ok((store::start(opened.parts)?, Company::Alone { upkeep, compaction, figures }))
@@ -357,7 +356,7 @@ fn metrics_text(metrics: &Metrics, coordinator: &Coordinator) -> api::admin::Met
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) ui_url: &'a str,
-    pub(crate) queries: &'a Arc<QueryMeter>,
+    pub(crate) meter: &'a Arc<Meter>,
     pub(crate) starting: &'a Starting,
 }
 

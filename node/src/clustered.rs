@@ -103,7 +103,7 @@ pub(crate) async fn open(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-    Known { ui_url, queries, starting }: Known<'_>,
+    Known { ui_url, meter, starting }: Known<'_>,
 ) -> anyhow::Result<(Coordinator, Membership)> {
     let settings = &config.cluster;
     let keys = keys(config)?;
@@ -161,7 +161,7 @@ pub(crate) async fn open(
         process: Arc::new(process::status),
         figures: {
             let shards = Arc::clone(&shards);
-            figures(queries, (&opened.space, config.retention_disk), move || live(&shards))
+            figures(meter, (&opened.space, config.retention_disk), move || live(&shards))
         },
         clock: Arc::clone(clock),
         log: Arc::clone(&opened.log),

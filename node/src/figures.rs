@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::QueryMeter;
+use api::Meter;
 use cluster::host::TellFigures;
 use cluster::upkeep::DiskCap;
 use model::Timestamp;
@@ -13,14 +13,15 @@ use storage::{Shard, Space};
 
 /// Of these shards, on a disk of which data may take so much.
 pub(crate) fn figures(
-    queries: &Arc<QueryMeter>,
+    meter: &Arc<Meter>,
     (space, cap): (&Arc<Space>, DiskCap),
     shards: impl Fn() -> Vec<Arc<Shard>> + Send + Sync + 'static,
 ) -> TellFigures {
-    let (queries, space) = (Arc::clone(queries), Arc::clone(space));
+    let (meter, space) = (Arc::clone(meter), Arc::clone(space));
     Arc::new(move || NodeFigures {
-        queries: queries.answered(),
-        query_p99: queries.p99(),
+        spans_taken: meter.spans_taken(),
+        queries: meter.queries_answered(),
+        query_p99: meter.query_p99(),
         oldest: oldest(&shards()),
         data_bytes_max: cap.bytes(space.total_bytes()),
     })

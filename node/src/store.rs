@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
-use api::QueryMeter;
+use api::Meter;
 use cluster::compaction::Compaction;
 use cluster::coordinator::BatchIds;
 use cluster::host::TellFigures;
@@ -45,7 +45,7 @@ pub(crate) fn open_parts(
     config: &NodeConfig,
     directory: &Path,
     clock: &Arc<dyn Clock>,
-    queries: &Arc<QueryMeter>,
+    meter: &Arc<Meter>,
 ) -> anyhow::Result<OpenStore> {
     let started = clock.monotonic();
     let env = os_env();
@@ -95,7 +95,7 @@ pub(crate) fn open_parts(
     }
     let compaction = Arc::new(Compaction::default());
     let kept: Vec<_> = groups.iter().map(|group| Arc::clone(group.shard())).collect();
-    let figures = figures(queries, (&space, config.retention_disk), move || kept.clone());
+    let figures = figures(meter, (&space, config.retention_disk), move || kept.clone());
     let frozen = Arc::new(Frozen::default());
     let shared = (space, Arc::clone(&compaction), &log, Arc::clone(&frozen));
     let upkeep = start_upkeep(config, &groups, clock, shared)?;

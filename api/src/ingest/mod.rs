@@ -15,4 +15,4 @@ pub(crate) mod unary;
 pub use admission::{Admission, Admitted, Overload, overload_retry};
 pub use body::{BodyError, Encoding};
 pub use metrics::{Protocol, record};
-pub use receiver::{Accepted, Format, Receiver, Refused, WriteRequest};
+pub use receiver::{Accepted, Counters, Format, Receiver, Refused, WriteRequest};

@@ -13,6 +13,7 @@ use twox_hash::XxHash3_128;
 use super::admission::{Admission, Admitted};
 use super::body::{self, Encoding};
 use crate::error::ApiError;
+use crate::meter::Meter;
 use crate::otlp::walk::{self, Partitioning, Plan, PlanPool, Rejected};
 use crate::sampling::{Roots, ThroughputCounter};
 use crate::{limits, otlp, task};
@@ -72,13 +73,21 @@ pub struct Receiver<S: TraceStore> {
     shared: Arc<Shared<S>>,
 }
 
+/// Who counts what a receiver takes in.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Spans.
+    pub meter: Arc<Meter>,
+    /// Root spans for adaptive sampling, if that is on.
+    pub throughput: Option<ThroughputCounter>,
+}
+
 struct Shared<S> {
     store: S,
     clock: Arc<dyn Clock>,
     admission: Admission,
     plans: PlanPool,
-    /// Counts root spans for adaptive sampling, if that is on.
-    throughput: Option<ThroughputCounter>,
+    counters: Counters,
     /// As many as there are processors: more walks at a time would only take turns, and each
     /// holds a thread of the blocking pool.
     walkers: Semaphore,
@@ -102,20 +111,20 @@ impl<S: TraceStore> fmt::Debug for Receiver<S> {
 impl<S: TraceStore> Receiver<S> {
     /// A receiver for `store`.
     pub fn new(store: S, clock: Arc<dyn Clock>, admission: Admission) -> Self {
-        Self::counting(store, clock, admission, None)
+        Self::counting(store, clock, admission, Counters::default())
     }
 
-    /// A receiver for `store` that counts root spans.
+    /// A receiver for `store` that counts.
     pub fn counting(
         store: S,
         clock: Arc<dyn Clock>,
         admission: Admission,
-        throughput: Option<ThroughputCounter>,
+        counters: Counters,
     ) -> Self {
         let walkers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let walkers = Semaphore::new(walkers);
         let plans = PlanPool::default();
-        let shared = Shared { store, clock, admission, plans, throughput, walkers };
+        let shared = Shared { store, clock, admission, plans, counters, walkers };
         Self { shared: Arc::new(shared) }
     }
 
@@ -150,6 +159,7 @@ impl<S: TraceStore> Receiver<S> {
             let finished = sink.finish().await;
             finished.map_err(|error| Refused { error: error.into(), spans })?;
         }
+        self.shared.counters.meter.note_spans(spans);
         let rejected = appended.rejected;
         let message = if rejected.count() > 0 { rejected.to_string() } else { String::new() };
         Ok(Accepted { spans, rejected: rejected.count(), message })
@@ -189,7 +199,7 @@ impl<S: TraceStore> Shared<S> {
         let mut sink = self.store.begin(&tenant, digest)?;
         let mut plan = self.plans.take();
         let appended = append_rows(&message, &mut sink, &mut plan);
-        if let (Ok(()), Some(throughput)) = (&appended, &self.throughput) {
+        if let (Ok(()), Some(throughput)) = (&appended, &self.counters.throughput) {
             count_roots(&message, &plan, throughput);
         }
         let (spans, rejected) = (plan.span_count() as u64, *plan.rejected());

@@ -71,6 +71,8 @@ struct Node {
     clock_ahead_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queries: Option<Queries>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spans_taken: Option<u64>,
     /// When the hour began in which its oldest spans came, in nanoseconds of Unix time.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_ns: Option<u64>,
@@ -207,6 +209,7 @@ fn node(status: NodeStatus) -> Node {
         process: status.process.map(process),
         clock_ahead_ns: status.clock_ahead_nanos,
         queries: status.figures.map(queries),
+        spans_taken: status.figures.map(|figures| figures.spans_taken),
         oldest_ns: status.figures.and_then(|figures| figures.oldest).map(|oldest| oldest.0),
     }
 }
@@ -291,6 +294,7 @@ mod tests {
             }),
             clock_ahead_nanos: (number == 1).then_some(-4),
             figures: (number == 1).then_some(NodeFigures {
+                spans_taken: 8,
                 queries: 5,
                 query_p99: Some(Duration(250_000_000)),
                 oldest: Some(Timestamp(6)),
@@ -342,12 +346,13 @@ mod tests {
         );
         let queries = serde_json::json!({"answered": 5, "p99_seconds": 0.25});
         assert_eq!(json["nodes"][0]["queries"], queries);
+        assert_eq!(json["nodes"][0]["spans_taken"], 8);
         assert_eq!(json["nodes"][0]["disk"]["data_bytes_max"], 7);
         assert_eq!(
             (&json["nodes"][0]["oldest_ns"], &json["retention_seconds"]),
             (&6.into(), &604_800.into())
         );
-        for name in ["zone", "process", "clock_ahead_ns", "queries", "oldest_ns"] {
+        for name in ["zone", "process", "clock_ahead_ns", "queries", "spans_taken", "oldest_ns"] {
             assert!(json["nodes"][1].get(name).is_none(), "{name} is not known and not told");
         }
         let epoch = serde_json::json!({"id": 2, "shards": 9, "state": "fencing"});

@@ -94,7 +94,7 @@ pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
         admin: OneNode { readiness },
         clock: Arc::clone(&clock),
         metrics_text: Arc::new(|| "skua_up 1\n".to_owned()),
-        queries: Arc::default(),
+        meter: Arc::default(),
     };
     let addresses = bound.addresses();
     let mut serving = Tasks::default();

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use ::http::Request;
-use api::ingest::{Admission, Encoding, Format, Receiver, WriteRequest};
+use api::ingest::{Admission, Counters, Encoding, Format, Receiver, WriteRequest};
 use api::jaeger_grpc::messages::sampling::SamplingStrategyParameters;
 use api::jaeger_grpc::ports;
 use api::otlp::encode::traces_data;
@@ -136,7 +136,8 @@ async fn root_spans_that_name_their_sampler_change_the_probabilities() {
     let sampling = Sampling::Adaptive(adaptive.clone());
     let clock = std::sync::Arc::new(ManualClock::default());
     let store = MemoryStore::new();
-    let receiver = Receiver::counting(store, clock, Admission::default(), sampling.counter());
+    let counters = Counters { throughput: sampling.counter(), ..Counters::default() };
+    let receiver = Receiver::counting(store, clock, Admission::default(), counters);
     let sampled = [("sampler.type", "probabilistic"), ("sampler.param", "0.001")];
     let mut spans: Vec<Span> = (1..=120).map(|id| root(id, "shop", "GET /", &sampled)).collect();
     spans.push(root(
@@ -242,7 +243,8 @@ async fn nodes_of_a_cluster_answer_alike_whoever_took_the_spans() {
 async fn write_roots(node: &AdaptiveSampling, count: u64, probability: &str) {
     let clock = Arc::new(ManualClock::default());
     let counter = Sampling::Adaptive(node.clone()).counter();
-    let receiver = Receiver::counting(MemoryStore::new(), clock, Admission::default(), counter);
+    let counters = Counters { throughput: counter, ..Counters::default() };
+    let receiver = Receiver::counting(MemoryStore::new(), clock, Admission::default(), counters);
     let sampled = [("sampler.type", "probabilistic"), ("sampler.param", probability)];
     let spans: Vec<Span> = (1..=count).map(|id| root(id, "shop", "GET /", &sampled)).collect();
     let body = traces_data(&spans).into();

@@ -7,6 +7,9 @@
 //! way, and all replicas have as many distinct spans. A node takes another's place no sooner than
 //! 30 seconds after that one was last heard of, which is part of the time.
 //!
+//! Then it is ended and started again, to see what holding as much takes in memory without the
+//! transfer.
+//!
 //! With `--kills N`, so many times during the transfer, evenly by its bytes, a node is killed and
 //! started again: the receiver and a sender in turn.
 //!
@@ -21,6 +24,7 @@ use super::cluster::load;
 use super::http::HttpClient;
 use super::ingest::Passes;
 use super::nodes::Nodes;
+use super::process::Process;
 use super::query::compact;
 use super::{Arguments, OnFound, Results};
 use crate::outside;
@@ -103,6 +107,15 @@ async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
     results.add_rounded("receiver_grew_by_mebibytes", memory.grew_most as f64 / MEBIBYTE);
     results.add_rounded("receiver_mebibytes", blocks(&nodes, RECEIVER) as f64 / MEBIBYTE);
     agree(&nodes).await?;
+    let receiver = process(&nodes, RECEIVER)?.resident_peak_bytes()?;
+    results.add_rounded("receiver_resident_peak_mebibytes", receiver as f64 / MEBIBYTE);
+    // What holding as much takes anyway.
+    nodes.take(RECEIVER)?.end().await?;
+    nodes.start_node(RECEIVER)?;
+    nodes.answers(RECEIVER).await?;
+    agree(&nodes).await?;
+    let restarted = process(&nodes, RECEIVER)?.resident_peak_bytes()?;
+    results.add_rounded("restarted_resident_peak_mebibytes", restarted as f64 / MEBIBYTE);
     nodes.stop().await?;
     found(results)
 }
@@ -158,7 +171,11 @@ impl Memory {
 }
 
 fn resident(nodes: &Nodes) -> anyhow::Result<u64> {
-    nodes.processes().nth(RECEIVER).context("the receiver runs")?.resident_bytes()
+    process(nodes, RECEIVER)?.resident_bytes()
+}
+
+fn process(nodes: &Nodes, number: usize) -> anyhow::Result<&Process> {
+    nodes.processes().nth(number).context("the node runs")
 }
 
 /// Waits until all replicas have as many distinct spans, shard by shard.

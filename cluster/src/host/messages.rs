@@ -265,21 +265,23 @@ pub(crate) struct FiguresMessage {
     query_p99_nanos: Option<u64>,
     oldest: Option<u64>,
     data_bytes_max: Option<u64>,
+    spans_taken: u64,
 }
 
 impl From<NodeFigures> for FiguresMessage {
     fn from(figures: NodeFigures) -> Self {
-        let NodeFigures { queries, query_p99, oldest, data_bytes_max } = figures;
+        let NodeFigures { spans_taken, queries, query_p99, oldest, data_bytes_max } = figures;
         let (query_p99_nanos, oldest) = (query_p99.map(|took| took.0), oldest.map(|time| time.0));
-        Self { queries, query_p99_nanos, oldest, data_bytes_max }
+        Self { queries, query_p99_nanos, oldest, data_bytes_max, spans_taken }
     }
 }
 
 impl From<FiguresMessage> for NodeFigures {
     fn from(message: FiguresMessage) -> Self {
-        let FiguresMessage { queries, query_p99_nanos, oldest, data_bytes_max } = message;
+        let FiguresMessage { queries, query_p99_nanos, oldest, data_bytes_max, spans_taken } =
+            message;
         let (query_p99, oldest) = (query_p99_nanos.map(Duration), oldest.map(Timestamp));
-        Self { queries, query_p99, oldest, data_bytes_max }
+        Self { spans_taken, queries, query_p99, oldest, data_bytes_max }
     }
 }
 
@@ -427,7 +429,7 @@ mod tests {
         assert_eq!(encode(&MetaRequest::Figures).unwrap(), &[FORMAT, 12][..]);
         let figures = NodeFigures { queries: 7, oldest: Some(Timestamp(5)), ..Default::default() };
         let told = MetaReply::Figures(figures.into());
-        assert_eq!(encode(&told).unwrap(), &[FORMAT, 13, 7, 0, 1, 5, 0][..]);
+        assert_eq!(encode(&told).unwrap(), &[FORMAT, 13, 7, 0, 1, 5, 0, 0][..]);
         for byte in 0..=255_u8 {
             let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
             let _ = decode::<HelloMessage>(&[byte; 60]);

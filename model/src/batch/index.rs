@@ -93,6 +93,22 @@ pub(super) struct ColumnInfo {
     pub(super) raw: (usize, usize),
 }
 
+impl ColumnInfo {
+    fn unpacked_bytes(&self) -> usize {
+        match self.key.value_type {
+            ValueType::Missing | ValueType::Empty => 0,
+            ValueType::Bool => self.count,
+            ValueType::Int => self.count.saturating_mul(size_of::<i64>()),
+            // A number for each value, and the bytes of the distinct ones: hexadecimal ids have
+            // twice those of their raw part, with dashes somewhat more.
+            _ => {
+                let text = self.packed.1.saturating_add(self.raw.1.saturating_mul(3));
+                text.saturating_add(self.count.saturating_mul(size_of::<u32>()))
+            }
+        }
+    }
+}
+
 /// What a column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnBytes<'a> {
@@ -191,6 +207,13 @@ impl Index {
             packed: column.packed.1,
             raw: column.raw.1,
         })
+    }
+
+    /// About how many bytes the columns of spans, or those of events and links, take once all of
+    /// them are unpacked, besides their section.
+    pub fn columns_unpacked_bytes(&self, of_spans: bool) -> usize {
+        let own = self.columns.iter().filter(|column| column.key.part.is_of_span() == of_spans);
+        own.map(ColumnInfo::unpacked_bytes).fold(0, usize::saturating_add)
     }
 
     /// How many columns there are.

@@ -52,7 +52,9 @@ impl BlockStore {
     }
 
     /// Has shards seal their first heads early, each at a part of its own, from a beginning that
-    /// should differ between replicas.
+    /// should differ between replicas. The same of a head that follows one which was sealed before
+    /// it was full, because somebody asked for it or for its age: that happens to all shards at
+    /// once.
     ///
     /// Spans come to all shards alike, so that heads would be full at the same moment, on every
     /// replica: the sealing of all of them then takes the processors and disks from whoever waits
@@ -62,7 +64,8 @@ impl BlockStore {
         Self { turns: Some(beginning), ..self }
     }
 
-    /// At how much the first head of a shard is sealed, where others are sealed at `full`.
+    /// At how much the first head of a shard, or one out of turn, is sealed, where others are
+    /// sealed at `full`.
     pub(super) fn first_seal(&self, shard: ShardId, full: u64) -> u64 {
         let Some(beginning) = self.turns else { return full };
         // By the golden ratio: however many shards there are, they lie evenly.

@@ -90,6 +90,9 @@ pub struct Shard {
     closed: AtomicBool,
     /// A change of the manifest failed, and may be there all the same.
     pub(super) is_unsettled: AtomicBool,
+    /// The last head was sealed before it was full, as that of other shards may have been at the
+    /// same moment (see [`BlockStore::in_turns`]).
+    pub(super) is_out_of_turn: AtomicBool,
     /// What there was at the last mark.
     pub(super) frozen: Mutex<Option<Frozen>>,
     /// Snapshots that are given out or received.
@@ -287,6 +290,7 @@ impl Shard {
             changing: Mutex::default(),
             closed: AtomicBool::new(false),
             is_unsettled: AtomicBool::new(false),
+            is_out_of_turn: AtomicBool::new(false),
             frozen: Mutex::default(),
             transfers: Mutex::default(),
             state: Mutex::default(),

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::budget::Budget;
 use model::{Tenant, Timestamp};
 
+use super::block_store::BlockStore;
 use super::blocks::{Block, BlockRun, BlockSizes};
-use super::handle::Shard;
+use super::handle::{Shard, ShardStats};
 use super::limits::{
     HEAD_SEALS_MAX, MERGE_INPUTS, MERGE_PAGES_MAX, MERGE_TRACES_MAX, SEAL_AGE, SEAL_BYTES,
     SEAL_RESIDENT_BYTES, SEAL_SPANS,
@@ -156,17 +158,20 @@ impl Shard {
         let stats = self.stats();
         let age = stats.head_stamp_min.map_or(model::Duration(0), |stamp| now.since(stamp));
         let is_unfinished = contents.generations.len() > 1;
-        let is_first = stats.seal_cut.is_none();
-        let at = |full| if is_first { store.first_seal(self.id(), full) } else { full };
-        if is_unfinished
-            || stats.head_spans >= at(SEAL_SPANS)
-            || stats.head_bytes >= at(SEAL_BYTES)
-            || stats.resident_bytes >= at(SEAL_RESIDENT_BYTES)
-            || age >= SEAL_AGE
-        {
+        if is_unfinished || self.head_is_full(store, &stats) || age >= SEAL_AGE {
             return Upkeep::Seal;
         }
         if self.merge_inputs(now, false).is_empty() { Upkeep::Nothing } else { Upkeep::Merge }
+    }
+
+    /// Whether there is enough in the head to be sealed.
+    pub(super) fn head_is_full(&self, store: &BlockStore, stats: &ShardStats) -> bool {
+        let is_out_of_turn =
+            stats.seal_cut.is_none() || self.is_out_of_turn.load(Ordering::Relaxed);
+        let at = |full| if is_out_of_turn { store.first_seal(self.id(), full) } else { full };
+        stats.head_spans >= at(SEAL_SPANS)
+            || stats.head_bytes >= at(SEAL_BYTES)
+            || stats.resident_bytes >= at(SEAL_RESIDENT_BYTES)
     }
 
     /// Merges what is due, or whatever can be merged; nothing if nothing is.

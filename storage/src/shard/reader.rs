@@ -59,7 +59,7 @@ impl<'a> PieceReader<'a> {
             self.budget.spend(bytes as u64)?;
             return Ok(values);
         }
-        let bytes = self.section_bytes(index);
+        let bytes = self.unpacked_bytes(index, true)?;
         self.budget.spend(bytes as u64)?;
         let values = self.open()?.values(index).map_err(|error| self.damaged(error))?;
         let values = Arc::new(values);
@@ -76,7 +76,7 @@ impl<'a> PieceReader<'a> {
         }
         let has_details =
             index.classes.iter().any(|class| class.event_count > 0 || class.link_count > 0);
-        let bytes = if has_details { self.section_bytes(index) } else { 0 };
+        let bytes = if has_details { self.unpacked_bytes(index, false)? } else { 0 };
         self.budget.spend(bytes as u64)?;
         let details = self.open()?.details(index).map_err(|error| self.damaged(error))?;
         let details = Arc::new(details);
@@ -180,14 +180,21 @@ impl<'a> PieceReader<'a> {
         self.shard.cache.put(self.key(part), decoded, bytes);
     }
 
-    /// What a section takes with its columns unpacked, estimated: a code or number for each value,
-    /// and the batch's own bytes a few times over for what they name.
-    fn section_bytes(&self, index: &Index) -> usize {
-        let shape_length = |row: &u32| {
-            let class = index.classes.get(*row as usize)?;
-            Some(index.shapes.get(class.shape as usize)?.len())
+    /// About how many bytes the values, or else the details, take with all their columns unpacked.
+    fn unpacked_bytes(&self, index: &Index, of_spans: bool) -> Result<usize, Error> {
+        let [.., values, values_raw, details, details_raw] = self.open()?.unpacked_lengths();
+        let sections = if of_spans {
+            values.saturating_add(values_raw)
+        } else {
+            let class = |row: &u32| index.classes.get(*row as usize);
+            let rows = index.row_classes.iter().filter_map(class);
+            let counts = rows.map(|class| (class.event_count + class.link_count) as usize);
+            let events: usize = counts.sum();
+            details.saturating_add(details_raw) + events * EVENT_BYTES
         };
-        let values: usize = index.row_classes.iter().filter_map(shape_length).sum();
-        values * 8 + 3 * self.piece.length as usize
+        Ok(sections.saturating_add(index.columns_unpacked_bytes(of_spans)))
     }
 }
+
+/// An event or link besides its attributes: its class and its time, or its ids' place.
+const EVENT_BYTES: usize = size_of::<(u32, u64)>();

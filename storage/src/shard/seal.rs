@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::batch::Rows;
 use model::budget::Budget;
@@ -67,6 +68,7 @@ impl Shard {
         let Some(store) = &self.store else { return Ok(None) };
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
         self.settle(store)?;
+        let is_full = self.head_is_full(store, &self.stats());
         let Some(generation) = self.generation_to_seal() else { return Ok(None) };
         let Some(closed) = generation.closed.get() else { return Ok(None) };
         let mut sealed = Sealed { cut: closed.upto.0, ..Sealed::default() };
@@ -91,6 +93,7 @@ impl Shard {
             store.env.sync_directory(&store.shard_directory(self.id()))?;
         }
         self.commit_seal(store, &generation, closed, &blocks)?;
+        self.is_out_of_turn.store(!is_full, Ordering::Relaxed);
         sealed.blocks = blocks.len();
         let Sealed { cut, blocks, spans, repeats, bytes } = sealed;
         tracing::debug!(shard = %self.id(), cut, blocks, spans, repeats, bytes, "sealed");

@@ -19,3 +19,4 @@ mod ruled_out;
 mod search_equals_reference;
 mod snapshots;
 mod trace_ids;
+mod turns;
