@@ -8,8 +8,8 @@ use node::{commands, output};
 /// Bursts of small buffers, freed on other threads than they were made on: mimalloc keeps resident
 /// memory and CPU lower there than the system's allocator does. It is built without huge pages: of
 /// those it would keep resident two mebibytes for each few kilobytes that are in use. And it is
-/// version 2, which gives back what is free after 10 ms: version 3 waits for a second, and what seals
-/// and merges free in that time stayed resident, up to twice of what is in use.
+/// version 2, which gives back what is free after 10 ms: version 3 waits for a second, and what
+/// seals and merges freed stayed resident, as much again as was in use.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
