@@ -49,6 +49,11 @@ const SHARED = [
     priority: 2,
   },
   // A trace's page starts without these.
+  {
+    name: "asked",
+    test: /src\/(model\/(cluster|operation)|api\/(skua|jaeger)|state\/(cluster-events|queries|query))\.ts$/,
+    priority: 2,
+  },
   { name: "details", test: /src\/model\/(details|statistics)\.ts$/, priority: 2 },
   { name: "combobox", test: /src\/components\/combobox\.tsx$/, priority: 2 },
   { name: "shared", minShareCount: 3, priority: 1 },

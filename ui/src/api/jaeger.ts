@@ -3,7 +3,7 @@
 import type { JaegerTrace } from "../model/jaeger-json";
 import type { DependencyEdge, Operation } from "../model/operation";
 import { list, number, record, text } from "./guards";
-import { type Answered, apiUrl, getJson, postJson } from "./http";
+import { type Answered, apiUrl, getJson } from "./http";
 
 export function fetchServices(signal?: AbortSignal): Promise<Answered<readonly string[]>> {
   const read = (json: unknown) =>
@@ -66,22 +66,4 @@ export function fetchDependencies(
       };
     });
   return getJson(apiUrl("api/dependencies", params), read, signal);
-}
-
-/** Where the JSON of a trace is; `raw` is without the server's repairs. */
-export function traceJsonUrl(traceId: string, options: { raw?: boolean } = {}): string {
-  const params = new URLSearchParams({ prettyPrint: "true" });
-  if (options.raw) params.set("raw", "true");
-  return apiUrl(`api/traces/${encodeURIComponent(traceId)}`, params);
-}
-
-/** Keeps a trace beyond its retention. */
-export async function archiveTrace(traceId: string): Promise<void> {
-  const nothing = new Blob([]);
-  await postJson(apiUrl(`api/archive/${encodeURIComponent(traceId)}`), nothing, () => undefined);
-}
-
-/** Where a trace is as OTLP in JSON. */
-export function traceOtlpJsonUrl(traceId: string): string {
-  return apiUrl(`api/v3/traces/${encodeURIComponent(traceId)}`);
 }

@@ -28,11 +28,6 @@ export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
   return getJson(apiUrl("api/skua/v1/cluster"), readCluster, signal);
 }
 
-/** Where a trace is as it came in: OTLP protobuf. */
-export function traceOtlpUrl(traceId: string): string {
-  return apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}`);
-}
-
 export function readCluster(json: unknown): Cluster {
   const cluster = record(json, "answer");
   return {

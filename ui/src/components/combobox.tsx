@@ -25,6 +25,8 @@ export interface ComboboxProps {
   readonly onFocus?: () => void;
   /** Options are on their way. */
   readonly isLoading?: boolean;
+  /** Why there are none. */
+  readonly problem?: string | undefined;
   readonly inputId?: string;
 }
 
@@ -141,7 +143,9 @@ export function Combobox(props: ComboboxProps) {
               </div>
             ))}
             {shown.length === 0 && (
-              <div className="none">{props.isLoading ? "Looking …" : "No suggestion"}</div>
+              <div className="none">
+                {props.isLoading ? "Looking …" : (props.problem ?? "No suggestion")}
+              </div>
             )}
           </div>
         )}

@@ -2,6 +2,7 @@
 // for a third of a second once a placeholder was shown; this one does not.
 
 import { type ComponentType, type ReactNode, useEffect, useState } from "react";
+import { Failure } from "./states";
 
 export interface Later<Props> {
   (props: Props): ReactNode;
@@ -9,10 +10,14 @@ export interface Later<Props> {
   readonly fetched: () => Promise<unknown>;
 }
 
-/** `load` is an import; `placeholder` is shown until it is there. */
+/**
+ * `load` is an import; `placeholder` is shown until it is there, and `otherwise` if it cannot be
+ * had: without that, why. What is around it stands.
+ */
 export function later<Props extends object>(
   load: () => Promise<ComponentType<Props>>,
   placeholder: ReactNode = null,
+  otherwise?: ReactNode,
 ): Later<Props> {
   let loaded: ComponentType<Props> | undefined;
   const fetched = async () => {
@@ -21,11 +26,23 @@ export function later<Props extends object>(
   };
   function Deferred(props: Props) {
     const [Loaded, setLoaded] = useState(() => loaded);
-    const [error, setError] = useState<unknown>();
+    const [error, setError] = useState<Error | undefined>();
     useEffect(() => {
-      if (Loaded === undefined) fetched().then((each) => setLoaded(() => each), setError);
-    }, [Loaded]);
-    if (error !== undefined) throw error;
+      if (Loaded !== undefined || error !== undefined) return;
+      fetched().then((each) => setLoaded(() => each), setError);
+    }, [Loaded, error]);
+    if (error !== undefined) {
+      if (otherwise !== undefined) return otherwise;
+      return (
+        <div className="page">
+          <Failure
+            title="This part of the page could not be fetched"
+            error={error}
+            onRetry={() => setError(undefined)}
+          />
+        </div>
+      );
+    }
     return Loaded === undefined ? placeholder : <Loaded {...props} />;
   }
   return Object.assign(Deferred, { fetched });

@@ -1,7 +1,7 @@
 // A search made narrower or wider by one condition: what facets and the empty page offer.
 
 import { type Filter, isField, printConditions, printFilter } from "./filter";
-import type { SearchQuery } from "./search-query";
+import { LOOKBACKS, type SearchQuery } from "./search-query";
 
 /** The values that a facet has switched on. */
 export function chosenValues(query: SearchQuery, key: string): readonly string[] {
@@ -83,4 +83,16 @@ export function widened(query: SearchQuery): readonly Wider[] {
   if (query.minDuration !== "") add(`at least ${query.minDuration}`, { minDuration: "" });
   if (query.maxDuration !== "") add(`at most ${query.maxDuration}`, { maxDuration: "" });
   return found;
+}
+
+/** Of these the shorter ones are offered to a search that failed: less to read may work. */
+const SHORT = ["15m", "1h", "6h"] as const;
+const SHORTER_MAX = 2;
+
+/** Of a search over a fixed time, and of traces by id, none is a part. */
+export function shorterLookbacks({ window, traceIds }: SearchQuery): readonly string[] {
+  if (window.kind !== "lookback" || traceIds.length > 0) return [];
+  const lookbacks: readonly string[] = LOOKBACKS;
+  const asked = lookbacks.indexOf(window.lookback);
+  return SHORT.filter((each) => lookbacks.indexOf(each) < asked).slice(-SHORTER_MAX);
 }

@@ -27,8 +27,7 @@ export interface PathGraph {
 }
 
 /** What the boxes are coloured by, as in Jaeger's graph. */
-export const SHADES = ["service", "time", "self"] as const;
-export type Shade = (typeof SHADES)[number];
+export type Shade = "service" | "time" | "self";
 
 /** How warm a box is, from 0 to 1; undefined where it has the colour of its service. */
 export function heatOf(node: PathNode, shade: Shade, whole: Micros): number | undefined {

@@ -1,14 +1,16 @@
 // What one can set up in this browser.
 
 import { useEffect } from "react";
+import { Segmented } from "../components/segmented";
 import { useCluster } from "../state/queries";
-import { changeSettings, type Settings, useSettings } from "../state/settings";
+import { changeSettings, useSettings } from "../state/settings";
 import { uiConfig } from "../state/ui-config";
 import "./settings.css";
 
 const THEMES = { system: "As the system", light: "Light", dark: "Dark" } as const;
 const ZONES = { local: "Local time", utc: "UTC" } as const;
 const DENSITIES = { compact: "Compact", cosy: "Cosy", roomy: "Roomy" } as const;
+const SWITCH = { on: "On", off: "Off" } as const;
 
 export function SettingsPage() {
   const settings = useSettings();
@@ -22,29 +24,30 @@ export function SettingsPage() {
         Kept in this browser. They change how things look, never what a link shows.
       </p>
       <div className="panel">
-        <Choice name="theme" title="Theme" options={THEMES} settings={settings} />
-        <Choice name="zone" title="Times in" options={ZONES} settings={settings} />
-        <Choice
-          name="density"
+        <Setting
+          title="Theme"
+          options={THEMES}
+          value={settings.theme}
+          onChoose={(theme) => changeSettings({ theme })}
+        />
+        <Setting
+          title="Times in"
+          options={ZONES}
+          value={settings.zone}
+          onChoose={(zone) => changeSettings({ zone })}
+        />
+        <Setting
           title="Rows of the timeline"
           options={DENSITIES}
-          settings={settings}
+          value={settings.density}
+          onChoose={(density) => changeSettings({ density })}
         />
-        <div className="setting">
-          <span id="single-keys">Keys without Ctrl or Cmd</span>
-          <fieldset className="segmented" aria-labelledby="single-keys">
-            {[true, false].map((value) => (
-              <button
-                key={String(value)}
-                type="button"
-                aria-pressed={settings.singleKeys === value}
-                onClick={() => changeSettings({ singleKeys: value })}
-              >
-                {value ? "On" : "Off"}
-              </button>
-            ))}
-          </fieldset>
-        </div>
+        <Setting
+          title="Keys without Ctrl or Cmd"
+          options={SWITCH}
+          value={settings.singleKeys ? "on" : "off"}
+          onChoose={(value) => changeSettings({ singleKeys: value === "on" })}
+        />
       </div>
       <About />
     </div>
@@ -59,7 +62,7 @@ function About() {
     <section>
       <h2>About</h2>
       <p className="faint">
-        Skua {versions.length === 0 ? "" : versions.join(" and ")}
+        {["Skua", versions.join(" and ")].join(" ").trim()}
         {versions.length > 1 ? ": the nodes run different versions" : ""}. This page is part of the
         node that serves it and loads nothing from elsewhere. <kbd>?</kbd> lists the keys.
       </p>
@@ -86,29 +89,22 @@ function Ignored() {
   );
 }
 
-function Choice<Name extends "theme" | "zone" | "density">(props: {
-  readonly name: Name;
+function Setting<T extends string>(props: {
   readonly title: string;
-  readonly options: Readonly<Record<Settings[Name], string>>;
-  readonly settings: Settings;
+  readonly options: Readonly<Record<T, string>>;
+  readonly value: T;
+  readonly onChoose: (value: T) => void;
 }) {
-  const { name, settings } = props;
-  const entries = Object.entries(props.options) as [Settings[Name], string][];
+  const { title } = props;
   return (
     <div className="setting">
-      <span id={`setting-${name}`}>{props.title}</span>
-      <fieldset className="segmented" aria-labelledby={`setting-${name}`}>
-        {entries.map(([value, label]) => (
-          <button
-            key={value}
-            type="button"
-            aria-pressed={settings[name] === value}
-            onClick={() => changeSettings({ [name]: value } as Partial<Settings>)}
-          >
-            {label}
-          </button>
-        ))}
-      </fieldset>
+      <span aria-hidden="true">{title}</span>
+      <Segmented
+        label={title}
+        names={props.options}
+        value={props.value}
+        onChoose={props.onChoose}
+      />
     </div>
   );
 }

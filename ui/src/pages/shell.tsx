@@ -4,12 +4,10 @@ import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Icon, type IconName } from "../components/icon";
 import { later } from "../components/later";
-import { summarize } from "../model/cluster";
-import { useIdle } from "../state/idle";
+import { whenIdle } from "../state/idle";
 import { usePlainKeys } from "../state/keys";
 import { useSearchHref } from "../state/last-search";
 import { lastTrace } from "../state/last-trace";
-import { useCluster } from "../state/queries";
 import { changeSettings, useSettings } from "../state/settings";
 import { uiConfig } from "../state/ui-config";
 import "./shell.css";
@@ -28,11 +26,21 @@ const PAGES = ALL_PAGES.filter(([href]) => {
   return !(href === "/services" ? without.services : href === "/dependencies" && without.map);
 });
 
-const HelpDialog = later(async () => (await import("../components/help")).HelpDialog);
+// The page must stand even if the node goes away before it has these.
+const HelpDialog = later(async () => (await import("../components/help")).HelpDialog, null, null);
 
 /** Holds its place until it is there. */
 const omniboxPlace = <div className="input" />;
-const Omnibox = later(async () => (await import("./omnibox")).Omnibox, omniboxPlace);
+const Omnibox = later(async () => (await import("./omnibox")).Omnibox, omniboxPlace, omniboxPlace);
+
+const ClusterDot = later(
+  async () => {
+    await new Promise<void>(whenIdle);
+    return (await import("./cluster/dot")).ClusterDot;
+  },
+  <DotPlace text="…" />,
+  <DotPlace text="no answer" />,
+);
 
 const GOALS: readonly (readonly [href: string, name: string])[] = [
   ...PAGES.map(([href, name]) => [href, name] as const),
@@ -142,24 +150,12 @@ function useOmniboxKey(): void {
   }, []);
 }
 
-/** One look says whether the cluster is well. */
-function ClusterDot() {
-  const cluster = useCluster(useIdle());
-  const health = cluster.error
-    ? "failing"
-    : cluster.data
-      ? summarize(cluster.data.value).health
-      : undefined;
-  const nodes = cluster.data?.value.nodes.length ?? 0;
-  const texts = {
-    ok: nodes === 1 ? "1 node" : `${nodes} nodes`,
-    degraded: "degraded",
-    failing: cluster.error ? "no answer" : "failing",
-  };
+/** Where one look will say whether the cluster is well. */
+function DotPlace(props: { readonly text: string }) {
   return (
     <Link href="/cluster" className="cluster-dot" title="Cluster">
-      <span className={`dot ${health ?? ""}`} />
-      {health === undefined ? "…" : texts[health]}
+      <span className={props.text === "…" ? "dot" : "dot failing"} />
+      {props.text}
     </Link>
   );
 }

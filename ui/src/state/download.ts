@@ -3,8 +3,8 @@
 
 import { useEffect, useMemo } from "react";
 import { ApiError, getText, isAbort } from "../api/http";
-import { traceJsonUrl, traceOtlpJsonUrl } from "../api/jaeger";
 import { Lane } from "../api/lane";
+import { traceJsonUrl, traceOtlpJsonUrl } from "../api/trace-urls";
 import { type FileForm, fileOf, pieceOf, type Saved } from "../model/trace-file";
 import { Store, useStore } from "./store";
 

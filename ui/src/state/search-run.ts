@@ -137,11 +137,16 @@ export function useSearchRun(query: SearchQuery, attempt: number): SearchView {
     return () => run.stop();
   }, [run]);
   const previous = useRef<Found | undefined>(undefined);
-  const isEmpty = found.traces.length === 0 && found.end === undefined && !found.error;
+  const isEmpty = found.traces.length === 0 && found.end === undefined;
   if (!isEmpty) previous.current = found;
-  const shown = isEmpty ? (previous.current ?? found) : found;
+  // That the search before found nothing says nothing of one that failed.
+  const before =
+    found.error && previous.current?.traces.length === 0 ? undefined : previous.current;
+  const shown = isEmpty ? (before ?? found) : found;
   return {
     ...shown,
+    // Of the search that was asked, also over what the one before it found.
+    error: found.error,
     isRunning: found.isRunning,
     isPrevious: shown !== found,
     more: () => run.more(),

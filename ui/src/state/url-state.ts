@@ -21,3 +21,19 @@ export function useUrlState(): readonly [URLSearchParams, (change: UrlChange) =>
   };
   return [params, put];
 }
+
+/**
+ * Which of `names` is shown, as the parameter `name` of the address says; the first of them if it
+ * says nothing, or what nobody knows.
+ */
+export function useUrlChoice<T extends string>(
+  name: string,
+  names: Readonly<Record<T, unknown>>,
+): readonly [T, (value: T) => void] {
+  const [params, put] = useUrlState();
+  const known = Object.keys(names) as T[];
+  const asked = params.get(name);
+  const [first] = known;
+  const value = known.find((each) => each === asked) ?? (first as T);
+  return [value, (next) => put({ [name]: next === first ? undefined : next })];
+}

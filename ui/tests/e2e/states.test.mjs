@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { end, lines } from "./skua.mjs";
-import { stand, summary, TRACE_ID } from "./stand.mjs";
+import { end, found, lines, SKUA } from "./skua.mjs";
+import { stand, summary, TRACE_ID, trace } from "./stand.mjs";
 
 const CLUSTER = { "/api/skua/v1/cluster": { nodes: [], shards: [] } };
 
@@ -234,12 +234,121 @@ test("a search before what is kept says so, and leads to what is", async () => {
   });
 });
 
-test("a failed search says why and can be tried again", async () => {
-  const answers = { "/api/v3/trace-summaries": [503, { error: { message: "no leader" } }] };
-  await see(answers, "/search", async (page) => {
-    await page.getByText("no leader").waitFor();
-    await page.getByRole("button", { name: "Try again" }).waitFor();
+/** Every read fails until it is told to work. */
+function failing(working) {
+  const state = { isWorking: false };
+  const failed = [503, { error: { message: "no leader" } }];
+  const answers = Object.fromEntries(
+    Object.entries(working).map(([path, answer]) => [
+      path,
+      (...asked) => {
+        if (!state.isWorking) return failed;
+        return typeof answer === "function" ? answer(...asked) : answer;
+      },
+    ]),
+  );
+  return { state, answers: { ...answers, "/api": failed } };
+}
+
+test("a failed search says why and what was asked, and can be tried again, or a smaller one", async () => {
+  const lookbacks = [];
+  const { state, answers } = failing({
+    "/api/skua/v1/search": (_, { window }) => {
+      lookbacks.push(Math.round((window.end - window.start) / 60e9));
+      return lines(found(TRACE_ID), end());
+    },
   });
+  const asked = "service=shop&operation=GET+%2F&q=http.status_code%3D500&minDuration=100ms";
+  await see(answers, `/search?lookback=24h&${asked}`, async (page) => {
+    await page.getByText("no leader").waitFor();
+    assert.equal(await page.getByLabel("Conditions").inputValue(), "http.status_code=500");
+    const words = await page.locator(".asked").textContent();
+    for (const each of ["shop", "GET /", "http.status_code=500", "at least 100ms", "Newest first"])
+      assert.ok(words.includes(each), `${each} in ${words}`);
+    // The names for the form cannot be had either, which is not the same as none.
+    await page.getByLabel("Service", { exact: true }).click();
+    await page.getByText("The services could not be read").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Only the last 1h" }).click();
+    await page.waitForURL(/lookback=1h/);
+    await page.getByRole("heading", { name: "Searches before" }).waitFor();
+    await page.getByRole("link", { name: /shop · GET .* last 24h/ }).waitFor();
+    state.isWorking = true;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".results li").first().waitFor();
+    assert.deepEqual(lookbacks, [60]);
+    // What was found is not thrown away because the next search fails.
+    state.isWorking = false;
+    await page.getByLabel("Min duration").fill("200ms");
+    await page.getByRole("button", { name: "Find traces" }).click();
+    await page.getByText("below is what the one before it found").waitFor();
+    assert.equal(await page.locator("[data-stale=true] .results li").count(), 1);
+  });
+});
+
+test("every page that could not be read keeps its head, and can be tried again", async () => {
+  const { state, answers } = failing({
+    "/api/v3/services": { services: ["shop"] },
+    "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 5 }] },
+    "/api/skua/v1/aggregate": SKUA["/api/skua/v1/aggregate"],
+    "/api/v3/operations": { operations: [{ name: "GET /", spanKind: "server" }] },
+    "/api/skua/v1/traces": [404, {}],
+    "/api/traces": { data: [trace(3)] },
+  });
+  const pages = [
+    ["/services", "Services", (page) => page.getByRole("link", { name: "shop" })],
+    ["/services/shop", "Services / shop", (page) => page.getByText("POST /pay").first()],
+    ["/dependencies", "Map", (page) => page.getByLabel("Find a service")],
+    [`/trace/${TRACE_ID}...${TRACE_ID}`, "Compare", (page) => page.getByText("op-2").first()],
+    [`/trace/${TRACE_ID}`, "Trace", (page) => page.getByRole("treegrid")],
+  ];
+  const place = await stand({ ...CLUSTER, ...answers });
+  try {
+    for (const [path, heading, content] of pages) {
+      state.isWorking = false;
+      const { page } = await place.open(path);
+      await page.getByRole("heading", { name: heading }).waitFor({ state: "attached" });
+      await page.getByText("no leader").first().waitFor();
+      state.isWorking = true;
+      // One failure after the other is put right.
+      const retry = page.getByRole("button", { name: "Try again" });
+      while ((await retry.count()) > 0) {
+        const left = await retry.count();
+        await retry.first().click();
+        await page.waitForFunction(
+          (before) => document.querySelectorAll(".banner.error").length < before,
+          left,
+        );
+      }
+      await content(page).waitFor();
+      await page.close();
+    }
+  } finally {
+    await place.close();
+  }
+});
+
+test("a page stands when the node goes away before it rests", async () => {
+  const place = await stand({ ...CLUSTER, "/api/traces/": { data: [trace(3)] } });
+  try {
+    const { page, complaints } = await place.open("/file");
+    await page.route(/cluster-dot|omnibox|help/, (route) => route.abort());
+    await page.goto(`${place.root}/trace/${TRACE_ID}`);
+    await page.getByRole("link", { name: "no answer" }).waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("treegrid").waitFor();
+    // A view says why it is not there, beside the others, and is fetched again.
+    await page.route(/trace-table/, (route) => route.abort());
+    await page.getByRole("button", { name: "Table", exact: true }).click();
+    await page.getByText("This part of the page could not be fetched").waitFor();
+    await page.unroute(/trace-table/);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("region", { name: "Spans as a table" }).waitFor();
+    const own = complaints.filter((each) => !each.includes("net::ERR_FAILED"));
+    assert.deepEqual(own, []);
+  } finally {
+    await place.close();
+  }
 });
 
 test("a trace that is nowhere is told from one that could not be read", async () => {

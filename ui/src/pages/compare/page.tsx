@@ -8,6 +8,7 @@ import { assignColors, type ServiceColors } from "../../base/color";
 import { duration, meanCount } from "../../base/format";
 import { micros } from "../../base/time";
 import { Combobox } from "../../components/combobox";
+import { Segmented } from "../../components/segmented";
 import { Service } from "../../components/service";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { compareTraces, type Difference } from "../../model/compare";
@@ -16,6 +17,7 @@ import { isTraceId } from "../../model/links";
 import { spansByService, type TraceColumns } from "../../model/trace";
 import { useSearchHref } from "../../state/last-search";
 import { shortId } from "../../state/ui-config";
+import { useUrlChoice } from "../../state/url-state";
 import { type TraceState, useTrace } from "../../state/use-trace";
 import { useTraces } from "../../state/use-traces";
 import { PathPicture, PathTree } from "./paths";
@@ -131,17 +133,18 @@ function Incomplete(props: { readonly known: string; readonly isLeft: boolean })
 }
 
 function Pair(props: { readonly left: string; readonly right: string }) {
-  const left = useStored(props.left);
-  const right = useStored(props.right);
+  const sides = [useStored(props.left), useStored(props.right)] as const;
+  const [[left], [right]] = sides;
   return (
     <>
-      {[left, right].map((state, index) =>
+      {sides.map(([state, again], index) =>
         state.is === "failed" ? (
           <Failure
             // biome-ignore lint/suspicious/noArrayIndexKey: two sides, always the same.
             key={index}
             title={`Trace ${shortId(index === 0 ? props.left : props.right)} could not be opened`}
             error={state.error}
+            onRetry={again}
           />
         ) : null,
       )}
@@ -159,26 +162,11 @@ const VIEWS = {
   structure: "Structure",
   graph: "Graph",
 } as const;
-type View = keyof typeof VIEWS;
 
-/** What is shown, in the URL. */
-function useView(): [View, (view: View) => void] {
-  const search = useSearch();
-  const [path, navigate] = useLocation();
-  const params = new URLSearchParams(search);
-  const asked = params.get("v");
-  const view = (Object.keys(VIEWS) as View[]).find((each) => each === asked) ?? "operations";
-  const show = (next: View) => {
-    if (next === "operations") params.delete("v");
-    else params.set("v", next);
-    navigate(params.size === 0 ? path : `${path}?${params}`, { replace: true });
-  };
-  return [view, show];
-}
-
-function useStored(traceId: string): TraceState {
+function useStored(traceId: string): readonly [TraceState, again: () => void] {
   const origin = useMemo(() => ({ kind: "stored", traceId }) as const, [traceId]);
-  return useTrace(origin, 0);
+  const [attempt, setAttempt] = useState(0);
+  return [useTrace(origin, attempt), () => setAttempt(attempt + 1)];
 }
 
 function Comparison(props: { readonly left: TraceSource; readonly right: TraceSource }) {
@@ -198,7 +186,7 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
     [left, right],
   );
   const isOfMany = left.length > 1 || right.length > 1;
-  const [view, show] = useView();
+  const [view, show] = useUrlChoice("v", VIEWS);
   const only = (where: Difference["where"]) =>
     differences.filter((each) => each.where === where).length;
   return (
@@ -229,14 +217,7 @@ function Comparison(props: { readonly left: TraceSource; readonly right: TraceSo
           cohort={cohort}
         />
       </div>
-      <fieldset className="segmented">
-        <legend className="visually-hidden">View</legend>
-        {(Object.keys(VIEWS) as View[]).map((each) => (
-          <button key={each} type="button" aria-pressed={view === each} onClick={() => show(each)}>
-            {VIEWS[each]}
-          </button>
-        ))}
-      </fieldset>
+      <Segmented label="View" names={VIEWS} value={view} onChoose={show} />
       {view === "timeline" && isOfMany && (
         <p className="faint">Of each side the first trace: {firstIds(props.left, props.right)}.</p>
       )}

@@ -6,6 +6,7 @@ import { count, percent, plural, shortCount } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { FirstSteps } from "../../components/first-steps";
 import { callsText, GRAPH_ROOM, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
+import { Segmented } from "../../components/segmented";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { layoutForce } from "../../model/force";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
@@ -24,6 +25,7 @@ import { useDependencies, useServices } from "../../state/queries";
 import { useUrlState } from "../../state/url-state";
 import "./map.css";
 
+const KINDS = { picture: "Picture", table: "Table" } as const;
 const HOUR_MILLIS = 3_600_000;
 const LOOKBACKS: readonly (readonly [millis: number, name: string])[] = [
   [HOUR_MILLIS, "Last hour"],
@@ -68,15 +70,12 @@ export function MapPage() {
             </option>
           ))}
         </select>
-        <fieldset className="segmented">
-          <legend className="visually-hidden">Show as</legend>
-          <button type="button" aria-pressed={!asTable} onClick={() => look({ asTable: false })}>
-            Picture
-          </button>
-          <button type="button" aria-pressed={asTable} onClick={() => look({ asTable: true })}>
-            Table
-          </button>
-        </fieldset>
+        <Segmented
+          label="Show as"
+          names={KINDS}
+          value={asTable ? "table" : "picture"}
+          onChoose={(kind) => look({ asTable: kind === "table" })}
+        />
       </div>
       {dependencies.error ? (
         <Failure

@@ -129,6 +129,7 @@ function ServiceFields(props: {
         value={draft.service}
         options={serviceOptions}
         isLoading={known.isFetching}
+        problem={known.error && "The services could not be read"}
         onFocus={() => setUsed(true)}
         onChange={(service) => onChange({ service, operation: "" })}
       />
@@ -138,6 +139,7 @@ function ServiceFields(props: {
         value={draft.operation}
         options={operationOptions}
         isLoading={operations.isFetching}
+        problem={operations.error && "The operations could not be read"}
         onFocus={() => setUsed(true)}
         onChange={(operation) => onChange({ operation })}
       />

@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import { Icon } from "../../components/icon";
 import { Menu } from "../../components/menu";
 import { printConditions } from "../../model/filter";
-import { parseSearch, type SearchQuery } from "../../model/search-query";
+import { parseSearch } from "../../model/search-query";
 import { toggleSaved, useSearchHistory } from "../../state/search-history";
 import "./history.css";
 
@@ -20,7 +20,7 @@ export function SearchHistoryMenu(props: { readonly current: string }) {
           {searches.map((search) => (
             <li key={search}>
               <Link href={`/search?${search}`} onClick={close}>
-                {describe(parseSearch(new URLSearchParams(search)).query)}
+                {describe(search)}
               </Link>
               <button
                 type="button"
@@ -58,8 +58,9 @@ export function SearchHistoryMenu(props: { readonly current: string }) {
   );
 }
 
-/** A search in a line. */
-function describe(query: SearchQuery): string {
+/** The query part of an address in a line. */
+export function describe(search: string): string {
+  const { query } = parseSearch(new URLSearchParams(search));
   const { window } = query;
   const parts = [
     query.traceIds.length > 0 ? `${query.traceIds.length} traces by id` : "",

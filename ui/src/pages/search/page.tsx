@@ -1,11 +1,12 @@
 // Explore: ask for traces, see what matches by time, duration and attribute, open one.
 
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { assignColors } from "../../base/color";
 import { count, duration, plural, timestamp } from "../../base/format";
 import type { Zone } from "../../base/time";
 import { Icon } from "../../components/icon";
+import { Segmented } from "../../components/segmented";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import { parseSelection, printSelection, type Selection } from "../../model/difference";
 import type { SearchProgress } from "../../model/early";
@@ -36,6 +37,7 @@ import { useSteady } from "../../state/steady";
 import { uiConfig } from "../../state/ui-config";
 import { Difference } from "./difference";
 import { Facets } from "./facets";
+import { Failed } from "./failed";
 import { SearchForm } from "./form";
 import { Nothing } from "./nothing";
 import { Plot, type PlotKind } from "./plot";
@@ -81,13 +83,29 @@ export function SearchPage() {
       )}
       {results.error !== undefined && (
         <Failure
-          title={isEmpty ? "The search failed" : "The search stopped before its end"}
+          title={
+            results.isPrevious
+              ? "The search failed: below is what the one before it found"
+              : isEmpty
+                ? "The search failed"
+                : "The search stopped before its end"
+          }
           error={results.error}
           onRetry={again}
         />
       )}
       {isEmpty && results.end === undefined ? (
-        results.error === undefined && <Loading what="traces" />
+        results.error === undefined ? (
+          <Loading what="traces" />
+        ) : (
+          <Failed
+            query={stable}
+            window={results.window}
+            current={asked}
+            look={look.kept}
+            onChange={start}
+          />
+        )
       ) : (
         <div data-stale={results.isPrevious}>
           {results.end && <PartialBanner completeness={results.end.completeness} onRetry={again} />}
@@ -110,12 +128,12 @@ const TICKED_MAX = 2 * SIDE_TRACES_MAX;
 
 const FORM_NAMES: Record<Form, string> = { list: "List", table: "Table", spans: "Spans" };
 const FORM_TITLES: Record<Form, string> = {
-  list: "Traces, two lines each",
-  table: "Traces, a line each, sorted by a click on a column",
-  spans: "Below each trace the spans that match",
+  list: "Traces, two lines each (1)",
+  table: "Traces, a line each, sorted by a click on a column (2)",
+  spans: "Below each trace the spans that match (3)",
 };
 /** A server with Jaeger's search only does not tell which spans matched. */
-const LIMITED_FORMS: readonly Form[] = ["list", "table"];
+const { spans: _, ...LIMITED_FORMS } = FORM_NAMES;
 
 function Outcome(props: {
   readonly query: SearchQuery;
@@ -144,7 +162,8 @@ function Outcome(props: {
     [services, known],
   );
   const live = useLive(query, printSearch(query).toString(), look.isLive, window);
-  const forms = isLimited ? LIMITED_FORMS : FORMS;
+  const names: Readonly<Partial<typeof FORM_NAMES>> = isLimited ? LIMITED_FORMS : FORM_NAMES;
+  const forms = FORMS.filter((each) => each in names);
   const form = forms.find((each) => each === look.form) ?? "list";
   usePlainKeys({
     ...Object.fromEntries(
@@ -156,13 +175,20 @@ function Outcome(props: {
   const steady = useSteady(traces, window);
   const listed = useMemo(() => withLive(live.traces, steady.traces), [live.traces, steady.traces]);
   const waiting = live.waiting + steady.waiting;
+  const apply = (isHeld: boolean) => {
+    live.hold(isHeld);
+    steady.hold(isHeld);
+  };
+  const wantsHold = useRef(false);
+  const hold = (isHeld: boolean) => {
+    wantsHold.current = isHeld;
+    // On the way from the list to the button that shows what waits, neither must move.
+    if (isHeld || waiting === 0) apply(isHeld);
+  };
   const release = () => {
     live.release();
     steady.release();
-  };
-  const hold = (isHeld: boolean) => {
-    live.hold(isHeld);
-    steady.hold(isHeld);
+    apply(wantsHold.current);
   };
   const hrefOf = useCallback((trace: TraceSummary) => traceHref(query, trace), [query]);
   const open = useCallback(
@@ -214,7 +240,7 @@ function Outcome(props: {
           onChange={props.onChange}
         />
       )}
-      <div className="outcome">
+      <div className="outcome" onPointerLeave={() => apply(wantsHold.current)}>
         <div className="result-bar">
           <Status query={query} results={results} isReady={isReady} />
           <span className="spacer" />
@@ -262,20 +288,14 @@ function Outcome(props: {
                   : `Compare ${ticked.length}`}
             </button>
           )}
-          <fieldset className="segmented small">
-            <legend className="visually-hidden">Show as</legend>
-            {forms.map((each, index) => (
-              <button
-                key={each}
-                type="button"
-                aria-pressed={form === each}
-                title={`${FORM_TITLES[each]} (${index + 1})`}
-                onClick={() => look.setForm(each)}
-              >
-                {FORM_NAMES[each]}
-              </button>
-            ))}
-          </fieldset>
+          <Segmented
+            label="Show as"
+            names={names}
+            titles={FORM_TITLES}
+            value={form}
+            onChoose={look.setForm}
+            isSmall
+          />
           <select
             className="input sort"
             aria-label="Order"

@@ -6,6 +6,7 @@ import { micros, wallClock, type Zone } from "../../base/time";
 import { HeatLegend, HeatmapPlot } from "../../components/heatmap";
 import { Icon } from "../../components/icon";
 import { Scatter } from "../../components/scatter";
+import { Segmented } from "../../components/segmented";
 import type { Selection } from "../../model/difference";
 import type { Filter } from "../../model/filter";
 import { type Brush, gridOf, stepFor, typedDuration } from "../../model/heat";
@@ -15,7 +16,8 @@ import type { TraceSummary } from "../../model/summary";
 import { useHeatmap } from "../../state/figures";
 import "./plot.css";
 
-export type PlotKind = "heat" | "dots";
+const PLOTS = { heat: "Heatmap", dots: "Dots" } as const;
+export type PlotKind = keyof typeof PLOTS;
 
 export function Plot(props: {
   readonly kind: PlotKind;
@@ -83,15 +85,12 @@ export function Plot(props: {
           Zoom out
         </button>
         {props.hasFigures && heat.error === undefined && (
-          <fieldset className="segmented">
-            <legend className="visually-hidden">Show as</legend>
-            <button type="button" aria-pressed={isHeat} onClick={() => props.onKind("heat")}>
-              Heatmap
-            </button>
-            <button type="button" aria-pressed={!isHeat} onClick={() => props.onKind("dots")}>
-              Dots
-            </button>
-          </fieldset>
+          <Segmented
+            label="Show as"
+            names={PLOTS}
+            value={isHeat ? "heat" : "dots"}
+            onChoose={props.onKind}
+          />
         )}
       </div>
       {!isHeat ? (

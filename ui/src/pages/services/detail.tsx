@@ -101,7 +101,10 @@ export function ServiceDetail(props: {
         <Failure
           title="Rates and durations could not be read"
           error={series.error}
-          onRetry={() => series.refetch()}
+          onRetry={() => {
+            series.refetch();
+            totals.refetch();
+          }}
         />
       )}
       {isEmpty ? (
@@ -343,7 +346,11 @@ function OperationList(props: {
 /** Who calls the service, and whom it calls, within the last day. */
 function Neighbours(props: { readonly service: string }) {
   const { service } = props;
-  const edges = useDependencies(DAY_MILLIS).data?.value ?? [];
+  const { data, error } = useDependencies(DAY_MILLIS);
+  if (error && data === undefined) {
+    return <p className="faint">Who calls it, and whom it calls, could not be read.</p>;
+  }
+  const edges = data?.value ?? [];
   const others = edges.filter((edge) => edge.parent !== edge.child);
   const callers = others.filter((edge) => edge.child === service);
   const called = others.filter((edge) => edge.parent === service);

@@ -44,27 +44,14 @@ export function ServicesPage(props: { readonly service: string }) {
     () => assignColors((names ?? []).map((name) => ({ name, spans: 0 }))),
     [names],
   );
-  if (services.error && names === undefined) {
-    return (
-      <div className="page">
-        <h1>Services</h1>
-        <Failure
-          title="The services could not be listed"
-          error={services.error}
-          onRetry={() => services.refetch()}
-        />
-      </div>
-    );
-  }
-  if (services.data === undefined || names === undefined) return <Loading what="services" />;
-  if (names.length === 0 && services.data.completeness.isComplete) return <FirstSteps />;
+  if (names?.length === 0 && services.data?.completeness.isComplete) return <FirstSteps />;
   return (
     <div className="page services-page">
       <div className="page-head">
         <h1>
           {service === "" ? (
             <>
-              Services <span className="faint">{names.length}</span>
+              Services <span className="faint">{names?.length}</span>
             </>
           ) : (
             <>
@@ -76,10 +63,13 @@ export function ServicesPage(props: { readonly service: string }) {
         <span className="spacer" />
         <FrameFields frame={frame} onChange={setFrame} />
       </div>
-      <PartialBanner completeness={services.data.completeness} onRetry={() => services.refetch()} />
-      {service === "" ? (
-        <ServiceTable names={names} colors={colors} window={window} frame={frame} />
-      ) : (
+      {services.data && (
+        <PartialBanner
+          completeness={services.data.completeness}
+          onRetry={() => services.refetch()}
+        />
+      )}
+      {service !== "" ? (
         <ServiceDetail
           key={service}
           service={service}
@@ -87,6 +77,16 @@ export function ServicesPage(props: { readonly service: string }) {
           frame={frame}
           onFrame={setFrame}
         />
+      ) : names !== undefined ? (
+        <ServiceTable names={names} colors={colors} window={window} frame={frame} />
+      ) : services.error ? (
+        <Failure
+          title="The services could not be listed"
+          error={services.error}
+          onRetry={() => services.refetch()}
+        />
+      ) : (
+        <Loading what="services" />
       )}
     </div>
   );

@@ -2,35 +2,21 @@
 
 import { Flame } from "../../components/flame";
 import { Minimap } from "../../components/minimap";
+import { Segmented } from "../../components/segmented";
 import type { TraceView } from "../../state/trace-view";
-import { useUrlState } from "../../state/url-state";
+import { useUrlChoice } from "../../state/url-state";
 import { Icicle } from "./icicle";
 
 const MODES = { time: "By time", self: "By self time", count: "By count" } as const;
-type Mode = keyof typeof MODES;
 
 export function FlameViews(props: { readonly view: TraceView; readonly hideMinimap: boolean }) {
   const { view } = props;
-  const [params, put] = useUrlState();
-  const modes = Object.keys(MODES) as Mode[];
-  const mode = modes.find((each) => each === params.get("flame")) ?? "time";
+  const [mode, setMode] = useUrlChoice("flame", MODES);
   return (
     <>
       {mode === "time" && !props.hideMinimap && <Minimap view={view} />}
       <div className="flame-modes">
-        <fieldset className="segmented">
-          <legend className="visually-hidden">Flame graph</legend>
-          {modes.map((each) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={mode === each}
-              onClick={() => put({ flame: each === "time" ? undefined : each })}
-            >
-              {MODES[each]}
-            </button>
-          ))}
-        </fieldset>
+        <Segmented label="Flame graph" names={MODES} value={mode} onChoose={setMode} />
       </div>
       {mode === "time" ? <Flame view={view} /> : <Icicle view={view} measure={mode} />}
     </>

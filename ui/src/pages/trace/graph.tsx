@@ -3,19 +3,13 @@
 import { useMemo } from "react";
 import { duration, plural } from "../../base/format";
 import { GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
+import { Segmented } from "../../components/segmented";
 import { Message } from "../../components/states";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
-import {
-  heatOf,
-  matchingPaths,
-  PATHS_MAX,
-  pathGraph,
-  SHADES,
-  type Shade,
-} from "../../model/trace-graph";
+import { heatOf, matchingPaths, PATHS_MAX, pathGraph, type Shade } from "../../model/trace-graph";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
-import { useUrlState } from "../../state/url-state";
+import { useUrlChoice } from "../../state/url-state";
 
 const SHADE_NAMES: Readonly<Record<Shade, string>> = {
   service: "Service",
@@ -30,8 +24,7 @@ const SHADE_TITLES: Readonly<Record<Shade, string>> = {
 
 export function TraceGraph(props: { readonly view: TraceView }) {
   const { view } = props;
-  const [params, put] = useUrlState();
-  const shade = SHADES.find((each) => each === params.get("shade")) ?? "service";
+  const [shade, setShade] = useUrlChoice("shade", SHADE_NAMES);
   const { matches } = useStore(view.store);
   const graph = useMemo(() => pathGraph(view.trace), [view]);
   const marked = useMemo(() => matchingPaths(graph, matches), [graph, matches]);
@@ -62,20 +55,13 @@ export function TraceGraph(props: { readonly view: TraceView }) {
   const nameOf = (key: string) => graph.nodes.get(key)?.operation ?? "";
   return (
     <section className="trace-graph" aria-label="Graph">
-      <fieldset className="segmented">
-        <legend className="visually-hidden">Colour by</legend>
-        {SHADES.map((each) => (
-          <button
-            key={each}
-            type="button"
-            aria-pressed={shade === each}
-            title={SHADE_TITLES[each]}
-            onClick={() => put({ shade: each === "service" ? undefined : each })}
-          >
-            {SHADE_NAMES[each]}
-          </button>
-        ))}
-      </fieldset>
+      <Segmented
+        label="Colour by"
+        names={SHADE_NAMES}
+        titles={SHADE_TITLES}
+        value={shade}
+        onChoose={setShade}
+      />
       {graph.isCut && (
         <p className="faint">
           The first {PATHS_MAX} paths of this trace; the statistics have all of it.

@@ -2,8 +2,7 @@
 
 import { useState } from "react";
 import { Link } from "wouter";
-import { archiveTrace, traceJsonUrl } from "../../api/jaeger";
-import { traceOtlpUrl } from "../../api/skua";
+import { archiveTrace, traceJsonUrl, traceOtlpUrl } from "../../api/trace-urls";
 import { count, duration, exactDuration, plural, timestamp } from "../../base/format";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";

@@ -35,7 +35,11 @@ const SpanTable = later(async () => (await import("./table")).SpanTable, loading
 const TraceGraph = later(async () => (await import("./graph")).TraceGraph, loading);
 const RawTrace = later(async () => (await import("./raw")).RawTrace, loading);
 const PathList = later(async () => (await import("./path")).PathList, loading);
-const HelpDialog = later(async () => (await import("../../components/help")).HelpDialog);
+const HelpDialog = later(
+  async () => (await import("../../components/help")).HelpDialog,
+  null,
+  null,
+);
 
 const URL_MILLIS = 250;
 

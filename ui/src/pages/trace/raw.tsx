@@ -2,14 +2,14 @@
 
 import { useEffect, useState } from "react";
 import { getText } from "../../api/http";
-import { traceJsonUrl, traceOtlpJsonUrl } from "../../api/jaeger";
-import { traceOtlpUrl } from "../../api/skua";
+import { traceJsonUrl, traceOtlpJsonUrl, traceOtlpUrl } from "../../api/trace-urls";
 import { bytes, count } from "../../base/format";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
+import { Segmented } from "../../components/segmented";
 import { Failure, Loading, Message } from "../../components/states";
 import type { TraceView } from "../../state/trace-view";
-import { useUrlState } from "../../state/url-state";
+import { useUrlChoice } from "../../state/url-state";
 
 /** How many spans a node puts into one file. */
 const JSON_SPANS_MAX = 100_000;
@@ -19,19 +19,18 @@ const SPANS_MAX = 20_000;
 /** Characters of it that are shown. */
 const SHOWN_MAX = 400_000;
 
-const FORMS = {
-  jaeger: ["Jaeger", (id: string) => traceJsonUrl(id)],
-  unadjusted: ["Unadjusted", (id: string) => traceJsonUrl(id, { raw: true })],
-  otlp: ["OTLP", traceOtlpJsonUrl],
-} as const;
-
+const FORMS = { jaeger: "Jaeger", unadjusted: "Unadjusted", otlp: "OTLP" } as const;
 type Form = keyof typeof FORMS;
+
+const URLS: Readonly<Record<Form, (traceId: string) => string>> = {
+  jaeger: traceJsonUrl,
+  unadjusted: (traceId) => traceJsonUrl(traceId, { raw: true }),
+  otlp: traceOtlpJsonUrl,
+};
 
 export function RawTrace(props: { readonly view: TraceView; readonly isFile: boolean }) {
   const { trace } = props.view;
-  const [params, put] = useUrlState();
-  const names = Object.keys(FORMS) as Form[];
-  const form = names.find((each) => each === params.get("form")) ?? "jaeger";
+  const [form, setForm] = useUrlChoice("form", FORMS);
   if (props.isFile) {
     return (
       <Message title="The file has it">
@@ -39,23 +38,11 @@ export function RawTrace(props: { readonly view: TraceView; readonly isFile: boo
       </Message>
     );
   }
-  const url = FORMS[form][1](trace.traceId);
+  const url = URLS[form](trace.traceId);
   return (
     <section className="raw" aria-label="Raw">
       <div className="raw-bar">
-        <fieldset className="segmented">
-          <legend className="visually-hidden">Form</legend>
-          {names.map((each) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={form === each}
-              onClick={() => put({ form: each === "jaeger" ? undefined : each })}
-            >
-              {FORMS[each][0]}
-            </button>
-          ))}
-        </fieldset>
+        <Segmented label="Form" names={FORMS} value={form} onChoose={setForm} />
         <a className="button small" href={url} download={`${trace.traceId}.${form}.json`}>
           Save as JSON
         </a>

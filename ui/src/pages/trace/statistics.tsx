@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { count, duration, exactDuration, percent } from "../../base/format";
 import type { Micros } from "../../base/time";
 import { Icon } from "../../components/icon";
+import { Segmented } from "../../components/segmented";
 import { Service } from "../../components/service";
 import { SortButton, type Sorted } from "../../components/sort-button";
 import { NO_PATH } from "../../model/critical-path";
@@ -69,6 +70,8 @@ const FIGURES = COLUMNS.flatMap(([of, figures], part) =>
   })),
 );
 
+const GROUPINGS = { operation: "By operation", service: "By service" } as const;
+
 export function Statistics(props: { readonly view: TraceView }) {
   const { view } = props;
   const [params, put] = useUrlState();
@@ -98,19 +101,12 @@ export function Statistics(props: { readonly view: TraceView }) {
   return (
     <section className="statistics" aria-label="Statistics">
       <div className="row">
-        <fieldset className="segmented">
-          <legend className="visually-hidden">Group by</legend>
-          {(["operation", "service"] as const).map((each) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={key === "" && by === each}
-              onClick={() => put({ by: printGrouping({ by: each, key: "" }) })}
-            >
-              By {each}
-            </button>
-          ))}
-        </fieldset>
+        <Segmented
+          label="Group by"
+          names={GROUPINGS}
+          value={key === "" ? by : undefined}
+          onChoose={(each) => put({ by: printGrouping({ by: each, key: "" }) })}
+        />
         <AttributeChoice
           view={view}
           label="By attribute"

@@ -4,6 +4,7 @@ import { type RefObject, useEffect, useRef, useState } from "react";
 import { count } from "../../base/format";
 import { Icon, type IconName } from "../../components/icon";
 import { later } from "../../components/later";
+import { Segmented } from "../../components/segmented";
 import { changeSettings, useSettings } from "../../state/settings";
 import { useStore } from "../../state/store";
 import type { TraceView } from "../../state/trace-view";
@@ -35,6 +36,10 @@ const NAMES: Record<ViewName, string> = {
   raw: "Raw",
 };
 
+/** Whoever runs the node may not want the last of them. */
+const { raw: _, ...WITHOUT_RAW } = NAMES;
+const SHOWN = uiConfig().without.json ? WITHOUT_RAW : NAMES;
+
 /** Does the view keep to the stretch of time that is zoomed to? */
 function isTimed(view: ViewName): boolean {
   return view === "timeline" || view === "flame" || view === "events";
@@ -54,19 +59,7 @@ export function Toolbar(props: {
   const settings = useSettings();
   return (
     <div className="toolbar" role="toolbar" aria-label="Trace">
-      <fieldset className="segmented">
-        <legend className="visually-hidden">View</legend>
-        {VIEWS.filter((name) => name !== "raw" || !uiConfig().without.json).map((name) => (
-          <button
-            key={name}
-            type="button"
-            aria-pressed={props.shown === name}
-            onClick={() => props.onShow(name)}
-          >
-            {NAMES[name]}
-          </button>
-        ))}
-      </fieldset>
+      <Segmented label="View" names={SHOWN} value={props.shown} onChoose={props.onShow} />
       <Find view={view} />
       <span className="spacer" />
       {isTimed(props.shown) && !isWhole(window, view.trace.duration) && (
