@@ -1,33 +1,16 @@
 // A real browser that is measured: cold starts, long tasks, frames, heap.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { freshBrowser } from "../scripts/browser.mjs";
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const OPEN_MILLIS_MAX = 120_000;
 
 /** What a row of a trace is to who waits for it. */
 export const FIRST_ROW = "[role=treegrid] [role=row]";
 
-/** A browser that has never seen the page; `close` forgets it. */
-export async function freshBrowser(executablePath) {
-  const profile = mkdtempSync(join(tmpdir(), "skua-bench-"));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    args: FLAGS,
-    viewport: { width: 1600, height: 900 },
-  });
-  await browser.addInitScript(() => {
+/** A browser that has never seen the page, and notes what it does; `close` forgets it. */
+export async function measuredBrowser(executablePath) {
+  const fresh = await freshBrowser({ executablePath, width: 1600, height: 900 });
+  await fresh.browser.addInitScript(() => {
     window.seen = { tasks: [], shift: 0, lcp: 0 };
     const watch = (type, take) =>
       new PerformanceObserver((list) => {
@@ -41,13 +24,7 @@ export async function freshBrowser(executablePath) {
       window.seen.lcp = Math.round(entry.startTime);
     });
   });
-  return {
-    browser,
-    async close() {
-      await browser.close();
-      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-    },
-  };
+  return fresh;
 }
 
 /** Opens an address; milliseconds until `selector` is there, from outside the browser. */

@@ -14,9 +14,9 @@ import { serve } from "../scripts/serve.mjs";
 import { sizeOfScripts, sizeOfStyles } from "../scripts/sizes.mjs";
 import {
   frames,
-  freshBrowser,
   heap,
   longestTask,
+  measuredBrowser,
   median,
   open,
   opening,
@@ -94,7 +94,7 @@ async function measureTrace(size) {
   const stages = [];
   for (let run = 0; run < Number(values.runs); run += 1) {
     await last?.close();
-    last = await freshBrowser(values.browser);
+    last = await measuredBrowser(values.browser);
     const before = source.cpuMillis();
     last.opened = await open(last.browser, address);
     firstRows.push(last.opened.millis);
@@ -165,7 +165,7 @@ async function find(page, text) {
 async function measureJson() {
   const times = [];
   for (let run = 0; run < Number(values.runs); run += 1) {
-    const { browser, close } = await freshBrowser(values.browser);
+    const { browser, close } = await measuredBrowser(values.browser);
     await browser.route("**/columns", (route) => route.fulfill({ status: 404, body: "{}" }));
     const { millis } = await open(browser, `${root}/trace/${source.traceOf("100k")}`);
     times.push(millis);
@@ -178,7 +178,7 @@ async function measureJson() {
 }
 
 async function measureSearch() {
-  const { browser, close } = await freshBrowser(values.browser);
+  const { browser, close } = await measuredBrowser(values.browser);
   const { page } = await open(browser, `${root}/search?lookback=1h`, ".results li");
   const { fcp } = await paints(page);
   note("search, first contentful paint", fcp, "ms", { bound: 500, peer: 1_000 });
@@ -232,7 +232,7 @@ async function firstResult(page) {
 }
 
 async function measureHeap() {
-  const { browser, close } = await freshBrowser(values.browser);
+  const { browser, close } = await measuredBrowser(values.browser);
   const address = `${root}/search?lookback=6h&limit=${TRACES_OPENED}`;
   const { page } = await open(browser, address, ".results li");
   const ids = await page.evaluate(async (limit) => {

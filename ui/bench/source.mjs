@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
+import { FREE_PORTS } from "../scripts/free-ports.mjs";
 import { serve } from "../scripts/serve.mjs";
 import { writeRecording } from "./recording.mjs";
 import { syntheticColumns, syntheticJson } from "./synthetic.mjs";
@@ -18,24 +19,6 @@ const WAIT_MILLIS = 60_000;
 /** More than this is more than one text can hold. */
 const JSON_SPANS_MAX = 300_000;
 
-/** All that a node takes, so that it can stand beside others. */
-const PORTS = [
-  "ui",
-  "otlp-grpc",
-  "otlp-http",
-  "health",
-  "metrics",
-  "jaeger-grpc",
-  "jaeger-http",
-  "jaeger-compact",
-  "jaeger-binary",
-  "zipkin",
-  "query-grpc",
-  "sampling-http",
-  "sampling-grpc",
-  "remote-storage",
-];
-
 export const SIZES = { "1k": 1_000, "100k": 100_000, "1M": 1_000_000 };
 const idOf = (spans) => spans.toString(16).padStart(32, "a");
 
@@ -43,8 +26,7 @@ const idOf = (spans) => spans.toString(16).padStart(32, "a");
 export async function realNode(binary, sizes) {
   const folder = mkdtempSync(join(tmpdir(), "skua-bench-"));
   const ports = join(folder, "ports");
-  const free = PORTS.flatMap((name) => [`--${name}-port`, "0"]);
-  const flags = ["serve", "--data-dir", join(folder, "data"), "--ports-file", ports, ...free];
+  const flags = ["serve", "--data-dir", join(folder, "data"), "--ports-file", ports, ...FREE_PORTS];
   const node = spawn(binary, flags, { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(node, "exit");
   // What it says last is why it stopped.

@@ -5,12 +5,11 @@
 //   node scripts/shots.mjs --api http://127.0.0.1:16686 --out DIR [--only search,trace]
 //     [--themes light,dark] [--small ../docs/ui]
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { freshBrowser } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 
 const { values } = parseArgs({
@@ -23,26 +22,16 @@ const { values } = parseArgs({
     themes: { type: "string", default: "light,dark" },
   },
 });
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 mkdirSync(values.out, { recursive: true });
 if (values.small) mkdirSync(values.small, { recursive: true });
 const server = await serve({ api: values.api, prefix: "/tracing" });
 const root = `http://127.0.0.1:${server.address().port}/tracing`;
-const profile = mkdtempSync(join(tmpdir(), "skua-shots-"));
-const browser = await chromium.launchPersistentContext(profile, {
+const { browser, close } = await freshBrowser({
   executablePath: values.browser,
-  args: FLAGS,
-  viewport: { width: 1440, height: 900 },
+  width: 1440,
+  height: 900,
 });
 
 const shots = await scenes();
@@ -52,9 +41,8 @@ for (const [name, path, act, before] of shots) {
   for (const theme of values.themes.split(","))
     problems += await shoot({ name, path, act, before }, theme);
 }
-await browser.close();
+await close();
 server.close();
-rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 console.log(`${problems} problems`);
 process.exitCode = problems > 0 ? 1 : 0;
 

@@ -6,6 +6,7 @@ import { printLogfmt } from "../base/logfmt";
 import type { Attribute, AttributeValue } from "../model/details";
 import { Copy } from "./copy";
 import { Icon } from "./icon";
+import { IconButton } from "./icon-button";
 
 /** Values above this are shown folded. */
 const LONG_CHARS = 240;
@@ -34,15 +35,12 @@ export function AttributeTable(props: {
                 <span className="tools">
                   <Copy label={`Copy ${key}`} text={String(value)} />
                   {props.onFind && (
-                    <button
-                      type="button"
-                      className="button quiet square small"
-                      aria-label={`Find spans with this ${key}`}
+                    <IconButton
+                      icon="search"
+                      label={`Find spans with this ${key}`}
                       title="Find spans with this value"
                       onClick={() => props.onFind?.(printLogfmt([[key, String(value)]]))}
-                    >
-                      <Icon name="search" />
-                    </button>
+                    />
                   )}
                   {props.hrefOf && (
                     <Link

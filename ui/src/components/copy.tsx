@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { copyText } from "../state/clipboard";
-import { Icon } from "./icon";
+import { IconButton } from "./icon-button";
 
 const SAID_MILLIS = 1_500;
 
@@ -18,14 +18,10 @@ export function Copy(props: { readonly text: string | (() => string); readonly l
   };
   const label = copied === undefined ? props.label : copied ? "Copied" : "Could not copy";
   return (
-    <button
-      type="button"
-      className="button quiet square small"
-      aria-label={label}
-      title={label}
+    <IconButton
+      icon={copied === undefined ? "copy" : copied ? "check" : "error"}
+      label={label}
       onClick={copy}
-    >
-      <Icon name={copied === undefined ? "copy" : copied ? "check" : "error"} />
-    </button>
+    />
   );
 }

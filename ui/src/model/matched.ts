@@ -1,7 +1,7 @@
 // Which spans of a trace a search was about, in the words that find spans within a trace. What
 // those words cannot say is left out, so that more spans are marked and none is missed.
 
-import type { Filter } from "./filter";
+import { type Filter, isField } from "./filter";
 import { scopeOf } from "./predicate";
 import type { SearchQuery } from "./search-query";
 
@@ -71,20 +71,11 @@ function term(key: string, operator: string, value: string): readonly string[] {
   if (field !== undefined) return [`${field}${operator}${quote(value)}`];
   const { scope, name } = scopeOf(key);
   const isAttribute = scope === undefined ? !key.startsWith("trace.") : ATTRIBUTES.has(scope);
-  if (!isAttribute || !/^[\w.@/:-]+$/.test(name) || NO_ATTRIBUTES.has(key)) return [];
+  if (!isAttribute || !/^[\w.@/:-]+$/.test(name) || isField(key)) return [];
   return [`${name}${operator}${quote(value)}`];
 }
 
 const ATTRIBUTES = new Set(["span", "resource", "event"]);
-const NO_ATTRIBUTES = new Set([
-  "root.service",
-  "root.operation",
-  "status_message",
-  "event_name",
-  "scope_name",
-  "span_id",
-  "parent_id",
-]);
 
 function quote(text: string): string {
   return /\s/.test(text) ? `"${text}"` : text;

@@ -1,38 +1,12 @@
 // The strip beside the rows: what is where.
 
 import { describe, expect, it } from "vitest";
-import { sketchColumns } from "../model/testing";
 import type { Scene } from "./scene";
 import { indexInStrip, Mark, stripOf } from "./strip";
-import { whole } from "./viewport";
+import { sceneOf as sketchScene } from "./testing";
 
-function sceneOf(spans: number, change: Partial<Scene> = {}): Scene {
-  const trace = sketchColumns([
-    { id: "a", start: 0, length: 1_000 },
-    ...Array.from({ length: spans - 1 }, (_, index) => ({
-      id: (index + 100).toString(16),
-      parent: "a",
-      start: index,
-      length: index === spans - 2 ? 800 : 1,
-    })),
-  ]);
-  return {
-    trace,
-    rows: Int32Array.from({ length: trace.count }, (_, row) => row),
-    collapsed: new Uint8Array(trace.count),
-    runs: null,
-    colorOfService: new Uint8Array(1),
-    window: whole(trace.duration),
-    criticalPath: null,
-    events: null,
-    matches: null,
-    selected: -1,
-    rowHeight: 20,
-    gap: null,
-    namesShare: 0.3,
-    ...change,
-  };
-}
+const LENGTHS = { root: 1_000, each: 1, last: 800 };
+const sceneOf = (spans: number, change: Partial<Scene> = {}) => sketchScene(spans, change, LENGTHS);
 
 const marked = (marks: Uint8Array, mark: number) =>
   [...marks.keys()].filter((line) => ((marks[line] ?? 0) & mark) !== 0);

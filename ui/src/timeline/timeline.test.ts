@@ -2,10 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import { micros } from "../base/time";
-import { sketchColumns } from "../model/testing";
 import { linesOf } from "./arrows";
 import { hitTest, layoutList, rowTop, scrollHeight, scrollScale, timeAt } from "./layout";
 import type { Scene } from "./scene";
+import { sceneOf } from "./testing";
 import { around, clamp, isWhole, pan, ticks, whole, zoom } from "./viewport";
 
 const DURATION = micros(1_000);
@@ -41,30 +41,7 @@ describe("the window of time", () => {
 });
 
 describe("the list", () => {
-  const trace = sketchColumns([
-    { id: "a", start: 0, length: 100 },
-    ...Array.from({ length: 50 }, (_, index) => ({
-      id: (index + 100).toString(16),
-      parent: "a",
-      start: index,
-      length: 5,
-    })),
-  ]);
-  const scene: Scene = {
-    trace,
-    rows: Int32Array.from({ length: trace.count }, (_, row) => row),
-    collapsed: new Uint8Array(trace.count),
-    runs: null,
-    colorOfService: new Uint8Array(1),
-    window: whole(trace.duration),
-    criticalPath: null,
-    events: null,
-    matches: null,
-    selected: -1,
-    rowHeight: 20,
-    gap: null,
-    namesShare: 0.25,
-  };
+  const scene = sceneOf(51);
 
   it("shows the rows that fit", () => {
     expect(layoutList(scene, 0, 200)).toEqual({ first: 0, end: 10, top: 0, pinned: [] });

@@ -6,26 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { FREE_PORTS } from "../../scripts/free-ports.mjs";
 
 export const BINARY = process.env.SKUA_BIN;
 export const skip = BINARY === undefined ? "SKUA_BIN names no binary" : false;
 
-const PORTS = [
-  "ui",
-  "otlp-grpc",
-  "otlp-http",
-  "health",
-  "metrics",
-  "jaeger-grpc",
-  "jaeger-http",
-  "jaeger-compact",
-  "jaeger-binary",
-  "zipkin",
-  "query-grpc",
-  "sampling-http",
-  "sampling-grpc",
-  "remote-storage",
-];
 const WAIT_MILLIS = 60_000;
 const NAP_MILLIS = 50;
 
@@ -54,7 +39,7 @@ export function load(address, ...files) {
 export async function startNode(...flags) {
   const folder = mkdtempSync(join(tmpdir(), "skua-node-"));
   const file = join(folder, "ports");
-  const node = run(folder, ["--ports-file", file, ...freePorts(PORTS), ...flags]);
+  const node = run(folder, ["--ports-file", file, ...FREE_PORTS, ...flags]);
   // The file appears once every port is taken.
   const ports = await eventually("ports", async () => JSON.parse(readFileSync(file, "utf8")));
   return {
@@ -109,10 +94,6 @@ export async function statusOf(ui) {
   const answer = await fetch(`${ui}/api/skua/v1/cluster`);
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.json();
-}
-
-function freePorts(names) {
-  return names.flatMap((name) => [`--${name}-port`, "0"]);
 }
 
 function run(folder, flags) {

@@ -1,21 +1,9 @@
 // A browser before the built UI, below a path prefix, with an API that answers what a test says.
 
-import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { freshBrowser } from "../../scripts/browser.mjs";
 import { serve } from "../../scripts/serve.mjs";
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const PREFIX = "/behind/a/proxy";
 
 /**
@@ -59,11 +47,10 @@ export async function stand(answers, more = {}) {
 /** The same before an API that is there. */
 export async function standBefore(api, { config } = {}) {
   const server = await serve({ api, prefix: PREFIX, config });
-  const profile = mkdtempSync(join(tmpdir(), "skua-e2e-"));
-  const browser = await chromium.launchPersistentContext(profile, {
+  const { browser, close } = await freshBrowser({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: FLAGS,
-    viewport: { width: 1280, height: 800 },
+    width: 1280,
+    height: 800,
   });
   const root = `http://127.0.0.1:${server.address().port}${PREFIX}`;
   return {
@@ -85,9 +72,8 @@ export async function standBefore(api, { config } = {}) {
       return { page, complaints };
     },
     async close() {
-      await browser.close();
+      await close();
       server.close();
-      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

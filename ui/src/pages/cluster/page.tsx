@@ -15,6 +15,7 @@ import { MICROS_PER_SECOND, micros, wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import {
   type Alarm,
   CLOCK_NOTABLE,
@@ -281,45 +282,25 @@ function Nodes(props: { readonly cluster: Cluster }) {
       <h2>Nodes</h2>
       <div className="panel scrolled">
         <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Node</th>
-              <th scope="col">State</th>
-              <th scope="col">Address</th>
-              {hasZones && <th scope="col">Zone</th>}
-              <th scope="col">Version</th>
-              <th scope="col" className="num">
-                Up for
-              </th>
-              <th scope="col" className="num">
-                CPU
-              </th>
-              <th scope="col" className="num">
-                Memory
-              </th>
-              <th scope="col" className="num">
-                Queries/s
-              </th>
-              <th scope="col" className="num">
-                Clock
-              </th>
-              <th scope="col" className="num">
-                Leads
-              </th>
-              <th scope="col" className="num">
-                Replicas
-              </th>
-              <th scope="col" className="num">
-                Behind
-              </th>
-              <th scope="col" className="num">
-                Disk used
-              </th>
-              <th scope="col" className="num">
-                Lasts
-              </th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              "Node",
+              "State",
+              "Address",
+              hasZones ? "Zone" : undefined,
+              "Version",
+              ["Up for", "num"],
+              ["CPU", "num"],
+              ["Memory", "num"],
+              ["Queries/s", "num"],
+              ["Clock", "num"],
+              ["Leads", "num"],
+              ["Replicas", "num"],
+              ["Behind", "num"],
+              ["Disk used", "num"],
+              ["Lasts", "num"],
+            ]}
+          />
           <tbody>
             {cluster.nodes.map((node) => (
               <tr key={node.id}>

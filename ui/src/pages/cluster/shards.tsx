@@ -5,6 +5,7 @@ import { Fragment } from "react";
 import { bytes, clock, count, day, shortCount, timestamp } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
+import { TableHead } from "../../components/table-head";
 import {
   type Cluster,
   changesOf,
@@ -161,24 +162,16 @@ function ShardHistory(props: { readonly cluster: Cluster; readonly shard: Shard 
       </h3>
       <AlarmList alarms={alarms} />
       <table className="table copies">
-        <thead>
-          <tr>
-            <th scope="col">Copy on</th>
-            <th scope="col">State</th>
-            <th scope="col" className="num">
-              Last entry applied
-            </th>
-            <th scope="col" className="num">
-              Behind
-            </th>
-            <th scope="col" className="num">
-              Spans
-            </th>
-            <th scope="col" className="num">
-              Size
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            "Copy on",
+            "State",
+            ["Last entry applied", "num"],
+            ["Behind", "num"],
+            ["Spans", "num"],
+            ["Size", "num"],
+          ]}
+        />
         <tbody>
           {shard.replicas.map((replica) => (
             <CopyRow

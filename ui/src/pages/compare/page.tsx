@@ -11,6 +11,7 @@ import { Combobox } from "../../components/combobox";
 import { Segmented } from "../../components/segmented";
 import { Service } from "../../components/service";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import { compareTraces, type Difference } from "../../model/compare";
 import { comparePaths } from "../../model/compare-paths";
 import { isTraceId } from "../../model/links";
@@ -263,30 +264,18 @@ function Operations(props: {
   return (
     <div className="panel scrolled">
       <table className="table compare">
-        <thead>
-          <tr>
-            <th scope="col">Service and operation</th>
-            <th scope="col" className="num">
-              Spans A
-            </th>
-            <th scope="col" className="num">
-              Spans B
-            </th>
-            <th scope="col" className="num">
-              p50 A
-            </th>
-            <th scope="col" className="num">
-              p50 B
-            </th>
-            <th scope="col" className="num">
-              Self A
-            </th>
-            <th scope="col" className="num">
-              Self B
-            </th>
-            <th scope="col">B against A, self time</th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            "Service and operation",
+            ["Spans A", "num"],
+            ["Spans B", "num"],
+            ["p50 A", "num"],
+            ["p50 B", "num"],
+            ["Self A", "num"],
+            ["Self B", "num"],
+            "B against A, self time",
+          ]}
+        />
         <tbody>
           {differences.map((each) => (
             <Row

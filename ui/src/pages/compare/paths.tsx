@@ -7,6 +7,7 @@ import { count, duration, meanCount, meanPlural, plural } from "../../base/forma
 import { micros } from "../../base/time";
 import { GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Service } from "../../components/service";
+import { TableHead } from "../../components/table-head";
 import type { ComparedPaths, PathPair } from "../../model/compare-paths";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
 
@@ -40,27 +41,17 @@ export function PathTree(props: {
       <Summary compared={props.compared} />
       <div className="panel scrolled">
         <table className="table compare-paths">
-          <thead>
-            <tr>
-              <th scope="col">Service and operation, as they were called</th>
-              <th scope="col">B against A</th>
-              <th scope="col" className="num">
-                Spans A
-              </th>
-              <th scope="col" className="num">
-                Spans B
-              </th>
-              <th scope="col" className="num">
-                Total A
-              </th>
-              <th scope="col" className="num">
-                Total B
-              </th>
-              <th scope="col" className="num">
-                Difference
-              </th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              "Service and operation, as they were called",
+              "B against A",
+              ["Spans A", "num"],
+              ["Spans B", "num"],
+              ["Total A", "num"],
+              ["Total B", "num"],
+              ["Difference", "num"],
+            ]}
+          />
           <tbody>
             {paths.map((path) => (
               <PathRow key={path.index} path={path} colors={props.colors} />

@@ -4,6 +4,7 @@ import { type FormEvent, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { duration, meanPlural, plural } from "../../base/format";
 import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { Menu } from "../../components/menu";
 import { meanDuration } from "../../model/compare";
 import { isTraceId, SIDE_TRACES_MAX } from "../../model/links";
@@ -96,15 +97,12 @@ export function SideCard(props: {
               {shortId(id)}
             </Link>
             <OtherState trace={known.get(id)} />
-            <button
-              type="button"
-              className="button quiet square small"
-              aria-label={`Leave trace ${shortId(id)} out of side ${letter}`}
+            <IconButton
+              icon="close"
+              label={`Leave trace ${shortId(id)} out of side ${letter}`}
               title="Leave out"
               onClick={() => without(id)}
-            >
-              <Icon name="close" />
-            </button>
+            />
           </li>
         ))}
       </ul>

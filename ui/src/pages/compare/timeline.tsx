@@ -16,8 +16,10 @@ import type { ServiceColors } from "../../base/color";
 import { count, duration, exactDuration } from "../../base/format";
 import { type Micros, micros } from "../../base/time";
 import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { Service } from "../../components/service";
 import { Failure } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import {
   type AttributePair,
   attributePairs,
@@ -343,30 +345,17 @@ function PairPanel(
     <aside className="panel pair" aria-label="The chosen pair of spans">
       <div className="detail-title">
         <h2>{line.operation || "(no name)"}</h2>
-        <button
-          type="button"
-          className="button quiet square small"
-          aria-label="Close"
-          onClick={props.onClose}
-        >
-          <Icon name="close" />
-        </button>
+        <IconButton icon="close" label="Close" onClick={props.onClose} />
       </div>
       <Service name={line.service} colors={props.colors} />
       <table className="table pair-figures">
-        <thead>
-          <tr>
-            <th scope="col">
-              <span className="visually-hidden">Figure</span>
-            </th>
-            <th scope="col" className="num">
-              A
-            </th>
-            <th scope="col" className="num">
-              B
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            ["Figure", "hidden"],
+            ["A", "num"],
+            ["B", "num"],
+          ]}
+        />
         <tbody>
           {FIGURES.map(([name, of]) => (
             <tr key={name}>
@@ -457,13 +446,7 @@ function PairTable(props: { readonly title: string; readonly pairs: readonly Att
       </h3>
       {shown.length > 0 && (
         <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Key</th>
-              <th scope="col">A</th>
-              <th scope="col">B</th>
-            </tr>
-          </thead>
+          <TableHead columns={["Key", "A", "B"]} />
           <tbody>
             {shown.map(({ key, left, right, isSame }) => (
               <tr key={key} data-same={isSame}>

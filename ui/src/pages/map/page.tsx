@@ -8,6 +8,7 @@ import { FirstSteps } from "../../components/first-steps";
 import { callsText, GRAPH_ROOM, GRAPH_SPACING, GraphPicture } from "../../components/graph-picture";
 import { Segmented } from "../../components/segmented";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import { layoutForce } from "../../model/force";
 import { layoutGraph, type PlacedNode } from "../../model/graph";
 import {
@@ -372,29 +373,17 @@ function CallTable(props: {
   return (
     <div className="panel scrolled">
       <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Caller</th>
-            <th scope="col">Called</th>
-            <th scope="col" className="num">
-              Calls
-            </th>
-            {props.compares && (
-              <th scope="col" className="num">
-                Before
-              </th>
-            )}
-            <th scope="col" className="num">
-              Rate
-            </th>
-            <th scope="col" className="num">
-              Called fails
-            </th>
-            <th scope="col">
-              <span className="visually-hidden">Share</span>
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            "Caller",
+            "Called",
+            ["Calls", "num"],
+            props.compares ? ["Before", "num"] : undefined,
+            ["Rate", "num"],
+            ["Called fails", "num"],
+            ["Share", "hidden"],
+          ]}
+        />
         <tbody>
           {sorted.map((edge) => (
             <tr key={`${edge.parent}\n${edge.child}`}>

@@ -3,7 +3,7 @@
 
 import { useMemo } from "react";
 import { percent, plural } from "../../base/format";
-import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { Failure, Loading } from "../../components/states";
 import type { KeyDifference, Selection } from "../../model/difference";
 import { ROOT_SPANS, spanPredicate } from "../../model/predicate";
@@ -58,14 +58,7 @@ export function Difference(props: {
         <span className="faint difference-legend">
           <span className="one" /> these <span className="other" /> the others
         </span>
-        <button
-          type="button"
-          className="button quiet square small"
-          aria-label="Close what differs"
-          onClick={props.onClose}
-        >
-          <Icon name="close" />
-        </button>
+        <IconButton icon="close" label="Close what differs" onClick={props.onClose} />
       </div>
       {found.error !== undefined && (
         <Failure title="The comparison failed" error={found.error} onRetry={found.again} />
@@ -122,15 +115,12 @@ function KeyCard(props: {
                 <span className="other" style={{ width: `${rest * 100}%` }} />
               </span>
             </button>
-            <button
-              type="button"
-              className="button quiet square small"
-              aria-label={`Without traces with ${key} ${value}`}
+            <IconButton
+              icon="minus"
+              label={`Without traces with ${key} ${value}`}
               title="Rule out"
               onClick={() => props.onChange(toggleExcluded(query, key, value))}
-            >
-              <Icon name="minus" />
-            </button>
+            />
           </li>
         ))}
       </ul>

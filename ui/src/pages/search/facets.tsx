@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 import type { ServiceColors } from "../../base/color";
 import { count, plural, shortCount } from "../../base/format";
 import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { swatchOf } from "../../components/service";
 import { FIND_FROM, valuesLike, withKept } from "../../model/facet";
 import type { RedSeries, ValueCount } from "../../model/figures";
@@ -199,14 +200,7 @@ function ValueList(
       <h2 className={props.isMono ? "mono" : undefined} title={name}>
         {props.title}
         {props.onRemove && (
-          <button
-            type="button"
-            className="button quiet square small"
-            aria-label={`Remove the facet ${name}`}
-            onClick={props.onRemove}
-          >
-            <Icon name="close" />
-          </button>
+          <IconButton icon="close" label={`Remove the facet ${name}`} onClick={props.onRemove} />
         )}
       </h2>
       {all.length === 0 && <p className="faint">no span has it</p>}
@@ -258,20 +252,18 @@ function ValueList(
                 <span className="facet-bar" style={{ width: `${(100 * each.spans) / most}%` }} />
               )}
             </button>
-            <button
-              type="button"
-              className="button quiet square small facet-out"
-              aria-label={
+            <IconButton
+              icon="minus"
+              label={
                 excluded.includes(each.value)
                   ? `Let traces with ${name} ${each.value} in again`
                   : `Without traces with ${name} ${each.value}`
               }
               title={excluded.includes(each.value) ? "Let in again" : "Rule out"}
-              aria-pressed={excluded.includes(each.value)}
+              isPressed={excluded.includes(each.value)}
+              look="facet-out"
               onClick={() => props.onChange(toggleExcluded(query, name, each.value))}
-            >
-              <Icon name="minus" />
-            </button>
+            />
           </li>
         ))}
       </ul>

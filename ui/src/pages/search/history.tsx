@@ -2,6 +2,7 @@
 
 import { Link } from "wouter";
 import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { Menu } from "../../components/menu";
 import { printConditions } from "../../model/filter";
 import { parseSearch } from "../../model/search-query";
@@ -22,15 +23,12 @@ export function SearchHistoryMenu(props: { readonly current: string }) {
               <Link href={`/search?${search}`} onClick={close}>
                 {describe(search)}
               </Link>
-              <button
-                type="button"
-                className="button quiet square small"
-                aria-label={saved.includes(search) ? "Do not keep" : "Keep"}
-                aria-pressed={saved.includes(search)}
+              <IconButton
+                icon="star"
+                label={saved.includes(search) ? "Do not keep" : "Keep"}
+                isPressed={saved.includes(search)}
                 onClick={() => toggleSaved(search)}
-              >
-                <Icon name="star" />
-              </button>
+              />
             </li>
           ))}
         </ul>

@@ -14,6 +14,7 @@ import { between, micros } from "../../base/time";
 import { AttributeTable } from "../../components/attributes";
 import { Copy } from "../../components/copy";
 import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { later } from "../../components/later";
 import { Service } from "../../components/service";
 import { Failure } from "../../components/states";
@@ -137,14 +138,7 @@ function Details(props: {
         <Copy label="Copy a link to this span" text={() => linkTo(view, span.spanId)} />
         <Copy label="Copy the span as JSON" text={() => JSON.stringify(span.raw, null, 2)} />
         <DetailPlace />
-        <button
-          type="button"
-          className="button quiet square small"
-          aria-label="Close"
-          onClick={() => view.select(-1)}
-        >
-          <Icon name="close" />
-        </button>
+        <IconButton icon="close" label="Close" onClick={() => view.select(-1)} />
       </div>
       <div className="detail-sub">
         <Service name={span.service} colors={view.colors} />
@@ -225,15 +219,11 @@ function DetailPlace() {
   const { detailsBelow } = useSettings();
   const label = detailsBelow ? "Details at the side" : "Details below the row";
   return (
-    <button
-      type="button"
-      className="button quiet square small"
-      aria-label={label}
-      title={label}
+    <IconButton
+      icon={detailsBelow ? "side" : "below"}
+      label={label}
       onClick={() => changeSettings({ detailsBelow: !detailsBelow })}
-    >
-      <Icon name={detailsBelow ? "side" : "below"} />
-    </button>
+    />
   );
 }
 

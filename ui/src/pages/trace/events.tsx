@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "react";
 import { plural } from "../../base/format";
 import { Service } from "../../components/service";
 import { Loading, Message } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import type { SpanDetails, SpanEvent } from "../../model/details";
 import { Flag, hasFlag } from "../../model/trace";
 import { useStore } from "../../state/store";
@@ -50,16 +51,7 @@ export function EventList(props: { readonly view: TraceView }) {
       </p>
       <div className="panel scrolled">
         <table className="table">
-          <thead>
-            <tr>
-              <th scope="col" className="num">
-                Time
-              </th>
-              <th scope="col">Service</th>
-              <th scope="col">Event</th>
-              <th scope="col">Attributes</th>
-            </tr>
-          </thead>
+          <TableHead columns={[["Time", "num"], "Service", "Event", "Attributes"]} />
           <tbody>
             {shown.slice(0, EVENTS_MAX).map(({ row, span, event }, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: events have no other identity.

@@ -6,6 +6,7 @@ import { micros } from "../../base/time";
 import { Icon } from "../../components/icon";
 import { Service } from "../../components/service";
 import { Loading, Message } from "../../components/states";
+import { TableHead } from "../../components/table-head";
 import { stretchesOf } from "../../model/path-list";
 import { Flag, hasFlag, operationOf, serviceOf } from "../../model/trace";
 import { useStore } from "../../state/store";
@@ -45,20 +46,14 @@ export function PathList(props: { readonly view: TraceView }) {
       </p>
       <div className="panel scrolled">
         <table className="table">
-          <thead>
-            <tr>
-              <th scope="col" className="num">
-                From
-              </th>
-              <th scope="col">Service and operation</th>
-              <th scope="col" className="num">
-                Waited
-              </th>
-              <th scope="col" className="num">
-                Share
-              </th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              ["From", "num"],
+              "Service and operation",
+              ["Waited", "num"],
+              ["Share", "num"],
+            ]}
+          />
           <tbody>
             {shown.map(({ row, start, length }) => (
               <tr key={`${row} ${start}`}>

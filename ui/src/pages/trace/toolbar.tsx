@@ -2,7 +2,8 @@
 
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { count } from "../../base/format";
-import { Icon, type IconName } from "../../components/icon";
+import { Icon } from "../../components/icon";
+import { IconButton } from "../../components/icon-button";
 import { later } from "../../components/later";
 import { Segmented } from "../../components/segmented";
 import { changeSettings, useSettings } from "../../state/settings";
@@ -91,34 +92,12 @@ export function Toolbar(props: {
             <Icon name="fold" />
             Fold runs
           </button>
-          <Tool icon="collapse" label="Collapse all (])" onClick={() => view.collapseAll()} />
-          <Tool icon="expand" label="Expand all ([)" onClick={() => view.expandAll()} />
+          <IconButton icon="collapse" label="Collapse all (])" onClick={() => view.collapseAll()} />
+          <IconButton icon="expand" label="Expand all ([)" onClick={() => view.expandAll()} />
         </>
       )}
-      <Tool icon="question" label="Keys (?)" onClick={props.onHelp} />
+      <IconButton icon="question" label="Keys (?)" onClick={props.onHelp} />
     </div>
-  );
-}
-
-function Tool(props: {
-  readonly icon: IconName;
-  readonly label: string;
-  readonly onClick: () => void;
-  readonly isPressed?: boolean;
-  readonly isDisabled?: boolean;
-}) {
-  return (
-    <button
-      type="button"
-      className="button quiet square small"
-      aria-label={props.label}
-      title={props.label}
-      aria-pressed={props.isPressed}
-      disabled={props.isDisabled}
-      onClick={props.onClick}
-    >
-      <Icon name={props.icon} />
-    </button>
   );
 }
 
@@ -173,19 +152,19 @@ function Find(props: { readonly view: TraceView }) {
             {none && !isFinding ? "no match" : found}
             {isFinding && " so far"}
           </output>
-          <Tool
+          <IconButton
             icon="up"
             label="Previous match (N)"
             isDisabled={none}
             onClick={() => view.nextMatch(-1)}
           />
-          <Tool
+          <IconButton
             icon="down"
             label="Next match (n)"
             isDisabled={none}
             onClick={() => view.nextMatch(1)}
           />
-          <Tool
+          <IconButton
             icon="filter"
             label="Show matches only"
             isPressed={onlyMatches}
