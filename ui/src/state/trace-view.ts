@@ -201,6 +201,11 @@ export class TraceView {
       this.toggle(row);
   }
 
+  /** As a link says. */
+  setCollapsedRows(collapsed: Uint8Array): void {
+    this.#change({ collapsed });
+  }
+
   expandAll(): void {
     this.#change({ collapsed: new Uint8Array(this.trace.count) });
   }

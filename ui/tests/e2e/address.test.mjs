@@ -21,6 +21,13 @@ before(async () => {
     "/api/traces/": (url) => ({
       data: [syntheticJson(400, url.includes(OTHER) ? OTHER : TRACE_ID)],
     }),
+    "/api/skua/v1/aggregate": (url, body) => {
+      const answer = SKUA["/api/skua/v1/aggregate"](url, body);
+      if (body.kind !== "top_values" || body.field === "span_id") return answer;
+      // More values than a facet lists at first.
+      const values = Array.from({ length: 9 }, (_, index) => `${200 + index}`);
+      return { ...answer, values: values.map((value) => ({ value, spans: 5, errors: 0 })) };
+    },
     "/api/v3/services": { services: ["shop", "cart"] },
     "/api/v3/operations": { operations: [] },
     "/api/dependencies": { data: [{ parent: "shop", child: "cart", callCount: 5 }] },
@@ -117,6 +124,41 @@ const STATES = [
     [button("Show matches only")],
     { only: "1", uiFind: "err" },
     texts(".span-table .row p"),
+  ],
+  [
+    "which rows of the timeline are collapsed",
+    `/trace/${TRACE_ID}`,
+    [
+      async (page) => {
+        await page.getByRole("button", { name: "Collapse all (])" }).click();
+        await page.locator("[role=treegrid]").focus();
+        await page.keyboard.press("ArrowDown");
+        await page.keyboard.press("ArrowRight");
+      },
+    ],
+    { fold: "b4.1" },
+    texts("[role=treegrid] [role=row]"),
+  ],
+  [
+    "attributes of a pair that are the same",
+    `/trace/${TRACE_ID}...${OTHER}?v=timeline&pair=0`,
+    [
+      (page) => page.locator(".aligned-rows li button").first().click(),
+      (page) =>
+        page
+          .getByRole("button", { name: /^Show .* that are the same$/ })
+          .first()
+          .click(),
+    ],
+    { same: "1" },
+    texts(".pair-attributes tr"),
+  ],
+  [
+    "facets of which all values are listed",
+    "/search?lookback=1h",
+    [(page) => page.getByRole("button", { name: "3 more" }).first().click()],
+    { long: "http.status_code" },
+    texts(".facet li"),
   ],
   [
     "differences only",

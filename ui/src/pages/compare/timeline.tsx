@@ -431,7 +431,8 @@ function Attributes(props: { readonly read: Read }) {
 /** What differs, and what is the same folded below it. */
 function PairTable(props: { readonly title: string; readonly pairs: readonly AttributePair[] }) {
   const { title, pairs } = props;
-  const [isWhole, setWhole] = useState(false);
+  const [params, put] = useUrlState();
+  const isWhole = params.get("same") === "1";
   const different = pairs.filter((pair) => !pair.isSame);
   const shown = isWhole ? pairs : different;
   const same = pairs.length - different.length;
@@ -463,7 +464,7 @@ function PairTable(props: { readonly title: string; readonly pairs: readonly Att
           type="button"
           className="button quiet small"
           aria-expanded={isWhole}
-          onClick={() => setWhole(!isWhole)}
+          onClick={() => put({ same: isWhole ? undefined : "1" })}
         >
           {isWhole ? "Differences only" : `Show ${count(same)} that are the same`}
         </button>

@@ -46,6 +46,9 @@ interface FacetProps {
   readonly window: TimeSpan;
   readonly isEnabled: boolean;
   readonly onChange: (query: SearchQuery) => void;
+  /** Facets of which all values are listed, from the URL. */
+  readonly long: readonly string[];
+  readonly onLong: (names: readonly string[]) => void;
 }
 
 export function Facets(
@@ -67,7 +70,21 @@ export function Facets(
   const shown = [...added, ...liked.slice(0, KEYS_SHOWN_MAX)];
   const groups = red.data?.value;
   const isPartial = red.data?.completeness.isComplete === false;
-  if (red.error !== undefined && groups === undefined) return null;
+  if (red.error !== undefined && groups === undefined) {
+    return (
+      <aside className="facets panel" aria-label="Narrow down">
+        <p className="facets-head faint">What the spans have in common could not be counted.</p>
+        <button
+          type="button"
+          className="button small"
+          title={red.error.message}
+          onClick={red.refetch}
+        >
+          Count again
+        </button>
+      </aside>
+    );
+  }
   return (
     <aside className="facets panel" aria-label="Narrow down">
       <p className="facets-head faint">
@@ -181,8 +198,8 @@ function ValueList(
     readonly onRemove?: (() => void) | undefined;
   },
 ) {
-  const { name, query, values } = props;
-  const [isLong, setLong] = useState(false);
+  const { name, query, values, long } = props;
+  const isLong = long.includes(name);
   const [find, setFind] = useState("");
   const chosen = chosenValues(query, name);
   const excluded = excludedValues(query, name);
@@ -272,7 +289,7 @@ function ValueList(
           type="button"
           className="button quiet small"
           onClick={() => {
-            setLong(!isLong);
+            props.onLong(isLong ? long.filter((each) => each !== name) : [...long, name]);
             setFind("");
           }}
         >

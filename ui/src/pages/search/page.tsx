@@ -237,6 +237,8 @@ function Outcome(props: {
           colors={colors}
           added={look.facets}
           onAdded={look.setFacets}
+          long={look.long}
+          onLong={look.setLong}
           onChange={props.onChange}
         />
       )}
@@ -452,6 +454,9 @@ interface Look {
   readonly setTicked: (traceIds: readonly string[]) => void;
   readonly facets: readonly string[];
   readonly setFacets: (keys: readonly string[]) => void;
+  /** Facets of which all values are listed. */
+  readonly long: readonly string[];
+  readonly setLong: (keys: readonly string[]) => void;
   /** What of the URL stays when another search is made. */
   readonly kept: readonly (readonly [name: string, value: string])[];
 }
@@ -475,7 +480,17 @@ function useLook(): Look {
     const facets = [...new Set(params.getAll("facet"))];
     const ticked = [...new Set(params.getAll("tick"))].filter(isTraceId).slice(0, TICKED_MAX);
     const form = params.get("v");
-    const kept = ["v", "plot", "facet", "tick", "tail", "uiEmbed", "uiSearchHideGraph", "uiTheme"];
+    const kept = [
+      "v",
+      "plot",
+      "facet",
+      "long",
+      "tick",
+      "tail",
+      "uiEmbed",
+      "uiSearchHideGraph",
+      "uiTheme",
+    ];
     return {
       plot: params.get("plot") === "dots" ? "dots" : "heat",
       setPlot: (kind) =>
@@ -492,6 +507,8 @@ function useLook(): Look {
         ),
       facets,
       setFacets: (keys) => putAll("facet", keys),
+      long: params.getAll("long"),
+      setLong: (keys) => putAll("long", keys),
       ticked,
       setTicked: (ids) => putAll("tick", ids),
       kept: [...params].filter(([name]) => kept.includes(name)),

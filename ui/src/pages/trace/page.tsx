@@ -7,6 +7,7 @@ import { later } from "../../components/later";
 import { Minimap } from "../../components/minimap";
 import { Failure, Loading, Message, PartialBanner } from "../../components/states";
 import { Waterfall } from "../../components/waterfall";
+import { parseFolded, printFolded } from "../../model/folded";
 import { parseServiceFilter, printServiceFilter } from "../../model/service-filter";
 import { operationOf, rowOfSpanId, serviceOf, spanIdOf } from "../../model/trace";
 import { embedOf } from "../../state/embed";
@@ -122,8 +123,8 @@ export function OpenTrace(props: {
 }
 
 /**
- * Everything the page shows is in its URL: `uiFind` and `svcFilter` as in Jaeger; `span`, `t0`, `t1` and `v` are
- * our own. Changes replace the URL, so that "back" leaves the trace.
+ * Everything the page shows is in its URL: `uiFind` and `svcFilter` as in Jaeger; `span`, `t0`,
+ * `t1`, `fold` and `v` are our own. Changes replace the URL, so that "back" leaves the trace.
  */
 function useTraceUrl(view: TraceView, path: string): [ViewName, (name: ViewName) => void] {
   const [, navigate] = useLocation();
@@ -169,6 +170,8 @@ function restore(view: TraceView, params: URLSearchParams): void {
     view.setWindow({ start: start as never, end: end as never });
   }
   view.setHidden(parseServiceFilter(view.trace.services, params.get("svcFilter") ?? ""));
+  const folded = parseFolded(view.trace, params.get("fold") ?? "");
+  if (folded !== undefined) view.setCollapsedRows(folded);
   const find = params.get("uiFind") ?? "";
   if (find !== "") {
     // Jaeger links to a span by finding its id.
@@ -182,7 +185,7 @@ function restore(view: TraceView, params: URLSearchParams): void {
 }
 
 function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
-  const { window, selected, findText, onlyMatches, hidden } = view.state;
+  const { window, selected, findText, onlyMatches, hidden, collapsed } = view.state;
   const params = new URLSearchParams(before);
   const put = (name: string, value: string | undefined) => {
     if (value === undefined || value === "") params.delete(name);
@@ -193,6 +196,7 @@ function paramsOf(view: TraceView, before: URLSearchParams): URLSearchParams {
   put("t1", isZoomed ? String(Math.round(window.end)) : undefined);
   put("uiFind", findText);
   put("only", onlyMatches ? "1" : undefined);
+  put("fold", printFolded(view.trace, collapsed));
   put("svcFilter", printServiceFilter(view.trace.services, hidden));
   put("span", selected >= 0 ? spanIdOf(view.trace, selected) : undefined);
   return params;
