@@ -28,6 +28,12 @@ export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
   return getJson(apiUrl("api/skua/v1/cluster"), readCluster, signal);
 }
 
+/** The same, once every copy has been read and has told what it holds. */
+export function fetchDigests(signal?: AbortSignal): Promise<Answered<Cluster>> {
+  const url = apiUrl("api/skua/v1/cluster", new URLSearchParams({ digest: "true" }));
+  return getJson(url, readCluster, signal);
+}
+
 export function readCluster(json: unknown): Cluster {
   const cluster = record(json, "answer");
   return {
@@ -70,6 +76,7 @@ export function readCluster(json: unknown): Cluster {
             lag: number(replica["lag"], "lag"),
             spans: number(replica["spans"], "spans"),
             bytes: number(replica["bytes"], "bytes"),
+            digest: text(replica["digest"], "digest") || undefined,
           };
         }),
       };

@@ -80,6 +80,8 @@ export interface Replica {
   readonly lag: number;
   readonly spans: number;
   readonly bytes: number;
+  /** Of all it holds, if that was asked for: equal where copies are. */
+  readonly digest?: string | undefined;
 }
 
 export interface Shard {
@@ -256,6 +258,36 @@ export function growthOf(before: Cluster, after: Cluster, seconds: number): numb
   const of = (cluster: Cluster) => sumOfShards(cluster, (replica) => replica.spans);
   const more = of(after) - of(before);
   return seconds > 0 && more >= 0 ? more / seconds : undefined;
+}
+
+/** Spans a second that a node took as a leader, between two looks; undefined if nobody knows. */
+export function takenOf(
+  before: Cluster,
+  after: Cluster,
+  node: string,
+  seconds: number,
+): number | undefined {
+  let taken: number | undefined;
+  for (const { id, leader, replicas } of after.shards) {
+    if (leader !== node || seconds <= 0) continue;
+    const known = before.shards.find((shard) => shard.id === id);
+    // What it had from another leader came in there.
+    if (known?.leader !== node) continue;
+    const of = (all: readonly Replica[]) => all.find((each) => each.node === node)?.spans ?? 0;
+    const more = of(replicas) - of(known.replicas);
+    // Spans went away, or were found to be repeats.
+    taken = (taken ?? 0) + Math.max(0, more) / seconds;
+  }
+  return taken;
+}
+
+/** What copies are to each other: `alone` says nothing, for there is none to compare with. */
+export type Agreement = "alike" | "different" | "alone";
+
+export function agreementOf({ replicas }: Shard): Agreement {
+  const digests = replicas.flatMap(({ digest }) => digest ?? []);
+  if (digests.length < 2) return "alone";
+  return new Set(digests).size === 1 ? "alike" : "different";
 }
 
 /** Entries a second that a shard's leader applied between two looks; undefined if nobody knows. */

@@ -12,6 +12,7 @@ import {
   growthOf,
   knownBefore,
   lagOf,
+  takenOf,
 } from "../model/cluster";
 import { Store, useStore } from "./store";
 
@@ -43,6 +44,8 @@ export interface ClusterHistory {
   readonly lag: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, processors that it keeps busy. */
   readonly busy: ReadonlyMap<string, readonly (number | undefined)[]>;
+  /** By node id, spans a second that it took as a leader. */
+  readonly taken: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, queries a second. */
   readonly asked: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By number. */
@@ -54,6 +57,7 @@ const history = new Store<ClusterHistory>({
   growth: [],
   lag: new Map(),
   busy: new Map(),
+  taken: new Map(),
   asked: new Map(),
   shards: new Map(),
 });
@@ -73,7 +77,7 @@ export function noteCluster(cluster: Cluster): void {
 }
 
 function noteNumbers(cluster: Cluster, time: EpochMicros): void {
-  const { growth, lag, busy, asked, shards } = history.get();
+  const { growth, lag, busy, taken, asked, shards } = history.get();
   const seconds = last === undefined ? 0 : (time - last.time) / MICROS_PER_SECOND;
   const grown = last === undefined ? undefined : growthOf(last.cluster, cluster, seconds);
   const next = <T>(values: readonly T[], value: T) => [...values, value].slice(-LOOKS_MAX);
@@ -88,6 +92,13 @@ function noteNumbers(cluster: Cluster, time: EpochMicros): void {
       }),
     ),
     // One look alone says nothing.
+    taken: new Map(
+      cluster.nodes.flatMap(({ id }) =>
+        last === undefined
+          ? []
+          : [[id, next(taken.get(id) ?? [], takenOf(last.cluster, cluster, id, seconds))]],
+      ),
+    ),
     asked: new Map(
       (last === undefined ? [] : cluster.nodes).map((node) => [
         node.id,

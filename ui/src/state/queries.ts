@@ -1,7 +1,7 @@
 // What the pages ask the server, by way of one cache.
 
 import { fetchDependencies, fetchOperations, fetchServices } from "../api/jaeger";
-import { fetchCluster } from "../api/skua";
+import { fetchCluster, fetchDigests } from "../api/skua";
 import { MICROS_PER_MILLI, wallClock } from "../base/time";
 import { noteCluster } from "./cluster-events";
 import { useQuery } from "./query";
@@ -48,5 +48,15 @@ export function useCluster(isEnabled = true) {
       return answer;
     },
     pollMillis: CLUSTER_POLL_MILLIS,
+  });
+}
+
+/** Reads everything that is stored, so only when somebody asks; `attempt` asks anew. */
+export function useDigests(attempt: number) {
+  return useQuery({
+    key: `digests ${attempt}`,
+    isEnabled: attempt > 0,
+    ask: fetchDigests,
+    keepsPrevious: true,
   });
 }

@@ -54,6 +54,8 @@ test("every node shows the whole cluster and where the others are", { skip }, as
         const links = await nodes.getByRole("link").evaluateAll((all) => all.map((a) => a.host));
         const hosts = cluster.nodes.map(({ ui }) => new URL(ui).host);
         assert.deepEqual(links.sort(), hosts.sort());
+        await page.getByRole("button", { name: "Compare the copies" }).click();
+        await page.getByText(/^\d+ shards: all copies hold the same spans\./).waitFor(SLOW);
       },
       place,
     );

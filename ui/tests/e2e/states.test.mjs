@@ -158,6 +158,35 @@ test("a shard tells what happened to it, and no other's", async () => {
   });
 });
 
+test("copies that differ are told from those that are alike, once somebody asks", async () => {
+  const ids = ["a", "b"].map((name) => name.repeat(16));
+  const asked = [];
+  const status = (url) => {
+    const isAsked = url.includes("digest=true");
+    asked.push(isAsked);
+    const shard = (id, digests) => ({
+      ...{ id, epoch: 1, leader: ids[0] },
+      replicas: ids.map((node, index) => ({
+        ...{ node, state: "present", applied: 1, lag: 0, spans: 5, bytes: 7 },
+        ...(isAsked ? { digest: digests[index] } : {}),
+      })),
+    });
+    return {
+      nodes: ids.map((id) => ({ ...{ id, name: id[0], state: "ready", version: "1", disk: {} } })),
+      shards: [shard(4, ["x", "x"]), shard(5, ["x", "y"]), shard(6, ["x"])],
+    };
+  };
+  await see({ "/api/skua/v1/cluster": status }, "/cluster", async (page) => {
+    const button = page.getByRole("button", { name: "Compare the copies" });
+    await button.waitFor();
+    assert.ok(!asked.includes(true));
+    await button.click();
+    await page.getByText("copies of shard 5 differ").waitFor();
+    await page.getByText("1 shard: all copies hold the same spans.").waitFor();
+    await page.getByText("Of shard 6 only one copy could be read.").waitFor();
+  });
+});
+
 test("the cluster page says what is asked, for how long spans stay and disks last", async () => {
   const hour = 3_600;
   const nanosAgo = (hours) => (Date.now() - hours * hour * 1_000) * 1e6;

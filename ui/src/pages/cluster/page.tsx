@@ -292,6 +292,7 @@ function Nodes(props: { readonly cluster: Cluster }) {
               ["Up for", "num"],
               ["CPU", "num"],
               ["Memory", "num"],
+              ["Spans/s", "num"],
               ["Queries/s", "num"],
               ["Clock", "num"],
               ["Leads", "num"],
@@ -317,6 +318,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 {hasZones && <td>{node.zone || "–"}</td>}
                 <td className="mono">{node.version || "–"}</td>
                 <ProcessCells node={node} />
+                <td className="num">
+                  <TakenBy node={node} />
+                </td>
                 <td className="num">
                   <AskedOf node={node} />
                 </td>
@@ -384,6 +388,19 @@ function ProcessCells(props: { readonly node: ClusterNode }) {
       </td>
       <td className="num">{bytes(process.residentBytes)}</td>
     </>
+  );
+}
+
+/** What came in through the shards that this node leads. */
+function TakenBy(props: { readonly node: ClusterNode }) {
+  const looks = useClusterHistory().taken.get(props.node.id) ?? [];
+  const mean = meanOf(looks);
+  if (mean === undefined) return <span className="faint">–</span>;
+  return (
+    <span className="with-line" title="Of the shards that it leads">
+      {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
+      {rate(mean)}
+    </span>
   );
 }
 

@@ -1,12 +1,14 @@
 // Where every shard has its copies, and what happened to one of them: as far as this browser saw it,
 // and as the nodes and alarms tell of before. The cluster keeps no record of elections and moves.
 
-import { Fragment } from "react";
-import { bytes, clock, count, day, shortCount, timestamp } from "../../base/format";
+import { Fragment, useState } from "react";
+import { bytes, clock, count, day, plural, shortCount, timestamp } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import { TableHead } from "../../components/table-head";
 import {
+  type Agreement,
+  agreementOf,
   type Cluster,
   changesOf,
   LAG_NOTABLE,
@@ -19,6 +21,7 @@ import {
   useClusterEvents,
   useClusterHistory,
 } from "../../state/cluster-events";
+import { useDigests } from "../../state/queries";
 import { useSettings } from "../../state/settings";
 import { useUrlState } from "../../state/url-state";
 import { AlarmList } from "./alarms";
@@ -30,6 +33,8 @@ export function Shards(props: { readonly cluster: Cluster }) {
   const [params, put] = useUrlState();
   const open = shards.find(({ id }) => String(id) === params.get("shard"));
   const toggle = ({ id }: Shard) => put({ shard: open?.id === id ? undefined : String(id) });
+  const [attempt, setAttempt] = useState(0);
+  const isReplicated = shards.some(({ replicas }) => replicas.length > 1);
   const largest = Math.max(
     1,
     ...shards.flatMap((shard) => shard.replicas.map((each) => each.bytes)),
@@ -96,7 +101,51 @@ export function Shards(props: { readonly cluster: Cluster }) {
         <span className="role lagging" /> lagging <span className="role missing" /> not there or no
         answer
       </p>
+      {isReplicated && <Copies attempt={attempt} onAsk={() => setAttempt(attempt + 1)} />}
     </section>
+  );
+}
+
+/** Do the copies of each shard hold the same? Told when somebody asks. */
+function Copies(props: { readonly attempt: number; readonly onAsk: () => void }) {
+  const { data, error, isFetching } = useDigests(props.attempt);
+  return (
+    <div className="row copies-alike">
+      <button
+        type="button"
+        className="button small"
+        disabled={isFetching}
+        title="Reads everything that is stored, on all nodes"
+        onClick={props.onAsk}
+      >
+        {isFetching ? "Comparing …" : "Compare the copies"}
+      </button>
+      <span role="status">
+        {error !== undefined ? (
+          `They could not be compared: ${error.message}`
+        ) : data === undefined || isFetching ? (
+          <span className="faint">Whether all copies of a shard hold the same spans</span>
+        ) : (
+          <Agreements shards={data.value.shards} />
+        )}
+      </span>
+    </div>
+  );
+}
+
+function Agreements(props: { readonly shards: readonly Shard[] }) {
+  const of = (wanted: Agreement) =>
+    props.shards.filter((shard) => agreementOf(shard) === wanted).map(({ id }) => id);
+  const [alike, different, alone] = [of("alike"), of("different"), of("alone")];
+  const named = (ids: readonly number[]) => `shard${ids.length === 1 ? "" : "s"} ${ids.join(", ")}`;
+  return (
+    <>
+      {different.length > 0 && (
+        <span className="badge error">copies of {named(different)} differ</span>
+      )}{" "}
+      {alike.length > 0 && `${plural(alike.length, "shard")}: all copies hold the same spans. `}
+      {alone.length > 0 && `Of ${named(alone)} only one copy could be read.`}
+    </>
   );
 }
 
