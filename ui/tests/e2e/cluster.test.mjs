@@ -55,7 +55,7 @@ test("every node shows the whole cluster and where the others are", { skip }, as
         const hosts = cluster.nodes.map(({ ui }) => new URL(ui).host);
         assert.deepEqual(links.sort(), hosts.sort());
         await page.getByRole("button", { name: "Compare the copies" }).click();
-        await page.getByText(/^\d+ shards: all copies hold the same spans\./).waitFor(SLOW);
+        await page.getByText(/\d shards: all copies hold the same spans\./).waitFor(SLOW);
       },
       place,
     );

@@ -442,3 +442,32 @@ test("a search that is stopped keeps what was found, and does not call it whole"
   await page.getByText(/2 traces · complete/).waitFor();
   await page.close();
 });
+
+test("in a narrow window traces come before what narrows them down", async () => {
+  const { page, complaints, rows } = await open("/search?lookback=1h");
+  await rows.first().waitFor();
+  const facet = page.locator(".facet").first();
+  await facet.waitFor();
+  await page.setViewportSize({ width: 500, height: 800 });
+  await facet.waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: "Narrow down" }).click();
+  await page.waitForURL(/narrow=1/);
+  await facet.waitFor();
+  await page.reload();
+  await facet.waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("what cannot be counted says so, and is counted again", async () => {
+  figures = () => [503, { error: { message: "no leader" } }];
+  const { page, complaints, rows } = await open("/search?lookback=1h");
+  await rows.first().waitFor();
+  const facets = page.getByRole("complementary", { name: "Narrow down" });
+  await facets.getByText("could not be counted").waitFor();
+  figures = SKUA["/api/skua/v1/aggregate"];
+  await facets.getByRole("button", { name: "Count again" }).click();
+  await facets.getByText("900 spans").waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});

@@ -425,3 +425,32 @@ test("a failure names the request, and is asked again when the server says", asy
     await place.close();
   }
 });
+
+test("an endless name leaves the other columns in sight", async () => {
+  const endless = "W".repeat(300);
+  const answers = {
+    ...SKUA,
+    "/api/v3/services": { services: [endless, "shop"] },
+    "/api/dependencies": { data: [{ parent: endless, child: "shop", callCount: 5 }] },
+    "/api/traces/": { data: [trace(3, endless)] },
+  };
+  const pages = [
+    ["/services", ".red-table"],
+    ["/dependencies?as=table", ".table"],
+    [`/trace/${TRACE_ID}...${TRACE_ID}`, ".compare"],
+    [`/trace/${TRACE_ID}?span=0000000000000002`, ".detail-body"],
+  ];
+  for (const [path, selector] of pages) {
+    await see(answers, path, async (page) => {
+      const box = page.locator(selector).first();
+      await box.waitFor();
+      // Names of services are there as soon as the rows are.
+      await page.getByText(endless).first().waitFor({ state: "attached" });
+      const { wide, room } = await box.evaluate(({ scrollWidth, parentElement }) => ({
+        wide: scrollWidth,
+        room: parentElement.clientWidth,
+      }));
+      assert.ok(wide <= room, `${path}: ${wide} of ${room} pixels`);
+    });
+  }
+});

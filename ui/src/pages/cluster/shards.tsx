@@ -141,8 +141,10 @@ function Agreements(props: { readonly shards: readonly Shard[] }) {
   return (
     <>
       {different.length > 0 && (
-        <span className="badge error">copies of {named(different)} differ</span>
-      )}{" "}
+        <>
+          <span className="badge error">copies of {named(different)} differ</span>{" "}
+        </>
+      )}
       {alike.length > 0 && `${plural(alike.length, "shard")}: all copies hold the same spans. `}
       {alone.length > 0 && `Of ${named(alone)} only one copy could be read.`}
     </>

@@ -57,6 +57,9 @@ export function Facets(
     /** Keys that were asked for, from the URL. */
     readonly added: readonly string[];
     readonly onAdded: (keys: readonly string[]) => void;
+    /** Where there is little room they are folded away otherwise. */
+    readonly isOpen: boolean;
+    readonly onOpen: (isOpen: boolean) => void;
   },
 ) {
   const { query, window, isEnabled, added } = props;
@@ -72,7 +75,7 @@ export function Facets(
   const isPartial = red.data?.completeness.isComplete === false;
   if (red.error !== undefined && groups === undefined) {
     return (
-      <aside className="facets panel" aria-label="Narrow down">
+      <aside className="facets panel" aria-label="Narrow down" data-open="true">
         <p className="facets-head faint">What the spans have in common could not be counted.</p>
         <button
           type="button"
@@ -86,7 +89,16 @@ export function Facets(
     );
   }
   return (
-    <aside className="facets panel" aria-label="Narrow down">
+    <aside className="facets panel" aria-label="Narrow down" data-open={props.isOpen}>
+      <button
+        type="button"
+        className="button quiet small facets-toggle"
+        aria-expanded={props.isOpen}
+        onClick={() => props.onOpen(!props.isOpen)}
+      >
+        <Icon name="filter" />
+        Narrow down
+      </button>
       <p className="facets-head faint">
         {groups === undefined
           ? "counting …"

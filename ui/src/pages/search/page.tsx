@@ -239,6 +239,8 @@ function Outcome(props: {
           onAdded={look.setFacets}
           long={look.long}
           onLong={look.setLong}
+          isOpen={look.narrows}
+          onOpen={look.setNarrows}
           onChange={props.onChange}
         />
       )}
@@ -457,6 +459,9 @@ interface Look {
   /** Facets of which all values are listed. */
   readonly long: readonly string[];
   readonly setLong: (keys: readonly string[]) => void;
+  /** Facets are unfolded where there is little room. */
+  readonly narrows: boolean;
+  readonly setNarrows: (narrows: boolean) => void;
   /** What of the URL stays when another search is made. */
   readonly kept: readonly (readonly [name: string, value: string])[];
 }
@@ -485,6 +490,7 @@ function useLook(): Look {
       "plot",
       "facet",
       "long",
+      "narrow",
       "tick",
       "tail",
       "uiEmbed",
@@ -509,6 +515,8 @@ function useLook(): Look {
       setFacets: (keys) => putAll("facet", keys),
       long: params.getAll("long"),
       setLong: (keys) => putAll("long", keys),
+      narrows: params.get("narrow") === "1",
+      setNarrows: (narrows) => putAll("narrow", narrows ? ["1"] : []),
       ticked,
       setTicked: (ids) => putAll("tick", ids),
       kept: [...params].filter(([name]) => kept.includes(name)),

@@ -58,7 +58,12 @@ export function Plot(props: {
           <HeatLegend most={gridOf(heatmap, window).most} />
         )}
         {isHeat && !isExactOnSpans(query) && (
-          <span className="faint">without the conditions on whole traces</span>
+          <span
+            className="faint plot-note"
+            title="These are counts of spans; conditions on whole traces are left out of them"
+          >
+            without the conditions on whole traces
+          </span>
         )}
         <span className="spacer" />
         {isHeat && <span className="faint plot-hint">Drag to narrow, with Shift to compare</span>}

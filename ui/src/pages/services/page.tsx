@@ -267,7 +267,7 @@ function ServiceTable(props: {
                     className="service-link"
                   >
                     <span className="swatch" style={swatchOf(props.colors, name)} />
-                    {name}
+                    <span>{name}</span>
                   </Link>
                 </td>
                 {hasFigures && <Figures row={rows.get(name)} />}

@@ -135,7 +135,7 @@ function Details(props: {
     <div className="detail-body">
       <div className="detail-title">
         <h2>{span.operation}</h2>
-        <Copy label="Copy a link to this span" text={() => linkTo(view, span.spanId)} />
+        <Copy icon="link" label="Copy a link to this span" text={() => linkTo(view, span.spanId)} />
         <Copy label="Copy the span as JSON" text={() => JSON.stringify(span.raw, null, 2)} />
         <DetailPlace />
         <IconButton icon="close" label="Close" onClick={() => view.select(-1)} />
