@@ -454,3 +454,24 @@ test("an endless name leaves the other columns in sight", async () => {
     });
   }
 });
+
+test("the name of a row keeps to its row", async () => {
+  const answers = { ...SKUA, "/api/traces/": { data: [trace(3)] } };
+  await see(answers, `/trace/${TRACE_ID}...${TRACE_ID}?v=timeline`, async (page) => {
+    await page.locator(".aligned-rows li button").first().click();
+    const names = page.locator(".pair-figures tbody th");
+    await names.first().waitFor();
+    const looks = await names.evaluateAll((all) =>
+      all.map((each) => [
+        getComputedStyle(each).position,
+        getComputedStyle(each).borderBottomWidth,
+        getComputedStyle(each.nextElementSibling).borderBottomWidth,
+      ]),
+    );
+    for (const [position, own, beside] of looks) {
+      // Names of columns stay in sight when a table is scrolled; those of rows go with it.
+      assert.equal(position, "static");
+      assert.equal(own, beside);
+    }
+  });
+});

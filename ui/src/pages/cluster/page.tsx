@@ -296,7 +296,6 @@ function Nodes(props: { readonly cluster: Cluster }) {
               ["Queries/s", "num"],
               ["Clock", "num"],
               ["Leads", "num"],
-              ["Replicas", "num"],
               ["Behind", "num"],
               ["Disk used", "num"],
               ["Lasts", "num"],
@@ -327,8 +326,9 @@ function Nodes(props: { readonly cluster: Cluster }) {
                 <td className="num">
                   <ClockAhead node={node} />
                 </td>
-                <td className="num">{leaderCount(cluster, node.id)}</td>
-                <td className="num">{replicaCount(cluster, node.id)}</td>
+                <td className="num" title="Of the shards that it has a copy of">
+                  {leaderCount(cluster, node.id)} of {replicaCount(cluster, node.id)}
+                </td>
                 <td className="num">
                   <Behind node={node} entries={lagOf(cluster, node.id)} />
                 </td>

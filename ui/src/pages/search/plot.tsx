@@ -62,7 +62,7 @@ export function Plot(props: {
             className="faint plot-note"
             title="These are counts of spans; conditions on whole traces are left out of them"
           >
-            without the conditions on whole traces
+            conditions on traces left out
           </span>
         )}
         <span className="spacer" />
