@@ -160,7 +160,6 @@ async fn fill(
     let first = (0..plan.request_count()).find(|request| plan.spans_before(*request) >= point);
     let end = first.unwrap_or(plan.request_count());
     let begins = progress.next_request;
-    let mut marker = HttpClient::connect(&server.otlp_http()).await?;
     while progress.next_request < end {
         let next = end.min(progress.next_request + REQUESTS_A_STEP);
         let (used, written) = (server.processor_time()?, server.written_bytes());
@@ -169,6 +168,8 @@ async fn fill(
         for number in 0..MARKED {
             let at = begins + (end - begins) * (2 * number + 1) / (2 * MARKED);
             if (progress.next_request..next).contains(&at) {
+                // A connection of its own: a server closes those that wait for a step to end.
+                let mut marker = HttpClient::connect(&server.otlp_http()).await?;
                 mark(&mut marker, progress.latest_end, point, number).await?;
             }
         }
