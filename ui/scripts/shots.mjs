@@ -280,6 +280,7 @@ function threeNodes() {
             },
             clock_ahead_ns: index * 740_000_000,
             queries: { answered: Math.round(Date.now() / (80 + 60 * index)), p99_seconds: 0.038 },
+            spans_taken: Math.round((Date.now() - 1.7e12) * (3 + 2 * index)),
             oldest_ns: (Date.now() - 50 * 3_600_000) * 1e6,
           }),
       disk:

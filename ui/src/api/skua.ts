@@ -54,6 +54,10 @@ export function readCluster(json: unknown): Cluster {
         process: processOf(node),
         clockAhead: clockOf(node),
         queries: queriesOf(node),
+        spansTaken:
+          node["spans_taken"] === undefined
+            ? undefined
+            : number(node["spans_taken"], "spans_taken"),
         oldest: node["oldest_ns"] === undefined ? undefined : pointOf(node, "oldest_ns"),
         dataBytesMax:
           disk["data_bytes_max"] === undefined

@@ -25,6 +25,8 @@ export interface ClusterNode {
   readonly clockAhead: Micros | undefined;
   /** What it was asked; undefined if it does not answer, or does not say. */
   readonly queries: Queries | undefined;
+  /** Acknowledged to those who sent them here, since its start; undefined if that is not known. */
+  readonly spansTaken: number | undefined;
   /** When the oldest hour began of which it holds spans; undefined if it holds none. */
   readonly oldest: EpochMicros | undefined;
   /** How much of its disk data may take; undefined if it does not say. */
@@ -260,27 +262,6 @@ export function growthOf(before: Cluster, after: Cluster, seconds: number): numb
   return seconds > 0 && more >= 0 ? more / seconds : undefined;
 }
 
-/** Spans a second that a node took as a leader, between two looks; undefined if nobody knows. */
-export function takenOf(
-  before: Cluster,
-  after: Cluster,
-  node: string,
-  seconds: number,
-): number | undefined {
-  let taken: number | undefined;
-  for (const { id, leader, replicas } of after.shards) {
-    if (leader !== node || seconds <= 0) continue;
-    const known = before.shards.find((shard) => shard.id === id);
-    // What it had from another leader came in there.
-    if (known?.leader !== node) continue;
-    const of = (all: readonly Replica[]) => all.find((each) => each.node === node)?.spans ?? 0;
-    const more = of(replicas) - of(known.replicas);
-    // Spans went away, or were found to be repeats.
-    taken = (taken ?? 0) + Math.max(0, more) / seconds;
-  }
-  return taken;
-}
-
 /** What copies are to each other: `alone` says nothing, for there is none to compare with. */
 export type Agreement = "alike" | "different" | "alone";
 
@@ -310,10 +291,26 @@ export function askedOf(
   before: ClusterNode | undefined,
   seconds: number,
 ): number | undefined {
-  if (node.queries === undefined || before?.queries === undefined || seconds <= 0) return undefined;
-  const more = node.queries.answered - before.queries.answered;
-  // What has answered fewer than before has been started anew.
-  return more >= 0 ? more / seconds : undefined;
+  return rateOf(node.queries?.answered, before?.queries?.answered, seconds);
+}
+
+/** Spans a second that clients sent to a node between two looks; undefined if that is not known. */
+export function takenOf(
+  node: ClusterNode,
+  before: ClusterNode | undefined,
+  seconds: number,
+): number | undefined {
+  return rateOf(node.spansTaken, before?.spansTaken, seconds);
+}
+
+/** Of what is counted since a node's start: what is less than before has been started anew. */
+function rateOf(
+  now: number | undefined,
+  before: number | undefined,
+  seconds: number,
+): number | undefined {
+  if (now === undefined || before === undefined || seconds <= 0 || now < before) return undefined;
+  return (now - before) / seconds;
 }
 
 /**

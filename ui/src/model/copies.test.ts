@@ -25,18 +25,19 @@ describe("copies of a shard", () => {
 });
 
 describe("what a node takes", () => {
-  const before = cluster(shard(0, "a", 100), shard(1, "a", 50), shard(2, "b", 10));
+  const node = (taken?: number) =>
+    readCluster({ nodes: [{ id: "a", spans_taken: taken }], shards: [] }).nodes[0] as never;
 
-  it("is what came into the shards that it led all the time", () => {
-    const after = cluster(shard(0, "a", 160), shard(1, "b", 90), shard(2, "b", 20));
-    expect(takenOf(before, after, "a", 10)).toBe(6);
-    expect(takenOf(before, after, "b", 10)).toBe(1);
-    expect(takenOf(before, after, "c", 10)).toBeUndefined();
+  it("is what clients sent to it between two looks", () => {
+    expect(takenOf(node(160), node(100), 10)).toBe(6);
+    expect(takenOf(node(100), node(100), 10)).toBe(0);
   });
 
-  it("is never less than nothing, and unknown at once", () => {
-    const after = cluster(shard(0, "a", 40), shard(1, "a", 60), shard(2, "b", 10));
-    expect(takenOf(before, after, "a", 10)).toBe(1);
-    expect(takenOf(before, after, "a", 0)).toBeUndefined();
+  it("is unknown after a restart, at the first look, and of a node that does not say", () => {
+    expect(takenOf(node(40), node(100), 10)).toBeUndefined();
+    expect(takenOf(node(40), undefined, 10)).toBeUndefined();
+    expect(takenOf(node(40), node(40), 0)).toBeUndefined();
+    expect(takenOf(node(40), node(), 10)).toBeUndefined();
+    expect(takenOf(node(), node(40), 10)).toBeUndefined();
   });
 });

@@ -28,6 +28,7 @@ const node = (
   queries: undefined,
   // The hour began half an hour before its middle, which is what counts.
   oldest: hours === undefined ? undefined : epochMicros(NOW - (hours + 0.5) * HOUR),
+  spansTaken: undefined,
   dataBytesMax: undefined,
   ...more,
 });

@@ -314,6 +314,7 @@ describe("the address of another node's UI", () => {
       clockAhead: undefined,
       queries: undefined,
       oldest: undefined,
+      spansTaken: undefined,
       dataBytesMax: undefined,
     }));
     return {
@@ -393,6 +394,7 @@ describe("the cluster", () => {
     clockAhead: undefined,
     queries: undefined,
     oldest: undefined,
+    spansTaken: undefined,
     dataBytesMax: undefined,
   });
   const replica = (of: string, lag = 0) => ({

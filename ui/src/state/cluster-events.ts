@@ -44,7 +44,7 @@ export interface ClusterHistory {
   readonly lag: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, processors that it keeps busy. */
   readonly busy: ReadonlyMap<string, readonly (number | undefined)[]>;
-  /** By node id, spans a second that it took as a leader. */
+  /** By node id, spans a second that clients sent to it. */
   readonly taken: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** By node id, queries a second. */
   readonly asked: ReadonlyMap<string, readonly (number | undefined)[]>;
@@ -93,11 +93,10 @@ function noteNumbers(cluster: Cluster, time: EpochMicros): void {
     ),
     // One look alone says nothing.
     taken: new Map(
-      cluster.nodes.flatMap(({ id }) =>
-        last === undefined
-          ? []
-          : [[id, next(taken.get(id) ?? [], takenOf(last.cluster, cluster, id, seconds))]],
-      ),
+      (last === undefined ? [] : cluster.nodes).map((node) => [
+        node.id,
+        next(taken.get(node.id) ?? [], takenOf(node, known(node.id), seconds)),
+      ]),
     ),
     asked: new Map(
       (last === undefined ? [] : cluster.nodes).map((node) => [

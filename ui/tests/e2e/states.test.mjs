@@ -206,7 +206,7 @@ test("the cluster page says what is asked, for how long spans stay and disks las
     answered += 100;
     return {
       nodes: [
-        node("a", { queries: { answered, p99_seconds: 0.042 } }),
+        node("a", { queries: { answered, p99_seconds: 0.042 }, spans_taken: 7 * answered }),
         node("b", { disk: { used_bytes: 24e9, free_bytes: 900e9 } }),
       ],
       shards: [],
@@ -240,6 +240,8 @@ test("the cluster page says what is asked, for how long spans stay and disks las
     const disk = page.locator(".disk").first();
     assert.match(await disk.getAttribute("title"), /; data may take 27\.9 GiB$/);
     await tile("Queries a second").getByText(/^\d/).waitFor({ timeout: 30_000 });
+    const taken = page.getByTitle("What clients sent to this node").getByText(/^\d/);
+    assert.equal(await taken.count(), 1, "the other node does not say");
   });
 });
 

@@ -391,13 +391,14 @@ function ProcessCells(props: { readonly node: ClusterNode }) {
   );
 }
 
-/** What came in through the shards that this node leads. */
+/** What clients sent to this node. */
 function TakenBy(props: { readonly node: ClusterNode }) {
-  const looks = useClusterHistory().taken.get(props.node.id) ?? [];
+  const { id, spansTaken } = props.node;
+  const looks = useClusterHistory().taken.get(id) ?? [];
   const mean = meanOf(looks);
-  if (mean === undefined) return <span className="faint">–</span>;
+  if (spansTaken === undefined || mean === undefined) return <span className="faint">–</span>;
   return (
-    <span className="with-line" title="Of the shards that it leads">
+    <span className="with-line" title="What clients sent to this node">
       {looks.length > 2 && <Sparkline values={looks} look="look-rate" isShort />}
       {rate(mean)}
     </span>
