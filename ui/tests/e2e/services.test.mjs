@@ -73,6 +73,26 @@ test("a service tells what failed, on which instance, and since when", async () 
   await page.close();
 });
 
+test("operations are sorted by a click, filtered by a text, and found again after a reload", async () => {
+  const { page, complaints } = await place.open("/services/shop");
+  const operations = page.locator(".operations tbody").getByRole("link");
+  const head = page.getByRole("columnheader", { name: /^Operation/ });
+  await head.getByRole("button").click();
+  assert.deepEqual(await operations.allTextContents(), ["GET /", "POST /pay"]);
+  await head.getByRole("button").click();
+  await page.waitForURL(/sort=-name/);
+  await page.reload();
+  await operations.first().waitFor();
+  assert.equal(await head.getAttribute("aria-sort"), "descending");
+  assert.deepEqual(await operations.allTextContents(), ["POST /pay", "GET /"]);
+  await page.getByLabel("Filter operations").fill("PAY");
+  await page.waitForURL(/find=PAY/);
+  assert.deepEqual(await operations.allTextContents(), ["POST /pay"]);
+  assert.match(await head.textContent(), /1 of 2/);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("the charts of a service have traces to look at", async () => {
   const { page } = await place.open("/services/shop");
   const marks = page.getByRole("list", { name: "Longest traces" }).getByRole("link");

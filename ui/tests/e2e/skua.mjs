@@ -117,7 +117,8 @@ export function spans(url) {
 
 function groups(body) {
   const isLong = body.quantiles.length > 0;
-  return ["shop", "cart"].flatMap((service) =>
+  const only = body.where?.all?.find(({ field }) => field === "service")?.value;
+  return (only === undefined ? ["shop", "cart"] : [only]).flatMap((service) =>
     (body.group_by === "operation" ? ["GET /", "POST /pay"] : [""]).map((operation) => ({
       service,
       operation,

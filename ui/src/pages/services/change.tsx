@@ -2,17 +2,16 @@
 
 import { duration, percent } from "../../base/format";
 import { type RedRow, rateText } from "../../model/red";
-import { changesOf, changeText } from "../../model/red-change";
+import { changeText } from "../../model/red-change";
+import type { RedEntry } from "../../model/red-order";
 
 export function ChangeCell(props: {
-  readonly row: RedRow | undefined;
+  /** Undefined if they are not known. */
+  readonly changes: RedEntry["changes"];
   readonly before: RedRow | undefined;
-  /** The window before has been looked at. */
-  readonly isKnown: boolean;
 }) {
-  const { row, before } = props;
-  if (row === undefined || !props.isKnown) return <td className="faint">–</td>;
-  const changes = changesOf(row, before);
+  const { changes, before } = props;
+  if (changes === undefined) return <td className="faint">–</td>;
   if (changes === "new") {
     return (
       <td>

@@ -27,7 +27,7 @@ import { useSettings } from "../../state/settings";
 import { Breakdown } from "./breakdown";
 import { ChangeCell } from "./change";
 import { type Frame, KINDS } from "./frame";
-import { Figures, useRowsBefore } from "./page";
+import { Figures, NameFilter, RedHead, useListed, useRowsBefore } from "./table";
 
 const DAY_MILLIS = 86_400_000;
 const CHART_STEPS = 90;
@@ -250,44 +250,41 @@ function Costs(props: {
   readonly linkOf: (change: Partial<SearchQuery>) => string;
 }) {
   const { series, window, linkOf } = props;
-  const rows = useMemo(() => rowsOf(series, window), [series, window]);
+  const rows = useMemo(
+    () => new Map(rowsOf(series, window).map((row) => [row.operation, row])),
+    [series, window],
+  );
+  const names = useMemo(() => [...rows.keys()], [rows]);
   const earlier = useRowsBefore(window, props.where, "operation");
+  const shown = useListed(names, rows, earlier);
+  const beside = (
+    <span className="faint">
+      {" "}
+      {shown.length < names.length && `${shown.length} of `}
+      {names.length}
+    </span>
+  );
   return (
-    <div className="panel scrolled operations">
-      <table className="table red-table">
-        <thead>
-          <tr>
-            <th scope="col">
-              Operation <span className="faint">{rows.length}</span>
-            </th>
-            {["Rate", "Errors", "p50", "p95", "p99"].map((name) => (
-              <th key={name} scope="col" className="num">
-                {name}
-              </th>
+    <>
+      <NameFilter label="Filter operations" />
+      <div className="panel scrolled operations">
+        <table className="table red-table">
+          <RedHead name="Operation" beside={beside} hasFigures />
+          <tbody>
+            {shown.map(({ name, row, changes }) => (
+              <tr key={name}>
+                <td>
+                  <Link href={linkOf({ operation: name })}>{name || "(no name)"}</Link>
+                </td>
+                <Figures row={row} />
+                <ChangeCell changes={changes} before={earlier?.get(name)} />
+              </tr>
             ))}
-            <th scope="col">Impact</th>
-            <th scope="col">Against the window before</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.operation}>
-              <td>
-                <Link href={linkOf({ operation: row.operation })}>
-                  {row.operation || "(no name)"}
-                </Link>
-              </td>
-              <Figures row={row} />
-              <ChangeCell
-                row={row}
-                before={earlier?.get(row.operation)}
-                isKnown={earlier !== undefined}
-              />
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </tbody>
+        </table>
+        {shown.length === 0 && <p className="faint none">No operation has this in its name.</p>}
+      </div>
+    </>
   );
 }
 

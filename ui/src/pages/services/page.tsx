@@ -3,26 +3,22 @@
 import { useEffect, useMemo } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { assignColors, type ServiceColors } from "../../base/color";
-import { duration, exactDuration, percent, plural } from "../../base/format";
+import { duration } from "../../base/format";
 import { wallClock } from "../../base/time";
 import { Sparkline } from "../../components/chart";
 import { FirstSteps } from "../../components/first-steps";
 import { swatchOf } from "../../components/service";
-import { SortButton } from "../../components/sort-button";
 import { Failure, Loading, PartialBanner } from "../../components/states";
 import type { RedSeries } from "../../model/figures";
 import { stepFor } from "../../model/heat";
-import type { Predicate } from "../../model/predicate";
-import { linesOf, QUANTILES, type RedRow, rateText, rowsOf } from "../../model/red";
-import { windowBefore } from "../../model/red-change";
+import { linesOf, QUANTILES, rowsOf } from "../../model/red";
 import type { TimeSpan } from "../../model/search-query";
 import { useRed } from "../../state/figures";
-import { useIdle } from "../../state/idle";
 import { useServices } from "../../state/queries";
-import { useUrlState } from "../../state/url-state";
 import { ChangeCell } from "./change";
 import { ServiceDetail } from "./detail";
 import { FRAMES, type Frame, frameOf, KINDS, printFrame } from "./frame";
+import { Figures, NameFilter, RedHead, useListed, useRowsBefore } from "./table";
 import "./services.css";
 
 const SPARK_STEPS = 32;
@@ -144,32 +140,6 @@ function FrameFields(props: { readonly frame: Frame; readonly onChange: (frame: 
   );
 }
 
-type Column = "rate" | "errorShare" | "p50" | "p95" | "p99" | "impact";
-/** A name falls, a figure rises from bottom to top, until it is chosen again. */
-interface Order {
-  readonly by: Column | "name";
-  readonly isReversed: boolean;
-}
-
-const COLUMNS: readonly (readonly [Column, string])[] = [
-  ["rate", "Rate"],
-  ["errorShare", "Errors"],
-  ["p50", "p50"],
-  ["p95", "p95"],
-  ["p99", "p99"],
-  ["impact", "Impact"],
-];
-
-const FIRST_ORDER: Order["by"] = "impact";
-
-/** As the address has it: a column, with a minus in front if it is turned round. */
-function orderOf(text: string | null): Order {
-  const isReversed = text?.startsWith("-") === true;
-  const name = text?.slice(isReversed ? 1 : 0);
-  const by = name === "name" ? name : COLUMNS.find(([column]) => column === name)?.[0];
-  return by === undefined ? { by: FIRST_ORDER, isReversed: false } : { by, isReversed };
-}
-
 function ServiceTable(props: {
   readonly names: readonly string[];
   readonly colors: ServiceColors;
@@ -177,18 +147,6 @@ function ServiceTable(props: {
   readonly frame: Frame;
 }) {
   const { names, window, frame } = props;
-  const [params, put] = useUrlState();
-  const filter = params.get("find") ?? "";
-  const order = orderOf(params.get("sort"));
-  const sortBy = (by: Order["by"]) => {
-    const isReversed = order.by === by && !order.isReversed;
-    const isFirst = by === FIRST_ORDER && !isReversed;
-    put({ sort: isFirst ? undefined : `${isReversed ? "-" : ""}${by}` });
-  };
-  const sortOf = (by: Order["by"]) => {
-    if (order.by !== by) return undefined;
-    return (by === "name") === order.isReversed ? "descending" : "ascending";
-  };
   const where = { field: "kind", op: "=", value: frame.kind };
   const asked = { window, where, isEnabled: true };
   const whole = Math.max(1, window.end - window.start + 1);
@@ -203,14 +161,7 @@ function ServiceTable(props: {
     return new Map(found.map((row) => [row.service, row]));
   }, [totals.data, window]);
   const earlier = useRowsBefore(window, where, "service");
-  const shown = names
-    .filter((name) => name.toLowerCase().includes(filter.toLowerCase()))
-    .sort((left, right) => {
-      const { by } = order;
-      const figure = (name: string) => (by === "name" ? 0 : (rows.get(name)?.[by] ?? -1));
-      const first = figure(right) - figure(left) || left.localeCompare(right);
-      return order.isReversed ? -first : first;
-    });
+  const shown = useListed(names, rows, earlier);
   const hasFigures = totals.error === undefined || totals.data !== undefined;
   return (
     <>
@@ -230,36 +181,14 @@ function ServiceTable(props: {
           time.
         </p>
       )}
-      <input
-        className="input service-filter"
-        aria-label="Filter services"
-        placeholder="Filter"
-        value={filter}
-        onChange={(event) => put({ find: event.target.value })}
-      />
+      <NameFilter label="Filter services" />
       <div className="panel scrolled" data-stale={totals.isPrevious}>
         <table className="table red-table">
-          <thead>
-            <tr>
-              <th scope="col" aria-sort={sortOf("name")}>
-                <SortButton name="Service" sorted={sortOf("name")} onClick={() => sortBy("name")} />
-              </th>
-              {hasFigures &&
-                COLUMNS.map(([column, name]) => (
-                  <th key={column} scope="col" className="num" aria-sort={sortOf(column)}>
-                    <SortButton
-                      name={name}
-                      sorted={sortOf(column)}
-                      onClick={() => sortBy(column)}
-                    />
-                  </th>
-                ))}
-              {hasFigures && <th scope="col">Against the window before</th>}
-              {hasFigures && <th scope="col">Rate over time</th>}
-            </tr>
-          </thead>
+          <RedHead name="Service" hasFigures={hasFigures}>
+            {hasFigures && <th scope="col">Rate over time</th>}
+          </RedHead>
           <tbody>
-            {shown.map((name) => (
+            {shown.map(({ name, row, changes }) => (
               <tr key={name}>
                 <td>
                   <Link
@@ -270,14 +199,8 @@ function ServiceTable(props: {
                     <span>{name}</span>
                   </Link>
                 </td>
-                {hasFigures && <Figures row={rows.get(name)} />}
-                {hasFigures && (
-                  <ChangeCell
-                    row={rows.get(name)}
-                    before={earlier?.get(name)}
-                    isKnown={earlier !== undefined}
-                  />
-                )}
+                {hasFigures && <Figures row={row} />}
+                {hasFigures && <ChangeCell changes={changes} before={earlier?.get(name)} />}
                 {hasFigures && (
                   <td>
                     <Spark series={series.data?.value} service={name} window={window} />
@@ -289,59 +212,6 @@ function ServiceTable(props: {
         </table>
         {shown.length === 0 && <p className="faint none">No service has this in its name.</p>}
       </div>
-    </>
-  );
-}
-
-/** The same figures of the window before, by name, once the page rests. */
-export function useRowsBefore(
-  window: TimeSpan,
-  where: Predicate,
-  groupBy: "service" | "operation",
-): ReadonlyMap<string, RedRow> | undefined {
-  const before = useMemo(() => windowBefore(window), [window]);
-  const step = Math.max(1, before.end - before.start + 1);
-  const asked = { window: before, where, isEnabled: useIdle() };
-  const { data, isPrevious } = useRed(asked, { step, groupBy, quantiles: QUANTILES });
-  return useMemo(() => {
-    // Half of the spans would look like a change.
-    if (data === undefined || isPrevious || !data.completeness.isComplete) return undefined;
-    return new Map(rowsOf(data.value, before).map((row) => [row[groupBy], row]));
-  }, [data, isPrevious, before, groupBy]);
-}
-
-/** The cells of a row of figures. */
-export function Figures(props: { readonly row: RedRow | undefined }) {
-  const { row } = props;
-  if (row === undefined) {
-    return COLUMNS.map(([column]) => (
-      <td key={column} className="num faint">
-        –
-      </td>
-    ));
-  }
-  return (
-    <>
-      <td className="num" title={plural(row.spans, "span")}>
-        {rateText(row.rate)}
-      </td>
-      <td className="num" title={plural(row.errors, "failed span")}>
-        {row.errors === 0 ? (
-          <span className="faint">0%</span>
-        ) : (
-          <span className="badge error">{percent(row.errorShare)}</span>
-        )}
-      </td>
-      {([row.p50, row.p95, row.p99] as const).map((each, index) => (
-        <td key={QUANTILES[index]} className="num" title={exactDuration(each)}>
-          {duration(each)}
-        </td>
-      ))}
-      <td className="meter-cell">
-        <span className="meter" title={`${percent(row.impact)} of the time of all`}>
-          <span style={{ width: `${100 * row.impact}%` }} />
-        </span>
-      </td>
     </>
   );
 }
