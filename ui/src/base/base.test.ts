@@ -7,6 +7,7 @@ import {
   bytes,
   clock,
   count,
+  dayAndClock,
   duration,
   meanCount,
   meanPlural,
@@ -60,6 +61,7 @@ describe("format", () => {
     const time = epochMicros(1_790_000_000_123_456);
     expect(clock(time, "utc")).toBe("14:13:20.123");
     expect(timestamp(time, "utc")).toBe("2026-09-21 14:13:20.123456 UTC");
+    expect(dayAndClock(time, "utc")).toBe("Sep 21 14:13");
     expect(ago(time, epochMicros(time + 125_000_000))).toBe("2 min ago");
     expect(ago(epochMicros(time + 5_000_000), time)).toBe("in 5 s");
   });

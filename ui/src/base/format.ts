@@ -116,6 +116,21 @@ export function day(time: EpochMicros, zone: Zone): string {
   return calendar(time, zone).day;
 }
 
+/** The time of day alone does not tell the times of such a stretch apart. */
+export function isOverDays(length: Micros): boolean {
+  return length > 26 * 3_600_000_000;
+}
+
+/** For axes: `Sep 21 14:13`. */
+export function dayAndClock(time: EpochMicros, zone: Zone): string {
+  const date = new Date(time / MICROS_PER_MILLI).toLocaleDateString("en", {
+    month: "short",
+    day: "numeric",
+    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+  });
+  return `${date} ${clock(time, zone).slice(0, 5)}`;
+}
+
 interface Calendar {
   readonly day: string;
   readonly hour: string;

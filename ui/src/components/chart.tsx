@@ -2,8 +2,8 @@
 
 import { useRef, useState } from "react";
 import { Link } from "wouter";
-import { clock } from "../base/format";
-import { epochMicros, type Zone } from "../base/time";
+import { clock, dayAndClock, isOverDays } from "../base/format";
+import { epochMicros, micros, type Zone } from "../base/time";
 import type { Line } from "../model/red";
 import { useWidth } from "./use-width";
 
@@ -50,6 +50,11 @@ export function Chart(props: {
   const y = (value: number) => PAD.top + (1 - value / top) * room.y;
   const timeOf = (index: number) => epochMicros(props.start + index * props.step);
   const labels = Math.max(2, Math.floor(room.x / 110));
+  const isLong = isOverDays(micros(steps * props.step));
+  const told = (index: number, digits: number) =>
+    isLong
+      ? dayAndClock(timeOf(index), props.zone)
+      : clock(timeOf(index), props.zone).slice(0, digits);
   const most = values.length === 0 ? "no spans" : `at most ${format(Math.max(...values))}`;
   return (
     <figure className="chart panel">
@@ -65,7 +70,7 @@ export function Chart(props: {
         <span className="faint">
           {at === undefined
             ? most
-            : `${clock(timeOf(at), props.zone).slice(0, 8)} · ${lines
+            : `${told(at, 8)} · ${lines
                 .map((line) => {
                   const value = line.values[at];
                   const shown = value === undefined ? "–" : format(value);
@@ -128,7 +133,7 @@ export function Chart(props: {
                   y={HEIGHT - 4}
                   textAnchor="middle"
                 >
-                  {clock(timeOf(share * steps), props.zone).slice(0, 5)}
+                  {told(share * steps, 5)}
                 </text>
               );
             })}

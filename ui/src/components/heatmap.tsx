@@ -3,7 +3,7 @@
 
 import { type PointerEvent, useLayoutEffect, useRef, useState } from "react";
 import { HEAT_SHADES } from "../base/color";
-import { clock, count, duration, plural } from "../base/format";
+import { clock, count, dayAndClock, duration, isOverDays, plural } from "../base/format";
 import { epochMicros, micros, type Zone } from "../base/time";
 import { bucketStart, type HeatCell, type Heatmap } from "../model/figures";
 import { type Brush, brushOf, cellsOf, gridOf, type HeatGrid, shadeOf } from "../model/heat";
@@ -146,7 +146,6 @@ function Axes(props: {
   const labels = Math.max(2, Math.min(7, Math.floor(room / 150)));
   const length = window.end - window.start;
   const digits = length < labels * 1_500_000 ? 12 : 8;
-  const isLong = length > 26 * 3_600_000_000;
   return (
     <svg className="heatmap-axes" width={props.width} height={HEIGHT} aria-hidden="true">
       {rows.map((row) => {
@@ -171,23 +170,14 @@ function Axes(props: {
             y={HEIGHT - 5}
             textAnchor="middle"
           >
-            {isLong ? dayAndClock(time, props.zone) : clock(time, props.zone).slice(0, digits)}
+            {isOverDays(micros(length))
+              ? dayAndClock(time, props.zone)
+              : clock(time, props.zone).slice(0, digits)}
           </text>
         );
       })}
     </svg>
   );
-}
-
-function dayAndClock(time: ReturnType<typeof epochMicros>, zone: Zone): string {
-  const date = new Date(time / 1_000);
-  const options = {
-    month: "short",
-    day: "numeric",
-    ...(zone === "utc" ? { timeZone: "UTC" } : {}),
-  };
-  const day = date.toLocaleDateString("en", options as Intl.DateTimeFormatOptions);
-  return `${day} ${clock(time, zone).slice(0, 5)}`;
 }
 
 function Tip(props: {

@@ -454,9 +454,9 @@ function Behind(props: { readonly node: ClusterNode; readonly entries: number | 
   const looks = useClusterHistory().lag.get(node.id) ?? [];
   const hasLagged = looks.some((each) => each !== undefined && each > 0);
   if (entries === undefined) return <span className="faint">not known</span>;
-  const text = plural(entries, "entry", "entries");
+  const text = count(entries);
   return (
-    <span className="with-line">
+    <span className="with-line" title={plural(entries, "entry", "entries")}>
       {hasLagged && looks.length > 1 && <Sparkline values={looks} look="look-error" isShort />}
       {entries === 0 ? (
         <span className="faint">–</span>
