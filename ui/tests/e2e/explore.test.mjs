@@ -341,6 +341,12 @@ test("what failed is one click away before anything is counted, and / leads to t
   await page.keyboard.type(" host.name=*");
   const field = page.getByRole("combobox", { name: "Conditions" });
   assert.match(await field.inputValue(), /host\.name=\*$/);
+  // What is proposed goes first, then the keys are the page's again.
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("j");
+  assert.match(await field.inputValue(), /host\.name=\*$/);
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "A");
   assert.deepEqual(complaints, []);
   await page.close();
 });

@@ -11,7 +11,11 @@ function answer() {
   const found = trace(45);
   for (const [index, span] of found.spans.entries()) {
     if (index > 0 && index <= 40) span.operationName = "select";
-    if (index === 7) span.tags.push({ key: "error", type: "bool", value: true });
+    if (index !== 7) continue;
+    span.tags.push({ key: "error", type: "bool", value: true });
+    const value = `Error\n${" at somewhere".repeat(40)}`;
+    const fields = [{ key: "exception.stacktrace", type: "string", value }];
+    span.logs = [{ timestamp: span.startTime, fields }];
   }
   const [, , second] = found.spans;
   found.spans[44].references.push({
@@ -64,6 +68,23 @@ test("many like spans become one row, and open again", async () => {
   await page.getByText("46 rows").waitFor();
   assert.match(await grid.locator("[aria-selected=true]").textContent(), /select.*failed/);
   await page.getByRole("button", { name: "Fold runs" }).click();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test("the next error, its details and the way back are keys away", async () => {
+  const { page, complaints, grid } = await open();
+  await page.keyboard.press("e");
+  const detail = page.locator(".detail");
+  await detail.getByText("at somewhere").waitFor();
+  const hidden = await detail.evaluate((panel) => panel.scrollWidth - panel.clientWidth);
+  assert.equal(hidden, 0, "a long line does not push the rest out of sight");
+  await page.keyboard.press("Enter");
+  assert.ok(await detail.evaluate((panel) => panel === document.activeElement));
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Escape");
+  await detail.waitFor({ state: "detached" });
+  assert.ok(await grid.evaluate((list) => list === document.activeElement));
   assert.deepEqual(complaints, []);
   await page.close();
 });

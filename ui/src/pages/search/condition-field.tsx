@@ -47,7 +47,7 @@ export function ConditionField(props: {
     // After a key its values are wanted; after a value nothing is.
     setOpen(word.key === undefined);
   };
-  const onKeyDown = (event: KeyboardEvent) => {
+  const onKeyDown = (event: KeyboardEvent<HTMLInputElement>) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       setOpen(true);
@@ -58,9 +58,11 @@ export function ConditionField(props: {
       if (option === undefined) return setOpen(false);
       event.preventDefault();
       choose(option);
-    } else if (event.key === "Escape" && isOpen) {
+    } else if (event.key === "Escape") {
       event.stopPropagation();
-      setOpen(false);
+      // With nothing to close it leaves the field, for the keys of the page.
+      if (isOpen) setOpen(false);
+      else event.currentTarget.blur();
     }
   };
   return (

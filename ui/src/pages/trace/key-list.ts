@@ -16,7 +16,7 @@ export const TRACE_KEYS: KeyList = [
   [["o", "p"], "expand, collapse one level"],
   [["c"], "critical path"],
   [["r"], "one row for many like spans, or every span"],
-  [["Enter"], "to the details of the span, while the list has the focus"],
+  [["Enter"], "to the details of the span, while the list or nothing has the focus"],
   [["1", "…", "8"], "timeline, flame graph, critical path, table, statistics, events, graph, raw"],
   [["y"], "copy a link to what is shown"],
   [["Esc"], "close the panel, clear the find"],

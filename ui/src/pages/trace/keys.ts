@@ -24,7 +24,11 @@ export function useTraceKeys(view: TraceView, page: Page): void {
         return focusFind();
       }
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-      const inTree = event.target instanceof Element && event.target.closest("[role=treegrid]");
+      const { target, key } = event;
+      // To the details of a span that was jumped to while nothing had the focus.
+      const isEntered = key === "Enter" && target === document.body && view.state.selected >= 0;
+      const inTree =
+        isEntered || (target instanceof Element && target.closest("[role=treegrid]") !== null);
       if ((inTree && treeKey(view, event)) || pageKey(view, { show, help }, event)) {
         event.preventDefault();
       }
@@ -85,8 +89,13 @@ function treeKey(view: TraceView, event: KeyboardEvent): boolean {
 
 function pageKey(view: TraceView, page: Page, event: KeyboardEvent): boolean {
   if (event.key === "Escape") {
-    if (view.state.selected >= 0) view.select(-1);
-    else void view.find("");
+    if (view.state.selected < 0) void view.find("");
+    else {
+      const isWithin = document.activeElement?.closest(".detail") != null;
+      view.select(-1);
+      // The panel goes, and the focus with it.
+      if (isWithin) document.querySelector<HTMLElement>("[role=treegrid]")?.focus();
+    }
     return true;
   }
   if (!currentSettings().singleKeys) return false;
