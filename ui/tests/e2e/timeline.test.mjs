@@ -89,6 +89,18 @@ test("the next error, its details and the way back are keys away", async () => {
   await page.close();
 });
 
+test("in a low window the rows are scrolled, however many there are", async () => {
+  const { page, complaints, grid } = await open();
+  await page.setViewportSize({ width: 720, height: 450 });
+  const { seen, all } = await grid.evaluate(({ clientHeight, scrollHeight }) => ({
+    seen: clientHeight,
+    all: scrollHeight,
+  }));
+  assert.ok(seen < 450 && all > 1_000, `${seen} of ${all} pixels are seen`);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
 test("links of the span under the pointer are arrows", async () => {
   const { page, complaints, grid } = await open();
   const accents = () =>
