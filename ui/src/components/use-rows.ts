@@ -4,6 +4,7 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useRef } from "react";
+import { usePlainKeys } from "../state/keys";
 import { currentSettings } from "../state/settings";
 
 const OVERSCAN = 12;
@@ -31,6 +32,11 @@ export function useRows(count: number, rowHeight: number) {
     target.focus({ preventScroll: true });
   };
   useEffect(focusWanted);
+  const goTo = (place: number) => {
+    wanted.current = place;
+    virtual.scrollToIndex(place, { align: "auto" });
+    focusWanted();
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof Element))
       return;
@@ -44,10 +50,13 @@ export function useRows(count: number, rowHeight: number) {
     const to = placeAfter(event.key, from, count);
     if (to === undefined) return;
     event.preventDefault();
-    wanted.current = to;
-    virtual.scrollToIndex(to, { align: "auto" });
-    focusWanted();
+    goTo(to);
   };
+  // From elsewhere on the page they lead into the list.
+  const enter = () => {
+    if (count > 0) goTo(0);
+  };
+  usePlainKeys({ j: enter, k: enter });
   return { scroller, virtual, onKeyDown };
 }
 
