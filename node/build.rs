@@ -5,10 +5,15 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // The log of HEAD changes with every commit and checkout; a missing file would mean "always".
-    let log_of_head = "../.git/logs/HEAD";
-    if Path::new(log_of_head).exists() {
-        println!("cargo::rerun-if-changed={log_of_head}");
+    // One of them changes with every commit and checkout, whether or not git keeps a log; a missing
+    // file would mean "always".
+    let head = std::fs::read_to_string("../.git/HEAD").unwrap_or_default();
+    let branch = head.trim().strip_prefix("ref: ").unwrap_or("HEAD");
+    for name in ["logs/HEAD", "HEAD", "packed-refs", branch] {
+        let file = format!("../.git/{name}");
+        if Path::new(&file).exists() {
+            println!("cargo::rerun-if-changed={file}");
+        }
     }
     let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let Ok(output) = output else { return };
