@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::task::Tasks;
 use api::tenant::Tenancy;
-use api::{ApiConfig, ApiState, Doors, Ports, bind};
+use api::{ApiConfig, ApiState, Doors, Meter, Ports, bind};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -66,6 +66,7 @@ impl ClusterAdmin for OneNode {
 pub(crate) struct Node {
     pub(crate) addresses: Doors<SocketAddr>,
     pub(crate) store: MemoryStore,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) serving: Tasks,
     clock: Arc<dyn Clock>,
@@ -89,17 +90,18 @@ pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
     let bound = bind(config).await.unwrap();
     let (store, shutdown) = (MemoryStore::new(), CancellationToken::new());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
+    let meter = Arc::<Meter>::default();
     let state = ApiState {
         store: store.clone(),
         admin: OneNode { readiness },
         clock: Arc::clone(&clock),
         metrics_text: Arc::new(|| "skua_up 1\n".to_owned()),
-        meter: Arc::default(),
+        meter: Arc::clone(&meter),
     };
     let addresses = bound.addresses();
     let mut serving = Tasks::default();
     serving.spawn("api", bound.serve(state, shutdown.clone()));
-    Node { addresses, store, shutdown, serving, clock }
+    Node { addresses, store, meter, shutdown, serving, clock }
 }
 
 impl Node {

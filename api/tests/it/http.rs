@@ -93,6 +93,7 @@ async fn rejected_spans_are_counted_in_the_answer() {
     assert_eq!(partial.rejected_spans, 1);
     assert!(partial.error_message.contains("span id"), "{}", partial.error_message);
     assert_eq!(node.spans(trace_id).await.len(), 1);
+    assert_eq!(node.meter.spans_taken(), 1, "spans that were taken, without those that were not");
 
     let json = serde_json::to_vec(&TracesData::decode(both.as_slice()).unwrap()).unwrap();
     let answer = send(node.addresses.otlp_http, post("application/json"), json.into()).await;

@@ -94,6 +94,9 @@ impl Zones {
                 self.class_keys.push(None);
                 continue;
             };
+            if self.class_key_numbers.len() + count > ZONE_CLASS_KEYS_MAX {
+                return Err(MALFORMED);
+            }
             let start = narrow(self.class_key_numbers.len())?;
             let mut next = 0_u32;
             for _ in 0..count {
@@ -135,6 +138,36 @@ mod tests {
         assert_eq!(keys(1), [3, 5, 7]);
         assert_eq!(keys(2), []);
         assert_eq!(keys(3).len(), 9, "nothing is known of a class that is not listed");
+    }
+
+    #[test]
+    fn more_keys_than_a_run_may_tell_are_not_read() {
+        let mut zones = Zones::default();
+        for number in 0..ZONE_KEYS_MAX {
+            let class = |name: &str| format!("{name} {number}").as_str().into();
+            zones.keys.push((model::query::AttributeScope::Span, class("key")));
+        }
+        let classes = u32::try_from(ZONE_CLASS_KEYS_MAX / ZONE_KEYS_MAX).unwrap();
+        for number in 0..=classes {
+            zones.classes.push(crate::block::zones::ZoneClass {
+                service: "s".into(),
+                operation: number.to_string().as_str().into(),
+                kind: model::span::SpanKind::UNSPECIFIED,
+                status: model::span::StatusCode::UNSET,
+            });
+        }
+        let mut builder = ClassKeysBuilder::default();
+        let most = u32::try_from(ZONE_KEYS_MAX).unwrap();
+        (0..classes).for_each(|class| builder.add(class, (0..most).map(Some)));
+        let mut full = zones.clone();
+        builder.finish(&mut full);
+        let bytes = full.encode_class_keys();
+        assert_eq!(zones.clone().decode_class_keys(&bytes), Ok(()));
+        // One more class with one key.
+        let mut more = bytes;
+        more[0] += 1;
+        more.extend_from_slice(&[2, 0]);
+        assert_eq!(zones.decode_class_keys(&more), Err(MALFORMED));
     }
 
     #[test]
