@@ -388,7 +388,7 @@ impl RunBuilder<'_, '_> {
         let table = TraceTable::of(&mut traces, |trace| (trace.id, trace.source));
         drop(traces);
         let table = table.encode();
-        self.writer.section(SectionKind::TraceTable, &table)?;
+        self.writer.table(&table)?;
         drop(table);
         self.splits.sort_unstable_by_key(|split| split.id);
         if self.is_bare {
@@ -399,9 +399,13 @@ impl RunBuilder<'_, '_> {
         }
         self.writer.section(SectionKind::Splits, &Splits(self.splits).encode())?;
         self.writer.section(SectionKind::Names, &self.names.encode())?;
-        let zones = self.zones.finish();
+        let (zones, mut values) = self.zones.finish();
         self.writer.section(SectionKind::Zones, &zones.encode())?;
         self.writer.section(SectionKind::ClassKeys, &zones.encode_class_keys())?;
+        self.writer.section(SectionKind::KeyValues, &zones.encode_key_values())?;
+        let next = &mut |out: &mut Vec<u8>| values.next(out);
+        self.writer.raw_section(SectionKind::ValueFilter, next)?;
+        drop(values);
         let class_count = u32::try_from(zones.classes().len()).unwrap_or(u32::MAX);
         let bytes_per_span = self.sizes.rollup_bytes_per_span;
         if let Some(rollup) = self.rollup.finish(class_count, bytes_per_span) {

@@ -28,12 +28,27 @@ pub enum SectionKind {
     Rollup = 5,
     /// Which keys the classes of the zones have.
     ClassKeys = 6,
+    /// What verifies slices of the trace table.
+    TableChecks = 7,
+    /// Which values stand on which pages, by bit.
+    ValueFilter = 8,
+    /// Which values stand under keys of few values, anywhere in the run.
+    KeyValues = 9,
 }
 
 impl SectionKind {
     /// The kinds that stand behind the pages.
-    pub const ALL: [Self; 6] =
-        [Self::TraceTable, Self::Splits, Self::Names, Self::Zones, Self::Rollup, Self::ClassKeys];
+    pub const ALL: [Self; 9] = [
+        Self::TraceTable,
+        Self::Splits,
+        Self::Names,
+        Self::Zones,
+        Self::Rollup,
+        Self::ClassKeys,
+        Self::TableChecks,
+        Self::ValueFilter,
+        Self::KeyValues,
+    ];
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)

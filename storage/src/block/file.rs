@@ -10,6 +10,9 @@ use model::columns::compress::decompress;
 
 use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
 use super::limits::{DIRECTORY_BYTES_MAX, PAGE_BYTES_MAX, SECTION_BYTES_MAX};
+use super::raw_section::RawSection;
+use super::table::{OnFound, SortedIds};
+use super::table_slices::{TableChecks, TablePrints};
 use super::writer::{END_MAGIC, FOOTER_BYTES, MAGIC, VERSION};
 use super::{BlockError, Names, Rollup, Splits, TraceTable, Zones};
 use crate::env::{Env, ReadFile};
@@ -141,6 +144,64 @@ impl BlockFile {
         })
     }
 
+    /// What is needed to look into the table of a run where it lies; nothing if it has no checks of
+    /// its slices.
+    pub(crate) fn table_checks(&self, run: &Run) -> Result<Option<TableChecks>, BlockError> {
+        let Some(table) = self.raw(run, SectionKind::TraceTable) else { return Ok(None) };
+        self.decoded(run, SectionKind::TableChecks, |bytes| {
+            TableChecks::decode(bytes, table.length())
+        })
+    }
+
+    /// What of a run's table is kept in memory.
+    pub(crate) fn table_prints(
+        &self,
+        run: &Run,
+        checks: TableChecks,
+    ) -> Result<TablePrints, BlockError> {
+        Ok(TablePrints::of(&self.trace_table(run)?, checks))
+    }
+
+    /// [`TraceTable::among`], read in slices.
+    pub(crate) fn among(
+        &self,
+        run: &Run,
+        checks: &TableChecks,
+        ids: &SortedIds,
+        on_found: OnFound<'_>,
+    ) -> Result<(), BlockError> {
+        match self.raw(run, SectionKind::TraceTable) {
+            Some(table) => checks.among(ids, table, on_found),
+            None => Ok(()),
+        }
+    }
+
+    /// The same with what is in memory of the table.
+    pub(crate) fn among_prints(
+        &self,
+        run: &Run,
+        prints: &TablePrints,
+        ids: &SortedIds,
+        on_found: OnFound<'_>,
+    ) -> Result<(), BlockError> {
+        match self.raw(run, SectionKind::TraceTable) {
+            Some(table) => prints.among(ids, table, on_found),
+            None => Ok(()),
+        }
+    }
+
+    /// The pages of a run on which a value may stand, by its hash; nothing if all of them may have
+    /// it as far as the filter knows.
+    pub(crate) fn pages_with_value(
+        &self,
+        run: &Run,
+        zones: &Zones,
+        hash: u64,
+    ) -> Result<Option<Vec<u64>>, BlockError> {
+        let filter = zones.value_filter().zip(self.raw(run, SectionKind::ValueFilter));
+        filter.map(|(filter, section)| filter.pages(zones, section, hash)).transpose()
+    }
+
     /// The splits of a run.
     pub(crate) fn splits(&self, run: &Run) -> Result<Splits, BlockError> {
         Ok(self.decoded(run, SectionKind::Splits, Splits::decode)?.unwrap_or_default())
@@ -157,6 +218,10 @@ impl BlockFile {
             return Ok(None);
         };
         self.decoded(run, SectionKind::ClassKeys, |bytes| zones.decode_class_keys(bytes))?;
+        self.decoded(run, SectionKind::KeyValues, |bytes| zones.decode_key_values(bytes))?;
+        if let Some(filter) = self.raw(run, SectionKind::ValueFilter) {
+            zones.read_value_filter(filter)?;
+        }
         Ok(Some(zones))
     }
 
@@ -189,6 +254,11 @@ impl BlockFile {
                 on_progress(u64::from(section.stored_length));
             }
         }
+    }
+
+    /// A section that is read in parts.
+    fn raw<'a>(&'a self, run: &'a Run, kind: SectionKind) -> Option<RawSection<'a>> {
+        RawSection::new(self, run.section(kind)?)
     }
 
     fn decoded<T>(

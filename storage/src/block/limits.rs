@@ -46,6 +46,13 @@ pub const ZONE_KEYS_MAX: usize = 4_096;
 /// classes are said to have any key.
 pub const ZONE_CLASS_KEYS_MAX: usize = 1 << 16;
 
+/// Values under a key anywhere in the run that are listed, four bytes each: a key of more has ids or
+/// texts, and pages are asked for those.
+pub const ZONE_KEY_VALUES_MAX: usize = 256;
+
+/// Values that zones list of all keys of a run together; of keys beyond it none.
+pub const ZONE_VALUES_MAX: usize = 1 << 16;
+
 /// Bytes of a name or key that zones list; longer ones are nobody's names.
 pub const ZONE_NAME_BYTES_MAX: usize = 256;
 
@@ -54,6 +61,10 @@ pub const ZONE_FILTER_BITS_PER_ROW: usize = 8;
 
 /// Bits of that filter at least, for pages of few rows.
 pub const ZONE_FILTER_BITS_MIN: usize = 1_024;
+
+/// Bits of that filter at most: of a full page. All pages of a run take as many as the one that
+/// takes most.
+pub const ZONE_FILTER_BITS_MAX: usize = PAGE_ROWS * ZONE_FILTER_BITS_PER_ROW;
 
 /// Bits a value of that filter, if there is room: less than one page in a hundred is opened for a
 /// value that is not on it.

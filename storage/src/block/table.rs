@@ -6,7 +6,7 @@
 //! lookups; whoever then reads the page finds that it is not on it.
 //!
 //! 4.25 bytes a trace. A probabilistic filter of the same accuracy takes 2 to 2.5 and needs the
-//! pages beside it.
+//! pages beside it. Lookups read slices of it where it lies ([`super::table_slices`]).
 
 use model::TraceId;
 use model::columns::ColumnError;
@@ -14,10 +14,12 @@ use twox_hash::XxHash3_64;
 
 use super::limits::RUN_PAGES_MAX;
 
-const PAGE_BITS: u32 = 12;
-const REMAINDER_BITS: u32 = 20;
+pub(super) const PAGE_BITS: u32 = 12;
+pub(super) const REMAINDER_BITS: u32 = 20;
 const BUCKET_TRACES: usize = 16;
-const BUCKET_BITS_MAX: u32 = 64 - REMAINDER_BITS;
+pub(super) const BUCKET_BITS_MAX: u32 = 64 - REMAINDER_BITS;
+/// Bytes before the buckets.
+pub(super) const HEAD_BYTES: usize = 8;
 
 const _: () = assert!(1 << PAGE_BITS == RUN_PAGES_MAX);
 const _: () = assert!(PAGE_BITS + REMAINDER_BITS == 32);
@@ -50,6 +52,20 @@ impl SortedIds {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those that a table of so many buckets does not tell apart, together, with the hash of one.
+    pub(super) fn alike(&self, bucket_bits: u32) -> impl Iterator<Item = (u64, &[(u64, TraceId)])> {
+        let is_alike = move |left: &(u64, TraceId), right: &(u64, TraceId)| {
+            parts(left.0, bucket_bits) == parts(right.0, bucket_bits)
+        };
+        let alike = self.0.chunk_by(is_alike);
+        alike.filter_map(|alike| alike.first().map(|(hash, _)| (*hash, alike)))
     }
 }
 
@@ -102,10 +118,8 @@ impl TraceTable {
     /// nothing here tells apart are told together: who makes them so makes nobody work for their
     /// square.
     pub(crate) fn among(&self, ids: &SortedIds, on_found: OnFound<'_>) {
-        let parts = |hash: u64| parts(hash, self.bucket_bits);
-        for alike in ids.0.chunk_by(|left, right| parts(left.0) == parts(right.0)) {
-            let Some((hash, _)) = alike.first() else { continue };
-            let entries = self.alike(*hash);
+        for (hash, alike) in ids.alike(self.bucket_bits) {
+            let entries = self.alike(hash);
             if !entries.is_empty() {
                 on_found(&mut alike.iter().map(|(_, id)| *id), &mut pages_of(entries));
             }
@@ -118,12 +132,17 @@ impl TraceTable {
         let start = bucket.checked_sub(1).and_then(|before| self.ends.get(before));
         let start = start.copied().unwrap_or(0) as usize;
         let end = self.ends.get(bucket).copied().unwrap_or(0) as usize;
-        let entries = self.entries.get(start..end).unwrap_or_default();
-        // In the order of whole hashes, and so in that of remainders.
-        let first = entries.partition_point(|entry| entry >> PAGE_BITS < remainder);
-        let rest = entries.get(first..).unwrap_or_default();
-        let count = rest.partition_point(|entry| entry >> PAGE_BITS == remainder);
-        rest.get(..count).unwrap_or_default()
+        matching(self.entries.get(start..end).unwrap_or_default(), remainder)
+    }
+
+    /// By bucket: where it ends among the entries.
+    pub(super) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Remainders with pages, bucket by bucket.
+    pub(super) fn entries(&self) -> &[u32] {
+        &self.entries
     }
 
     /// Whether the trace may be among them: always if it is, rarely if it is not.
@@ -146,9 +165,14 @@ impl TraceTable {
         size_of_val(self.ends.as_slice()) + size_of_val(self.entries.as_slice())
     }
 
+    /// The most that the table of so many traces takes.
+    pub(crate) fn memory_bytes_max(trace_count: u64) -> usize {
+        usize::try_from(trace_count.saturating_mul(5)).unwrap_or(usize::MAX).saturating_add(64)
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let numbers = self.ends.len() + self.entries.len();
-        let mut out = Vec::with_capacity(8 + 4 * numbers);
+        let mut out = Vec::with_capacity(HEAD_BYTES + 4 * numbers);
         out.extend_from_slice(&self.bucket_bits.to_le_bytes());
         out.extend_from_slice(&u32::try_from(self.entries.len()).unwrap_or(0).to_le_bytes());
         for number in self.ends.iter().chain(&self.entries) {
@@ -159,7 +183,7 @@ impl TraceTable {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
         let number = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).map_err(|_| MALFORMED);
-        let (head, rest) = bytes.split_at_checked(8).ok_or(MALFORMED)?;
+        let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or(MALFORMED)?;
         let (bits, count) = head.split_at(4);
         let (bucket_bits, entry_count) = (number(bits)?, number(count)? as usize);
         if bucket_bits > BUCKET_BITS_MAX || rest.len() % 4 != 0 {
@@ -191,17 +215,26 @@ impl TraceTable {
     }
 }
 
-fn pages_of(entries: &[u32]) -> impl Iterator<Item = u32> + '_ {
+/// The entries of a bucket that have the remainder: they stand in the order of whole hashes, and so
+/// in that of remainders.
+pub(super) fn matching(entries: &[u32], remainder: u32) -> &[u32] {
+    let first = entries.partition_point(|entry| entry >> PAGE_BITS < remainder);
+    let rest = entries.get(first..).unwrap_or_default();
+    let count = rest.partition_point(|entry| entry >> PAGE_BITS == remainder);
+    rest.get(..count).unwrap_or_default()
+}
+
+pub(super) fn pages_of(entries: &[u32]) -> impl Iterator<Item = u32> + '_ {
     entries.iter().map(|entry| entry & ((1 << PAGE_BITS) - 1))
 }
 
-fn hash(id: TraceId) -> u64 {
+pub(super) fn hash(id: TraceId) -> u64 {
     XxHash3_64::oneshot(id.as_bytes())
 }
 
 /// The bucket and the remainder of a hash.
 #[expect(clippy::cast_possible_truncation, reason = "both parts are cut to their bits")]
-fn parts(hash: u64, bucket_bits: u32) -> (usize, u32) {
+pub(super) fn parts(hash: u64, bucket_bits: u32) -> (usize, u32) {
     let bucket = hash.checked_shr(64 - bucket_bits).unwrap_or(0);
     let below = hash << bucket_bits;
     (bucket as usize, (below >> (64 - REMAINDER_BITS)) as u32)

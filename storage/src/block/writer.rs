@@ -6,6 +6,7 @@ use model::Tenant;
 use model::columns::compress::Compressor;
 
 use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
+use super::table_slices::{SLICE_BYTES, TableChecks};
 use super::{BlockError, BlockInfo};
 use crate::env::{AppendFile, Env, EnvError};
 use crate::mutant::{self, Mutant};
@@ -103,6 +104,45 @@ impl BlockWriter {
             checksum: crc32fast::hash(&stored),
         };
         self.put(&stored)?;
+        if let Some(run) = self.directory.runs.last_mut() {
+            run.sections.push(section);
+        }
+        Ok(())
+    }
+
+    /// Adds the table of traces; with what verifies slices of it if there are several.
+    pub(crate) fn table(&mut self, table: &[u8]) -> Result<(), BlockError> {
+        if table.len() <= SLICE_BYTES {
+            return self.section(SectionKind::TraceTable, table);
+        }
+        let mut whole = Some(table);
+        self.raw_section(SectionKind::TraceTable, &mut |out| {
+            whole.take().is_some_and(|table| {
+                out.extend_from_slice(table);
+                true
+            })
+        })?;
+        self.section(SectionKind::TableChecks, &TableChecks::encode(table))
+    }
+
+    /// Adds a section that is stored as it is: what `next` appends, until it says that there is
+    /// nothing more.
+    pub(crate) fn raw_section(
+        &mut self,
+        kind: SectionKind,
+        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<(), BlockError> {
+        let offset = self.offset;
+        let mut checksum = crc32fast::Hasher::new();
+        let mut part = Vec::new();
+        while next(&mut part) {
+            checksum.update(&part);
+            self.put(&part)?;
+            part.clear();
+        }
+        let stored_length = u32::try_from(self.offset - offset).unwrap_or(u32::MAX);
+        let checksum = checksum.finalize();
+        let section = SectionRef { kind, offset, stored_length, length: 0, checksum };
         if let Some(run) = self.directory.runs.last_mut() {
             run.sections.push(section);
         }

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::batch::{Batch, BatchError};
 use model::{Tenant, TraceId};
 
-use super::cache::{CachedPart, Decoded, DecodedCache, Key};
+use super::cache::{CachedPart, Decoded, DecodedCache, Key, RunTable};
 use super::piece::Piece;
 use super::rows::RowSet;
 use crate::block::{
-    BlockError, BlockFile, BlockInfo, Names, PageInfo, Rollup, Run, SortedIds, TraceTable, Zones,
+    BlockError, BlockFile, BlockInfo, Names, OnFound, PageInfo, Rollup, Run, SortedIds,
+    TablePrints, TraceTable, Zones,
 };
 use crate::env::Env;
 use crate::mutant::{self, Mutant};
@@ -137,23 +138,28 @@ impl BlockRun {
             .map(|(page, number)| (page, Piece::of_page(&self.block, number, page)))
     }
 
-    /// The pages on which parts of the trace may lie.
+    /// The pages on which parts of a trace may lie; `id` holds that one alone.
     pub(super) fn parts(
         &self,
-        id: TraceId,
+        id: &SortedIds,
         cache: &DecodedCache,
         owner: u64,
         out: &mut Vec<Arc<Piece>>,
     ) -> Result<(), BlockError> {
-        // One trace in sixteen.
-        if mutant::is(Mutant::FilterLies) && id.0.last().is_some_and(|byte| byte % 16 == 1) {
-            return Ok(());
-        }
-        let table = self.table(cache, owner)?;
+        let mut starts: Vec<u32> = Vec::new();
+        self.among(id, cache, owner, &mut |ids, pages| {
+            // One trace in sixteen.
+            let is_hidden = |id: TraceId| id.0.last().is_some_and(|byte| byte % 16 == 1);
+            if !mutant::is(Mutant::FilterLies) || !ids.next().is_some_and(is_hidden) {
+                starts.extend(pages);
+            }
+        })?;
+        // However many traces have the same remainder, each page comes once.
+        starts.sort_unstable();
         let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
         let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
         let mut next = 0;
-        for start in table.pages(id) {
+        for start in starts {
             for number in start.max(next).. {
                 let Some(page) = pages.get(number as usize) else { break };
                 if number > start && !page.continues {
@@ -171,34 +177,53 @@ impl BlockRun {
         self.run().map_or(0, |run| run.pages.len())
     }
 
-    /// [`Self::table`] for whoever asks all tables of a shard in a row: if it is not in the cache,
-    /// others need not make room for it.
-    pub(super) fn table_once(
+    /// Tells of these ids those that may be in the run, and the pages on which they may begin.
+    ///
+    /// What memory has of the run's table answers; what it has not is read where it lies, slice by
+    /// slice, or as a whole for many ids. Tables of all runs together need not fit the memory.
+    pub(super) fn among(
         &self,
+        ids: &SortedIds,
         cache: &DecodedCache,
         owner: u64,
-    ) -> Result<Arc<TraceTable>, BlockError> {
-        if let Some((Decoded::Table(table), _)) = cache.get(self.key(owner, CachedPart::Table)) {
-            return Ok(table);
-        }
-        let Some(run) = self.run() else { return Ok(Arc::default()) };
-        Ok(Arc::new(self.block.file.trace_table(run)?))
-    }
-
-    /// Which traces the run has.
-    pub(super) fn table(
-        &self,
-        cache: &DecodedCache,
-        owner: u64,
-    ) -> Result<Arc<TraceTable>, BlockError> {
+        on_found: OnFound<'_>,
+    ) -> Result<(), BlockError> {
+        let Some(run) = self.run() else { return Ok(()) };
+        let file = &self.block.file;
         let key = self.key(owner, CachedPart::Table);
-        if let Some((Decoded::Table(table), _)) = cache.get(key) {
-            return Ok(table);
+        let table = if let Some((Decoded::Table(table), _)) = cache.get(key) {
+            table
+        } else {
+            let checks = file.table_checks(run)?;
+            if checks.as_ref().is_some_and(|checks| checks.prefers_whole(ids)) {
+                file.trace_table(run)?.among(ids, on_found);
+                return Ok(());
+            }
+            let bytes_max = match checks {
+                Some(_) => TablePrints::memory_bytes_max(run.trace_count),
+                None => TraceTable::memory_bytes_max(run.trace_count),
+            };
+            let is_admitted = cache.admits(CachedPart::Table, bytes_max);
+            let table = match checks {
+                Some(checks) if !is_admitted => return file.among(run, &checks, ids, on_found),
+                Some(checks) => RunTable::Prints(file.table_prints(run, checks)?),
+                None => RunTable::Whole(file.trace_table(run)?),
+            };
+            let table = Arc::new(table);
+            if is_admitted {
+                let bytes = table.memory_bytes();
+                cache.put(key, Decoded::Table(Arc::clone(&table)), bytes);
+            }
+            table
+        };
+        match table.as_ref() {
+            RunTable::Whole(table) => table.among(ids, on_found),
+            RunTable::Prints(prints) if prints.prefers_whole(ids) => {
+                file.trace_table(run)?.among(ids, on_found);
+            }
+            RunTable::Prints(prints) => file.among_prints(run, prints, ids, on_found)?,
         }
-        let Some(run) = self.run() else { return Ok(Arc::new(TraceTable::default())) };
-        let table = Arc::new(self.block.file.trace_table(run)?);
-        cache.put(key, Decoded::Table(Arc::clone(&table)), table.memory_bytes());
-        Ok(table)
+        Ok(())
     }
 
     /// The names in the run; nothing if it lists none.
@@ -214,7 +239,7 @@ impl BlockRun {
         let Some(run) = self.run() else { return Ok(None) };
         let Some(names) = self.block.file.names(run)? else { return Ok(None) };
         let (names, bytes) = (Arc::new(names), names_bytes(run));
-        cache.put(key, Decoded::Names(Arc::clone(&names)), bytes);
+        cache.offer(key, Decoded::Names(Arc::clone(&names)), bytes);
         Ok(Some(names))
     }
 
@@ -231,8 +256,20 @@ impl BlockRun {
         let Some(run) = self.run() else { return Ok(None) };
         let Some(zones) = self.block.file.zones(run)? else { return Ok(None) };
         let zones = Arc::new(zones);
-        cache.put(key, Decoded::Zones(Arc::clone(&zones)), zones.memory_bytes());
+        cache.offer(key, Decoded::Zones(Arc::clone(&zones)), zones.memory_bytes());
         Ok(Some(zones))
+    }
+
+    /// The pages on which a value may stand under a key that is filtered, by its hash; nothing if no
+    /// filter lies in the file.
+    pub(super) fn pages_with_value(
+        &self,
+        zones: &Zones,
+        hash: u64,
+    ) -> Result<Option<RowSet>, BlockError> {
+        let Some(run) = self.run() else { return Ok(None) };
+        let words = self.block.file.pages_with_value(run, zones, hash)?;
+        Ok(words.map(|words| RowSet::from_words(run.pages.len(), words)))
     }
 
     /// The figures of the run; nothing if it has none.
@@ -248,7 +285,7 @@ impl BlockRun {
         let Some(run) = self.run() else { return Ok(None) };
         let Some(rollup) = self.block.file.rollup(run)? else { return Ok(None) };
         let rollup = Arc::new(rollup);
-        cache.put(key, Decoded::Rollup(Arc::clone(&rollup)), rollup.memory_bytes());
+        cache.offer(key, Decoded::Rollup(Arc::clone(&rollup)), rollup.memory_bytes());
         Ok(Some(rollup))
     }
 
@@ -268,11 +305,10 @@ impl BlockRun {
         if let Some((_, known)) = slot.as_ref().filter(|(known, _)| *known == version) {
             return Ok(Arc::clone(known));
         }
-        let table = self.table(cache, owner)?;
         let mut cut = RowSet::empty(pages.len());
-        table.among(&SortedIds::new(splits), &mut |_, starts| {
+        self.among(&SortedIds::new(splits), cache, owner, &mut |_, starts| {
             starts.for_each(|start| cut.insert(start as usize));
-        });
+        })?;
         for (number, page) in pages.iter().enumerate() {
             if page.continues && number > 0 && cut.contains(number - 1) {
                 cut.insert(number);

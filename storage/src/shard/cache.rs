@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::batch::{Details, Index, Values};
 
 use super::hash::LookupMap;
-use super::limits::{DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, TABLES_CACHE_BYTES};
-use crate::block::{Names, Rollup, TraceTable, Zones};
+use super::limits::{
+    DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, TABLES_CACHE_ADMITTED, TABLES_CACHE_BYTES,
+};
+use crate::block::{Names, Rollup, TablePrints, TraceTable, Zones};
 
 /// Unpacked parts of batches.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct Inner {
     bytes: usize,
     hits: u64,
     misses: u64,
+    /// How often something was to be put in for which there was no room.
+    crowded: u64,
 }
 
 /// Names a part of a batch.
@@ -76,10 +80,28 @@ pub(super) enum Decoded {
     Index(Arc<Index>),
     Values(Arc<Values>),
     Details(Arc<Details>),
-    Table(Arc<TraceTable>),
+    Table(Arc<RunTable>),
     Names(Arc<Names>),
     Zones(Arc<Zones>),
     Rollup(Arc<Rollup>),
+}
+
+/// What is kept of a table of traces.
+#[derive(Debug)]
+pub(super) enum RunTable {
+    /// All of it.
+    Whole(TraceTable),
+    /// What denies most traces; the rest is read where it lies.
+    Prints(TablePrints),
+}
+
+impl RunTable {
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Whole(table) => table.memory_bytes(),
+            Self::Prints(prints) => prints.memory_bytes(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -134,6 +156,13 @@ impl DecodedCache {
         Some((item.decoded.clone(), item.bytes))
     }
 
+    /// [`Self::put`], if it is admitted.
+    pub(super) fn offer(&self, key: Key, decoded: Decoded, bytes: usize) {
+        if self.admits(key.part, bytes) {
+            self.put(key, decoded, bytes);
+        }
+    }
+
     /// Puts something in and takes out what was longest unused, as far as there is no room.
     pub(super) fn put(&self, key: Key, decoded: Decoded, bytes: usize) {
         let mut inner = lock(self.share(key.part));
@@ -151,6 +180,21 @@ impl DecodedCache {
             let oldest = *oldest;
             inner.remove(&oldest);
         }
+    }
+
+    /// Whether something of what finds pages should be put in: as long as there is room, and else now
+    /// and then. If all blocks are asked in turn and do not fit, and each were put in, each would be
+    /// gone when it is asked again.
+    pub(super) fn admits(&self, part: CachedPart, bytes: usize) -> bool {
+        let mut inner = lock(self.share(part));
+        if bytes > inner.bytes_max / DECODED_CACHE_ITEM_FRACTION {
+            return false;
+        }
+        if inner.bytes + bytes <= inner.bytes_max {
+            return true;
+        }
+        inner.crowded += 1;
+        inner.crowded.is_multiple_of(TABLES_CACHE_ADMITTED)
     }
 
     fn share(&self, part: CachedPart) -> &Mutex<Inner> {
@@ -205,6 +249,9 @@ mod tests {
         put(5, 25);
         assert!(cache.get(key(2)).is_none() && cache.get(key(1)).is_some());
         put(5, 10);
+        let admitted = (0..80).filter(|_| cache.admits(CachedPart::Index, 20)).count();
+        assert_eq!(admitted as u64, 80 / TABLES_CACHE_ADMITTED, "there is no room");
+        assert!(cache.admits(CachedPart::Index, 15) && !cache.admits(CachedPart::Index, 26));
         let stats = cache.stats();
         assert_eq!((stats.items, stats.bytes), (4, 85));
         assert_eq!((stats.hits, stats.misses), (2, 1));

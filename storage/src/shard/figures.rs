@@ -228,6 +228,12 @@ impl Shard {
                 continue;
             }
             let zones = self.run_zones(run, &[predicate], budget)?;
+            if zones.as_ref().is_some_and(|zones| zones.run_may_pass() == 0) {
+                let pages = run.run().into_iter().flat_map(|run| &run.pages);
+                let count = pages.filter(|page| within(page)).count() as u64;
+                self.pages_ruled_out.fetch_add(count, Ordering::Relaxed);
+                continue;
+            }
             let pages = run.pieces().enumerate().filter(|(_, (page, _))| within(page));
             for (number, (page, piece)) in pages {
                 if zones.as_ref().is_some_and(|zones| zones.may_pass(number, page) == 0) {

@@ -39,6 +39,10 @@ pub const DECODED_CACHE_BYTES: usize = 24 * 1024 * 1024;
 /// Memory for tables of traces and names of blocks: the share of filters and directories.
 pub const TABLES_CACHE_BYTES: usize = 24 * 1024 * 1024;
 
+/// Of tables for which there is no room one in so many takes the place of others all the same: the
+/// cache learns what is asked for, and does not turn over with each question.
+pub const TABLES_CACHE_ADMITTED: u64 = 8;
+
 /// A part of the cache that one item may take: one large batch must not push out all others.
 pub const DECODED_CACHE_ITEM_FRACTION: usize = 4;
 

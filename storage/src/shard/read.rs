@@ -78,10 +78,11 @@ impl<'a> Snapshot<'a> {
         budget: &Budget,
     ) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = Vec::new();
+        let id = SortedIds::new(std::iter::once(id));
         for run in &self.view.blocks {
             // Its table may have to be read from the disk.
             budget.spend(0)?;
-            let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, &mut parts);
+            let found = run.parts(&id, &self.shard.cache, self.shard.cache_owner, &mut parts);
             found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
         }
         Ok(parts)
@@ -156,8 +157,7 @@ impl<'a> Snapshot<'a> {
 }
 
 impl Shard {
-    /// Those of these traces that may have rows in one of these runs. Each table is loaded once:
-    /// they need not fit the memory together.
+    /// Those of these traces that may have rows in one of these runs.
     pub(super) fn may_be_in(
         &self,
         runs: &mut dyn Iterator<Item = &BlockRun>,
@@ -175,9 +175,10 @@ impl Shard {
         }
         for run in runs {
             budget.spend(0)?;
-            let table = run.table(&self.cache, self.cache_owner);
-            let table = table.map_err(|error| self.damaged_block(&run.block, error))?;
-            table.among(&ids, &mut |ids, _| found.extend(ids));
+            let asked = run.among(&ids, &self.cache, self.cache_owner, &mut |ids, _| {
+                found.extend(ids);
+            });
+            asked.map_err(|error| self.damaged_block(&run.block, error))?;
         }
         Ok(found)
     }

@@ -20,6 +20,14 @@ impl RowSet {
         set
     }
 
+    /// The rows whose bits are set; those behind the last row are left out.
+    pub(crate) fn from_words(length: usize, mut words: Vec<u64>) -> Self {
+        words.resize(length.div_ceil(64), 0);
+        let mut set = Self { words, length };
+        set.clear_tail();
+        set
+    }
+
     /// The rows of which the test holds.
     pub(crate) fn from_test(length: usize, mut test: impl FnMut(usize) -> bool) -> Self {
         let mut set = Self::empty(length);

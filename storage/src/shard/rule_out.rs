@@ -1,17 +1,18 @@
 //! Which pages a search need not read: predicates on spans, asked of zones.
 //!
-//! A predicate is made ready once for a run ([`RunZones`]), then asked of page after page: may any
-//! row of it pass? It is asked of each class of spans on the page, so that parts of a conjunction
-//! that no class passes together rule the page out; a class is said to pass (or not) only if each
-//! of its rows on the page does. Whether a page whose rows may pass can be left out all the same is
-//! a question of whole traces, and not asked here.
+//! A predicate is made ready once for a run ([`RunZones`]), then asked of the run as a whole, and if
+//! that does not rule it out, of page after page: may any row of it pass? It is asked of each class
+//! of spans on the page, so that parts of a conjunction that no class passes together rule the page
+//! out; a class is said to pass (or not) only if each of its rows on the page does. Whether a page
+//! whose rows may pass can be left out all the same is a question of whole traces, and not asked
+//! here.
 //!
 //! Invariant: a page that is ruled out has no row that passes `model`'s reference.
 
 use std::sync::Arc;
 
 use model::Text;
-use model::budget::Budget;
+use model::budget::{Budget, Exhausted};
 use model::query::{
     AttributeScope, Comparison, Field, FieldValue, JaegerTag, Literal, Number, SpanPredicate,
     ValueTest,
@@ -22,18 +23,20 @@ use model::value::ValueRef;
 
 use super::blocks::BlockRun;
 use super::handle::Shard;
-use super::rows::Truth;
+use super::rows::{RowSet, Truth};
 use crate::Error;
-use crate::block::PageInfo;
 use crate::block::zones::{
     KeyOnPage, PageClass, PageZones, ZoneClass, Zones, key_hash, value_hash,
 };
+use crate::block::{BlockError, PageInfo};
 
 /// The zones of a run, with the predicates that are asked of them.
 #[derive(Debug)]
 pub(super) struct RunZones<'a> {
     zones: Arc<Zones>,
     tests: Vec<Test<'a>>,
+    /// By predicate: whether some row of the run may pass it.
+    run_may: u64,
 }
 
 impl Shard {
@@ -48,22 +51,52 @@ impl Shard {
         if predicates.iter().all(|predicate| matches!(predicate, SpanPredicate::True)) {
             return Ok(None);
         }
-        let zones = run.zones(&self.cache, self.cache_owner);
-        let zones = zones.map_err(|error| self.damaged_block(&run.block, error))?;
+        let damaged = |error| self.damaged_block(&run.block, error);
+        let zones = run.zones(&self.cache, self.cache_owner).map_err(damaged)?;
         let Some(zones) = zones else { return Ok(None) };
         budget.spend(zones.memory_bytes() as u64)?;
-        let tests = predicates.iter().map(|predicate| Test::of(predicate, &zones)).collect();
-        Ok(Some(RunZones { zones, tests }))
+        let mut tests = Vec::with_capacity(predicates.len());
+        for predicate in predicates {
+            let mut test = Test::of(predicate, &zones);
+            test.ask_for_values(run, &zones, budget).map_err(|error| match error {
+                Asking::Block(error) => damaged(error),
+                Asking::Exhausted(exhausted) => exhausted.into(),
+            })?;
+            tests.push(test);
+        }
+        let run_may = tests
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (leaf, test)| bits | u64::from(run_may_pass(&zones, test)) << leaf);
+        Ok(Some(RunZones { zones, tests, run_may }))
     }
 }
 
+/// Why values could not be asked for.
+enum Asking {
+    Block(BlockError),
+    Exhausted(Exhausted),
+}
+
 impl RunZones<'_> {
-    /// By the number of a predicate: whether some row of the page may pass it.
+    /// By the number of a predicate: whether some row of the run may pass it. What no row passes no
+    /// page's does.
+    pub(super) fn run_may_pass(&self) -> u64 {
+        self.run_may
+    }
+
+    /// The same of a page.
     pub(super) fn may_pass(&self, number: usize, page: &PageInfo) -> u64 {
         let Some(zones) = self.zones.page(number) else { return u64::MAX };
-        let asked = Asked { page, zones, class: None };
+        let asked = OnPage { number, page, zones, class: None };
         let bits = self.tests.iter().enumerate();
-        bits.fold(0, |bits, (leaf, test)| bits | u64::from(asked.may_pass(test)) << leaf)
+        let may = bits.fold(0, |bits, (leaf, test)| {
+            // What the run denies need not be asked of a page.
+            let is_asked = self.run_may >> leaf & 1 != 0;
+            bits | u64::from(is_asked && asked.may_pass(test)) << leaf
+        });
+        debug_assert_eq!(may & !self.run_may, 0);
+        may
     }
 }
 
@@ -82,13 +115,24 @@ enum Test<'a> {
     Events,
     Links,
     RareFields,
-    /// A key in one place; with the hashes of all values that pass, if these can be listed.
+    /// A key in one place.
     Key {
         number: Option<u32>,
         /// On spans themselves, of which it is known by class too.
         is_of_span: bool,
-        hashes: Option<Vec<u64>>,
+        values: Values,
     },
+}
+
+/// What values of a key pass.
+#[derive(Debug)]
+enum Values {
+    /// Any, for all that zones know.
+    Any,
+    /// Those of these hashes.
+    Hashes(Vec<u64>),
+    /// Those that stand on no other pages than these, where their key is filtered.
+    Pages(RowSet),
 }
 
 impl<'a> Test<'a> {
@@ -161,9 +205,55 @@ impl<'a> Test<'a> {
         }
         let key_hash = key_hash(scope, key.as_bytes());
         let hash = |form: &Vec<u8>| value_hash(key_hash, form);
-        let hashes = forms.map(|forms| forms.iter().map(hash).collect());
-        let is_of_span = scope == AttributeScope::Span;
-        Self::Key { number: zones.key(scope, key), is_of_span, hashes }
+        let mut values =
+            forms.map_or(Values::Any, |forms| Values::Hashes(forms.iter().map(hash).collect()));
+        let number = zones.key(scope, key);
+        if zones.key_anywhere(number) == KeyOnPage::Absent {
+            return Self::Is(Truth::No);
+        }
+        if let (Some(number), Values::Hashes(hashes)) = (number, &mut values) {
+            hashes.retain(|hash| zones.may_have_value(number, *hash));
+            if hashes.is_empty() {
+                return Self::Is(Truth::No);
+            }
+        }
+        Self::Key { number, is_of_span: scope == AttributeScope::Span, values }
+    }
+
+    /// Finds out on which pages of the run values may stand, where filters lie in the file.
+    fn ask_for_values(
+        &mut self,
+        run: &BlockRun,
+        zones: &Zones,
+        budget: &Budget,
+    ) -> Result<(), Asking> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter_mut().try_for_each(|part| part.ask_for_values(run, zones, budget))
+            }
+            Self::Not(inner) => inner.ask_for_values(run, zones, budget),
+            Self::Key { values, .. } => {
+                let Values::Hashes(hashes) = values else { return Ok(()) };
+                let mut pages: Option<RowSet> = None;
+                for hash in hashes {
+                    budget.spend(0).map_err(Asking::Exhausted)?;
+                    let found = run.pages_with_value(zones, *hash).map_err(Asking::Block)?;
+                    let Some(found) = found else { return Ok(()) };
+                    pages.get_or_insert_with(|| RowSet::empty(run.page_count())).unite(&found);
+                }
+                if let Some(pages) = pages {
+                    *values = Values::Pages(pages);
+                }
+                Ok(())
+            }
+            Self::Is(_)
+            | Self::Class(_)
+            | Self::Duration(_)
+            | Self::Start(_)
+            | Self::Events
+            | Self::Links
+            | Self::RareFields => Ok(()),
+        }
     }
 }
 
@@ -202,28 +292,23 @@ fn whole(literal: &Literal) -> i64 {
     }
 }
 
-/// The rows that a test is asked of.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    page: &'a PageInfo,
-    zones: PageZones<'a>,
-    /// Those of one class, or all of the page.
-    class: Option<PageClass>,
+/// Whether some row of a run may pass a test: what all pages say together, and the run's classes.
+fn run_may_pass(zones: &Zones, test: &Test<'_>) -> bool {
+    let of_class = |class: usize| OfRun { zones, class: Some(class) }.truth(test);
+    let unlisted = zones.classes().len();
+    OfRun { zones, class: None }.truth(test) != Truth::No
+        && ((0..unlisted).any(|class| of_class(class) != Truth::No)
+            || zones.has_unlisted_classes() && of_class(unlisted) != Truth::No)
 }
 
-impl Asked<'_> {
-    fn may_pass(self, test: &Test<'_>) -> bool {
-        // Often keys and values say enough, for all classes at once.
-        let of_class = |class: &PageClass| Self { class: Some(*class), ..self }.truth(test);
-        self.truth(test) != Truth::No
-            && self.zones.classes().iter().any(|class| of_class(class) != Truth::No)
-    }
+/// Rows that tests are asked of.
+trait Rows: Copy {
+    /// What is known of a test, which has no parts, on each of the rows.
+    fn truth_of_one(self, test: &Test<'_>) -> Truth;
 
     /// What is known of the test on each of the rows.
     fn truth(self, test: &Test<'_>) -> Truth {
-        let maybe_if = |may_be: bool| if may_be { Truth::Maybe } else { Truth::No };
         match test {
-            Test::Is(truth) => *truth,
             Test::All(parts) => {
                 parts.iter().fold(Truth::Yes, |truth, part| truth.and(self.truth(part)))
             }
@@ -231,6 +316,91 @@ impl Asked<'_> {
                 parts.iter().fold(Truth::No, |truth, part| truth.or(self.truth(part)))
             }
             Test::Not(inner) => self.truth(inner).not(),
+            _ => self.truth_of_one(test),
+        }
+    }
+}
+
+fn maybe_if(may_be: bool) -> Truth {
+    if may_be { Truth::Maybe } else { Truth::No }
+}
+
+/// The rows of a run.
+#[derive(Clone, Copy)]
+struct OfRun<'a> {
+    zones: &'a Zones,
+    /// Those of one class, by number, or all.
+    class: Option<usize>,
+}
+
+impl Rows for OfRun<'_> {
+    fn truth_of_one(self, test: &Test<'_>) -> Truth {
+        match test {
+            Test::Is(truth) => *truth,
+            Test::Class(truths) => {
+                let truth = self.class.and_then(|class| truths.get(class));
+                truth.copied().unwrap_or(Truth::Maybe)
+            }
+            Test::Events => maybe_if(self.zones.has_events()),
+            Test::Links => maybe_if(self.zones.has_links()),
+            Test::RareFields => maybe_if(self.zones.has_rare_fields()),
+            Test::Key { number, is_of_span, values } => maybe_if(
+                match (self.zones.key_anywhere(*number), values) {
+                    (KeyOnPage::Absent, _) => false,
+                    (KeyOnPage::Filtered, Values::Pages(pages)) => !pages.is_empty(),
+                    (KeyOnPage::Open | KeyOnPage::Filtered, _) => true,
+                } && (!is_of_span || self.class_may_have(*number)),
+            ),
+            Test::Duration(_) | Test::Start(_) => Truth::Maybe,
+            Test::All(_) | Test::Any(_) | Test::Not(_) => self.truth(test),
+        }
+    }
+}
+
+impl OfRun<'_> {
+    fn class_may_have(self, key: Option<u32>) -> bool {
+        let Some((class, key)) = self.class.zip(key) else { return true };
+        self.zones.may_have_key(class, key)
+    }
+}
+
+/// The rows of a page.
+#[derive(Clone, Copy)]
+struct OnPage<'a> {
+    number: usize,
+    page: &'a PageInfo,
+    zones: PageZones<'a>,
+    /// Those of one class, or all of the page.
+    class: Option<PageClass>,
+}
+
+impl OnPage<'_> {
+    fn may_pass(self, test: &Test<'_>) -> bool {
+        // Often keys and values say enough, for all classes at once.
+        let of_class = |class: &PageClass| Self { class: Some(*class), ..self }.truth(test);
+        self.truth(test) != Truth::No
+            && self.zones.classes().iter().any(|class| of_class(class) != Truth::No)
+    }
+
+    fn may_have_value(self, values: &Values) -> bool {
+        match values {
+            Values::Any => true,
+            Values::Hashes(hashes) => hashes.iter().any(|hash| self.zones.may_have_value(*hash)),
+            Values::Pages(pages) => pages.contains(self.number),
+        }
+    }
+
+    /// Whether spans of the class that is asked of may have a key themselves.
+    fn class_may_have(self, key: Option<u32>) -> bool {
+        let Some((class, key)) = self.class.zip(key) else { return true };
+        self.zones.class_may_have_key(class, key)
+    }
+}
+
+impl Rows for OnPage<'_> {
+    fn truth_of_one(self, test: &Test<'_>) -> Truth {
+        match test {
+            Test::Is(truth) => *truth,
             Test::Class(truths) => {
                 let truth = self.class.and_then(|class| truths.get(class.class()));
                 truth.copied().unwrap_or(Truth::Maybe)
@@ -243,22 +413,15 @@ impl Asked<'_> {
             Test::Events => maybe_if(self.zones.has_events()),
             Test::Links => maybe_if(self.zones.has_links()),
             Test::RareFields => maybe_if(self.zones.has_rare_fields()),
-            Test::Key { number, is_of_span, hashes } => maybe_if(
+            Test::Key { number, is_of_span, values } => maybe_if(
                 match self.zones.key(*number) {
                     KeyOnPage::Absent => false,
                     KeyOnPage::Open => true,
-                    KeyOnPage::Filtered => hashes.as_ref().is_none_or(|hashes| {
-                        hashes.iter().any(|hash| self.zones.may_have_value(*hash))
-                    }),
+                    KeyOnPage::Filtered => self.may_have_value(values),
                 } && (!is_of_span || self.class_may_have(*number)),
             ),
+            Test::All(_) | Test::Any(_) | Test::Not(_) => self.truth(test),
         }
-    }
-
-    /// Whether spans of the class that is asked of may have a key themselves.
-    fn class_may_have(self, key: Option<u32>) -> bool {
-        let Some((class, key)) = self.class.zip(key) else { return true };
-        self.zones.class_may_have_key(class, key)
     }
 }
 

@@ -240,8 +240,8 @@ impl Shard {
 
     /// Figures over the parts in other blocks of those traces of the sources that have any.
     ///
-    /// Block by block, and for all traces at once: a shard's tables of traces do not fit the memory
-    /// for them, and what is asked trace by trace loads each of them for each trace.
+    /// Block by block, and for all traces at once: tables of traces need not fit the memory, and are
+    /// read once for all of them.
     fn parts_elsewhere(
         &self,
         known: &[BlockRun],
@@ -277,14 +277,13 @@ impl Shard {
         ids: &SortedIds,
         budget: &Budget,
     ) -> Result<BTreeMap<TraceId, Tally>, Error> {
-        let table = run.table_once(&self.cache, self.cache_owner);
-        let table = table.map_err(|error| self.damaged_block(&run.block, error))?;
         let mut here: LookupSet<TraceId> = LookupSet::default();
         let mut starts = RowSet::empty(run.page_count());
-        table.among(ids, &mut |ids, pages| {
+        let asked = run.among(ids, &self.cache, self.cache_owner, &mut |ids, pages| {
             here.extend(ids);
             pages.for_each(|page| starts.insert(page as usize));
         });
+        asked.map_err(|error| self.damaged_block(&run.block, error))?;
         let mut found = BTreeMap::new();
         if here.is_empty() {
             return Ok(found);

@@ -1,10 +1,11 @@
 //! Search: the first traces of a query in its exact order.
 //!
-//! A queue holds pieces, each under the best place in the order that a trace on it can have, and
-//! traces, each under its own place. What comes first is taken: a piece is opened, and the traces
-//! on it that may match join the queue; a trace is decided, by the reference evaluator where
-//! columns could not. So pieces that cannot have a better trace than those found are never opened,
-//! and whatever ends a search early, its hits are an exact beginning of the answer.
+//! A queue holds runs of blocks and pieces, each under the best place in the order that a trace on
+//! it can have, and traces, each under its own place. What comes first is taken: of a run the pages
+//! join the queue, unless the run is ruled out; a piece is opened, and the traces on it that may
+//! match join the queue; a trace is decided, by the reference evaluator where columns could not. So
+//! what cannot have a better trace than those found is never looked at, and whatever ends a search
+//! early, its hits are an exact beginning of the answer.
 //!
 //! The place of a trace is by *all* its rows, wherever they lie: parts are never ranked in the
 //! place of a trace. Most traces lie on one piece alone; of the others, that piece's bound is still
@@ -12,7 +13,6 @@
 //! they join the queue by themselves, under bounds over all their parts, and the head, whose traces
 //! nobody has put in order yet, is opened first.
 
-use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::ops::ControlFlow;
@@ -133,8 +133,8 @@ struct Search<'a> {
     by_extent: bool,
     queue: BinaryHeap<Reverse<(OrderKey, Item)>>,
     pieces: Vec<(Arc<Piece>, Option<PagePlace>)>,
-    /// By run of a block, as far as a page of it was due: what rules out its pages.
-    zones: Vec<OnceCell<Option<RunZones<'a>>>>,
+    /// By run of a block, as far as it was due: what rules out its pages.
+    zones: Vec<Option<RunZones<'a>>>,
     traces: Vec<Option<Ranked>>,
     /// Places among them of traces that were taken.
     free: Vec<usize>,
@@ -170,6 +170,8 @@ struct PagePlace {
 /// What stands in the queue. At equal places what has to be opened comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
+    /// A run of a block, by its number.
+    Run(usize),
     /// A piece, by its number.
     Piece(usize),
     /// A trace that is cut over several pieces.
@@ -295,27 +297,21 @@ impl<'a> Search<'a> {
     fn begin(&mut self) -> Result<(), Error> {
         let window = self.query.window;
         let order = self.query.order;
-        let mut bounds = Vec::new();
         for (number, run) in self.snapshot.blocks().iter().enumerate() {
             self.budget.spend(0)?;
-            self.zones.push(OnceCell::new());
-            let pages = run.pieces().enumerate();
-            for (page_number, (page, piece)) in pages.filter(|(_, (page, _))| page.overlaps(window))
-            {
-                let place = PagePlace { run: number, page: page_number };
-                bounds.push((page_bound(order, page), Arc::new(piece), Some(place)));
+            self.zones.push(None);
+            let pages = run.run().into_iter().flat_map(|run| &run.pages);
+            let within = pages.filter(|page| page.overlaps(window));
+            if let Some(rank) = within.map(|page| page_bound(order, page)).min() {
+                let key = OrderKey { rank, trace_id: TraceId::default() };
+                self.queue.push(Reverse((key, Item::Run(number))));
             }
         }
         let is_asked = |piece: &&Arc<Piece>| self.by_extent || piece.overlaps(window);
-        for piece in self.snapshot.batches().filter(is_asked) {
-            bounds.push((batch_bound(order, piece), Arc::clone(piece), None));
-        }
-        self.held.grow(bounds.len() as u64 * QUEUED_PIECE_BYTES)?;
-        for (rank, piece, place) in bounds {
-            let key = OrderKey { rank, trace_id: TraceId::default() };
-            self.queue.push(Reverse((key, Item::Piece(self.pieces.len()))));
-            self.pieces.push((piece, place));
-        }
+        let batches = self.snapshot.batches().filter(is_asked);
+        let batches: Vec<_> =
+            batches.map(|piece| (batch_bound(order, piece), Arc::clone(piece), None)).collect();
+        self.push_pieces(batches)?;
         if self.by_extent {
             self.held.grow(self.snapshot.splits().len() as u64 * QUEUED_BYTES)?;
             for split in self.snapshot.splits().values() {
@@ -325,6 +321,46 @@ impl<'a> Search<'a> {
             }
         }
         Ok(())
+    }
+
+    fn push_pieces(
+        &mut self,
+        pieces: Vec<(u64, Arc<Piece>, Option<PagePlace>)>,
+    ) -> Result<(), Error> {
+        self.held.grow(pieces.len() as u64 * QUEUED_PIECE_BYTES)?;
+        for (rank, piece, place) in pieces {
+            let key = OrderKey { rank, trace_id: TraceId::default() };
+            self.queue.push(Reverse((key, Item::Piece(self.pieces.len()))));
+            self.pieces.push((piece, place));
+        }
+        Ok(())
+    }
+
+    /// Puts the pages of a run into the queue, unless it is ruled out with all of them.
+    fn open_run(&mut self, number: usize) -> Result<(), Error> {
+        let Some(run) = self.snapshot.blocks().get(number) else { return Ok(()) };
+        let (window, order) = (self.query.window, self.query.order);
+        let zones = self.shard.run_zones(run, &self.leaves, self.budget)?;
+        let pages = run.pieces().enumerate();
+        let pages = pages.filter(|(_, (page, _))| page.overlaps(window));
+        if let Some(zones) = &zones {
+            let evidence = Evidence { may: zones.run_may_pass(), must: 0 };
+            let is_ruled_out = judge(&self.query.predicate, evidence, None) == Truth::No
+                && (evidence.may == 0 || self.by_extent || !self.has_cut_trace(run, None)?);
+            if is_ruled_out {
+                let count = pages.count() as u64;
+                self.shard.pages_ruled_out.fetch_add(count, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        let place = |page| Some(PagePlace { run: number, page });
+        let pages: Vec<_> = pages
+            .map(|(at, (page, piece))| (page_bound(order, page), Arc::new(piece), place(at)))
+            .collect();
+        if let Some(slot) = self.zones.get_mut(number) {
+            *slot = zones;
+        }
+        self.push_pieces(pages)
     }
 
     /// The next trace in the order that may match.
@@ -338,6 +374,7 @@ impl<'a> Search<'a> {
                 return Ok(None);
             }
             match item {
+                Item::Run(number) => self.open_run(number)?,
                 Item::Piece(number) => {
                     let Some((piece, place)) = self.pieces.get(number).cloned() else { continue };
                     if !self.is_ruled_out(&piece, place)? {
@@ -357,7 +394,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// Whether no trace has to be looked for on a page.
+    /// Whether no trace has to be looked for on a page; the same holds of all pages of a run.
     ///
     /// Zones say of each predicate on spans whether a row of the page may pass it. If that is not
     /// enough for a trace to match, no trace that lies on the page alone does. It is not enough to
@@ -379,31 +416,26 @@ impl<'a> Search<'a> {
             return Ok(false);
         };
         let Some(run) = self.snapshot.blocks().get(place.run) else { return Ok(false) };
-        let Some(known) = self.zones.get(place.run) else { return Ok(false) };
-        let zones = if let Some(zones) = known.get() {
-            zones
-        } else {
-            let zones = self.shard.run_zones(run, &self.leaves, self.budget)?;
-            known.get_or_init(|| zones)
-        };
-        let Some(zones) = zones else { return Ok(false) };
+        let Some(Some(zones)) = self.zones.get(place.run) else { return Ok(false) };
         let evidence = Evidence { may: zones.may_pass(place.page, page), must: 0 };
         let is_ruled_out = judge(&self.query.predicate, evidence, None) == Truth::No
-            && (evidence.may == 0 || self.by_extent || !self.has_cut_trace(run, place.page)?);
+            && (evidence.may == 0
+                || self.by_extent
+                || !self.has_cut_trace(run, Some(place.page))?);
         if is_ruled_out {
             self.shard.pages_ruled_out.fetch_add(1, Ordering::Relaxed);
         }
         Ok(is_ruled_out)
     }
 
-    /// Whether a trace of a page may lie on other pages too.
-    fn has_cut_trace(&self, run: &BlockRun, page: usize) -> Result<bool, Error> {
+    /// Whether a trace of a page, or of any page of the run, may lie on other pages too.
+    fn has_cut_trace(&self, run: &BlockRun, page: Option<usize>) -> Result<bool, Error> {
         self.budget.spend(0)?;
         let ids = &mut self.snapshot.splits().keys().copied();
         let version = self.snapshot.splits_version();
         let cut = run.cut_pages(ids, version, &self.shard.cache, self.shard.cache_owner);
         let cut = cut.map_err(|error| self.shard.damaged_block(&run.block, error))?;
-        Ok(cut.contains(page))
+        Ok(page.map_or(!cut.is_empty(), |page| cut.contains(page)))
     }
 
     /// Ranks the traces of a piece that may match.

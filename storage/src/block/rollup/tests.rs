@@ -24,7 +24,7 @@ fn section(seed: u64, pages: usize, bytes_per_span: usize) -> (Option<Vec<u8>>, 
         let classes = zones.add(&index, &values, &batch.details(&index).unwrap()).unwrap();
         rollup.add(&index, &values, &classes, None).unwrap();
     }
-    let class_count = u32::try_from(zones.finish().classes().len()).unwrap();
+    let class_count = u32::try_from(zones.finish().0.classes().len()).unwrap();
     (rollup.finish(class_count, bytes_per_span), span_count)
 }
 

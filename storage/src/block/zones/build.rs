@@ -12,13 +12,15 @@ use model::{Attribute, Text};
 
 use super::class_keys::ClassKeysBuilder;
 use super::filter::{self, key_hash, value_hash};
+use super::key_values::KeyValuesBuilder;
+use super::values::ValueFilterBuilder;
 use super::{
     HAS_EVENTS, HAS_LINKS, HAS_RARE_FIELDS, HAS_UNLISTED_KEYS, Page, PageClass, PageKey, Stretch,
-    ZoneClass, Zones, durations,
+    ValueFilterWriter, ZoneClass, Zones, durations,
 };
 use crate::block::limits::{
-    ZONE_CLASSES_MAX, ZONE_FILTER_BITS_MIN, ZONE_FILTER_BITS_PER_ROW, ZONE_FILTER_BITS_PER_VALUE,
-    ZONE_FILTER_BITS_PER_VALUE_MIN, ZONE_KEYS_MAX, ZONE_NAME_BYTES_MAX,
+    ZONE_CLASSES_MAX, ZONE_FILTER_BITS_MAX, ZONE_FILTER_BITS_MIN, ZONE_FILTER_BITS_PER_ROW,
+    ZONE_FILTER_BITS_PER_VALUE, ZONE_FILTER_BITS_PER_VALUE_MIN, ZONE_KEYS_MAX, ZONE_NAME_BYTES_MAX,
 };
 use crate::shard::prefilter::bytes_value;
 
@@ -29,6 +31,8 @@ pub(crate) struct ZonesBuilder {
     class_numbers: BTreeMap<ZoneClass, u32>,
     key_numbers: BTreeMap<(AttributeScope, Text), u32>,
     class_keys: ClassKeysBuilder,
+    key_values: KeyValuesBuilder,
+    values: ValueFilterBuilder,
 }
 
 /// The values under a key on a page.
@@ -65,13 +69,14 @@ impl ZonesBuilder {
         for (key, values) in &values {
             match self.key_number(key) {
                 Some(number) => {
-                    keys.push(PageKey { key: number, is_open: !values.is_filtered(listed) });
+                    self.key_values.add(number, &values.hashes);
+                    keys.extend(PageKey::new(number, !values.is_filtered(listed)));
                 }
                 None => flags |= HAS_UNLISTED_KEYS,
             }
         }
         self.add_class_keys(index, &numbers);
-        keys.sort_unstable_by_key(|key| key.key);
+        keys.sort_unstable();
         self.zones.page_keys.append(&mut keys);
         let keys = Stretch { start, end: narrow(self.zones.page_keys.len()) };
         let hashes = || {
@@ -79,24 +84,24 @@ impl ZonesBuilder {
             filtered.flat_map(|values| &values.hashes)
         };
         let probes = filter::probes_for(bits, hashes().count());
-        let start = self.zones.filters.len();
-        self.zones.filters.resize(start + bits / 8, 0);
-        let bytes = self.zones.filters.get_mut(start..).unwrap_or_default();
-        hashes().for_each(|hash| filter::insert(bytes, probes, *hash));
-        let filter = Stretch { start: narrow(start), end: narrow(self.zones.filters.len()) };
+        self.values.add(bits, probes, hashes().copied());
+        let filter = Stretch { start: 0, end: 0 };
         self.zones.pages.push(Page { flags, classes, keys, filter, probes });
         Ok(numbers)
     }
 
-    pub(crate) fn finish(self) -> Zones {
+    /// The zones, and what their filters are written by.
+    pub(crate) fn finish(self) -> (Zones, ValueFilterWriter) {
         let mut zones = self.zones;
         // Until now those that are not listed stood beyond any number.
-        let unlisted = narrow(zones.classes.len());
+        let unlisted = u16::try_from(zones.classes.len()).unwrap_or(u16::MAX);
         for class in &mut zones.page_classes {
             class.class = class.class.min(unlisted);
         }
         self.class_keys.finish(&mut zones);
-        zones
+        self.key_values.finish(&mut zones);
+        zones.sum_up();
+        (zones, self.values.finish())
     }
 
     /// Adds which keys the page's classes have; `numbers` as [`Self::add`] returns them.
@@ -137,7 +142,7 @@ impl ZonesBuilder {
         let start = narrow(self.zones.page_classes.len());
         let classes = by_number.into_iter();
         self.zones.page_classes.extend(classes.map(|(class, (shortest, longest))| PageClass {
-            class,
+            class: u16::try_from(class).unwrap_or(u16::MAX),
             shortest,
             longest,
         }));
@@ -203,7 +208,8 @@ fn flags(index: &Index) -> u8 {
 /// Which keys have their values in the filter (those with at most so many), and its bits. Keys with
 /// few values come first: an id in every span takes all the room there is.
 fn filtered(values: &Values, row_count: usize) -> (Option<usize>, usize) {
-    let room = (row_count * ZONE_FILTER_BITS_PER_ROW).max(ZONE_FILTER_BITS_MIN);
+    let room = nearest_power_of_two(row_count * ZONE_FILTER_BITS_PER_ROW);
+    let room = room.clamp(ZONE_FILTER_BITS_MIN, ZONE_FILTER_BITS_MAX);
     let mut counts: Vec<usize> = values.values().map(|values| values.hashes.len()).collect();
     counts.sort_unstable();
     let (mut most, mut sum) = (None, 0);
@@ -215,8 +221,14 @@ fn filtered(values: &Values, row_count: usize) -> (Option<usize>, usize) {
         sum += more;
         most = equal.first().copied();
     }
-    let bits = (sum * ZONE_FILTER_BITS_PER_VALUE).min(room);
-    (most, bits.next_multiple_of(8))
+    let bits = nearest_power_of_two(sum * ZONE_FILTER_BITS_PER_VALUE);
+    (most, bits.clamp(8, room))
+}
+
+/// The power of two that a number is nearest to.
+fn nearest_power_of_two(number: usize) -> usize {
+    let above = number.next_power_of_two();
+    if number * 4 >= above * 3 { above } else { above / 2 }
 }
 
 /// All values of a page, each once.

@@ -41,16 +41,17 @@ impl Zones {
         put_varint(out, classes.len() as u64);
         let mut next = 0;
         for class in classes {
-            put_varint(out, u64::from(class.class - next));
-            next = class.class + 1;
+            let number = u32::from(class.class);
+            put_varint(out, u64::from(number - next));
+            next = number + 1;
             out.extend_from_slice(&[class.shortest, class.longest]);
         }
         let keys = slice(&self.page_keys, page.keys);
         put_varint(out, keys.len() as u64);
         let mut next = 0;
         for key in keys {
-            put_varint(out, u64::from(key.key - next) << 1 | u64::from(key.is_open));
-            next = key.key + 1;
+            put_varint(out, u64::from(key.key() - next) << 1 | u64::from(key.is_open()));
+            next = key.key() + 1;
         }
         out.push(page.probes);
         put_varint(out, u64::from(page.filter.end - page.filter.start));
@@ -78,6 +79,7 @@ impl Zones {
             zones.pages.push(page);
         }
         zones.filters = cursor.take(filters_end as usize)?.to_vec();
+        zones.sum_up();
         if cursor.is_empty() { Ok(zones) } else { Err(MALFORMED) }
     }
 
@@ -95,8 +97,9 @@ impl Zones {
                 return Err(MALFORMED);
             }
             let [shortest, longest] = cursor.array()?;
-            self.page_classes.push(PageClass { class, shortest, longest });
             next = class + 1;
+            let class = u16::try_from(class).map_err(|_| MALFORMED)?;
+            self.page_classes.push(PageClass { class, shortest, longest });
         }
         let classes = Stretch { start, end: narrow(self.page_classes.len())? };
         let start = narrow(self.page_keys.len())?;
@@ -107,7 +110,7 @@ impl Zones {
             if key as usize >= self.keys.len() {
                 return Err(MALFORMED);
             }
-            self.page_keys.push(PageKey { key, is_open: number & 1 != 0 });
+            self.page_keys.push(PageKey::new(key, number & 1 != 0).ok_or(MALFORMED)?);
             next = key + 1;
         }
         let keys = Stretch { start, end: narrow(self.page_keys.len())? };
@@ -148,7 +151,7 @@ mod tests {
             let details = batch.details(&index).unwrap();
             zones.add(&index, &batch.values(&index).unwrap(), &details).unwrap();
         }
-        zones.finish()
+        zones.finish().0
     }
 
     #[test]
@@ -161,6 +164,7 @@ mod tests {
             let without = Zones::decode(&bytes).unwrap();
             let mut decoded = without.clone();
             decoded.decode_class_keys(&keys).unwrap();
+            decoded.decode_key_values(&zones.encode_key_values()).unwrap();
             assert_eq!(decoded, zones);
             for length in 0..bytes.len() {
                 assert!(Zones::decode(&bytes[..length]).is_err(), "{length}");

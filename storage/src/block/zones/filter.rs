@@ -51,7 +51,7 @@ pub(super) fn may_contain(filter: &[u8], probes: u8, hash: u64) -> bool {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of a hash")]
-fn places(bytes: usize, probes: u8, hash: u64) -> impl Iterator<Item = usize> {
+pub(super) fn places(bytes: usize, probes: u8, hash: u64) -> impl Iterator<Item = usize> {
     let (mut place, step) = (hash as u32, (hash >> 32) as u32 | 1);
     (0..probes).map(move |_| {
         let bit = (u64::from(place) * (bytes as u64 * 8)) >> 32;

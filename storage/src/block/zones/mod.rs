@@ -2,8 +2,8 @@
 //!
 //! Of each page: the *classes* of its spans (service, operation, kind, status) with the shortest
 //! and the longest duration of each; the keys of attributes that stand on it, by the place where
-//! they stand; and a filter over the values under those keys. Of the whole run: which keys spans of
-//! each class have.
+//! they stand; and a filter over the values under those keys, which is read where it lies. Of the
+//! whole run: which keys spans of each class have, and which values stand under keys of few.
 //!
 //! Invariant: zones only ever deny. What they do not deny may still not be there: classes and keys
 //! beyond a bound are not listed, durations are rounded outwards, filters let absent values
@@ -14,13 +14,20 @@ mod class_keys;
 mod durations;
 mod encode;
 mod filter;
+mod key_values;
+mod values;
 
 use model::query::AttributeScope;
 use model::span::{SpanKind, StatusCode};
 use model::{Duration, Text};
 
+use super::BlockError;
+use super::limits::{ZONE_CLASSES_MAX, ZONE_KEYS_MAX};
+use super::raw_section::RawSection;
+
 pub(crate) use build::ZonesBuilder;
 pub(crate) use filter::{key_hash, value_hash};
+pub(crate) use values::{ValueFilter, ValueFilterWriter};
 
 /// What many spans of a run share.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,11 +51,21 @@ pub(crate) struct Zones {
     /// Of all pages, page by page; so below.
     page_classes: Vec<PageClass>,
     page_keys: Vec<PageKey>,
+    /// Of blocks that were written before filters lay in a section of their own.
     filters: Vec<u8>,
+    value_filter: Option<ValueFilter>,
+    /// Flags that some page has.
+    any_flags: u8,
+    /// By key: whether it is open on some page.
+    is_open_somewhere: Vec<bool>,
     /// By class: its keys among those below; nothing of a class whose keys are not told.
     class_keys: Vec<Option<Stretch>>,
     /// Keys by number, of all classes, class by class.
     class_key_numbers: Vec<u32>,
+    /// By key: its values among those below; nothing of a key whose values are not told.
+    key_values: Vec<Option<Stretch>>,
+    /// Upper halves of hashes, of all keys, key by key.
+    values: Vec<u32>,
 }
 
 /// A stretch of one of the lists that all pages share.
@@ -80,18 +97,35 @@ const HAS_UNLISTED_KEYS: u8 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageClass {
     /// Its number; the number of classes for all those together that are not listed.
-    class: u32,
+    class: u16,
     shortest: u8,
     longest: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PageKey {
-    key: u32,
-    is_open: bool,
+/// A key on a page: its number times 2, plus 1 if it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct PageKey(u16);
+
+const _: () = assert!(ZONE_CLASSES_MAX < u16::MAX as usize);
+const _: () = assert!(2 * ZONE_KEYS_MAX <= u16::MAX as usize);
+
+impl PageKey {
+    /// Nothing for a number beyond those that are listed.
+    fn new(key: u32, is_open: bool) -> Option<Self> {
+        let number = u16::try_from(key.checked_mul(2)?).ok()?;
+        Some(Self(number | u16::from(is_open)))
+    }
+
+    fn key(self) -> u32 {
+        u32::from(self.0 >> 1)
+    }
+
+    fn is_open(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
-/// What a page says of a key.
+/// What a page, or all pages of a run, say of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyOnPage {
     /// It does not stand there.
@@ -105,7 +139,7 @@ pub(crate) enum KeyOnPage {
 impl PageClass {
     /// The class, as a place among [`Zones::classes`]; beyond them if it is not known.
     pub(crate) fn class(self) -> usize {
-        self.class as usize
+        self.class.into()
     }
 
     /// Bounds of the durations of its spans.
@@ -136,14 +170,62 @@ impl Zones {
 
     /// Whether no attribute in a place has this key, on any page.
     pub(crate) fn lacks_key(&self, scope: AttributeScope, key: &Text) -> bool {
-        let number = self.key(scope, key);
-        let pages = self.pages.iter().map(|page| PageZones { zones: self, page });
-        pages.into_iter().all(|page| page.key(number) == KeyOnPage::Absent)
+        self.key_anywhere(self.key(scope, key)) == KeyOnPage::Absent
+    }
+
+    /// Whether a key stands on some page; `number` is what [`Self::key`] said.
+    pub(crate) fn key_anywhere(&self, number: Option<u32>) -> KeyOnPage {
+        let Some(number) = number else {
+            let may_be = self.any_flags & HAS_UNLISTED_KEYS != 0;
+            return if may_be { KeyOnPage::Open } else { KeyOnPage::Absent };
+        };
+        // Those that are listed stand on some page.
+        let is_open = self.is_open_somewhere.get(number as usize).copied().unwrap_or(true);
+        if is_open { KeyOnPage::Open } else { KeyOnPage::Filtered }
+    }
+
+    /// Whether spans of some page have events; so below.
+    pub(crate) fn has_events(&self) -> bool {
+        self.any_flags & HAS_EVENTS != 0
+    }
+
+    pub(crate) fn has_links(&self) -> bool {
+        self.any_flags & HAS_LINKS != 0
+    }
+
+    pub(crate) fn has_rare_fields(&self) -> bool {
+        self.any_flags & HAS_RARE_FIELDS != 0
+    }
+
+    /// Where the filters of all pages lie, if they lie in a section of their own.
+    pub(crate) fn value_filter(&self) -> Option<ValueFilter> {
+        self.value_filter
+    }
+
+    /// Takes what the head of that section says.
+    pub(super) fn read_value_filter(&mut self, section: RawSection<'_>) -> Result<(), BlockError> {
+        let filter = ValueFilter::read(section)?;
+        if filter.page_count() != self.pages.len() {
+            return Err(section.malformed(encode::MALFORMED));
+        }
+        self.value_filter = Some(filter);
+        Ok(())
+    }
+
+    /// Adds up what all pages say.
+    fn sum_up(&mut self) {
+        self.any_flags = self.pages.iter().fold(0, |flags, page| flags | page.flags);
+        self.is_open_somewhere = vec![false; self.keys.len()];
+        for key in self.page_keys.iter().filter(|key| key.is_open()) {
+            if let Some(is_open) = self.is_open_somewhere.get_mut(key.key() as usize) {
+                *is_open = true;
+            }
+        }
     }
 
     /// Whether spans of some page have classes that are not listed.
     pub(crate) fn has_unlisted_classes(&self) -> bool {
-        self.page_classes.iter().any(|class| class.class as usize >= self.classes.len())
+        self.page_classes.iter().any(|class| class.class() >= self.classes.len())
     }
 
     /// Of a page of the run; nothing is known of pages that are not there.
@@ -164,6 +246,9 @@ impl Zones {
             + self.filters.len()
             + size_of_val(self.class_keys.as_slice())
             + size_of_val(self.class_key_numbers.as_slice())
+            + size_of_val(self.key_values.as_slice())
+            + size_of_val(self.values.as_slice())
+            + size_of_val(self.is_open_somewhere.as_slice())
     }
 }
 
@@ -180,14 +265,16 @@ impl<'a> PageZones<'a> {
             return if may_be { KeyOnPage::Open } else { KeyOnPage::Absent };
         };
         let keys = slice(&self.zones.page_keys, self.page.keys);
-        match keys.binary_search_by_key(&number, |key| key.key).ok().and_then(|at| keys.get(at)) {
+        let found = keys.binary_search_by_key(&number, |key| key.key());
+        match found.ok().and_then(|at| keys.get(at)) {
             None => KeyOnPage::Absent,
-            Some(key) if key.is_open => KeyOnPage::Open,
+            Some(key) if key.is_open() => KeyOnPage::Open,
             Some(_) => KeyOnPage::Filtered,
         }
     }
 
-    /// Whether a value, by its hash, may stand on the page under a key that is filtered.
+    /// Whether a value, by its hash, may stand on the page under a key that is filtered, as far as a
+    /// filter in memory knows.
     pub(crate) fn may_have_value(self, hash: u64) -> bool {
         let filter = slice(&self.zones.filters, self.page.filter);
         filter::may_contain(filter, self.page.probes, hash)
