@@ -178,7 +178,7 @@ chaos: prepare ## real nodes under faults, judged by what clients were told; 10 
 	@$(ENVIRONMENT); cargo build --locked --package skua-node
 	@$(ENVIRONMENT); cargo build --locked --package skua-chaos-tests --bin chaos-processes
 	@"$(TARGET_DIR)/debug/chaos-processes" --binary "$${SKUA_BIN:-$(TARGET_DIR)/debug/skua}" \
-	  --duration 560s --rate 7000 --spans-min 1000000 --report "$(TARGET_DIR)/chaos" $(ARGS)
+	  --duration 490s --rate 5500 --spans-min 1000000 --report "$(TARGET_DIR)/chaos" $(ARGS)
 
 # The last part of `make test`. Where everything before it was built from nothing there is no time
 # left for it: the whole is to end within 75 minutes.

@@ -41,6 +41,8 @@ const CONNECTIONS: u32 = 6;
 /// How long nodes are left alone to see what they do by themselves.
 const IDLE: Duration = Duration::from_secs(10);
 
+const SPANS_PER_REQUEST: u32 = 500;
+
 /// How long the load at half the rate lasts.
 const HALF_LOAD_SECONDS: f64 = 20.0;
 
@@ -112,7 +114,8 @@ async fn idle(nodes: &Nodes, results: &mut Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends a plan for each node to it, all at once.
+/// Sends a plan for each node to it, all at once. At a rate the nodes get their requests in turn:
+/// clients do not agree with each other about the moment at which they send.
 pub(super) async fn load(
     nodes: &Nodes,
     plans: &[Arc<ReplayPlan>],
@@ -128,7 +131,12 @@ pub(super) async fn load(
             ..LoadOptions::default()
         };
         let load = Load { plan: Arc::clone(plan), options };
-        loads.spawn(async move { load.run(&mut ()).await });
+        let period = rate.map_or(0.0, |rate| f64::from(SPANS_PER_REQUEST) / rate);
+        let turn = Duration::from_secs_f64(period * number as f64);
+        loads.spawn(async move {
+            tokio::time::sleep(turn).await;
+            load.run(&mut ()).await
+        });
     }
     let mut reports = Vec::new();
     while let Some(report) = loads.join_next().await {
@@ -147,7 +155,7 @@ async fn saturate(
     spans: u64,
     results: &mut Results,
 ) -> anyhow::Result<f64> {
-    let plans = plans(passes, spans, 500)?;
+    let plans = plans(passes, spans, SPANS_PER_REQUEST)?;
     let (before, began) = (processor_microseconds(nodes)?, outside::now());
     let reports = load(nodes, &plans, None).await?;
     let seconds = outside::now().duration_since(began).as_secs_f64();
@@ -181,7 +189,7 @@ async fn half_load(
 ) -> anyhow::Result<()> {
     let spans = (rate * HALF_LOAD_SECONDS).max(1.0).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some millions")]
-    let plans = plans(passes, spans as u64, 500)?;
+    let plans = plans(passes, spans as u64, SPANS_PER_REQUEST)?;
     let reports = load(nodes, &plans, Some(rate)).await?;
     results.add_rounded("half_load_spans_per_second", rate.round());
     let highest = |of: fn(&LoadReport) -> f64| reports.iter().map(of).fold(0.0, f64::max);

@@ -20,7 +20,7 @@ pub const BATCH_IDS_MAX: usize = 65_536;
 /// For how long of log time a request's digest marks its repetition by a client.
 pub const DIGEST_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// Digests that a shard remembers at most; at some 80 bytes each they are the smaller part of a
+/// Digests that a shard remembers at most; at some 70 bytes each they are the smaller part of a
 /// shard's memory. Beyond it the window is shorter than [`DIGEST_WINDOW`], and repeats that it
 /// misses vanish on reading.
 pub const DIGESTS_MAX: usize = 32_768;

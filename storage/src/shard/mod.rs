@@ -44,6 +44,7 @@ mod piece;
 
 mod cache;
 mod reader;
+mod recent;
 mod tally;
 
 mod apply;

@@ -3,49 +3,44 @@
 //! Both windows are part of the replicated state: they depend on the applied entries alone, so
 //! that all replicas drop and mark the same.
 
-use std::collections::VecDeque;
-
 use model::batch::Index;
 use model::store::RequestDigest;
 use model::{BatchId, Timestamp};
 use std::hash::Hasher;
 
-use super::hash::{FixedHasher, LookupSet};
+use super::hash::FixedHasher;
 use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
+use super::recent::{Keyed, Recent};
 use crate::log::LogIndex;
 
-/// The ids of the last batches.
+/// The ids of the last batches, with the index of the entry that brought each.
 #[derive(Debug, Default)]
-pub(super) struct BatchIdWindow {
-    /// With the index of the entry that brought each.
-    order: VecDeque<(LogIndex, BatchId)>,
-    known: LookupSet<BatchId>,
+pub(super) struct BatchIdWindow(Recent<(LogIndex, BatchId)>);
+
+impl Keyed for (LogIndex, BatchId) {
+    type Key = BatchId;
+
+    fn key(&self) -> &BatchId {
+        &self.1
+    }
 }
 
 impl BatchIdWindow {
     /// Whether the id is among the last ones.
     pub(super) fn contains(&self, id: BatchId) -> bool {
-        self.known.contains(&id)
+        self.0.contains(&id)
     }
 
     /// Remembers the id that came with the entry at `index`; false if it was known.
     pub(super) fn insert(&mut self, index: LogIndex, id: BatchId) -> bool {
-        if !self.known.insert(id) {
-            return false;
-        }
-        self.order.push_back((index, id));
-        if self.order.len() > BATCH_IDS_MAX
-            && let Some((_, oldest)) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
+        self.0.insert((index, id), BATCH_IDS_MAX)
     }
 
     /// What came after an entry, in order.
     pub(super) fn after(&self, index: Option<LogIndex>) -> Vec<(LogIndex, BatchId)> {
-        let first = self.order.partition_point(|(own, _)| Some(*own) <= index);
-        self.order.range(first..).copied().collect()
+        let order = self.0.things();
+        let first = order.partition_point(|(own, _)| Some(*own) <= index);
+        order.range(first..).copied().collect()
     }
 }
 
@@ -63,42 +58,35 @@ pub(super) struct RequestPart {
     pub(super) rows: u64,
 }
 
-/// The requests of the last minutes.
+/// The requests of the last minutes, with the index and the stamp of the entry that brought each.
 #[derive(Debug, Default)]
-pub(super) struct DigestWindow {
-    /// With the index and the stamp of the entry that brought each.
-    order: VecDeque<(LogIndex, Timestamp, RequestPart)>,
-    known: LookupSet<RequestPart>,
+pub(super) struct DigestWindow(Recent<(LogIndex, Timestamp, RequestPart)>);
+
+impl Keyed for (LogIndex, Timestamp, RequestPart) {
+    type Key = RequestPart;
+
+    fn key(&self) -> &RequestPart {
+        &self.2
+    }
 }
 
 impl DigestWindow {
     /// Forgets what is older than the window, seen from `now` in log time.
     pub(super) fn forget_before(&mut self, now: Timestamp) {
         let oldest_kept = now.saturating_sub(DIGEST_WINDOW);
-        while let Some((_, _, part)) = self.order.pop_front_if(|(_, stamp, _)| *stamp < oldest_kept)
-        {
-            self.known.remove(&part);
-        }
+        self.0.forget_while(|(_, stamp, _)| *stamp < oldest_kept);
     }
 
     /// Remembers a part of a request that came with the entry at `index`; false if it was known.
     pub(super) fn insert(&mut self, index: LogIndex, now: Timestamp, part: RequestPart) -> bool {
-        if !self.known.insert(part) {
-            return false;
-        }
-        self.order.push_back((index, now, part));
-        if self.order.len() > DIGESTS_MAX
-            && let Some((_, _, oldest)) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
+        self.0.insert((index, now, part), DIGESTS_MAX)
     }
 
     /// What came after an entry, in order.
     pub(super) fn after(&self, index: Option<LogIndex>) -> Vec<(LogIndex, Timestamp, RequestPart)> {
-        let first = self.order.partition_point(|(own, ..)| Some(*own) <= index);
-        self.order.range(first..).copied().collect()
+        let order = self.0.things();
+        let first = order.partition_point(|(own, ..)| Some(*own) <= index);
+        order.range(first..).copied().collect()
     }
 }
 
@@ -140,8 +128,7 @@ mod tests {
         }
         assert!(!window.insert(AT, id(1)), "within the window");
         assert!(window.insert(AT, id(0)), "the oldest went");
-        assert_eq!(window.order.len(), BATCH_IDS_MAX);
-        assert_eq!(window.known.len(), BATCH_IDS_MAX);
+        assert_eq!(window.0.things().len(), BATCH_IDS_MAX);
     }
 
     #[test]
@@ -164,6 +151,6 @@ mod tests {
         assert!(!window.insert(AT, Timestamp(7), part(1)));
         assert!(window.insert(AT, Timestamp(7), part(0)));
         assert!(window.insert(AT, Timestamp(7), part(1)), "pushed out by the count");
-        assert_eq!(window.known.len(), DIGESTS_MAX);
+        assert_eq!(window.0.things().len(), DIGESTS_MAX);
     }
 }
