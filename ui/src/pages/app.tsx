@@ -1,6 +1,6 @@
 // Which address shows which page; Jaeger's addresses keep their meaning.
 
-import { Component, type ReactNode } from "react";
+import { Component, type ReactNode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { Link, Redirect, Route, Router, Switch, useSearch } from "wouter";
 import { later } from "../components/later";
@@ -32,7 +32,8 @@ export async function start(container: Element, base: string, path: string): Pro
   const first = FIRST.get(pageAt(path));
   // A page that cannot be fetched says so itself.
   await first?.fetched().catch(() => undefined);
-  root.render(<App base={base} />);
+  // In slices: what arrives meanwhile is taken in between.
+  startTransition(() => root.render(<App base={base} />));
 }
 
 /** `base` is the path prefix below which the UI is served, without a slash at its end. */
