@@ -12,6 +12,7 @@ import { type KeyboardEvent, useEffect, useRef } from "react";
 import { useIdle } from "../state/idle";
 import { usePlainKeys } from "../state/keys";
 import { currentSettings } from "../state/settings";
+import { rowSought } from "../state/way-back";
 
 /** Rows beyond the screen, once the page rests: they are there before somebody scrolls to them. */
 const OVERSCAN = 12;
@@ -52,6 +53,14 @@ export function useRows(count: number, rowHeight: number) {
     target.focus({ preventScroll: true });
   };
   useEffect(focusWanted);
+  // Who comes back from a row far down is led there again.
+  const returned = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    const row = rowSought();
+    if (row === returned.current || row === undefined || row >= count) return;
+    returned.current = row;
+    virtual.scrollToIndex(row, { align: "center" });
+  });
   const goTo = (place: number) => {
     wanted.current = place;
     virtual.scrollToIndex(place, { align: "auto" });
