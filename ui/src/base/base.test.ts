@@ -45,7 +45,14 @@ describe("format", () => {
   });
 
   it("groups, shortens and scales numbers", () => {
-    expect(count(1_234_567)).toBe("1,234,567");
+    expect([0, 999, 1_000, 1_234_567].map(count)).toEqual(["0", "999", "1,000", "1,234,567"]);
+    expect([2.5, -1_234.4, 1e15, Number.NaN].map(count)).toEqual([
+      "3",
+      "-1,234",
+      "1,000,000,000,000,000",
+      "NaN",
+    ]);
+    expect([-Infinity, Infinity].map(count)).toEqual(["-∞", "∞"]);
     expect(shortCount(999)).toBe("999");
     expect([1, 2.5, 0.01, 1_234.5].map(meanCount)).toEqual(["1", "2.5", "<0.1", "1,235"]);
     expect([meanPlural(1, "span"), meanPlural(0.5, "span")]).toEqual(["1 span", "0.5 spans"]);

@@ -2,22 +2,43 @@
 // j and k, Home and End; x ticks a row. A row is marked with `data-row` and its place, and its
 // first link or button is what gets the focus.
 
-import { useVirtualizer } from "@tanstack/react-virtual";
+import {
+  elementScroll,
+  type Rect,
+  useVirtualizer,
+  type Virtualizer,
+} from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useRef } from "react";
+import { useIdle } from "../state/idle";
 import { usePlainKeys } from "../state/keys";
 import { currentSettings } from "../state/settings";
+import { rowSought } from "../state/way-back";
 
+/** Rows beyond the screen, once the page rests: they are there before somebody scrolls to them. */
 const OVERSCAN = 12;
+const OVERSCAN_FIRST = 2;
+/** Of the height of the browser, what a list has about; its own is known after the first layout. */
+const SHARE = 0.5;
 const HEAD_HEIGHT = 31;
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 };
 
 export function useRows(count: number, rowHeight: number) {
   const scroller = useRef<HTMLDivElement>(null);
+  const scrolled = useRef<Element | null>(null);
+  const isResting = useIdle();
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: OVERSCAN,
+    overscan: isResting ? OVERSCAN : OVERSCAN_FIRST,
+    initialRect: { width: 0, height: Math.round(SHARE * innerHeight) },
+    observeElementRect: observeRect,
+    scrollToFn: (offset, options, instance) => {
+      // A new list is at its top: to put it there would cost a layout.
+      const isNew = scrolled.current !== instance.scrollElement;
+      scrolled.current = instance.scrollElement;
+      if (!isNew || offset !== 0) elementScroll(offset, options, instance);
+    },
     // The head stays on top of what scrolls below it.
     scrollPaddingEnd: HEAD_HEIGHT,
   });
@@ -32,6 +53,14 @@ export function useRows(count: number, rowHeight: number) {
     target.focus({ preventScroll: true });
   };
   useEffect(focusWanted);
+  // Who comes back from a row far down is led there again.
+  const returned = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    const row = rowSought();
+    if (row === returned.current || row === undefined || row >= count) return;
+    returned.current = row;
+    virtual.scrollToIndex(row, { align: "center" });
+  });
   const goTo = (place: number) => {
     wanted.current = place;
     virtual.scrollToIndex(place, { align: "auto" });
@@ -58,6 +87,19 @@ export function useRows(count: number, rowHeight: number) {
   };
   usePlainKeys({ j: enter, k: enter });
   return { scroller, virtual, onKeyDown };
+}
+
+/** Tells the size after each layout, and asks for none of its own. */
+function observeRect<T extends Element>(
+  { scrollElement }: Virtualizer<T, Element>,
+  onRect: (rect: Rect) => void,
+): (() => void) | undefined {
+  if (scrollElement === null) return undefined;
+  const observer = new ResizeObserver(() => {
+    onRect({ width: scrollElement.clientWidth, height: scrollElement.clientHeight });
+  });
+  observer.observe(scrollElement);
+  return () => observer.disconnect();
 }
 
 /** Where a key leads; undefined if it leads nowhere. */

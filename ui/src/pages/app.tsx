@@ -1,12 +1,14 @@
 // Which address shows which page; Jaeger's addresses keep their meaning.
 
-import { Component, type ReactNode } from "react";
+import { Component, type ReactNode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { Link, Redirect, Route, Router, Switch, useSearch } from "wouter";
 import { later } from "../components/later";
+import { Notice } from "../components/notice";
 import { Failure, Loading, Message } from "../components/states";
 import { hexTraceId } from "../model/links";
 import { embedOf } from "../state/embed";
+import { watchWays } from "../state/way-back";
 import { pageAt, pages } from "./chunks";
 import { Shell } from "./shell";
 
@@ -28,11 +30,14 @@ const FIRST = new Map<string | undefined, { readonly fetched: () => Promise<unkn
 
 /** Shows the UI, with the page at `path` in its first picture. */
 export async function start(container: Element, base: string, path: string): Promise<void> {
+  // Before the router listens: it puts away what had the focus.
+  watchWays();
   const root = createRoot(container);
   const first = FIRST.get(pageAt(path));
   // A page that cannot be fetched says so itself.
   await first?.fetched().catch(() => undefined);
-  root.render(<App base={base} />);
+  // In slices: what arrives meanwhile is taken in between.
+  startTransition(() => root.render(<App base={base} />));
 }
 
 /** `base` is the path prefix below which the UI is served, without a slash at its end. */
@@ -44,6 +49,7 @@ function App(props: { readonly base: string }) {
           <Pages />
         </Guard>
       </Frame>
+      <Notice />
     </Router>
   );
 }

@@ -11,6 +11,7 @@ export async function copyText(text: string): Promise<boolean> {
 
 /** The old way, which works without TLS. */
 function copyBySelection(text: string): boolean {
+  const { activeElement } = document;
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";
@@ -18,5 +19,7 @@ function copyBySelection(text: string): boolean {
   area.select();
   const copied = document.execCommand("copy");
   area.remove();
+  // It took the focus from where somebody is.
+  if (activeElement instanceof HTMLElement) activeElement.focus({ preventScroll: true });
   return copied;
 }

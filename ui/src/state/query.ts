@@ -4,7 +4,7 @@
 import { useEffect, useMemo, useRef } from "react";
 import { ApiError, isAbort } from "../api/http";
 import { MICROS_PER_MILLI, wallClock } from "../base/time";
-import { Store, useStore } from "./store";
+import { Store, useArrived } from "./store";
 
 const RETRIES_MAX = 1;
 const RETRY_MILLIS = 400;
@@ -137,7 +137,7 @@ export function useQuery<T>(question: Question<T>): Reply<T> {
   const entry = useMemo(() => entryOf(key), [key]);
   const latest = useRef(question);
   latest.current = question;
-  const known = useStore(entry.store) as Known & { readonly data: T | undefined };
+  const known = useArrived(entry.store) as Known & { readonly data: T | undefined };
   useEffect(() => {
     if (!isEnabled) return;
     const release = entry.use(() => {

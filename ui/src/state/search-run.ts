@@ -8,7 +8,7 @@ import { wallClock } from "../base/time";
 import { beforeEarly, type SearchProgress, withEarly } from "../model/early";
 import { printSearch, resolveWindow, type SearchQuery, type TimeSpan } from "../model/search-query";
 import type { TraceSummary } from "../model/summary";
-import { Store, useStore } from "./store";
+import { Store, useArrived } from "./store";
 
 /** Searches whose results are kept. */
 const RUNS_MAX = 6;
@@ -131,7 +131,7 @@ export function useSearchRun(query: SearchQuery, attempt: number): SearchView {
   const key = `${attempt} ${printSearch(query)}`;
   // biome-ignore lint/correctness/useExhaustiveDependencies: equal queries have equal keys.
   const run = useMemo(() => runOf(key, query), [key]);
-  const found = useStore(run.store);
+  const found = useArrived(run.store);
   useEffect(() => {
     run.start();
     return () => run.stop();

@@ -477,3 +477,33 @@ test("what cannot be counted says so, and is counted again", async () => {
   assert.deepEqual(complaints, []);
   await page.close();
 });
+
+test("a search starts without what costs it a long task", async () => {
+  const { page } = await place.open("/settings");
+  await page.addInitScript(() => {
+    window.costs = [];
+    const { NumberFormat } = Intl;
+    Intl.NumberFormat = (...of) => {
+      window.costs.push("a formatter");
+      return new NumberFormat(...of);
+    };
+    for (const name of ["scrollTo", "getBoundingClientRect"]) {
+      const own = Element.prototype[name];
+      Element.prototype[name] = function (...of) {
+        if (this.matches(".result-rows")) window.costs.push(name);
+        return own.apply(this, of);
+      };
+    }
+  });
+  reply = () => lines(...traces(1, 60), end());
+  await page.goto(`${place.root}/search?lookback=1h`);
+  await page.locator(".results li").first().waitFor();
+  assert.deepEqual(await page.evaluate(() => window.costs), []);
+  // Those beyond the screen come once the page rests.
+  const shown = await page.evaluate(() => document.querySelector(".result-rows").clientHeight / 46);
+  await page.waitForFunction(
+    (least) => document.querySelectorAll(".results li").length >= least,
+    Math.floor(shown) + 10,
+  );
+  await page.close();
+});

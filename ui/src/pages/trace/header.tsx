@@ -13,6 +13,7 @@ import { useSettings } from "../../state/settings";
 import type { TraceView } from "../../state/trace-view";
 import { shortId, uiConfig } from "../../state/ui-config";
 import { useNewer } from "../../state/use-newer";
+import { LEADS_BACK } from "../../state/way-back";
 
 const TraceLinks = later(async () => (await import("./pattern-links")).TraceLinks);
 
@@ -88,7 +89,12 @@ export function TraceHeader(props: {
 function Back() {
   const href = useSearchHref();
   return (
-    <Link href={href} className="button quiet square small" aria-label="Back to the traces found">
+    <Link
+      href={href}
+      className="button quiet square small"
+      aria-label="Back to the traces found"
+      {...{ [LEADS_BACK]: "" }}
+    >
       <Icon name="left" />
     </Link>
   );

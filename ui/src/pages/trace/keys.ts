@@ -3,6 +3,7 @@
 import { useEffect } from "react";
 import { copyText } from "../../state/clipboard";
 import { isTyping } from "../../state/keys";
+import { say } from "../../state/notice";
 import { changeSettings, currentSettings } from "../../state/settings";
 import type { TraceView } from "../../state/trace-view";
 import { FIND_ID, VIEWS, type ViewName } from "./toolbar";
@@ -125,12 +126,17 @@ function pageKey(view: TraceView, page: Page, event: KeyboardEvent): boolean {
     o: () => view.expandOne(),
     c: () => changeSettings({ showCriticalPath: !currentSettings().showCriticalPath }),
     r: () => changeSettings({ foldsRuns: !currentSettings().foldsRuns }),
-    y: () => void copyText(window.location.href),
+    y: () => void copyLink(),
   };
   const chosen = VIEWS[Number(event.key) - 1];
   const action = actions[event.key.toLowerCase()] ?? (chosen ? () => page.show(chosen) : undefined);
   action?.();
   return action !== undefined;
+}
+
+async function copyLink(): Promise<void> {
+  const isCopied = await copyText(window.location.href);
+  say(isCopied ? "Link copied" : "Could not copy the link");
 }
 
 function scrollRows(direction: number): void {
