@@ -19,10 +19,11 @@ const Shown = (props: { readonly use: (store: Store<string>) => string; store: S
   props.use(props.store);
 
 async function shown(use: (store: Store<string>) => string, store: Store<string>) {
+  const subscribed = vi.spyOn(store, "subscribe");
   root.render(createElement(Shown, { use, store }));
-  await vi.waitFor(() => expect(box.textContent).toBe(store.get()));
   // Who listens does so only after the first picture.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await vi.waitFor(() => expect(subscribed).toHaveBeenCalled());
+  expect(box.textContent).toBe(store.get());
 }
 
 /** What is there before the browser can take a key. */

@@ -72,12 +72,23 @@ function remember(page: string, element: Element | null): void {
   }
 }
 
+/** What an earlier load of the page has left; nothing of it if it is anything else. */
 function stored(): [string, Place][] {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+    const known: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(known) ? known.filter(isKnown).slice(-PAGES_MAX) : [];
   } catch {
     return [];
   }
+}
+
+function isKnown(entry: unknown): entry is [string, Place] {
+  if (!Array.isArray(entry)) return false;
+  const [page, place]: unknown[] = entry;
+  if (typeof page !== "string" || typeof place !== "object" || place === null) return false;
+  const { tag, name, nth, row } = place as Record<string, unknown>;
+  const isRow = row === undefined || typeof row === "number";
+  return typeof tag === "string" && typeof name === "string" && typeof nth === "number" && isRow;
 }
 
 function placeOf(element: Element | null): Place | undefined {
