@@ -68,6 +68,14 @@ impl Budget {
         Self { deadline, cancelled: Arc::default(), ..self.clone() }
     }
 
+    /// The same for work that serves all reads after it, and that no read should pay for alone: it
+    /// ends with the time, with what it keeps and when the caller leaves, but reads as much as it
+    /// needs.
+    #[must_use]
+    pub fn unmetered(&self) -> Self {
+        Self { bytes_max: u64::MAX, bytes_spent: Arc::default(), ..self.clone() }
+    }
+
     /// Charges `bytes` and says whether the read may go on.
     pub fn spend(&self, bytes: u64) -> Result<(), Exhausted> {
         if self.is_cancelled() {
@@ -142,6 +150,18 @@ impl Drop for CancelOnDrop {
 mod tests {
     use super::*;
     use crate::testing::ManualClock;
+
+    #[test]
+    fn work_for_all_reads_ends_with_the_caller_and_not_with_its_bytes() {
+        let clock = Arc::new(ManualClock::default());
+        let budget = Budget::new(clock, Monotonic(1), 100).holding_at_most(100);
+        let unmetered = budget.unmetered();
+        assert_eq!(unmetered.spend(1_000), Ok(()));
+        assert_eq!(budget.spend(100), Ok(()), "what others spent is not its own");
+        assert_eq!(unmetered.hold(101), Err(Exhausted::Bytes { bytes_max: 100 }));
+        drop(budget.cancel_on_drop());
+        assert_eq!(unmetered.spend(0), Err(Exhausted::Cancelled));
+    }
 
     #[test]
     fn what_is_kept_has_a_bound_of_its_own_over_all_that_share_a_budget() {

@@ -114,6 +114,8 @@ pub(super) async fn figures(
             let said = String::from_utf8_lossy(&answer.body);
             ensure!(answer.status == 200, "{question}: {} {said}", answer.status);
             let answer: Value = serde_json::from_slice(&answer.body)?;
+            let completeness = answer.get("completeness").and_then(Value::as_str);
+            ensure!(completeness == Some("complete"), "{question}: {completeness:?}");
             spans = answer.get("spans").and_then(Value::as_u64).unwrap_or(0);
         }
         if round > 0 {

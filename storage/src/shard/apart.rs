@@ -4,16 +4,17 @@
 //! may say what the whole does not: it would count once for each, a repeated span several times,
 //! and a call between two parts not at all. So figures take away what the parts say and add what
 //! the whole says. What that takes is kept as long as the blocks stay what they are, and what is
-//! kept of traces that a change of blocks did not touch is used again.
+//! kept of traces that a change of blocks did not touch is used again. One question finds it out
+//! for all that ask at the same time, and what it has found when its time is over is kept as well.
 //!
 //! Why it is not written into blocks: what the whole is depends on which blocks there are. One goes
 //! with its bucket or is found damaged, and what another had written of the two would be wrong.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use model::aggregate::Counts;
-use model::budget::Budget;
+use model::budget::{Budget, Exhausted};
 use model::{Tenant, Text, Timestamp, TraceId};
 
 use super::asked::Numbered;
@@ -62,18 +63,55 @@ pub(super) struct Apart {
     pub(super) traces: BTreeMap<TraceId, Arc<ApartTrace>>,
 }
 
+/// Names what is known before all of it is: no snapshot has it.
+const UNFINISHED: u64 = u64::MAX;
+
 /// The same of the tenants that asked last.
 #[derive(Debug, Default)]
-pub(super) struct ApartCache(Mutex<Vec<(Tenant, Arc<Apart>)>>);
+pub(super) struct ApartCache {
+    known: Mutex<Vec<(Tenant, Arc<Apart>)>>,
+    /// The tenants of which somebody is finding it out.
+    sought: Mutex<BTreeSet<Tenant>>,
+    is_found: Condvar,
+}
+
+/// How long to wait for whoever is finding it out before looking whether the own caller has left.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// One question at a time finds it out for a tenant, and ends that as it is dropped.
+struct Seeking<'a> {
+    cache: &'a ApartCache,
+    tenant: &'a Tenant,
+}
+
+impl Drop for Seeking<'_> {
+    fn drop(&mut self) {
+        let mut sought = self.cache.sought.lock().unwrap_or_else(PoisonError::into_inner);
+        sought.remove(self.tenant);
+        self.cache.is_found.notify_all();
+    }
+}
 
 impl ApartCache {
+    /// Waits until nobody else is finding it out.
+    fn seek<'a>(&'a self, tenant: &'a Tenant, budget: &Budget) -> Result<Seeking<'a>, Exhausted> {
+        let mut sought = self.sought.lock().unwrap_or_else(PoisonError::into_inner);
+        while sought.contains(tenant) {
+            budget.spend(0)?;
+            let waited = self.is_found.wait_timeout(sought, LOOK_EVERY);
+            (sought, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        sought.insert(tenant.clone());
+        Ok(Seeking { cache: self, tenant })
+    }
+
     fn get(&self, tenant: &Tenant) -> Option<Arc<Apart>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|(own, _)| own == tenant).map(|(_, apart)| Arc::clone(apart))
     }
 
     fn put(&self, tenant: &Tenant, apart: &Arc<Apart>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|(own, _)| own != tenant);
         if known.len() >= APART_TENANTS_MAX {
             known.remove(0);
@@ -93,8 +131,14 @@ impl Shard {
     ) -> Result<Option<Arc<Apart>>, Error> {
         let blocks = snapshot.blocks().iter().map(|run| run.block.number()).collect();
         let key = (blocks, snapshot.splits_version());
+        let is_it = |known: &Arc<Apart>| known.key == key;
+        if let Some(known) = self.apart.get(tenant).filter(is_it) {
+            return Ok(Some(known));
+        }
+        let _seeking = self.apart.seek(tenant, budget)?;
+        // Somebody else may have found it out meanwhile.
         let old = self.apart.get(tenant).unwrap_or_default();
-        if old.key == key {
+        if is_it(&old) {
             return Ok(Some(old));
         }
         let names = old.classes.things().len() + old.services.things().len();
@@ -105,26 +149,45 @@ impl Shard {
             services: old.services.clone(),
             traces: BTreeMap::new(),
         };
+        let is_whole = self.find_apart(&mut apart, &old, snapshot, &budget.unmetered());
+        if !matches!(is_whole, Ok(true)) {
+            // What was found is of use to the next question, which then gets further.
+            let rest = old.traces.iter().filter(|(id, _)| !apart.traces.contains_key(*id));
+            let rest: Vec<_> = rest.map(|(id, trace)| (*id, Arc::clone(trace))).collect();
+            apart.traces.extend(rest);
+            apart.key = (Vec::new(), UNFINISHED);
+        }
+        let apart = Arc::new(apart);
+        self.apart.put(tenant, &apart);
+        Ok(is_whole?.then_some(apart))
+    }
+
+    /// Finds the traces that lie apart; false if there are too many.
+    fn find_apart(
+        &self,
+        apart: &mut Apart,
+        old: &Apart,
+        snapshot: &Snapshot<'_>,
+        budget: &Budget,
+    ) -> Result<bool, Error> {
         let mut rows_left = APART_ROWS_MAX;
         let mut held = Held::new(budget);
-        let Some(split) = split_pieces(snapshot, budget, &mut held)? else { return Ok(None) };
+        let Some(split) = split_pieces(snapshot, budget, &mut held)? else { return Ok(false) };
         for (id, pieces) in split {
             let numbers: Vec<u64> = pieces.iter().map(|piece| piece.number).collect();
             let known = old.traces.get(&id).filter(|known| known.pieces == numbers);
             let trace = match known {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(self.apart_trace(&mut apart, id, &pieces, budget)?),
+                None => Arc::new(self.apart_trace(apart, id, &pieces, budget)?),
             };
             let rows: usize = trace.parts.iter().map(|part| part.rows.len()).sum();
-            let Some(left) = rows_left.checked_sub(rows) else { return Ok(None) };
+            let Some(left) = rows_left.checked_sub(rows) else { return Ok(false) };
             rows_left = left;
             if trace.parts.len() > 1 {
                 apart.traces.insert(id, trace);
             }
         }
-        let apart = Arc::new(apart);
-        self.apart.put(tenant, &apart);
-        Ok(Some(apart))
+        Ok(true)
     }
 
     fn apart_trace(
@@ -186,12 +249,18 @@ fn split_pieces(
     held: &mut Held<'_>,
 ) -> Result<Option<Vec<SplitPieces>>, Error> {
     let mut found = Vec::new();
-    for id in snapshot.splits().keys() {
+    let mut spans = 0;
+    for (id, split) in snapshot.splits() {
         budget.spend(0)?;
         let pieces = snapshot.parts_in_blocks(*id, budget)?;
         let mut blocks = pieces.iter().map(|piece| block_of(piece));
         let first = blocks.next();
         if blocks.any(|block| Some(block) != first) {
+            spans += split.spans.min(APART_ROWS_MAX as u64);
+            // By what the splits say, in which a span may count twice.
+            if spans > 4 * APART_ROWS_MAX as u64 {
+                return Ok(None);
+            }
             let pieces_bytes = pieces.len() * (size_of::<Arc<Piece>>() + size_of::<Piece>());
             held.grow((size_of::<SplitPieces>() + pieces_bytes) as u64)?;
             found.push((*id, pieces));

@@ -1,6 +1,6 @@
 //! What reads have unpacked and may need again: one cache for all shards of a node, bounded in
-//! bytes, the longest unused goes first. What finds pages (tables, names, zones) has a share of its
-//! own, so that a scan over pages does not push it out.
+//! bytes, the longest unused goes first. What finds pages (tables, zones, names and rollups) has
+//! shares of its own, so that a scan over pages does not push it out.
 //!
 //! Sizes are estimates: columns unpack when first asked for, after they were put in. The estimate
 //! takes them as unpacked.
@@ -13,7 +13,8 @@ use model::batch::{Details, Index, Values};
 
 use super::hash::LookupMap;
 use super::limits::{
-    DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, TABLES_CACHE_ADMITTED, TABLES_CACHE_BYTES,
+    DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, FIGURES_CACHE_BYTES, TABLES_CACHE_ADMITTED,
+    TABLES_CACHE_BYTES, ZONES_CACHE_BYTES,
 };
 use crate::block::{Names, Rollup, TablePrints, TraceTable, Zones};
 
@@ -22,7 +23,11 @@ use crate::block::{Names, Rollup, TablePrints, TraceTable, Zones};
 pub struct DecodedCache {
     next_owner: AtomicU64,
     parts: Mutex<Inner>,
+    /// What finds pages, by kind: each has a share that no other takes. A table is asked for each
+    /// trace and cheap to do without, zones are asked by each search and dear.
     tables: Mutex<Inner>,
+    zones: Mutex<Inner>,
+    figures: Mutex<Inner>,
 }
 
 /// What the cache holds and has done.
@@ -121,8 +126,13 @@ impl DecodedCache {
     /// A cache of at most this many bytes.
     pub fn new(bytes_max: usize) -> Self {
         let inner = |bytes_max| Mutex::new(Inner { bytes_max, ..Inner::default() });
-        let (parts, tables) = (inner(bytes_max), inner(TABLES_CACHE_BYTES));
-        Self { next_owner: AtomicU64::new(0), parts, tables }
+        Self {
+            next_owner: AtomicU64::new(0),
+            parts: inner(bytes_max),
+            tables: inner(TABLES_CACHE_BYTES),
+            zones: inner(ZONES_CACHE_BYTES),
+            figures: inner(FIGURES_CACHE_BYTES),
+        }
     }
 
     /// What it holds and has done.
@@ -132,7 +142,15 @@ impl DecodedCache {
 
     /// The same of what finds pages.
     pub fn table_stats(&self) -> CacheStats {
-        stats(&self.tables)
+        let mut sum = CacheStats::default();
+        for share in [&self.tables, &self.zones, &self.figures] {
+            let CacheStats { items, bytes, hits, misses } = stats(share);
+            sum.items += items;
+            sum.bytes += bytes;
+            sum.hits += hits;
+            sum.misses += misses;
+        }
+        sum
     }
 
     /// A number for a shard that puts things in.
@@ -200,9 +218,9 @@ impl DecodedCache {
     fn share(&self, part: CachedPart) -> &Mutex<Inner> {
         match part {
             CachedPart::Index | CachedPart::Values | CachedPart::Details => &self.parts,
-            CachedPart::Table | CachedPart::Names | CachedPart::Zones | CachedPart::Rollup => {
-                &self.tables
-            }
+            CachedPart::Table => &self.tables,
+            CachedPart::Zones => &self.zones,
+            CachedPart::Names | CachedPart::Rollup => &self.figures,
         }
     }
 }

@@ -36,10 +36,17 @@ pub const CATALOG_OPERATIONS_MAX: usize = 10_000;
 /// Default of the decoded cache of a node: its share of the memory table.
 pub const DECODED_CACHE_BYTES: usize = 24 * 1024 * 1024;
 
-/// Memory for tables of traces and names of blocks: the share of filters and directories.
-pub const TABLES_CACHE_BYTES: usize = 24 * 1024 * 1024;
+/// Memory for what is kept of tables of traces. With that of zones and figures, 24 MiB: the share of
+/// filters and directories. Of six million traces all has room.
+pub const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Of tables for which there is no room one in so many takes the place of others all the same: the
+/// Memory for zones of blocks: of a hundred million spans nearly all have room.
+pub const ZONES_CACHE_BYTES: usize = 10 * 1024 * 1024;
+
+/// Memory for rollups and names of blocks.
+pub const FIGURES_CACHE_BYTES: usize = 6 * 1024 * 1024;
+
+/// Of what finds pages and has no room one in so many takes the place of others all the same: the
 /// cache learns what is asked for, and does not turn over with each question.
 pub const TABLES_CACHE_ADMITTED: u64 = 8;
 

@@ -47,7 +47,6 @@ const RED_CELL_BYTES: u64 = 512;
 /// A run whose whole minutes are read from its rollup.
 pub(super) struct RolledRun {
     pub(super) run: BlockRun,
-    rollup: Arc<Rollup>,
     zones: Arc<Zones>,
     /// By number of a class, and one more for those that are not listed: whether its spans count.
     passes: Vec<bool>,
@@ -94,31 +93,33 @@ impl Shard {
         if !is_by_class(&query.predicate) || (is_values && !is_true) {
             return Ok(None);
         }
-        let minutes = Minutes::of(query);
-        let mut runs = BTreeMap::new();
-        for run in snapshot.blocks() {
-            budget.spend(0)?;
-            if let Some(rolled) = self.rolled_run(run, query, minutes)? {
-                runs.insert(run.block.number(), rolled);
-            }
-        }
-        if runs.is_empty() {
-            return Ok(None);
-        }
-        let Some(apart) = self.apart(tenant, snapshot, budget)? else { return Ok(None) };
         let mut rolled = Rolled {
             shard: self,
             snapshot,
             query,
             budget,
-            minutes,
-            runs,
+            minutes: Minutes::of(query),
+            runs: BTreeMap::new(),
             plus: Aggregate::default(),
             minus: Aggregate::default(),
             visited: LookupSet::default(),
             counted: LookupSet::default(),
         };
-        rolled.add_rollups()?;
+        let mut apart = None;
+        for run in snapshot.blocks() {
+            budget.spend(0)?;
+            let Some((run, rollup)) = self.rolled_run(run, query, rolled.minutes)? else {
+                continue;
+            };
+            if apart.is_none() {
+                let Some(found) = self.apart(tenant, snapshot, budget)? else { return Ok(None) };
+                apart = Some(found);
+            }
+            // One at a time: those of all runs need not fit the memory.
+            rolled.add_rollup(&run, &rollup)?;
+            rolled.runs.insert(run.run.block.number(), run);
+        }
+        let Some(apart) = apart else { return Ok(None) };
         rolled.add_head()?;
         rolled.add_apart(&apart)?;
         rolled.add_columns()?;
@@ -136,7 +137,7 @@ impl Shard {
         run: &BlockRun,
         query: &AggregateQuery,
         minutes: Minutes,
-    ) -> Result<Option<RolledRun>, Error> {
+    ) -> Result<Option<(RolledRun, Arc<Rollup>)>, Error> {
         let pages = run.run().map(|run| run.pages.as_slice()).unwrap_or_default();
         if !pages.iter().any(|page| minutes.of_page(page).has_whole) {
             return Ok(None);
@@ -169,7 +170,7 @@ impl Shard {
                 }
             }
         }
-        Ok(Some(RolledRun { run: run.clone(), rollup, zones, passes, left_out }))
+        Ok(Some((RolledRun { run: run.clone(), zones, passes, left_out }, rollup)))
     }
 }
 
@@ -239,24 +240,23 @@ impl RolledRun {
 }
 
 impl Rolled<'_> {
-    /// Adds the whole minutes of all rollups.
-    fn add_rollups(&mut self) -> Result<(), Error> {
-        for run in self.runs.values() {
-            self.budget.spend(run.rollup.memory_bytes() as u64)?;
-            let mut own = Aggregate::default();
-            let mut held = Held::new(self.budget);
-            let added = if takes_cells(self.query) {
-                add_cells(self.query, self.minutes, run, &mut held, &mut own)
-            } else {
-                add_totals(self.query, self.minutes, run, &mut own)
-            };
-            added
-                .and_then(|()| add_values(self.query, self.minutes, run, &mut own))
-                .and_then(|()| add_traces(self.minutes, run, &mut own))
-                .map_err(|reason| run.malformed(self.shard, reason))?;
-            held.allowed()?;
-            self.budget.hold(self.plus.merge(&own))?;
-        }
+    /// Adds the whole minutes of a rollup.
+    fn add_rollup(&mut self, run: &RolledRun, rollup: &Rollup) -> Result<(), Error> {
+        self.budget.spend(rollup.memory_bytes() as u64)?;
+        let mut own = Aggregate::default();
+        let mut held = Held::new(self.budget);
+        let rolled = (run, rollup);
+        let added = if takes_cells(self.query) {
+            add_cells(self.query, self.minutes, rolled, &mut held, &mut own)
+        } else {
+            add_totals(self.query, self.minutes, rollup, &mut own)
+        };
+        added
+            .and_then(|()| add_values(self.query, self.minutes, rolled, &mut own))
+            .and_then(|()| add_traces(self.minutes, rolled, &mut own))
+            .map_err(|reason| run.malformed(self.shard, reason))?;
+        held.allowed()?;
+        self.budget.hold(self.plus.merge(&own))?;
         Ok(())
     }
 
@@ -560,11 +560,11 @@ type Visited = Result<(), model::columns::ColumnError>;
 fn add_totals(
     query: &AggregateQuery,
     minutes: Minutes,
-    run: &RolledRun,
+    rollup: &Rollup,
     out: &mut Aggregate,
 ) -> Visited {
     let is_heatmap = matches!(query.kind, AggregateKind::Heatmap { .. });
-    run.rollup.totals(&mut |minute, octave, counts| {
+    rollup.totals(&mut |minute, octave, counts| {
         let Some(bin) = minutes.bin(minute) else { return };
         out.spans += counts.spans;
         out.errors += counts.errors;
@@ -579,7 +579,7 @@ fn add_totals(
 fn add_cells(
     query: &AggregateQuery,
     minutes: Minutes,
-    run: &RolledRun,
+    (run, rollup): (&RolledRun, &Rollup),
     held: &mut Held<'_>,
     out: &mut Aggregate,
 ) -> Visited {
@@ -588,7 +588,7 @@ fn add_cells(
         classes.iter().map(|class| class.status == StatusCode::ERROR).collect();
     let mut red: BTreeMap<(u32, u64), Red> = BTreeMap::new();
     let passes = |class: u32| run.passes.get(class as usize).copied().unwrap_or(false);
-    run.rollup.cells(&passes, &mut |class, minute, bucket, spans| {
+    rollup.cells(&passes, &mut |class, minute, bucket, spans| {
         let Some(bin) = minutes.bin(minute) else { return };
         let is_error = is_error.get(class as usize).copied().unwrap_or(false);
         let counts = Counts { spans, errors: if is_error { spans } else { 0 } };
@@ -631,15 +631,15 @@ fn add_cells(
 fn add_values(
     query: &AggregateQuery,
     minutes: Minutes,
-    run: &RolledRun,
+    (run, rollup): (&RolledRun, &Rollup),
     out: &mut Aggregate,
 ) -> Visited {
     let AggregateKind::TopValues { field, .. } = &query.kind else { return Ok(()) };
-    let known = key_values(&run.rollup, &run.zones, field);
+    let known = key_values(rollup, &run.zones, field);
     let KeyValues::Counted(key) = known else { return Ok(()) };
-    let forms = run.rollup.forms(key);
+    let forms = rollup.forms(key);
     let mut by_form = vec![Counts::default(); forms.len()];
-    run.rollup.values(key, &mut |minute, form, counts| {
+    rollup.values(key, &mut |minute, form, counts| {
         if minutes.bin(minute).is_some()
             && let Some(own) = by_form.get_mut(form as usize)
         {
@@ -653,15 +653,19 @@ fn add_values(
 }
 
 /// Adds traces that have a span which counts in a whole minute.
-fn add_traces(minutes: Minutes, run: &RolledRun, out: &mut Aggregate) -> Visited {
+fn add_traces(
+    minutes: Minutes,
+    (run, rollup): (&RolledRun, &Rollup),
+    out: &mut Aggregate,
+) -> Visited {
     let passes = |class: &u32| run.passes.get(*class as usize).copied().unwrap_or(false);
     let by_shape: Option<Vec<bool>> =
-        run.rollup.shapes().map(|shapes| shapes.iter().map(|s| s.iter().any(passes)).collect());
+        rollup.shapes().map(|shapes| shapes.iter().map(|s| s.iter().any(passes)).collect());
     // Without shapes everything counts.
     let counts = |shape: u32| {
         by_shape.as_ref().is_none_or(|shapes| shapes.get(shape as usize).copied().unwrap_or(false))
     };
-    run.rollup.traces(&mut |trace, count| {
+    rollup.traces(&mut |trace, count| {
         if trace.iter().any(|(minute, shape)| counts(*shape) && minutes.bin(*minute).is_some()) {
             out.traces += count;
         }

@@ -21,7 +21,8 @@ use crate::block::{BlockError, Rollup, SectionKind};
 /// A run whose calls are counted.
 struct CountedRun {
     run: BlockRun,
-    rollup: Arc<Rollup>,
+    /// Traces whose calls are not.
+    left_out: Vec<TraceId>,
 }
 
 /// What rollups gave, and what is left to be done without them.
@@ -54,7 +55,10 @@ impl Shard {
         budget: &Budget,
     ) -> Result<Option<RolledCalls>, Error> {
         let minutes = Minutes::within(window);
-        let mut runs = Vec::new();
+        let mut found = RolledCalls::default();
+        let mut question =
+            Question { shard: self, snapshot, budget, window, minutes, runs: Vec::new() };
+        let mut apart = None;
         for run in snapshot.blocks() {
             budget.spend(0)?;
             let pages = run.run().map(|run| run.pages.as_slice()).unwrap_or_default();
@@ -63,20 +67,20 @@ impl Shard {
             }
             let rollup = run.rollup(&self.cache, self.cache_owner);
             let rollup = rollup.map_err(|error| self.damaged_block(&run.block, error))?;
-            if let Some(rollup) = rollup.filter(|rollup| rollup.services().is_some()) {
-                runs.push(CountedRun { run: run.clone(), rollup });
+            let Some(rollup) = rollup.filter(|rollup| rollup.services().is_some()) else {
+                continue;
+            };
+            if apart.is_none() {
+                let Some(known) = self.apart(tenant, snapshot, budget)? else { return Ok(None) };
+                apart = Some(known);
             }
+            // One at a time: those of all runs need not fit the memory.
+            question.add_rollup(run, &rollup, &mut found)?;
+            let left_out = rollup.calls_left_out().to_vec();
+            question.runs.push(CountedRun { run: run.clone(), left_out });
+            found.blocks.insert(run.block.number());
         }
-        if runs.is_empty() {
-            return Ok(None);
-        }
-        let Some(apart) = self.apart(tenant, snapshot, budget)? else { return Ok(None) };
-        let question = Question { shard: self, snapshot, budget, window, minutes, runs };
-        let mut found = RolledCalls {
-            blocks: question.runs.iter().map(|run| run.run.block.number()).collect(),
-            ..RolledCalls::default()
-        };
-        question.add_rollups(&mut found)?;
+        let Some(apart) = apart else { return Ok(None) };
         question.add_head(&mut found)?;
         question.add_apart(&apart, &mut found)?;
         question.add_left_out(&mut found)?;
@@ -86,26 +90,28 @@ impl Shard {
 }
 
 impl Question<'_> {
-    fn add_rollups(&self, found: &mut RolledCalls) -> Result<(), Error> {
-        for CountedRun { run, rollup } in &self.runs {
-            self.budget.spend(rollup.memory_bytes() as u64)?;
-            let services = rollup.services().unwrap_or_default();
-            let told = rollup.calls(&mut |minute, parent, child, counts| {
-                let parent = services.get(parent as usize);
-                if self.minutes.bin(minute).is_some()
-                    && let (Some(parent), Some(child)) = (parent, services.get(child as usize))
-                {
-                    found.edges.add(parent, child, counts);
-                }
-            });
-            told.map_err(|reason| {
-                let path = run.block.file().path().to_path_buf();
-                let error = BlockError::Malformed { path, section: SectionKind::Rollup, reason };
-                self.shard.damaged_block(&run.block, error)
-            })?;
-            found.edges.charge(self.budget)?;
-        }
-        Ok(())
+    fn add_rollup(
+        &self,
+        run: &BlockRun,
+        rollup: &Rollup,
+        found: &mut RolledCalls,
+    ) -> Result<(), Error> {
+        self.budget.spend(rollup.memory_bytes() as u64)?;
+        let services = rollup.services().unwrap_or_default();
+        let told = rollup.calls(&mut |minute, parent, child, counts| {
+            let parent = services.get(parent as usize);
+            if self.minutes.bin(minute).is_some()
+                && let (Some(parent), Some(child)) = (parent, services.get(child as usize))
+            {
+                found.edges.add(parent, child, counts);
+            }
+        });
+        told.map_err(|reason| {
+            let path = run.block.file().path().to_path_buf();
+            let error = BlockError::Malformed { path, section: SectionKind::Rollup, reason };
+            self.shard.damaged_block(&run.block, error)
+        })?;
+        found.edges.charge(self.budget)
     }
 
     /// Counts traces with parts in the head: their parents and children may lie on either side.
@@ -149,7 +155,7 @@ impl Question<'_> {
 
     fn counts_block(&self, id: TraceId, block: u64) -> bool {
         let run = self.runs.iter().find(|run| run.run.block.number() == block);
-        run.is_some_and(|run| !run.rollup.calls_left_out().contains(&id))
+        run.is_some_and(|run| !run.left_out.contains(&id))
     }
 
     /// Counts traces with parts in several blocks.
@@ -180,8 +186,8 @@ impl Question<'_> {
 
     /// Counts traces of which rollups have left out the calls.
     fn add_left_out(&self, found: &mut RolledCalls) -> Result<(), Error> {
-        for CountedRun { rollup, .. } in &self.runs {
-            for id in rollup.calls_left_out() {
+        for CountedRun { left_out, .. } in &self.runs {
+            for id in left_out {
                 if found.visited.insert(*id) {
                     let pieces = self.snapshot.parts(*id, self.budget)?;
                     let outline = self.shard.outline(&pieces, *id, self.budget)?;

@@ -409,3 +409,46 @@ fn rows_that_may_be_repeats_are_charged() {
     // Beside what is read of their spans.
     assert!(twice > once + 8_000 * (SPAN_BYTES_ESTIMATE + 300), "{once} and {twice}");
 }
+
+/// Traces with parts in two blocks are found out once for all questions. A question that has not
+/// time enough for it leaves the next one less to do.
+#[test]
+fn what_was_found_of_traces_in_several_blocks_serves_the_next_question() {
+    let store = BlockStore::new(
+        Arc::new(FaultEnv::new(1)),
+        Arc::new(MemoryKv::new()),
+        Path::new("/blocks"),
+    );
+    let store = store.with_page_rows(4).with_rollup_bytes(10_000);
+    let mut fixture = Fixture::with_cache(1 << 20);
+    fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
+    for part in 0..2 {
+        let span = |trace: u64| simple_span(trace, part + 1, trace * 10, trace * 10 + 5);
+        let spans: Vec<Span> = (1..=100).map(span).collect();
+        fixture.add(&[plain_batch(part, &tenant("a"), &spans)]);
+        fixture.shard.seal(&no_limit()).unwrap();
+    }
+    let query = AggregateQuery {
+        window: TimeRange::ALL,
+        predicate: SpanPredicate::True,
+        kind: AggregateKind::Totals,
+    };
+    // Each time a start, after which nothing is known.
+    let ask = |shard: &Shard, looks_max: u64| {
+        let clock = Arc::new(CountingClock { asked: AtomicU64::new(0), asked_max: looks_max });
+        let budget = Budget::new(Arc::clone(&clock) as Arc<dyn Clock>, Monotonic(1), 1 << 16);
+        let answer = shard.aggregate(&tenant("a"), &query, &budget).unwrap();
+        let is_whole = answer.completeness.is_complete();
+        assert!(!is_whole || answer.value.traces == 100 && answer.value.spans == 200);
+        (is_whole, clock.asked.load(Ordering::Relaxed))
+    };
+    let shard = open_shard(&fixture.log, &fixture.cache, &store);
+    let (is_whole, looks) = ask(&shard, u64::MAX);
+    assert!(is_whole, "what serves all is not charged to one");
+    let (is_whole, again) = ask(&shard, u64::MAX);
+    assert!(is_whole && again < looks / 3, "{looks} looks, then {again}");
+    let shard = open_shard(&fixture.log, &fixture.cache, &store);
+    let looks_max = looks * 2 / 3;
+    assert!(!ask(&shard, looks_max).0);
+    assert!(ask(&shard, looks_max).0, "the first question has done more than half of it");
+}
