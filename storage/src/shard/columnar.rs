@@ -331,28 +331,32 @@ impl Values {
     }
 
     fn own(reader: &PieceReader<'_>, index: &Index, key: &Text) -> Result<Option<Self>, Error> {
-        let mut columns = span_columns(index, key);
-        let (column, value_type) = match (columns.next(), columns.next()) {
-            (None, _) => return Ok(Some(Self::none())),
-            (Some(column), None) => column,
-            (Some(_), Some(_)) => return Ok(None),
-        };
-        let takes = takes_by_class(index, column);
-        if takes.iter().any(|takes| *takes > 1) {
-            return Ok(None);
+        let mut own = Self::none();
+        own.by_row = vec![NONE; index.row_classes.len()];
+        // How many values a row has, by class. Of several types it may have one.
+        let mut taken = vec![0; index.classes.len()];
+        for (column, value_type) in span_columns(index, key) {
+            let takes = takes_by_class(index, column);
+            taken.iter_mut().zip(&takes).for_each(|(all, takes)| *all += takes);
+            if taken.iter().any(|takes| *takes > 1) {
+                return Ok(None);
+            }
+            let values = reader.values(index)?;
+            let values = values.column(index, column).map_err(|error| reader.damaged(error))?;
+            let (codes, forms) = coded(values, value_type);
+            let first = u32::try_from(own.forms.len()).unwrap_or(NONE);
+            let mut codes = codes.into_iter();
+            for (by_row, class) in own.by_row.iter_mut().zip(&index.row_classes) {
+                if takes.get(*class as usize) == Some(&1) {
+                    // A column that is too short: materialising the row will say so.
+                    let Some(code) = codes.next() else { return Ok(None) };
+                    *by_row = code.saturating_add(first);
+                }
+            }
+            own.forms.extend(forms);
         }
-        let values = reader.values(index)?;
-        let values = values.column(index, column).map_err(|error| reader.damaged(error))?;
-        let (codes, forms) = coded(values, value_type);
-        let mut codes = codes.into_iter();
-        let row = |class: &u32| match takes.get(*class as usize) {
-            Some(1) => codes.next(),
-            _ => Some(NONE),
-        };
-        // A column that is too short: materialising the row will say so.
-        let by_row: Option<Vec<u32>> = index.row_classes.iter().map(row).collect();
-        let counts = vec![Counts::default(); forms.len()];
-        Ok(by_row.map(|by_row| Self { forms, counts, by_class: Vec::new(), by_row }))
+        own.counts = vec![Counts::default(); own.forms.len()];
+        Ok(Some(own))
     }
 
     fn none() -> Self {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use model::aggregate::{AggregateKind, AggregateQuery, GroupBy};
 use model::query::field::any_attribute;
 use model::query::{AttributeScope, Field, SpanPredicate};
-use model::testing::{Generator, Random};
-use model::{Duration, Span, Tenant, TimeRange, Timestamp, query};
+use model::testing::{Generator, Random, simple_span};
+use model::{Attribute, Duration, Span, Tenant, Text, TimeRange, Timestamp, query};
 use storage::env::FaultEnv;
 use storage::kv::MemoryKv;
 use storage::shard::BlockStore;
 
-use crate::fixture::{Fixture, no_limit, open_shard, tenant, traces_of, write_scattered};
+use crate::fixture::{
+    Fixture, no_limit, open_shard, plain_batch, tenant, traces_of, write_scattered,
+};
 
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -192,5 +194,51 @@ fn whole_minutes_are_answered_without_reading_pages() {
         case.fixture.shard.aggregate(&case.tenant, &query, &no_limit()).unwrap();
         let after = case.fixture.cache.stats();
         assert_eq!((before.hits, before.misses), (after.hits, after.misses), "{query:?}");
+    }
+}
+
+/// Clients of different languages send a status as a number and as a text: each span has one of the
+/// two, and the two are the same value.
+#[test]
+fn a_key_of_several_types_is_counted_and_a_span_that_has_two_is_not_lost() {
+    let key = Text::from("http.status_code");
+    let spans = |has_both: bool| -> Vec<Span> {
+        let span = |number: u64| {
+            let mut span = simple_span(number, number, number * 10, number * 10 + 5);
+            let text = Attribute::new("http.status_code", "200");
+            let int = Attribute::new("http.status_code", 200 + i64::try_from(number % 3).unwrap());
+            span.attributes = match number % 4 {
+                0 => vec![text],
+                1 if has_both => vec![text, int],
+                2 => Vec::new(),
+                _ => vec![int],
+            };
+            span
+        };
+        (1..=200).map(span).collect()
+    };
+    for has_both in [false, true] {
+        let spans = spans(has_both);
+        let mut case = case(7, 1, 10_000);
+        let own = tenant("types");
+        case.fixture.add(&[plain_batch(1_000, &own, &spans)]);
+        let query = AggregateQuery {
+            window: TimeRange::ALL,
+            predicate: SpanPredicate::True,
+            kind: AggregateKind::TopValues {
+                field: Field::Attribute(AttributeScope::SpanOrResource, key.clone()),
+                limit: 10,
+            },
+        };
+        let traces = traces_of(&spans);
+        let expected = query::aggregate(&query, traces.iter().map(Vec::as_slice));
+        let found = |case: &Case| case.fixture.shard.aggregate(&own, &query, &no_limit()).unwrap();
+        assert_eq!(found(&case).value, expected, "in the head");
+        case.fixture.shard.seal(&no_limit()).unwrap();
+        let before = case.fixture.cache.stats();
+        assert_eq!(found(&case).value, expected, "in a block");
+        let after = case.fixture.cache.stats();
+        let is_from_counts = (before.hits, before.misses) == (after.hits, after.misses);
+        assert_eq!(is_from_counts, !has_both);
     }
 }

@@ -1,8 +1,8 @@
 //! Counts the values of keys that have few of them.
 //!
 //! A span counts once for each different string form that it has under a key, as in `model`'s
-//! reference. A key whose columns do not say that by themselves (several types, several values of
-//! one span), or which has more forms than are worth a count, is *closed*: it is not counted.
+//! reference. A key whose columns do not say that by themselves (several values of one span), or
+//! which has more forms than are worth a count, is *closed*: it is not counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,16 +116,13 @@ impl ValuesBuilder {
         values: &Values,
         minutes: &Minutes,
     ) -> Result<(), BatchError> {
-        let mut seen: BTreeSet<&Text> = BTreeSet::new();
+        // By key: how many values of it a row takes, by class, of the columns before.
+        let mut taken: BTreeMap<&Text, Vec<usize>> = BTreeMap::new();
         for column in (0..).take(index.column_count()) {
             let Some((PagePart::Span, value_type, key)) = index.attribute_key(column) else {
                 continue;
             };
             let name = (AttributeScope::Span, key.clone());
-            if !seen.insert(key) {
-                self.close(&name);
-                continue;
-            }
             // First: what rows take of a column is a walk over all classes, and a page of keys that
             // are never the same has as many columns as values.
             if !self.is_open_or_has_room(&name) {
@@ -136,7 +133,10 @@ impl ValuesBuilder {
             {
                 self.walks += 1;
             }
-            if takes.iter().any(|takes| *takes > 1) {
+            // Of several types each row may have one.
+            let all = taken.entry(key).or_insert_with(|| vec![0; takes.len()]);
+            all.iter_mut().zip(&takes).for_each(|(all, takes)| *all += takes);
+            if all.iter().any(|takes| *takes > 1) {
                 self.close(&name);
                 continue;
             }
