@@ -10,11 +10,12 @@
 //!
 //! The load generator shares the processors with all nodes. Acknowledgements are to be seen beside
 //! `sync_p50_milliseconds` and `sync_p99_milliseconds`, a write of 4 KiB with a sync on the same
-//! disk, measured first.
+//! disk, measured first, and `half_load_sync_...`, the same beside the three nodes that share it.
 //!
 //! Options: `--skua BINARY` (wanted), `--spans N` (2,000,000), `--kills N` (10), `--searches N`
 //! (20), `--data-below DIR`, `--record [FILE]`, and `-- FLAGS` for the nodes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -190,7 +191,13 @@ async fn half_load(
     let spans = (rate * HALF_LOAD_SECONDS).max(1.0).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some millions")]
     let plans = plans(passes, spans as u64, SPANS_PER_REQUEST)?;
-    let reports = load(nodes, &plans, Some(rate)).await?;
+    let mut syncs = Histogram::default();
+    let reports = tokio::select! {
+        reports = load(nodes, &plans, Some(rate)) => reports?,
+        failed = sync_beside(nodes.directory(), &mut syncs) => return failed,
+    };
+    results.add_rounded("half_load_sync_p50_milliseconds", syncs.percentile_milliseconds(50));
+    results.add_rounded("half_load_sync_p99_milliseconds", syncs.percentile_milliseconds(99));
     results.add_rounded("half_load_spans_per_second", rate.round());
     let highest = |of: fn(&LoadReport) -> f64| reports.iter().map(of).fold(0.0, f64::max);
     // Of the slowest node.
@@ -198,6 +205,17 @@ async fn half_load(
     results.add_rounded("half_load_ack_p99_milliseconds", highest(|it| it.ack_p99_milliseconds));
     results.add_rounded("half_load_ack_max_milliseconds", highest(|it| it.ack_max_milliseconds));
     Ok(())
+}
+
+/// What a write with a sync takes beside three nodes that write and sync on the same disk: now and
+/// then one, so that it is no load of its own. Ends only if it fails.
+async fn sync_beside(directory: &Path, syncs: &mut Histogram) -> anyhow::Result<()> {
+    loop {
+        let directory = directory.to_path_buf();
+        let taken = tokio::task::spawn_blocking(move || outside::sync_times(&directory, 1));
+        taken.await??.into_iter().for_each(|time| syncs.add(time));
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
 }
 
 fn plans(

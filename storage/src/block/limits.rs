@@ -46,8 +46,8 @@ pub const ZONE_KEYS_MAX: usize = 4_096;
 /// classes are said to have any key.
 pub const ZONE_CLASS_KEYS_MAX: usize = 1 << 16;
 
-/// Values under a key anywhere in the run that are listed, four bytes each: a key of more has ids or
-/// texts, and pages are asked for those.
+/// Values under a key anywhere in the run that are listed, four bytes each: a key of more has ids
+/// or texts, and pages are asked for those.
 pub const ZONE_KEY_VALUES_MAX: usize = 256;
 
 /// Values that zones list of all keys of a run together; of keys beyond it none.

@@ -260,8 +260,8 @@ impl BlockRun {
         Ok(Some(zones))
     }
 
-    /// The pages on which a value may stand under a key that is filtered, by its hash; nothing if no
-    /// filter lies in the file.
+    /// The pages on which a value may stand under a key that is filtered, by its hash; nothing if
+    /// no filter lies in the file.
     pub(super) fn pages_with_value(
         &self,
         zones: &Zones,

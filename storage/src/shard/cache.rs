@@ -13,8 +13,8 @@ use model::batch::{Details, Index, Values};
 
 use super::hash::LookupMap;
 use super::limits::{
-    DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, FIGURES_CACHE_BYTES, TABLES_CACHE_ADMITTED,
-    TABLES_CACHE_BYTES, ZONES_CACHE_BYTES,
+    DECODED_CACHE_BYTES, DECODED_CACHE_ITEM_FRACTION, FIGURES_CACHE_BYTES, FINDERS_ADMITTED_EVERY,
+    TABLES_ADMITTED_EVERY, TABLES_CACHE_BYTES, ZONES_CACHE_BYTES,
 };
 use crate::block::{Names, Rollup, TablePrints, TraceTable, Zones};
 
@@ -46,6 +46,8 @@ pub struct CacheStats {
 #[derive(Debug, Default)]
 struct Inner {
     bytes_max: usize,
+    /// Of things for which there is no room one in so many is put in all the same.
+    admitted_every: u64,
     items: LookupMap<Key, Item>,
     /// When each item was last used.
     order: BTreeMap<u64, Key>,
@@ -125,13 +127,15 @@ impl Default for DecodedCache {
 impl DecodedCache {
     /// A cache of at most this many bytes.
     pub fn new(bytes_max: usize) -> Self {
-        let inner = |bytes_max| Mutex::new(Inner { bytes_max, ..Inner::default() });
+        let inner = |bytes_max, admitted_every| {
+            Mutex::new(Inner { bytes_max, admitted_every, ..Inner::default() })
+        };
         Self {
             next_owner: AtomicU64::new(0),
-            parts: inner(bytes_max),
-            tables: inner(TABLES_CACHE_BYTES),
-            zones: inner(ZONES_CACHE_BYTES),
-            figures: inner(FIGURES_CACHE_BYTES),
+            parts: inner(bytes_max, 1),
+            tables: inner(TABLES_CACHE_BYTES, TABLES_ADMITTED_EVERY),
+            zones: inner(ZONES_CACHE_BYTES, FINDERS_ADMITTED_EVERY),
+            figures: inner(FIGURES_CACHE_BYTES, FINDERS_ADMITTED_EVERY),
         }
     }
 
@@ -200,9 +204,9 @@ impl DecodedCache {
         }
     }
 
-    /// Whether something of what finds pages should be put in: as long as there is room, and else now
-    /// and then. If all blocks are asked in turn and do not fit, and each were put in, each would be
-    /// gone when it is asked again.
+    /// Whether something of what finds pages should be put in: as long as there is room, and else
+    /// now and then. If all blocks are asked in turn and do not fit, and each were put in, each
+    /// would be gone when it is asked again.
     pub(super) fn admits(&self, part: CachedPart, bytes: usize) -> bool {
         let mut inner = lock(self.share(part));
         if bytes > inner.bytes_max / DECODED_CACHE_ITEM_FRACTION {
@@ -212,7 +216,7 @@ impl DecodedCache {
             return true;
         }
         inner.crowded += 1;
-        inner.crowded.is_multiple_of(TABLES_CACHE_ADMITTED)
+        inner.crowded.is_multiple_of(inner.admitted_every)
     }
 
     fn share(&self, part: CachedPart) -> &Mutex<Inner> {
@@ -267,11 +271,28 @@ mod tests {
         put(5, 25);
         assert!(cache.get(key(2)).is_none() && cache.get(key(1)).is_some());
         put(5, 10);
-        let admitted = (0..80).filter(|_| cache.admits(CachedPart::Index, 20)).count();
-        assert_eq!(admitted as u64, 80 / TABLES_CACHE_ADMITTED, "there is no room");
-        assert!(cache.admits(CachedPart::Index, 15) && !cache.admits(CachedPart::Index, 26));
+        assert!(cache.admits(CachedPart::Index, 20) && !cache.admits(CachedPart::Index, 26));
         let stats = cache.stats();
         assert_eq!((stats.items, stats.bytes), (4, 85));
         assert_eq!((stats.hits, stats.misses), (2, 1));
+    }
+
+    #[test]
+    fn of_what_has_no_room_little_is_put_in() {
+        let cache = DecodedCache::new(100);
+        let key = |batch| Key { owner: 1, batch, part: CachedPart::Zones };
+        let bytes = ZONES_CACHE_BYTES / DECODED_CACHE_ITEM_FRACTION;
+        let zones = Decoded::Zones(Arc::default());
+        for number in 0..4 {
+            cache.offer(key(number), zones.clone(), bytes);
+        }
+        assert_eq!(cache.table_stats().items, 4);
+        let times = 10 * FINDERS_ADMITTED_EVERY;
+        (10..10 + times).for_each(|number| cache.offer(key(number), zones.clone(), bytes));
+        let put_in = (10..10 + times).filter(|number| cache.get(key(*number)).is_some()).count();
+        assert_eq!(put_in, 4, "the last ones that were put in");
+        let admitted = (0..times).filter(|_| cache.admits(CachedPart::Zones, bytes)).count();
+        assert_eq!(admitted as u64, times / FINDERS_ADMITTED_EVERY);
+        assert!(cache.admits(CachedPart::Table, 1), "each kind has a share of its own");
     }
 }

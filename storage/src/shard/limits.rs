@@ -36,19 +36,22 @@ pub const CATALOG_OPERATIONS_MAX: usize = 10_000;
 /// Default of the decoded cache of a node: its share of the memory table.
 pub const DECODED_CACHE_BYTES: usize = 24 * 1024 * 1024;
 
-/// Memory for what is kept of tables of traces. With that of zones and figures, 24 MiB: the share of
-/// filters and directories. Of six million traces all has room.
-pub const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// Memory for what is kept of tables of traces. Of five million traces all has room; the tables of
+/// others are read slice by slice.
+pub const TABLES_CACHE_BYTES: usize = 6 * 1024 * 1024;
 
-/// Memory for zones of blocks: of a hundred million spans nearly all have room.
-pub const ZONES_CACHE_BYTES: usize = 10 * 1024 * 1024;
+/// Memory for zones of blocks: those of a hundred million spans have room, 600 bytes a page.
+pub const ZONES_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Memory for rollups and names of blocks.
 pub const FIGURES_CACHE_BYTES: usize = 6 * 1024 * 1024;
 
-/// Of what finds pages and has no room one in so many takes the place of others all the same: the
+/// Of what finds pages and has no room, one in so many takes the place of others all the same: the
 /// cache learns what is asked for, and does not turn over with each question.
-pub const TABLES_CACHE_ADMITTED: u64 = 8;
+pub const FINDERS_ADMITTED_EVERY: u64 = 8;
+
+/// The same of tables, of which a lookup without them reads a thousandth.
+pub const TABLES_ADMITTED_EVERY: u64 = 1024;
 
 /// A part of the cache that one item may take: one large batch must not push out all others.
 pub const DECODED_CACHE_ITEM_FRACTION: usize = 4;

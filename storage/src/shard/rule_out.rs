@@ -1,8 +1,8 @@
 //! Which pages a search need not read: predicates on spans, asked of zones.
 //!
-//! A predicate is made ready once for a run ([`RunZones`]), then asked of the run as a whole, and if
-//! that does not rule it out, of page after page: may any row of it pass? It is asked of each class
-//! of spans on the page, so that parts of a conjunction that no class passes together rule the page
+//! A predicate is made ready once for a run ([`RunZones`]), then asked of the run as a whole, and
+//! if that does not rule it out, of page after page: may any row of it pass? It is asked of each
+//! class of spans on the page, so that parts of a conjunction that no class passes together rule the page
 //! out; a class is said to pass (or not) only if each of its rows on the page does. Whether a page
 //! whose rows may pass can be left out all the same is a question of whole traces, and not asked
 //! here.

@@ -240,8 +240,8 @@ impl Shard {
 
     /// Figures over the parts in other blocks of those traces of the sources that have any.
     ///
-    /// Block by block, and for all traces at once: tables of traces need not fit the memory, and are
-    /// read once for all of them.
+    /// Block by block, and for all traces at once: tables of traces need not fit the memory, and
+    /// are read once for all of them.
     fn parts_elsewhere(
         &self,
         known: &[BlockRun],

@@ -273,8 +273,8 @@ impl<'a> PageZones<'a> {
         }
     }
 
-    /// Whether a value, by its hash, may stand on the page under a key that is filtered, as far as a
-    /// filter in memory knows.
+    /// Whether a value, by its hash, may stand on the page under a key that is filtered, as far as
+    /// a filter in memory knows.
     pub(crate) fn may_have_value(self, hash: u64) -> bool {
         let filter = slice(&self.zones.filters, self.page.filter);
         filter::may_contain(filter, self.page.probes, hash)
