@@ -2,10 +2,10 @@
 //!
 //! A predicate is made ready once for a run ([`RunZones`]), then asked of the run as a whole, and
 //! if that does not rule it out, of page after page: may any row of it pass? It is asked of each
-//! class of spans on the page, so that parts of a conjunction that no class passes together rule the page
-//! out; a class is said to pass (or not) only if each of its rows on the page does. Whether a page
-//! whose rows may pass can be left out all the same is a question of whole traces, and not asked
-//! here.
+//! class of spans on the page, so that parts of a conjunction that no class passes together rule
+//! the page out; a class is said to pass (or not) only if each of its rows on the page does.
+//! Whether a page whose rows may pass can be left out all the same is a question of whole traces,
+//! and not asked here.
 //!
 //! Invariant: a page that is ruled out has no row that passes `model`'s reference.
 
