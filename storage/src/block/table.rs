@@ -241,14 +241,14 @@ pub(super) fn parts(hash: u64, bucket_bits: u32) -> (usize, u32) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn id(number: u64) -> TraceId {
+    pub(in crate::block) fn id(number: u64) -> TraceId {
         TraceId((u128::from(number) << 64 | u128::from(number)).to_be_bytes())
     }
 
-    fn table(count: u64) -> TraceTable {
+    pub(in crate::block) fn table(count: u64) -> TraceTable {
         let mut traces: Vec<u64> = (0..count).collect();
         TraceTable::of(&mut traces, |number| (id(*number), (number % 4_096) as u32))
     }

@@ -258,17 +258,9 @@ mod tests {
     use model::{ShardId, Tenant, Timestamp, TraceId};
 
     use super::*;
+    use crate::block::table::tests::{id, table};
     use crate::block::{BlockFile, BlockInfo, BlockWriter, SectionKind};
     use crate::env::FaultEnv;
-
-    fn id(number: u64) -> TraceId {
-        TraceId((u128::from(number) << 64 | u128::from(number)).to_be_bytes())
-    }
-
-    fn table(count: u64) -> TraceTable {
-        let mut traces: Vec<u64> = (0..count).collect();
-        TraceTable::of(&mut traces, |number| (id(*number), (number % 4_096) as u32))
-    }
 
     /// A block that has a table and nothing else.
     fn block(env: &FaultEnv, table: &TraceTable) -> BlockFile {

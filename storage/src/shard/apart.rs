@@ -63,6 +63,29 @@ pub(super) struct Apart {
     pub(super) traces: BTreeMap<TraceId, Arc<ApartTrace>>,
 }
 
+impl ApartTrace {
+    /// Rows that are kept of it.
+    fn row_count(&self) -> usize {
+        self.parts.iter().map(|part| part.rows.len()).sum()
+    }
+}
+
+impl Apart {
+    /// Adds what was known before, as far as it may still be asked for and has room.
+    fn add_rest_of(&mut self, old: &Self, may_lie_apart: impl Fn(TraceId) -> bool) {
+        let rows: usize = self.traces.values().map(|trace| trace.row_count()).sum();
+        let mut rows_left = APART_ROWS_MAX.saturating_sub(rows);
+        for (id, trace) in &old.traces {
+            if self.traces.contains_key(id) || !may_lie_apart(*id) {
+                continue;
+            }
+            let Some(left) = rows_left.checked_sub(trace.row_count()) else { break };
+            rows_left = left;
+            self.traces.insert(*id, Arc::clone(trace));
+        }
+    }
+}
+
 /// Names what is known before all of it is: no snapshot has it.
 const UNFINISHED: u64 = u64::MAX;
 
@@ -152,9 +175,7 @@ impl Shard {
         let is_whole = self.find_apart(&mut apart, &old, snapshot, &budget.unmetered());
         if !matches!(is_whole, Ok(true)) {
             // What was found is of use to the next question, which then gets further.
-            let rest = old.traces.iter().filter(|(id, _)| !apart.traces.contains_key(*id));
-            let rest: Vec<_> = rest.map(|(id, trace)| (*id, Arc::clone(trace))).collect();
-            apart.traces.extend(rest);
+            apart.add_rest_of(&old, |id| snapshot.splits().contains_key(&id));
             apart.key = (Vec::new(), UNFINISHED);
         }
         let apart = Arc::new(apart);
@@ -180,8 +201,7 @@ impl Shard {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(self.apart_trace(apart, id, &pieces, budget)?),
             };
-            let rows: usize = trace.parts.iter().map(|part| part.rows.len()).sum();
-            let Some(left) = rows_left.checked_sub(rows) else { return Ok(false) };
+            let Some(left) = rows_left.checked_sub(trace.row_count()) else { return Ok(false) };
             rows_left = left;
             if trace.parts.len() > 1 {
                 apart.traces.insert(id, trace);
@@ -399,5 +419,34 @@ impl Edges {
             }
         }
         self.counts.retain(|_, counts| counts.spans > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(ids: std::ops::Range<u64>, rows: usize) -> Apart {
+        let trace = |number: u64| {
+            let id = TraceId(u128::from(number).to_be_bytes());
+            let rows = vec![(Timestamp(0), 0); rows];
+            let parts = vec![ApartPart { block: 1, rows, calls: Vec::new() }];
+            let (pieces, calls) = (Vec::new(), Vec::new());
+            let trace = ApartTrace { id, pieces, parts, has_repeats: false, calls, is_long: false };
+            (id, Arc::new(trace))
+        };
+        Apart { traces: ids.map(trace).collect(), ..Apart::default() }
+    }
+
+    #[test]
+    fn what_was_known_stays_as_long_as_it_is_asked_for_and_has_room() {
+        let even = |id: TraceId| u128::from_be_bytes(id.0).is_multiple_of(2);
+        let mut apart = known(0..10, 3);
+        apart.add_rest_of(&known(5..20, 3), even);
+        assert_eq!(apart.traces.len(), 10 + 5);
+        let half = APART_ROWS_MAX / 2;
+        let mut apart = known(0..1, half);
+        apart.add_rest_of(&known(1..5, half), |_| true);
+        assert_eq!(apart.traces.len(), 2, "no more rows than may be kept");
     }
 }
