@@ -391,8 +391,13 @@ impl Drop for Flight {
             pending.land_part(Err(Error::Unknown { reason }));
         }
         self.share.remove(self.bytes);
-        self.shard.lock().landed(&self.tenant);
-        self.shard.changed.notify_one();
+        let mut open = self.shard.lock();
+        open.landed(&self.tenant);
+        let is_awaited = !open.batches.is_empty();
+        drop(open);
+        if is_awaited {
+            self.shard.changed.notify_one();
+        }
         self.shard.landed.notify_waiters();
     }
 }

@@ -4,6 +4,12 @@
 //! order. One future drives both ways, so dropping the stream leaves nothing behind. openraft sets
 //! no deadline to a stream; the oldest unanswered request has ours, and a stream on which nothing
 //! is unanswered may be silent for as long as it likes.
+//!
+//! openraft tells that entries are committed in a request of its own, right when they are: at each
+//! follower, while their writers still wait for their answers. Nobody needs to know as fast, but
+//! who reads there. So such a request waits a little for entries that tell it too ([`fuller`]). To
+//! leave it out is safe: an answer tells how far the follower's log agrees, not which request it
+//! answers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +24,13 @@ use openraft::raft::AppendEntriesRequest;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::limits::{APPEND_ANSWER_WITHIN, APPEND_REQUESTS_MAX, APPEND_WINDOW_BYTES, OPEN_WITHIN};
+use super::limits::{
+    self, APPEND_ANSWER_WITHIN, APPEND_REQUESTS_MAX, APPEND_WINDOW_BYTES, OPEN_WITHIN,
+};
 use super::messages::{Answer, Request};
 use super::network::{AppendResult, Link, RpcError, call_error, network_error, unexpected};
 use super::types::{Consensus, LogPosition};
+use super::vouch::Noted;
 use crate::transport::{Method, Reply};
 
 /// The window's bytes are counted in units of this many.
@@ -30,16 +39,18 @@ const UNITS_MAX: u32 = 4 << 10;
 const _: () = assert!(UNITS_MAX as usize * UNIT_BYTES == APPEND_WINDOW_BYTES);
 
 const ANSWER_WITHIN: StdDuration = StdDuration::from_nanos(APPEND_ANSWER_WITHIN.0);
+const COMMIT_TOLD_WITHIN: StdDuration = StdDuration::from_nanos(limits::COMMIT_TOLD_WITHIN.0);
 
 /// Opens the stream with its first request and returns the answers. Sends further requests while
 /// the answers are polled.
 pub(crate) async fn append_stream<S>(
     link: Link,
-    mut input: S,
+    input: S,
 ) -> Result<BoxStream<'static, AppendResult>, RpcError>
 where
     S: Stream<Item = AppendEntriesRequest<Consensus>> + Send + Unpin + 'static,
 {
+    let mut input = input.fuse();
     let Some(first) = input.next().await else {
         return Ok(futures_util::stream::empty().boxed());
     };
@@ -67,6 +78,7 @@ where
     S: Stream<Item = AppendEntriesRequest<Consensus>> + Send + Unpin + 'static,
 {
     while let Some(request) = input.next().await {
+        let request = fuller(request, &mut input, &link.noted).await;
         let frame = link.encode(&Request::Append(request))?;
         window.take(frame.len()).await;
         if send.send(frame).await.is_err() {
@@ -74,6 +86,32 @@ where
         }
     }
     Ok(())
+}
+
+/// The request that follows one without entries, if it comes soon and nobody reads; else that one.
+async fn fuller<S>(
+    mut request: AppendEntriesRequest<Consensus>,
+    input: &mut S,
+    noted: &Noted,
+) -> AppendEntriesRequest<Consensus>
+where
+    S: Stream<Item = AppendEntriesRequest<Consensus>> + Unpin,
+{
+    let mut readers = noted.readers();
+    let until = Instant::now() + COMMIT_TOLD_WITHIN;
+    while request.entries.is_empty() {
+        let next = tokio::select! {
+            biased;
+            () = readers.come() => None,
+            next = input.next() => next,
+            () = tokio::time::sleep_until(until) => None,
+        };
+        match next {
+            Some(next) => request = next,
+            None => break,
+        }
+    }
+    request
 }
 
 /// Both ends of the stream, as the leader holds them.
@@ -205,5 +243,85 @@ impl Window {
 
     fn sent(&self) -> MutexGuard<'_, VecDeque<Sent>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use openraft::EntryPayload;
+    use openraft::vote::{RaftLeaderId as _, RaftVote as _};
+    use tokio_stream::wrappers::ReceiverStream;
+
+    use super::*;
+    use crate::raft::types::{Command, Entry, LeaderId, LogId, Vote};
+
+    type Append = AppendEntriesRequest<Consensus>;
+
+    fn id(index: u64) -> LogId {
+        LogId::new(LeaderId::new(3, 1), index)
+    }
+
+    /// What tells that all up to an index is committed, with the entries of these indexes.
+    fn tells(committed: u64, entries: &[u64]) -> Append {
+        let entry = |index: &u64| {
+            let payload = EntryPayload::Normal(Command::new(Bytes::from_static(b"e")));
+            Entry { log_id: id(*index), payload }
+        };
+        AppendEntriesRequest {
+            vote: Vote::from_leader_id(LeaderId::new(3, 1), true),
+            prev_log_id: Some(id(committed)),
+            entries: entries.iter().map(entry).collect(),
+            leader_commit: Some(id(committed)),
+        }
+    }
+
+    fn told(request: &Append) -> (u64, usize) {
+        (request.leader_commit.map_or(0, |id| id.index), request.entries.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn entries_that_follow_soon_tell_what_is_committed() {
+        let noted = Noted::default();
+        let (send, input) = mpsc::channel(8);
+        let mut input = ReceiverStream::new(input).fuse();
+        let begun = tokio::time::Instant::now();
+        send.try_send(tells(8, &[])).unwrap();
+        send.try_send(tells(8, &[9, 10])).unwrap();
+        send.try_send(tells(10, &[])).unwrap();
+        assert_eq!(told(&fuller(tells(7, &[]), &mut input, &noted).await), (8, 2));
+        assert_eq!(told(&fuller(tells(9, &[10]), &mut input, &noted).await), (9, 1), "as it is");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nothing was waited for");
+        assert_eq!(told(&fuller(tells(10, &[]), &mut input, &noted).await), (10, 0));
+        assert_eq!(begun.elapsed(), COMMIT_TOLD_WITHIN, "nothing followed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_hears_at_once_what_is_committed() {
+        let noted = Noted::default();
+        let (_send, input) = mpsc::channel(8);
+        let mut input = ReceiverStream::new(input).fuse();
+        let begun = tokio::time::Instant::now();
+        let comes = async {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            noted.reader();
+        };
+        let (request, ()) = tokio::join!(fuller(tells(7, &[]), &mut input, &noted), comes);
+        assert_eq!((told(&request), begun.elapsed().as_millis()), ((7, 0), 3));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        fuller(tells(8, &[]), &mut input, &noted).await;
+        assert_eq!(begun.elapsed().as_millis(), 403, "the next may come soon");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fuller(tells(9, &[]), &mut input, &noted).await;
+        assert_eq!(begun.elapsed().as_millis(), 523, "nobody reads any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_held_is_sent_when_nothing_follows() {
+        let noted = Noted::default();
+        let mut input = futures_util::stream::empty().fuse();
+        assert_eq!(told(&fuller(tells(7, &[]), &mut input, &noted).await), (7, 0));
+        assert!(input.next().await.is_none());
     }
 }

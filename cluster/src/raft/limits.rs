@@ -17,7 +17,7 @@ pub const LOG_OPERATION_BYTES_MAX: usize = 4 << 20;
 
 /// Entries behind the end of the log that are still in memory for sure, so that reading them needs
 /// no thread that may block: at 1 MiB each they are half of the log's tail.
-pub const RECENT_ENTRIES: u64 = 8;
+pub const RECENT_ENTRIES: u64 = 4;
 
 /// Append requests of one stream that are sent and not answered. It covers the way there and back
 /// and one sync; more would only queue at the follower's disk.
@@ -29,6 +29,13 @@ pub const APPEND_WINDOW_BYTES: usize = 4 << 20;
 /// How long the oldest unanswered append request of a stream may wait. A follower's sync may take
 /// two seconds before its node gives up leaderships, so this is beyond it.
 pub const APPEND_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a follower may hear later than it could that entries are committed, while nobody reads:
+/// so long that under load the next entries tell it, and short beside a heartbeat.
+pub const COMMIT_TOLD_WITHIN: Duration = Duration::from_millis(20);
+
+/// How long after a reader others are expected, so that none of them waits for that.
+pub const READERS_EXPECTED_FOR: Duration = Duration::from_millis(500);
 
 /// How long opening a stream may take. Election timeouts are shorter, so a dead peer is found by
 /// heartbeats first; this only frees what waits here.

@@ -198,6 +198,7 @@ impl Replica {
         &self,
     ) -> impl Future<Output = Result<LogIndex, BarrierError>> + Send + 'static {
         let raft = self.shared.raft();
+        self.shared.handle.noted.reader();
         async move {
             let raft = raft.ok_or(BarrierError::NotRunning)?;
             if mutant::is(Mutant::BarrierWithoutMajority) {

@@ -7,18 +7,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use openraft::async_runtime::WatchReceiver as _;
 use storage::log::LogIndex;
 use storage::mutant::{self, Mutant};
+use tokio::time::Instant;
 
+use super::limits::READERS_EXPECTED_FOR;
 use super::replica::Replica;
 use super::status::Role;
 use super::types::{LeaderId, LogId, StoredMembership, Vote};
 use crate::identity::ReplicaId;
 use crate::vouch::{Ballot, Led, Vouch};
+use crate::watch;
 
 impl Replica {
     /// What this replica says of itself now; nothing while it has no core. Cheap: no core is asked.
     pub fn vouch(&self) -> Option<Vouch> {
         let shared = self.shared();
         let raft = shared.raft()?;
+        shared.handle.noted.reader();
         let noted = shared.handle.noted.get();
         let own = self.id();
         let led = || {
@@ -47,6 +51,25 @@ impl Replica {
     }
 }
 
+/// Who reads from the replicas of a group, as its leader knows by their barriers.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    read: watch::Receiver<Option<Instant>>,
+}
+
+impl Readers {
+    /// Waits until somebody reads, or did so a moment ago.
+    pub(crate) async fn come(&mut self) {
+        let is_near = |read: &Option<Instant>| {
+            read.is_some_and(|at| at.elapsed().as_nanos() < u128::from(READERS_EXPECTED_FOR.0))
+        };
+        if self.read.wait_for(is_near).await.is_err() {
+            // Of a replica that has ended nobody reads.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 fn ballot_of(leader: &LeaderId) -> Ballot {
     Ballot { term: leader.term, candidate: ReplicaId(leader.node_id) }
 }
@@ -55,6 +78,8 @@ fn ballot_of(leader: &LeaderId) -> Ballot {
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     state: Mutex<NotedState>,
+    /// When somebody last asked for a barrier.
+    read: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,6 +110,16 @@ impl Noted {
         let last = last.map(|last| LogIndex(last.index));
         let mut state = self.state();
         state.committed = state.committed.max(last);
+    }
+
+    /// Call it before somebody hears how far to wait: what is committed is told at once for a while.
+    pub(crate) fn reader(&self) {
+        self.read.send_replace(Some(Instant::now()));
+    }
+
+    /// Follows whether anybody reads.
+    pub(crate) fn readers(&self) -> Readers {
+        Readers { read: self.read.subscribe() }
     }
 
     /// Entries behind `last` are gone.
