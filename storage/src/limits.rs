@@ -16,9 +16,10 @@ pub const LOG_QUEUE_BYTES_MAX: usize = 16 * MEBIBYTE;
 /// Bytes of one entry: with its header it still fits a batch.
 pub const LOG_ENTRY_BYTES_MAX: usize = LOG_BATCH_BYTES_MAX - 4 * KIBIBYTE;
 
-/// Bytes of entries kept in memory: those not synced yet (they have no other home), then the most
-/// recent ones, which followers and apply read next.
-pub const LOG_TAIL_BYTES_MAX: usize = LOG_QUEUE_BYTES_MAX;
+/// Bytes of entries kept in memory: those not synced yet (they have no other home), however many,
+/// then the most recent ones, which followers and apply read next. Half a second of a busy node's;
+/// who is further behind reads from the disk.
+pub const LOG_TAIL_BYTES_MAX: usize = LOG_QUEUE_BYTES_MAX / 2;
 
 /// Entries in the tail whose eviction order is remembered; tiny entries end at this count first.
 pub const LOG_TAIL_ENTRIES_MAX: usize = 65_536;

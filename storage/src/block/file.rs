@@ -157,7 +157,7 @@ impl BlockFile {
     pub(crate) fn table_prints(
         &self,
         run: &Run,
-        checks: TableChecks,
+        checks: Arc<TableChecks>,
     ) -> Result<TablePrints, BlockError> {
         Ok(TablePrints::of(&self.trace_table(run)?, checks))
     }

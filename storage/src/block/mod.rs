@@ -44,6 +44,6 @@ pub(crate) use rollup::Rollup;
 pub(crate) use splits::{Split, Splits};
 pub use table::TraceTable;
 pub(crate) use table::{OnFound, SortedIds};
-pub(crate) use table_slices::TablePrints;
+pub(crate) use table_slices::{TableChecks, TablePrints};
 pub(crate) use writer::BlockWriter;
 pub(crate) use zones::Zones;

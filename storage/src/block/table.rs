@@ -50,6 +50,17 @@ impl SortedIds {
         Self(hashed)
     }
 
+    /// One of so many shares of the ids, a power of two, each of which asks a stretch of its own of
+    /// a table.
+    pub(crate) fn share_of(
+        ids: impl Iterator<Item = TraceId>,
+        share: usize,
+        shares: usize,
+    ) -> Self {
+        let is_in = |id: &TraceId| parts(hash(*id), shares.trailing_zeros()).0 == share;
+        Self::new(ids.filter(is_in))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,6 +7,7 @@
 //! all traces that are not there; without it a lookup reads a slice more.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::columns::ColumnError;
 
@@ -21,8 +22,11 @@ use crate::mutant::{self, Mutant};
 /// Bytes of a slice: what a disk reads at once.
 pub(super) const SLICE_BYTES: usize = 4_096;
 
-/// Ids that are asked for at once, for each slice of a table, from which on the whole table is
-/// read: that takes about as long.
+/// Slices that are read at once where about each of them is needed. A whole table would take
+/// megabytes, of each block in turn, whenever a head is sealed.
+const SLICES_AT_ONCE: usize = 16;
+
+/// With so many ids for each slice of a table about each slice is needed.
 const IDS_PER_SLICE: usize = 1;
 
 /// The same with prints, which deny most ids.
@@ -45,7 +49,7 @@ pub(crate) struct TableChecks {
 /// What of a table is kept in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TablePrints {
-    checks: TableChecks,
+    checks: Arc<TableChecks>,
     /// By bucket: where it ends among the entries.
     ends: Vec<u32>,
     /// By entry: the highest bits of its remainder, ascending within a bucket.
@@ -53,8 +57,7 @@ pub(crate) struct TablePrints {
 }
 
 /// Tells which entries may have a remainder in a bucket; nothing if none has.
-type RangeOf<'a> =
-    &'a mut dyn FnMut(usize, u32, &mut Slices<'_>) -> Result<Option<Range<usize>>, BlockError>;
+type RangeOf<'a> = &'a mut dyn FnMut(usize, u32) -> Result<Option<Range<usize>>, BlockError>;
 
 impl TableChecks {
     /// The checks of a table as it is stored.
@@ -85,11 +88,6 @@ impl TableChecks {
         if is_sound { Ok(Self { bucket_bits, entry_count, checks }) } else { Err(MALFORMED) }
     }
 
-    /// Whether to read the whole table costs less than to look for so many ids.
-    pub(crate) fn prefers_whole(&self, ids: &SortedIds) -> bool {
-        ids.len() > self.checks.len() * IDS_PER_SLICE
-    }
-
     /// [`TraceTable::among`], by slices.
     pub(super) fn among(
         &self,
@@ -97,23 +95,30 @@ impl TableChecks {
         table: RawSection<'_>,
         on_found: OnFound<'_>,
     ) -> Result<(), BlockError> {
-        self.among_within(ids, table, on_found, &mut |bucket, _, slices| {
-            bucket_range(bucket, slices).map(Some)
+        let mut ends = Slices::of(&self.checks, table, self.at_once(ids, IDS_PER_SLICE));
+        self.among_within(ids, IDS_PER_SLICE, table, on_found, &mut |bucket, _| {
+            bucket_range(bucket, &mut ends).map(Some)
         })
+    }
+
+    /// Slices to read at once for so many ids.
+    fn at_once(&self, ids: &SortedIds, ids_per_slice: usize) -> usize {
+        if ids.len() > self.checks.len() * ids_per_slice { SLICES_AT_ONCE } else { 1 }
     }
 
     fn among_within(
         &self,
         ids: &SortedIds,
+        ids_per_slice: usize,
         table: RawSection<'_>,
         on_found: OnFound<'_>,
         range_of: RangeOf<'_>,
     ) -> Result<(), BlockError> {
-        let mut slices = Slices { checks: &self.checks, table, first: 0, bytes: Vec::new() };
+        let mut slices = Slices::of(&self.checks, table, self.at_once(ids, ids_per_slice));
         let mut entries: Vec<u32> = Vec::new();
         for (hash, alike) in ids.alike(self.bucket_bits) {
             let (bucket, remainder) = parts(hash, self.bucket_bits);
-            let Some(range) = range_of(bucket, remainder, &mut slices)? else { continue };
+            let Some(range) = range_of(bucket, remainder)? else { continue };
             if range.start > range.end || range.end > self.entry_count {
                 return Err(table.malformed(MALFORMED));
             }
@@ -151,26 +156,19 @@ fn bucket_range(bucket: usize, slices: &mut Slices<'_>) -> Result<Range<usize>, 
 
 impl TablePrints {
     /// What is kept of a table.
-    pub(super) fn of(table: &TraceTable, checks: TableChecks) -> Self {
+    pub(super) fn of(table: &TraceTable, checks: Arc<TableChecks>) -> Self {
         let prints = table.entries().iter().map(|entry| print_of(entry >> PAGE_BITS)).collect();
         Self { checks, ends: table.ends().to_vec(), prints }
     }
 
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(self.ends.as_slice())
-            + size_of_val(self.prints.as_slice())
-            + size_of_val(self.checks.checks.as_slice())
+        size_of_val(self.ends.as_slice()) + size_of_val(self.prints.as_slice())
     }
 
     /// The most that this may be of a run with so many traces.
     pub(crate) fn memory_bytes_max(trace_count: u64) -> usize {
         usize::try_from(trace_count.saturating_mul(2)).unwrap_or(usize::MAX).saturating_add(64)
-    }
-
-    /// Whether to read the whole table costs less than to look for so many ids.
-    pub(crate) fn prefers_whole(&self, ids: &SortedIds) -> bool {
-        ids.len() > self.checks.checks.len() * IDS_PER_SLICE_WITH_PRINTS
     }
 
     /// [`TraceTable::among`], by slices where prints do not deny.
@@ -180,7 +178,8 @@ impl TablePrints {
         table: RawSection<'_>,
         on_found: OnFound<'_>,
     ) -> Result<(), BlockError> {
-        self.checks.among_within(ids, table, on_found, &mut |bucket, remainder, _| {
+        let per_slice = IDS_PER_SLICE_WITH_PRINTS;
+        self.checks.among_within(ids, per_slice, table, on_found, &mut |bucket, remainder| {
             Ok(self.alike(bucket, remainder))
         })
     }
@@ -211,12 +210,18 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
 struct Slices<'a> {
     checks: &'a [u32],
     table: RawSection<'a>,
+    /// Slices to read at once, if not more are asked for.
+    at_once: usize,
     /// The first slice that is kept.
     first: usize,
     bytes: Vec<u8>,
 }
 
-impl Slices<'_> {
+impl<'a> Slices<'a> {
+    fn of(checks: &'a [u32], table: RawSection<'a>, at_once: usize) -> Self {
+        Self { checks, table, at_once, first: 0, bytes: Vec::new() }
+    }
+
     /// These bytes of the table.
     fn read(&mut self, range: Range<usize>) -> Result<&[u8], BlockError> {
         if range.end > self.table.length() {
@@ -225,20 +230,23 @@ impl Slices<'_> {
         let slices = range.start / SLICE_BYTES..range.end.div_ceil(SLICE_BYTES);
         let kept = self.first..self.first + self.bytes.len().div_ceil(SLICE_BYTES);
         if slices.start < kept.start || slices.end > kept.end {
-            self.load(slices)?;
+            self.load(slices.start..slices.end.max(slices.start + self.at_once))?;
         }
         let start = range.start - self.first * SLICE_BYTES;
         Ok(self.bytes.get(start..start + range.len()).unwrap_or_default())
     }
 
     fn load(&mut self, slices: Range<usize>) -> Result<(), BlockError> {
+        let slices = slices.start..slices.end.min(self.checks.len());
+        // There is one for each slice: nothing is served that was not verified.
+        let checks = self.checks.get(slices.clone());
+        let checks = checks.ok_or_else(|| self.table.malformed(MALFORMED))?;
         let start = slices.start * SLICE_BYTES;
         let end = (slices.end * SLICE_BYTES).min(self.table.length());
         self.bytes.clear();
         self.bytes.resize(end.saturating_sub(start), 0);
         self.first = slices.start;
         self.table.read(start, &mut self.bytes)?;
-        let checks = self.checks.get(slices).unwrap_or_default();
         let sound = |(slice, check): (&[u8], &u32)| crc32fast::hash(slice) == *check;
         let are_sound = self.bytes.chunks(SLICE_BYTES).zip(checks).all(sound);
         if are_sound || mutant::is(Mutant::ChecksumIgnored) {
@@ -294,7 +302,7 @@ mod tests {
             let block = block(&FaultEnv::new(1), &table);
             let run = &block.directory().runs[0];
             let checks = block.table_checks(run).unwrap().unwrap();
-            let prints = block.table_prints(run, checks.clone()).unwrap();
+            let prints = block.table_prints(run, Arc::new(checks.clone())).unwrap();
             assert_eq!(block.trace_table(run).unwrap(), table);
             let asked: Vec<TraceId> = (count / 2..count + 20_000).map(id).collect();
             let asked = SortedIds::new(asked.into_iter());
@@ -313,12 +321,35 @@ mod tests {
     }
 
     #[test]
+    fn shares_of_ids_find_together_what_all_do_at_once() {
+        let table = table(3_000);
+        let asked = || (1_000..6_000).map(id);
+        let whole = found(|on_found| {
+            table.among(&SortedIds::new(asked()), on_found);
+            Ok(())
+        });
+        for shares in [1, 2, 16] {
+            let (mut of_shares, mut most) = (Found::new(), 0);
+            for share in 0..shares {
+                let ids = SortedIds::share_of(asked(), share, shares);
+                most = most.max(ids.len());
+                of_shares.extend(found(|on_found| {
+                    table.among(&ids, on_found);
+                    Ok(())
+                }));
+            }
+            assert_eq!(of_shares, whole, "{shares}");
+            assert!(most <= 5_000 / shares + 200, "{most} of one share of {shares}");
+        }
+    }
+
+    #[test]
     fn most_that_is_not_there_is_denied_without_reading() {
         let table = table(50_000);
         let block = block(&FaultEnv::new(1), &table);
         let run = &block.directory().runs[0];
         let checks = block.table_checks(run).unwrap().unwrap();
-        let prints = block.table_prints(run, checks.clone()).unwrap();
+        let prints = block.table_prints(run, Arc::new(checks.clone())).unwrap();
         let absent = (1_000_000..1_010_000_u64).filter(|number| {
             let hash = crate::block::table::hash(id(*number));
             let (bucket, remainder) = parts(hash, checks.bucket_bits);
@@ -365,6 +396,30 @@ mod tests {
             }
         }
         assert!(sound > 2_000 && errors > 100, "{sound} {errors}");
+    }
+
+    #[test]
+    fn who_asks_for_all_ids_meets_every_flipped_bit() {
+        let env = FaultEnv::new(1);
+        let block = block(&env, &table(50_000));
+        let run = &block.directory().runs[0];
+        let checks = block.table_checks(run).unwrap().unwrap();
+        let prints = block.table_prints(run, Arc::new(checks.clone())).unwrap();
+        let section = *run.section(SectionKind::TraceTable).unwrap();
+        let offset = usize::try_from(section.offset).unwrap();
+        let length = section.stored_length as usize;
+        let all = SortedIds::new((0..50_000).map(id));
+        assert_eq!(checks.at_once(&all, IDS_PER_SLICE_WITH_PRINTS), SLICES_AT_ONCE);
+        let entries = checks.entries_at().next_multiple_of(SLICE_BYTES);
+        for at in (0..length).step_by(SLICE_BYTES).chain([length - 1]) {
+            assert!(env.flip(block.path(), offset + at, 1));
+            let error = block.among(run, &checks, &all, &mut |_, _| {}).unwrap_err();
+            assert!(error.is_corruption(), "{at}: {error}");
+            let by_prints = block.among_prints(run, &prints, &all, &mut |_, _| {});
+            assert!(by_prints.is_err() || at < entries, "{at}");
+            assert!(env.flip(block.path(), offset + at, 1));
+        }
+        block.among(run, &checks, &all, &mut |_, _| {}).unwrap();
     }
 
     #[test]

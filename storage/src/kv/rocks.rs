@@ -101,6 +101,8 @@ impl Kv for RocksKv {
         let family = self.family(family)?;
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(range.end);
+        // What a start or a snapshot reads once would only push out what is asked for often.
+        options.fill_cache(false);
         let mode = IteratorMode::From(range.start, Direction::Forward);
         let pairs = self.db.iterator_cf_opt(&family, options, mode).take(pairs_max);
         let owned = |(key, value): (Box<[u8]>, Box<[u8]>)| (key.into_vec(), value.into_vec());

@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use model::aggregate::Counts;
 use model::budget::{Budget, Exhausted};
+use model::pace;
 use model::{Tenant, Text, Timestamp, TraceId};
 
 use super::asked::Numbered;
@@ -25,6 +26,7 @@ use super::outline::{Call, NumberedEdges, Outline};
 use super::piece::{Piece, Place};
 use super::read::Snapshot;
 use crate::Error;
+use crate::block::SortedIds;
 use crate::block::zones::ZoneClass;
 
 /// A trace with parts in several blocks.
@@ -268,23 +270,42 @@ fn split_pieces(
     budget: &Budget,
     held: &mut Held<'_>,
 ) -> Result<Option<Vec<SplitPieces>>, Error> {
+    let mut starts: Vec<(TraceId, usize, u32)> = Vec::new();
+    // Each table is asked once, for all of them: one after the other they would be slower to find
+    // than to count.
+    held.grow((snapshot.splits().len() * 2 * size_of::<TraceId>()) as u64)?;
+    let ids = SortedIds::new(snapshot.splits().keys().copied());
+    for number in 0..snapshot.blocks().len() {
+        let before = starts.len();
+        snapshot.starts(&ids, number, budget, &mut |id, page| starts.push((id, number, page)))?;
+        held.grow(((starts.len() - before) * size_of::<(TraceId, usize, u32)>()) as u64)?;
+    }
+    drop(ids);
+    let starts = pace::sort_by_key(starts, |start| *start, budget)?;
     let mut found = Vec::new();
     let mut spans = 0;
-    for (id, split) in snapshot.splits() {
+    for of_trace in starts.chunk_by(|(left, ..), (right, ..)| left == right) {
         budget.spend(0)?;
-        let pieces = snapshot.parts_in_blocks(*id, budget)?;
-        let mut blocks = pieces.iter().map(|piece| block_of(piece));
-        let first = blocks.next();
-        if blocks.any(|block| Some(block) != first) {
-            spans += split.spans.min(APART_ROWS_MAX as u64);
-            // By what the splits say, in which a span may count twice.
-            if spans > 4 * APART_ROWS_MAX as u64 {
-                return Ok(None);
-            }
-            let pieces_bytes = pieces.len() * (size_of::<Arc<Piece>>() + size_of::<Piece>());
-            held.grow((size_of::<SplitPieces>() + pieces_bytes) as u64)?;
-            found.push((*id, pieces));
+        let is_apart =
+            of_trace.first().map(|start| start.1) != of_trace.last().map(|start| start.1);
+        let Some((id, ..)) = of_trace.first().copied().filter(|_| is_apart) else { continue };
+        spans +=
+            snapshot.splits().get(&id).map_or(0, |split| split.spans.min(APART_ROWS_MAX as u64));
+        // By what the splits say, in which a span may count twice.
+        if spans > 4 * APART_ROWS_MAX as u64 {
+            return Ok(None);
         }
+        let mut pieces = Vec::new();
+        for of_run in of_trace.chunk_by(|(_, left, _), (_, right, _)| left == right) {
+            let Some(run) = of_run.first().and_then(|start| snapshot.blocks().get(start.1)) else {
+                continue;
+            };
+            let mut pages: Vec<u32> = of_run.iter().map(|(.., page)| *page).collect();
+            run.pieces_from(&mut pages, &mut pieces);
+        }
+        let pieces_bytes = pieces.len() * (size_of::<Arc<Piece>>() + size_of::<Piece>());
+        held.grow((size_of::<SplitPieces>() + pieces_bytes) as u64)?;
+        found.push((id, pieces));
         // Each has a row in two blocks at least.
         if found.len() > APART_ROWS_MAX / 2 {
             return Ok(None);

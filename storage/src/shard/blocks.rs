@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::batch::{Batch, BatchError};
 use model::{Tenant, TraceId};
@@ -12,7 +12,7 @@ use super::piece::Piece;
 use super::rows::RowSet;
 use crate::block::{
     BlockError, BlockFile, BlockInfo, Names, OnFound, PageInfo, Rollup, Run, SortedIds,
-    TablePrints, TraceTable, Zones,
+    TableChecks, TablePrints, TraceTable, Zones,
 };
 use crate::env::Env;
 use crate::mutant::{self, Mutant};
@@ -28,6 +28,9 @@ pub(super) struct Block {
     first_pages: Vec<u32>,
     /// By run: the pages with traces that lie elsewhere too, at a version of the shard's splits.
     cut_pages: Vec<Mutex<Option<CutPages>>>,
+    /// By run: the checks of its table, once they were needed. They are a thousandth of it, and
+    /// each lookup needs them.
+    table_checks: Vec<OnceLock<Option<Arc<TableChecks>>>>,
     /// Something of it was found damaged: reads leave it out and say so.
     is_damaged: AtomicBool,
 }
@@ -67,9 +70,10 @@ impl Block {
             next = next.saturating_add(u32::try_from(run.pages.len()).unwrap_or(u32::MAX));
         }
         let cut_pages = first_pages.iter().map(|_| Mutex::default()).collect();
+        let table_checks = first_pages.iter().map(|_| OnceLock::new()).collect();
         let sizes = BlockSizes::of(&file.directory().runs);
         let is_damaged = AtomicBool::new(false);
-        Ok(Self { number, file, sizes, first_pages, cut_pages, is_damaged })
+        Ok(Self { number, file, sizes, first_pages, cut_pages, table_checks, is_damaged })
     }
 
     pub(super) fn info(&self) -> &BlockInfo {
@@ -154,12 +158,32 @@ impl BlockRun {
                 starts.extend(pages);
             }
         })?;
+        self.pieces_from(&mut starts, out);
+        Ok(())
+    }
+
+    /// Tells on which pages parts of these traces may begin.
+    pub(super) fn starts(
+        &self,
+        ids: &SortedIds,
+        cache: &DecodedCache,
+        owner: u64,
+        on_start: &mut dyn FnMut(TraceId, u32),
+    ) -> Result<(), BlockError> {
+        self.among(ids, cache, owner, &mut |ids, pages| {
+            let pages: Vec<u32> = pages.collect();
+            ids.for_each(|id| pages.iter().for_each(|page| on_start(id, *page)));
+        })
+    }
+
+    /// The pages on which a trace may lie that may begin on these.
+    pub(super) fn pieces_from(&self, starts: &mut [u32], out: &mut Vec<Arc<Piece>>) {
         // However many traces have the same remainder, each page comes once.
         starts.sort_unstable();
         let pages = self.run().map(|run| run.pages.as_slice()).unwrap_or_default();
         let first = self.block.first_pages.get(self.place).copied().unwrap_or(0);
         let mut next = 0;
-        for start in starts {
+        for start in starts.iter().copied() {
             for number in start.max(next).. {
                 let Some(page) = pages.get(number as usize) else { break };
                 if number > start && !page.continues {
@@ -169,7 +193,16 @@ impl BlockRun {
                 next = number + 1;
             }
         }
-        Ok(())
+    }
+
+    /// What is needed to read slices of the table; nothing if it has no checks.
+    fn table_checks(&self, run: &Run) -> Result<Option<Arc<TableChecks>>, BlockError> {
+        let slot = self.block.table_checks.get(self.place);
+        if let Some(known) = slot.and_then(OnceLock::get) {
+            return Ok(known.clone());
+        }
+        let checks = self.block.file.table_checks(run)?.map(Arc::new);
+        Ok(slot.map_or_else(|| checks.clone(), |slot| slot.get_or_init(|| checks.clone()).clone()))
     }
 
     /// How many pages it has.
@@ -180,7 +213,7 @@ impl BlockRun {
     /// Tells of these ids those that may be in the run, and the pages on which they may begin.
     ///
     /// What memory has of the run's table answers; what it has not is read where it lies, slice by
-    /// slice, or as a whole for many ids. Tables of all runs together need not fit the memory.
+    /// slice. Tables of all runs together need not fit the memory.
     pub(super) fn among(
         &self,
         ids: &SortedIds,
@@ -194,11 +227,7 @@ impl BlockRun {
         let table = if let Some((Decoded::Table(table), _)) = cache.get(key) {
             table
         } else {
-            let checks = file.table_checks(run)?;
-            if checks.as_ref().is_some_and(|checks| checks.prefers_whole(ids)) {
-                file.trace_table(run)?.among(ids, on_found);
-                return Ok(());
-            }
+            let checks = self.table_checks(run)?;
             let bytes_max = match checks {
                 Some(_) => TablePrints::memory_bytes_max(run.trace_count),
                 None => TraceTable::memory_bytes_max(run.trace_count),
@@ -218,9 +247,6 @@ impl BlockRun {
         };
         match table.as_ref() {
             RunTable::Whole(table) => table.among(ids, on_found),
-            RunTable::Prints(prints) if prints.prefers_whole(ids) => {
-                file.trace_table(run)?.among(ids, on_found);
-            }
             RunTable::Prints(prints) => file.among_prints(run, prints, ids, on_found)?,
         }
         Ok(())

@@ -78,14 +78,39 @@ impl<'a> Snapshot<'a> {
         budget: &Budget,
     ) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = Vec::new();
-        let id = SortedIds::new(std::iter::once(id));
         for run in &self.view.blocks {
-            // Its table may have to be read from the disk.
-            budget.spend(0)?;
-            let found = run.parts(&id, &self.shard.cache, self.shard.cache_owner, &mut parts);
-            found.map_err(|error| self.shard.damaged_block(&run.block, error))?;
+            self.parts_in_run(run, id, &mut parts, budget)?;
         }
         Ok(parts)
+    }
+
+    /// Those of one run alone.
+    pub(super) fn parts_in_run(
+        &self,
+        run: &BlockRun,
+        id: TraceId,
+        parts: &mut Vec<Arc<Piece>>,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        // Its table may have to be read from the disk.
+        budget.spend(0)?;
+        let id = SortedIds::new(std::iter::once(id));
+        let found = run.parts(&id, &self.shard.cache, self.shard.cache_owner, parts);
+        found.map_err(|error| self.shard.damaged_block(&run.block, error))
+    }
+
+    /// Tells on which pages of a run, by its number, parts of these traces may begin.
+    pub(super) fn starts(
+        &self,
+        ids: &SortedIds,
+        run: usize,
+        budget: &Budget,
+        on_start: &mut dyn FnMut(TraceId, u32),
+    ) -> Result<(), Error> {
+        budget.spend(0)?;
+        let Some(run) = self.view.blocks.get(run) else { return Ok(()) };
+        let told = run.starts(ids, &self.shard.cache, self.shard.cache_owner, on_start);
+        told.map_err(|error| self.shard.damaged_block(&run.block, error))
     }
 
     /// Whether the rows of a trace that lie on a page are all there are of it. May deny it without

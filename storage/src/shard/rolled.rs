@@ -424,10 +424,9 @@ impl Rolled<'_> {
 
     /// Whether a row of a trace that counts lies in a whole minute, on any page of the run.
     fn has_whole_minute(&self, run: &RolledRun, id: TraceId) -> Result<bool, Error> {
-        for piece in self.snapshot.parts_in_blocks(id, self.budget)? {
-            if block_of(&piece) != run.run.block.number() {
-                continue;
-            }
+        let mut pieces = Vec::new();
+        self.snapshot.parts_in_run(&run.run, id, &mut pieces, self.budget)?;
+        for piece in pieces {
             let reader = PieceReader::new(self.shard, piece, self.budget);
             let index = reader.index()?;
             let window = self.query.window;

@@ -18,12 +18,11 @@ use super::blocks::{Block, BlockRun};
 use super::contents::{Contents, Generation};
 use super::handle::{Shard, SplitMap};
 use super::hash::{LookupMap, LookupSet};
-use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX};
+use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX, ELSEWHERE_TRACES_MAX};
 use super::manifest::{StateRow, TenantState, WindowChunk};
 use super::piece::Piece;
 use super::reader::PieceReader;
 use super::retention::{bucket_of, class_of};
-use super::rows::RowSet;
 use super::tally::Tally;
 use crate::Error;
 use crate::block::{
@@ -59,6 +58,14 @@ pub struct Sealed {
     pub repeats: u64,
     /// Bytes of the blocks.
     pub bytes: u64,
+}
+
+/// Where a run may have parts of traces.
+#[derive(Debug, Default)]
+struct Places {
+    traces: LookupSet<TraceId>,
+    /// Pages on which they may begin.
+    starts: BTreeSet<u32>,
 }
 
 impl Shard {
@@ -240,8 +247,8 @@ impl Shard {
 
     /// Figures over the parts in other blocks of those traces of the sources that have any.
     ///
-    /// Block by block, and for all traces at once: tables of traces need not fit the memory, and
-    /// are read once for all of them.
+    /// Tables are asked for many traces at once, because they need not fit the memory; nor do the
+    /// ids of all traces of a large merge, so that these come in shares.
     fn parts_elsewhere(
         &self,
         known: &[BlockRun],
@@ -252,13 +259,32 @@ impl Shard {
         if known.is_empty() {
             return Ok(found);
         }
-        let traces = sources.iter().flat_map(|source| &source.traces);
-        let ids = SortedIds::new(traces.map(|trace| trace.id));
-        for run in known {
+        let traces = || sources.iter().flat_map(|source| &source.traces).map(|trace| trace.id);
+        let shares = traces().count().div_ceil(ELSEWHERE_TRACES_MAX).next_power_of_two();
+        let mut places: Vec<Option<Places>> =
+            known.iter().map(|_| Some(Places::default())).collect();
+        for share in 0..shares {
+            let ids = SortedIds::share_of(traces(), share, shares);
+            for (run, slot) in known.iter().zip(&mut places) {
+                budget.spend(0)?;
+                let Some(places) = slot else { continue };
+                let asked = run.among(&ids, &self.cache, self.cache_owner, &mut |ids, pages| {
+                    places.traces.extend(ids);
+                    places.starts.extend(pages);
+                });
+                match asked.map_err(|error| self.damaged_block(&run.block, error)) {
+                    Ok(()) => {}
+                    // The block is set aside by now, and its parts are missing from answers.
+                    Err(error) if error.is_corruption() => *slot = None,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        for (run, places) in known.iter().zip(places) {
             budget.spend(0)?;
-            let tallies = match self.tallies_in(run, &ids, budget) {
+            let Some(places) = places else { continue };
+            let tallies = match self.tallies_in(run, &places, budget) {
                 Ok(tallies) => tallies,
-                // The block is set aside by now, and its parts are missing from answers.
                 Err(error) if error.is_corruption() => continue,
                 Err(error) => return Err(error),
             };
@@ -270,28 +296,23 @@ impl Shard {
         Ok(found)
     }
 
-    /// Figures over the parts of these traces in a block, each page of it read once.
+    /// Figures over the parts of traces in a block, each page of it read once.
     fn tallies_in(
         &self,
         run: &BlockRun,
-        ids: &SortedIds,
+        Places { traces: here, starts }: &Places,
         budget: &Budget,
     ) -> Result<BTreeMap<TraceId, Tally>, Error> {
-        let mut here: LookupSet<TraceId> = LookupSet::default();
-        let mut starts = RowSet::empty(run.page_count());
-        let asked = run.among(ids, &self.cache, self.cache_owner, &mut |ids, pages| {
-            here.extend(ids);
-            pages.for_each(|page| starts.insert(page as usize));
-        });
-        asked.map_err(|error| self.damaged_block(&run.block, error))?;
         let mut found = BTreeMap::new();
         if here.is_empty() {
             return Ok(found);
         }
+        let is_start =
+            |number: usize| u32::try_from(number).is_ok_and(|number| starts.contains(&number));
         let mut is_before = false;
         for (number, (page, piece)) in run.pieces().enumerate() {
             // Traces that begin on a page go on on those that continue it.
-            is_before = starts.contains(number) || is_before && page.continues;
+            is_before = is_start(number) || is_before && page.continues;
             if !is_before {
                 continue;
             }

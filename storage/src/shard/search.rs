@@ -187,6 +187,8 @@ struct Ranked {
     figures: Figures,
     /// The piece on which all of it lies, if that is so.
     piece: Option<Arc<Piece>>,
+    /// That is so as far as its batch tells: tables of blocks were not asked yet.
+    is_unchecked: bool,
 }
 
 /// A piece whose rows have been asked for the predicates.
@@ -383,9 +385,15 @@ impl<'a> Search<'a> {
                 }
                 Item::Split(id) => self.rank_split(id)?,
                 Item::Trace(number) => {
-                    if let Some(ranked) = self.traces.get_mut(number).and_then(Option::take) {
-                        self.free.push(number);
-                        self.held.shrink(RANKED_BYTES);
+                    let Some(ranked) = self.traces.get_mut(number).and_then(Option::take) else {
+                        continue;
+                    };
+                    self.free.push(number);
+                    self.held.shrink(RANKED_BYTES);
+                    let id = key.trace_id;
+                    if ranked.is_unchecked && self.is_beyond_batch(id)? {
+                        self.rank_split(id)?;
+                    } else {
                         return Ok(Some((key, ranked)));
                     }
                 }
@@ -438,7 +446,17 @@ impl<'a> Search<'a> {
         Ok(page.map_or(!cut.is_empty(), |page| cut.contains(page)))
     }
 
+    /// Whether a trace of a batch of the head may have rows elsewhere.
+    fn is_beyond_batch(&self, id: TraceId) -> Result<bool, Error> {
+        let beyond = self.snapshot.beyond_batch(&mut std::iter::once(id), self.budget)?;
+        Ok(beyond.contains(&id))
+    }
+
     /// Ranks the traces of a piece that may match.
+    ///
+    /// Where a trace has further rows is asked of every block's table. Where such rows could only
+    /// make its place worse, that is asked when its turn comes, which for most it never does: of
+    /// traces that are cut, and of those of the head that match by their rows there.
     fn open(&mut self, piece: &Arc<Piece>) -> Result<(), Error> {
         let marked = self.marked(piece)?;
         self.spans_scanned += marked.index.row_classes.len() as u64;
@@ -447,17 +465,22 @@ impl<'a> Search<'a> {
         }
         // For these orders a batch of the head is opened before anything is told, and the traces
         // that it shares with blocks join the queue under their own places.
-        let may_extend = self.by_extent && piece.log_stamp().is_some();
+        let is_batch = piece.log_stamp().is_some();
+        let may_extend = self.by_extent && is_batch;
         let mut asked = Vec::new();
         for trace in &marked.index.traces {
             let evidence = evidence(&marked.marks, trace);
             let may_begin =
                 marked.within.any_within(trace.rows()) && (self.any_trace || evidence.may != 0);
-            if may_begin || may_extend {
+            let may_match = || judge(&self.query.predicate, evidence, None) != Truth::No;
+            let may_wait = is_batch && !self.by_extent && self.is_ahead(piece, &marked, trace);
+            if may_begin && may_wait && may_match() {
+                self.rank_alone(piece, &marked, trace, evidence, true)?;
+            } else if may_begin || may_extend {
                 asked.push((*trace, evidence, may_begin));
             }
         }
-        let beyond = if piece.log_stamp().is_some() {
+        let beyond = if is_batch {
             let ids = &mut asked.iter().map(|(trace, ..)| trace.id);
             Some(self.snapshot.beyond_batch(ids, self.budget)?)
         } else {
@@ -471,24 +494,50 @@ impl<'a> Search<'a> {
                 Some(beyond) => !beyond.contains(&trace.id),
             };
             if !is_whole {
-                cut.push(trace.id);
+                cut.push(trace);
             } else if may_begin && judge(&self.query.predicate, evidence, None) != Truth::No {
                 alone.push((trace, evidence));
             }
         }
         for (trace, evidence) in alone {
-            self.rank_alone(piece, &marked, &trace, evidence)?;
+            self.rank_alone(piece, &marked, &trace, evidence, false)?;
         }
-        cut.into_iter().try_for_each(|id| self.rank_split(id))
+        cut.iter().try_for_each(|trace| self.rank_cut(piece, &marked, trace))
     }
 
-    /// Ranks a trace that lies on one piece.
+    /// Ranks a trace that is cut over several pieces, or lets it wait where its rows on one of them
+    /// would have it: they are not worse than its place.
+    fn rank_cut(&mut self, piece: &Piece, marked: &Marked, trace: &TraceRows) -> Result<(), Error> {
+        let counts = |row: usize| piece.counts(&marked.index, row);
+        let tally = Tally::of(&marked.index, trace, counts).filter(|_| !self.by_extent);
+        let Some(tally) = tally else { return self.rank_split(trace.id) };
+        if !self.seen.contains(&trace.id) {
+            self.held.grow(QUEUED_BYTES)?;
+            let rank = tally.key(self.query.order, trace.id).rank;
+            let key = OrderKey { rank, trace_id: TraceId::default() };
+            self.queue.push(Reverse((key, Item::Split(trace.id))));
+        }
+        Ok(())
+    }
+
+    /// Whether a trace comes after the cursor by its rows on one piece. With rows elsewhere it may
+    /// all the same where this says that it does not.
+    fn is_ahead(&self, piece: &Piece, marked: &Marked, trace: &TraceRows) -> bool {
+        self.query.cursor.as_ref().is_none_or(|cursor| {
+            let counts = |row: usize| piece.counts(&marked.index, row);
+            let tally = Tally::of(&marked.index, trace, counts);
+            tally.is_some_and(|tally| tally.key(self.query.order, trace.id) > cursor.last)
+        })
+    }
+
+    /// Ranks a trace by its rows on one piece: all that it has, if that was checked.
     fn rank_alone(
         &mut self,
         piece: &Arc<Piece>,
         marked: &Marked,
         trace: &TraceRows,
         evidence: Evidence,
+        is_unchecked: bool,
     ) -> Result<(), Error> {
         let counts = |row: usize| piece.counts(&marked.index, row);
         let Some(mut tally) = Tally::of(&marked.index, trace, counts) else { return Ok(()) };
@@ -499,7 +548,8 @@ impl<'a> Search<'a> {
             counts_are_exact = true;
         }
         let figures = tally.figures(counts_are_exact);
-        let ranked = Ranked { evidence, figures, piece: Some(Arc::clone(piece)) };
+        let piece = Some(Arc::clone(piece));
+        let ranked = Ranked { evidence, figures, piece, is_unchecked };
         self.push(tally.key(self.query.order, trace.id), ranked)
     }
 
@@ -533,7 +583,8 @@ impl<'a> Search<'a> {
             let outline = self.shard.outline(&parts, id, self.budget)?;
             tally = Tally::of_summary(&outline.summary(self.budget)?);
         }
-        let ranked = Ranked { evidence: all, figures: tally.figures(by_count), piece: None };
+        let figures = tally.figures(by_count);
+        let ranked = Ranked { evidence: all, figures, piece: None, is_unchecked: false };
         self.push(tally.key(self.query.order, id), ranked)
     }
 
