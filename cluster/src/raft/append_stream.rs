@@ -98,7 +98,7 @@ where
     S: Stream<Item = AppendEntriesRequest<Consensus>> + Unpin,
 {
     let mut readers = noted.readers();
-    let until = Instant::now() + COMMIT_TOLD_WITHIN;
+    let until = tokio::time::Instant::now() + COMMIT_TOLD_WITHIN;
     while request.entries.is_empty() {
         let next = tokio::select! {
             biased;

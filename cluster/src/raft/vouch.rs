@@ -112,9 +112,10 @@ impl Noted {
         state.committed = state.committed.max(last);
     }
 
-    /// Call it before somebody hears how far to wait: what is committed is told at once for a while.
+    /// Call it before somebody hears how far to wait: for a while all that is committed is told at
+    /// once.
     pub(crate) fn reader(&self) {
-        self.read.send_replace(Some(Instant::now()));
+        self.read.send_replace(Some(tokio::time::Instant::now()));
     }
 
     /// Follows whether anybody reads.

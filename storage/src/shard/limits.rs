@@ -78,8 +78,8 @@ pub const HIT_SPANS_BYTES_MAX: u64 = 128 << 20;
 /// Spans that are materialised between two looks at the budget: a millisecond or two.
 pub const STRETCH_SPANS: usize = 512;
 
-/// Traces of a seal or a merge for whose parts in other blocks tables are asked at a time: their ids
-/// with their hashes take 24 bytes each, beside all that is known of the traces.
+/// Traces of a seal or a merge for whose parts in other blocks tables are asked at a time: their
+/// ids with their hashes take 24 bytes each, beside all that is known of the traces.
 pub const ELSEWHERE_TRACES_MAX: usize = 1 << 16;
 
 const _: () = assert!(
