@@ -97,6 +97,9 @@ async fn fuller<S>(
 where
     S: Stream<Item = AppendEntriesRequest<Consensus>> + Unpin,
 {
+    if !request.entries.is_empty() {
+        return request;
+    }
     let mut readers = noted.readers();
     let until = tokio::time::Instant::now() + COMMIT_TOLD_WITHIN;
     while request.entries.is_empty() {

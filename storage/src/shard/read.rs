@@ -78,24 +78,24 @@ impl<'a> Snapshot<'a> {
         budget: &Budget,
     ) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = Vec::new();
+        let id = SortedIds::new(std::iter::once(id));
         for run in &self.view.blocks {
-            self.parts_in_run(run, id, &mut parts, budget)?;
+            self.parts_in_run(run, &id, &mut parts, budget)?;
         }
         Ok(parts)
     }
 
-    /// Those of one run alone.
+    /// Those of one run alone; `id` holds that one alone.
     pub(super) fn parts_in_run(
         &self,
         run: &BlockRun,
-        id: TraceId,
+        id: &SortedIds,
         parts: &mut Vec<Arc<Piece>>,
         budget: &Budget,
     ) -> Result<(), Error> {
         // Its table may have to be read from the disk.
         budget.spend(0)?;
-        let id = SortedIds::new(std::iter::once(id));
-        let found = run.parts(&id, &self.shard.cache, self.shard.cache_owner, parts);
+        let found = run.parts(id, &self.shard.cache, self.shard.cache_owner, parts);
         found.map_err(|error| self.shard.damaged_block(&run.block, error))
     }
 

@@ -38,7 +38,7 @@ use super::rows::RowSet;
 use super::whole::{All, Choice};
 use crate::Error;
 use crate::block::zones::{ZoneClass, Zones};
-use crate::block::{BlockError, Rollup, SectionKind};
+use crate::block::{BlockError, Rollup, SectionKind, SortedIds};
 
 /// What a cell of figures by class and minute takes while those of a run are gathered, twice: by
 /// class and by group.
@@ -425,7 +425,8 @@ impl Rolled<'_> {
     /// Whether a row of a trace that counts lies in a whole minute, on any page of the run.
     fn has_whole_minute(&self, run: &RolledRun, id: TraceId) -> Result<bool, Error> {
         let mut pieces = Vec::new();
-        self.snapshot.parts_in_run(&run.run, id, &mut pieces, self.budget)?;
+        let ids = SortedIds::new(std::iter::once(id));
+        self.snapshot.parts_in_run(&run.run, &ids, &mut pieces, self.budget)?;
         for piece in pieces {
             let reader = PieceReader::new(self.shard, piece, self.budget);
             let index = reader.index()?;
