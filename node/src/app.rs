@@ -54,9 +54,10 @@ use crate::{banner, config, descriptors, files, kafka, output, process, store, u
 /// How often histograms are emptied into their buckets.
 const METRICS_PERIOD: Duration = Duration::from_secs(5);
 
-/// Threads of what nodes say to each other: votes, heartbeats and entries must not wait behind the
-/// answers that the other threads put together, or groups that are well lose their leaders.
-const CLUSTER_THREADS: usize = 2;
+/// Threads, at most, of what nodes say to each other: votes, heartbeats and entries must not wait
+/// behind the answers that the other threads put together, or groups that are well lose their
+/// leaders. There is one for each two processors: with two on two they mostly wake each other.
+const CLUSTER_THREADS_MAX: usize = 2;
 
 /// How long tasks that are left when a node has stopped may take to notice.
 const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
@@ -88,8 +89,9 @@ pub fn run(flags: &SettingFlags) -> anyhow::Result<()> {
 }
 
 fn cluster_runtime() -> anyhow::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Builder::new_multi_thread()
-        .worker_threads(CLUSTER_THREADS)
+        .worker_threads((processors / 2).clamp(1, CLUSTER_THREADS_MAX))
         .thread_name("cluster")
         .enable_all()
         .build()

@@ -4,6 +4,14 @@ use model::Duration;
 
 use crate::transport::FRAME_BYTES_MAX;
 
+/// Between the moments at which the groups of a node look what is due: openraft looks a fifth of a
+/// heartbeat after it last looked, so this is as often, and all at once.
+pub const TIMER_GRID: Duration = Duration::from_millis(25);
+
+/// Up to this long openraft's wait for more of its writes to be done is no wait: timers ring by the
+/// millisecond, and an acknowledgement would be one later.
+pub const TIMER_BRIEF: Duration = Duration(10_000);
+
 /// Bytes of entries that one append request carries, unless a single entry is larger: small enough
 /// that a request on the wire delays the next by milliseconds, large enough to fill a sync.
 pub const APPEND_BYTES_MAX: usize = 1 << 20;
@@ -134,6 +142,9 @@ pub const LEDGER_RESOLUTION: Duration = Duration::from_millis(10);
 
 /// Bytes of a message that are not its content, at most.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
+
+// A heartbeat may be late by the grid, and others must not campaign for that.
+const _: () = assert!(TIMER_GRID.0 * 5 <= crate::limits::HEARTBEAT.0);
 
 const _: () = assert!(MANIFEST_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);
 const _: () = assert!(STRETCH_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);

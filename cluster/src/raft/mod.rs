@@ -48,6 +48,7 @@ pub mod limits;
 
 mod config;
 
+mod runtime;
 #[cfg(feature = "simulation")]
 mod simulated;
 

@@ -1,4 +1,4 @@
-//! What drives openraft in a simulation: tokio, but for two things that cannot be repeated there.
+//! What stands in a simulation for two things of tokio that cannot be repeated.
 //!
 //! Chance comes from one seeded generator of the thread, and watch channels wake in the order of
 //! asking ([`crate::watch`]). On a runtime of one thread with its clock paused, the same seed then
@@ -7,13 +7,10 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future;
-use std::time::Duration;
 
 use openraft::async_runtime::watch::{RecvError, SendError};
-use openraft::async_runtime::{AsyncRuntime, Watch, WatchReceiver, WatchSender};
+use openraft::async_runtime::{Watch, WatchReceiver, WatchSender};
 use openraft::base::{OptionalSend, OptionalSync};
-use openraft::impls::TokioRuntime;
 use rand_core::TryRng;
 
 use crate::watch;
@@ -63,72 +60,9 @@ impl TryRng for ThreadChance {
     }
 }
 
-/// Tokio with chance that can be seeded and watch channels that can be repeated.
-#[derive(Debug)]
-pub(crate) struct SimulatedRuntime(TokioRuntime);
-
-impl AsyncRuntime for SimulatedRuntime {
-    type JoinError = <TokioRuntime as AsyncRuntime>::JoinError;
-    type JoinHandle<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::JoinHandle<T>;
-    type Sleep = <TokioRuntime as AsyncRuntime>::Sleep;
-    type Instant = <TokioRuntime as AsyncRuntime>::Instant;
-    type TimeoutError = <TokioRuntime as AsyncRuntime>::TimeoutError;
-    type Timeout<R, T: Future<Output = R> + OptionalSend> =
-        <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
-    type ThreadLocalRng = ThreadChance;
-    type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = SimulatedWatch;
-    type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
-    type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
-
-    fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
-    where
-        T: Future + OptionalSend + 'static,
-        T::Output: OptionalSend + 'static,
-    {
-        TokioRuntime::spawn(future)
-    }
-
-    fn sleep(duration: Duration) -> Self::Sleep {
-        TokioRuntime::sleep(duration)
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline)
-    }
-
-    fn timeout<R, F>(duration: Duration, future: F) -> Self::Timeout<R, F>
-    where
-        F: Future<Output = R> + OptionalSend,
-    {
-        TokioRuntime::timeout(duration, future)
-    }
-
-    fn timeout_at<R, F>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F>
-    where
-        F: Future<Output = R> + OptionalSend,
-    {
-        TokioRuntime::timeout_at(deadline, future)
-    }
-
-    fn is_panic(join_error: &Self::JoinError) -> bool {
-        TokioRuntime::is_panic(join_error)
-    }
-
-    fn thread_rng() -> Self::ThreadLocalRng {
-        ThreadChance
-    }
-
-    fn new(threads: usize) -> Self {
-        Self(TokioRuntime::new(threads))
-    }
-
-    fn block_on<F, T>(&mut self, future: F) -> T
-    where
-        F: Future<Output = T>,
-    {
-        self.0.block_on(future)
-    }
+/// The generator, as everyone on this thread draws from it.
+pub(crate) fn chance() -> ThreadChance {
+    ThreadChance
 }
 
 /// [`crate::watch`] as openraft wants it.

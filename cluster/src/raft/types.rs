@@ -13,15 +13,8 @@ use openraft::vote::RaftLeaderId as _;
 use storage::log::LogIndex;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::runtime::Runtime;
 use crate::identity::ReplicaId;
-
-/// What drives tasks, timers, channels and chance inside openraft. Invariant: it is named here and
-/// nowhere else, so that a simulation can put a seeded one in its place.
-#[cfg(not(feature = "simulation"))]
-pub(crate) type Runtime = openraft::impls::TokioRuntime;
-/// Chance from a seed.
-#[cfg(feature = "simulation")]
-pub(crate) type Runtime = super::simulated::SimulatedRuntime;
 
 openraft::declare_raft_types!(
     /// What openraft is told about us.
