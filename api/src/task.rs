@@ -57,7 +57,8 @@ pub async fn blocking<T: Send + 'static>(
     })
 }
 
-fn report_panic(task: &'static str) {
+/// Says and counts that a panic ended a piece of work.
+pub(crate) fn report_panic(task: &'static str) {
     metrics::counter!("skua_task_panics_total", "task" => task).increment(1);
     tracing::error!(task, "a task panicked");
 }

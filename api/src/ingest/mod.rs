@@ -11,6 +11,7 @@ pub mod framing;
 mod metrics;
 mod receiver;
 pub(crate) mod unary;
+mod walkers;
 
 pub use admission::{Admission, Admitted, Overload, overload_retry};
 pub use body::{BodyError, Encoding};

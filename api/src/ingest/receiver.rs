@@ -7,16 +7,17 @@ use bytes::Bytes;
 use model::store::RequestDigest;
 use model::time::Clock;
 use model::{SpanSink, Tenant, TraceStore};
-use tokio::sync::Semaphore;
 use twox_hash::XxHash3_128;
 
 use super::admission::{Admission, Admitted};
 use super::body::{self, Encoding};
+use super::walkers::Walkers;
 use crate::error::ApiError;
 use crate::meter::Meter;
 use crate::otlp::walk::{self, Partitioning, Plan, PlanPool, Rejected};
 use crate::sampling::{Roots, ThroughputCounter};
-use crate::{limits, otlp, task};
+use crate::task::Panicked;
+use crate::{limits, otlp};
 
 /// A write request whose body is here.
 #[derive(Debug)]
@@ -88,9 +89,7 @@ struct Shared<S> {
     admission: Admission,
     plans: PlanPool,
     counters: Counters,
-    /// As many as there are processors: more walks at a time would only take turns, and each
-    /// holds a thread of the blocking pool.
-    walkers: Semaphore,
+    walkers: Walkers,
 }
 
 impl<S: TraceStore> Clone for Receiver<S> {
@@ -121,9 +120,7 @@ impl<S: TraceStore> Receiver<S> {
         admission: Admission,
         counters: Counters,
     ) -> Self {
-        let walkers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let walkers = Semaphore::new(walkers);
-        let plans = PlanPool::default();
+        let (plans, walkers) = (PlanPool::default(), Walkers::default());
         let shared = Shared { store, clock, admission, plans, counters, walkers };
         Self { shared: Arc::new(shared) }
     }
@@ -149,10 +146,9 @@ impl<S: TraceStore> Receiver<S> {
                 ..request
             })
         } else {
-            let _walker = self.shared.walkers.acquire().await.map_err(|_| ApiError::Internal)?;
             let shared = Arc::clone(&self.shared);
-            let appended = task::blocking("walk", move || shared.append(request)).await;
-            appended.map_err(|task::Panicked| ApiError::Internal)?
+            let appended = self.shared.walkers.run(move || shared.append(request)).await;
+            appended.map_err(|Panicked| ApiError::Internal)?
         }?;
         let spans = appended.spans;
         if let Some(sink) = appended.sink {
