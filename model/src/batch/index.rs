@@ -405,7 +405,8 @@ fn read_parents(
     raw: &mut Cursor<'_>,
     traces: &[TraceRows],
 ) -> Result<Vec<Parent>, ColumnError> {
-    let mut parents = Vec::new();
+    let rows = traces.last().map_or(0, |trace| trace.rows().end);
+    let mut parents = Vec::with_capacity(rows);
     for trace in traces {
         for place in 0..i64::from(trace.count) {
             parents.push(match cursor.varint()? {

@@ -21,6 +21,10 @@ use crate::{Resource, Scope, Span, SpanId, Tenant, Text, Timestamp};
 /// A number that has not been translated yet.
 const UNKNOWN: u32 = u32::MAX;
 
+/// Cells for which room is made before any is read: those of most pages. A batch may say that it
+/// has more than it has.
+const CELLS_RESERVED_MAX: usize = 1 << 20;
+
 /// The rows of a batch, unpacked.
 #[derive(Debug)]
 pub struct Rows {
@@ -56,15 +60,18 @@ impl Rows {
         let index = batch.index()?;
         let values = batch.values(&index)?;
         let details = batch.details(&index)?;
+        // What grows as it is filled takes up to twice of what it holds in the end.
+        let cells = index.columns.iter().map(|column| column.count);
+        let cells = cells.fold(0_usize, usize::saturating_add).min(CELLS_RESERVED_MAX);
         let mut reader = Reader {
             next: vec![0; index.columns.len()],
             unpacked: index.columns.iter().map(|_| None).collect(),
             event: 0,
             link: 0,
             link_id: 0,
-            cells: Vec::new(),
-            events: Vec::new(),
-            links: Vec::new(),
+            cells: Vec::with_capacity(cells),
+            events: Vec::with_capacity(details.event_codes.len()),
+            links: Vec::with_capacity(details.link_codes.len()),
             bytes: Vec::new(),
         };
         let mut spans = Vec::with_capacity(index.row_classes.len());

@@ -39,17 +39,34 @@ impl<'a> PieceReader<'a> {
 
     /// The index.
     pub(super) fn index(&self) -> Result<Arc<Index>, Error> {
-        let cached = self.shard.cache.get(self.key(CachedPart::Index));
-        if let Some((Decoded::Index(index), bytes)) = cached {
-            self.budget.spend(bytes as u64)?;
+        if let Some(index) = self.cached_index()? {
             return Ok(index);
         }
+        let (index, bytes) = self.read_index()?;
+        self.put(CachedPart::Index, Decoded::Index(Arc::clone(&index)), bytes);
+        Ok(index)
+    }
+
+    /// The same for one who does not come back: the cache keeps what others ask for.
+    pub(super) fn index_once(&self) -> Result<Arc<Index>, Error> {
+        match self.cached_index()? {
+            Some(index) => Ok(index),
+            None => self.read_index().map(|(index, _)| index),
+        }
+    }
+
+    fn cached_index(&self) -> Result<Option<Arc<Index>>, Error> {
+        let cached = self.shard.cache.get(self.key(CachedPart::Index));
+        let Some((Decoded::Index(index), bytes)) = cached else { return Ok(None) };
+        self.budget.spend(bytes as u64)?;
+        Ok(Some(index))
+    }
+
+    fn read_index(&self) -> Result<(Arc<Index>, usize), Error> {
         let index = self.open()?.index().map_err(|error| self.damaged(error))?;
         let bytes = index.bytes();
         self.budget.spend(bytes as u64)?;
-        let index = Arc::new(index);
-        self.put(CachedPart::Index, Decoded::Index(Arc::clone(&index)), bytes);
-        Ok(index)
+        Ok((Arc::new(index), bytes))
     }
 
     /// The columns of span attributes.

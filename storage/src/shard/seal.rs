@@ -316,7 +316,7 @@ impl Shard {
             if !is_before {
                 continue;
             }
-            let index = PieceReader::new(self, Arc::new(piece), budget).index()?;
+            let index = PieceReader::new(self, Arc::new(piece), budget).index_once()?;
             for trace in index.traces.iter().filter(|trace| here.contains(&trace.id)) {
                 // All rows of a page count.
                 let tally =
