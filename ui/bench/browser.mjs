@@ -64,6 +64,30 @@ export async function longestTask(page) {
   return Math.max(0, ...tasks);
 }
 
+/**
+ * Notes the tasks of the pages of a browser, until the function that it gives is called: for the
+ * longest by processor time, in milliseconds. By the clock a task takes longer where more wants to
+ * run than there are cores: the server and the browser's other processes are on them too.
+ */
+export async function noteTasks(browser) {
+  const session = await browser.newCDPSession(await browser.newPage());
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  const traceConfig = { includedCategories: ["toplevel"] };
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig });
+  return async () => {
+    const isComplete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+    await session.send("Tracing.end");
+    await isComplete;
+    const threadOf = ({ pid, tid }) => `${pid} ${tid}`;
+    const named = events.filter(({ name }) => name === "thread_name");
+    const ofPages = named.filter(({ args }) => args.name === "CrRendererMain");
+    const threads = new Set(ofPages.map(threadOf));
+    const tasks = events.filter((event) => event.ph === "X" && threads.has(threadOf(event)));
+    return Math.round(Math.max(0, ...tasks.map(({ tdur = 0 }) => tdur)) / 1_000);
+  };
+}
+
 /** First and largest paint, and how much moved about. */
 export async function paints(page) {
   return page.evaluate(() => ({

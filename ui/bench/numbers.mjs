@@ -4,7 +4,7 @@
 //
 //   node bench/numbers.mjs [--skua BINARY] [--sizes 1k,100k,1M] [--runs 3]
 //     [--record [--note TEXT]]
-//     [--parts trace,json,search,heap,sizes]
+//     [--parts trace,json,search,work,heap,sizes]
 //
 // A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
 
@@ -18,6 +18,7 @@ import {
   longestTask,
   measuredBrowser,
   median,
+  noteTasks,
   open,
   opening,
   paints,
@@ -31,7 +32,7 @@ const { values } = parseArgs({
     dist: { type: "boolean", default: false },
     sizes: { type: "string", default: "1k,100k,1M" },
     runs: { type: "string", default: "3" },
-    parts: { type: "string", default: "trace,json,search,heap,sizes" },
+    parts: { type: "string", default: "trace,json,search,work,heap,sizes" },
     browser: { type: "string", default: "/usr/bin/chromium" },
     record: { type: "boolean", default: false },
     note: { type: "string" },
@@ -55,6 +56,7 @@ try {
   if (parts.has("trace")) for (const size of sizes) await measureTrace(size);
   if (parts.has("json") && sizes.includes("100k")) await measureJson();
   if (parts.has("search") && source.isReal) await measureSearch();
+  if (parts.has("work")) await measureWork();
   if (parts.has("heap") && source.isReal) await measureHeap();
   if (parts.has("sizes")) measureSizes();
 } finally {
@@ -182,12 +184,7 @@ async function measureSearch() {
   const { page } = await open(browser, `${root}/search?lookback=1h`, ".results li");
   const { fcp } = await paints(page);
   note("search, first contentful paint", fcp, "ms", { bound: 500, peer: 1_000 });
-  const times = [];
-  for (const service of ["frontend", "cartservice", "checkoutservice", "frontend"]) {
-    await page.getByRole("combobox", { name: "Service", exact: true }).fill(service);
-    await page.keyboard.press("Escape");
-    times.push(await firstResult(page));
-  }
+  const times = await searches(page);
   note("search, first row after Run, warm", median(times.slice(1)), "ms", {
     bound: 200,
     peer: 1_000,
@@ -207,6 +204,30 @@ async function measureSearch() {
   note("newest failed trace, from the root", Math.round(performance.now() - began), "ms", {
     bound: 10_000,
   });
+  await close();
+}
+
+/** Times from four questions to their first rows. */
+async function searches(page) {
+  const times = [];
+  for (const service of ["frontend", "cartservice", "checkoutservice", "frontend"]) {
+    await page.getByRole("combobox", { name: "Service", exact: true }).fill(service);
+    await page.keyboard.press("Escape");
+    times.push(await firstResult(page));
+  }
+  return times;
+}
+
+/** What the page's thread itself works at a time, whatever else is on the cores. */
+async function measureWork() {
+  const { browser, close } = await measuredBrowser(values.browser);
+  const longestWork = await noteTasks(browser);
+  for (const size of sizes) await open(browser, `${root}/trace/${source.traceOf(size)}`);
+  if (source.isReal) {
+    const { page } = await open(browser, `${root}/search?lookback=1h`, ".results li");
+    await searches(page);
+  }
+  note("longest task of all, processor time", await longestWork(), "ms", { bound: 100 });
   await close();
 }
 
