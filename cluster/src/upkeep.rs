@@ -1,11 +1,12 @@
 //! Upkeep of a node's shards: heads are sealed, blocks merged, what is past its retention dropped,
 //! and the log purged of what is in blocks.
 //!
-//! One thread for the whole node, one piece of work at a time: sealing and merging have one share
-//! of the node's memory. What is due is decided by the shards; what is dropped is decided by
-//! [`drop_due`], from the clock and the retention, and becomes an entry of the log, so that all
-//! replicas lose the same. It also looks at the room on the disk, drops the oldest hours when data
-//! take more than they may, looks for damage, and compacts when somebody asks.
+//! One thread for the whole node, one piece of work at a time, but that heads are sealed in the
+//! middle of a merge: they would grow while they wait, by more than sealing takes. What is due is
+//! decided by the shards; what is dropped is decided by [`drop_due`], from the clock and the
+//! retention, and becomes an entry of the log, so that all replicas lose the same. It also looks at
+//! the room on the disk, drops the oldest hours when data take more than they may, looks for
+//! damage, and compacts when somebody asks.
 
 mod clock_guard;
 mod disk_cap;
@@ -30,6 +31,9 @@ use crate::compaction::{Compaction, Work};
 
 /// How often shards are asked what is due.
 const PERIOD: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// How often a merge looks whether a head is to be sealed: of many tenants each is a pause.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// After a failure the same work is tried again, but not at once: the usual cause is a full disk.
 const PAUSE_AFTER_FAILURE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -159,13 +163,11 @@ pub fn round(
         return None;
     }
     for shard in &shards {
-        match step(parts, shard, budget) {
+        match step(parts, &shards, shard, budget) {
             Ok(worked) => has_worked |= worked,
             Err(storage::Error::Exhausted(_)) => return None,
             Err(error) => {
-                metrics::counter!("skua_upkeep_failures_total").increment(1);
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
+                failed(shard, &error);
                 pause = PAUSE_AFTER_FAILURE;
             }
         }
@@ -220,7 +222,7 @@ fn look_at_disk(parts: &UpkeepParts, shards: &[Arc<Shard>], keeper: &mut CapKeep
 fn compact(parts: &UpkeepParts, shards: &[Arc<Shard>], budget: &Budget, stop: &AtomicBool) -> bool {
     let mut failure = None;
     for shard in shards {
-        match compact_shard(parts, shard, budget, stop) {
+        match compact_shard(parts, shards, shard, budget, stop) {
             Ok(()) => parts.compaction.shard_done(),
             Err(storage::Error::Exhausted(_)) => {
                 parts.compaction.finish(Some("the node is stopping".to_owned()));
@@ -239,6 +241,7 @@ fn compact(parts: &UpkeepParts, shards: &[Arc<Shard>], budget: &Budget, stop: &A
 
 fn compact_shard(
     parts: &UpkeepParts,
+    shards: &[Arc<Shard>],
     shard: &Shard,
     budget: &Budget,
     stop: &AtomicBool,
@@ -253,21 +256,78 @@ fn compact_shard(
         }
     }
     while parts.space.refresh().takes_merges() && !stop.load(Ordering::Relaxed) {
-        let merged = shard.merge(parts.clock.wall(), true, budget)?;
+        let merged = merge(parts, shards, shard, true, budget)?;
         report("merge", shard, merged);
         if !parts.compaction.add(Work::Merge, merged) {
             break;
         }
     }
     shard.sweep()?;
-    if let Some(upto) = shard.purgeable() {
-        (parts.purge)(shard, upto);
-    }
+    purge(parts, shard);
     Ok(())
 }
 
+/// Merges blocks of a shard, and meanwhile seals whatever head is due: a merge takes many seconds
+/// on a slow processor, and writers would have to wait for it.
+fn merge(
+    parts: &UpkeepParts,
+    shards: &[Arc<Shard>],
+    shard: &Shard,
+    all: bool,
+    budget: &Budget,
+) -> Result<Option<Sealed>, storage::Error> {
+    // What failed is tried again in a later round, behind a pause.
+    let mut has_failed = false;
+    let mut looked = parts.clock.monotonic();
+    let mut seal_due = || {
+        let (now, is_early) =
+            (parts.clock.wall(), parts.clock.monotonic().since(looked) < LOOK_EVERY);
+        if has_failed || is_early {
+            return;
+        }
+        looked = parts.clock.monotonic();
+        for due in shards.iter().filter(|shard| shard.is_seal_due(now)) {
+            if !parts.space.mark().takes_seals() {
+                return;
+            }
+            match due.seal(budget) {
+                Ok(sealed) => {
+                    report("seal", due, sealed);
+                    purge(parts, due);
+                }
+                Err(error) => {
+                    // One that was cancelled ends the merge as well.
+                    if !matches!(error, storage::Error::Exhausted(_)) {
+                        failed(due, &error);
+                    }
+                    has_failed = true;
+                    return;
+                }
+            }
+        }
+    };
+    shard.merge_with_pauses(parts.clock.wall(), all, budget, &mut seal_due)
+}
+
+fn failed(shard: &Shard, error: &storage::Error) {
+    metrics::counter!("skua_upkeep_failures_total").increment(1);
+    let error = error as &dyn std::error::Error;
+    tracing::error!(shard = %shard.id(), error, "upkeep of a shard failed");
+}
+
+fn purge(parts: &UpkeepParts, shard: &Shard) {
+    if let Some(upto) = shard.purgeable() {
+        (parts.purge)(shard, upto);
+    }
+}
+
 /// Does what is due for one shard; true if anything was.
-fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, storage::Error> {
+fn step(
+    parts: &UpkeepParts,
+    shards: &[Arc<Shard>],
+    shard: &Shard,
+    budget: &Budget,
+) -> Result<bool, storage::Error> {
     let now = parts.clock.wall();
     let past = drop_due(now, parts.retention, shard.oldest_bucket(CLASS_ORDINARY));
     if let Some(bucket) = past.filter(|_| parts.frozen.left().is_none()) {
@@ -279,11 +339,9 @@ fn step(parts: &UpkeepParts, shard: &Shard, budget: &Budget) -> Result<bool, sto
         Upkeep::Seal if !parts.space.mark().takes_seals() => false,
         Upkeep::Merge if !parts.space.mark().takes_merges() => false,
         Upkeep::Seal => report("seal", shard, shard.seal(budget)?),
-        Upkeep::Merge => report("merge", shard, shard.merge(now, false, budget)?),
+        Upkeep::Merge => report("merge", shard, merge(parts, shards, shard, false, budget)?),
     };
-    if let Some(upto) = shard.purgeable() {
-        (parts.purge)(shard, upto);
-    }
+    purge(parts, shard);
     Ok(worked)
 }
 

@@ -75,8 +75,8 @@ pub(crate) struct PageSizes {
     pub(crate) bare_rows: usize,
 }
 
-/// Writes the run of a tenant. The sources' lists of traces are taken out of them: the plan has all
-/// that is in them, and there may be some hundred thousand.
+/// Writes the run of a tenant, and pauses every [`STRETCH_PAGES`]. The sources' lists of traces are
+/// taken out of them: the plan has all that is in them, and there may be some hundred thousand.
 pub(crate) fn build_run(
     writer: &mut BlockWriter,
     tenant: &Tenant,
@@ -84,6 +84,7 @@ pub(crate) fn build_run(
     sizes: PageSizes,
     elsewhere: Elsewhere<'_>,
     budget: &Budget,
+    pause: &mut dyn FnMut(),
 ) -> Result<Built, Error> {
     writer.begin_run(tenant.clone());
     let mut plan = plan(sources)?;
@@ -112,6 +113,7 @@ pub(crate) fn build_run(
             break;
         }
         next += due.len();
+        pause();
         let mut traces: Vec<_> = due.chunk_by(|left, right| left.id == right.id).collect();
         if run.loaded.is_too_small_for(&due) {
             // Stable: else in the order of their starts.
@@ -697,7 +699,9 @@ mod tests {
             Budget::new(std::sync::Arc::new(ManualClock::default()), Monotonic(u64::MAX), u64::MAX);
         let tenant = Tenant::new("a").unwrap();
         let none = LookupMap::default();
-        let built = build_run(&mut writer, &tenant, &mut sources, sizes, &none, &budget).unwrap();
+        let built =
+            build_run(&mut writer, &tenant, &mut sources, sizes, &none, &budget, &mut || {});
+        let built = built.unwrap();
         assert_eq!((built.spans, built.repeats), (2 * SOURCES * TRACES, 0));
         writer.finish().unwrap();
         let file = BlockFile::open(&env, path).unwrap();

@@ -81,10 +81,12 @@ pub struct Shard {
     pub(super) apart: ApartCache,
     /// Whether sealing has fallen behind.
     pub(super) pressure: Pressure,
-    /// One at a time seals, merges or installs.
+    /// One at a time merges. Taken before [`Self::upkeep`] and held for as long as a merge takes.
+    merging: Mutex<()>,
+    /// One at a time seals, sweeps, installs, or puts what was merged in its place.
     upkeep: Mutex<()>,
     /// Held while the manifest says what memory does not yet say; taken within [`Self::upkeep`],
-    /// which may be held for as long as a merge takes.
+    /// which may be held for as long as a seal takes.
     changing: Mutex<()>,
     /// Nobody seals, merges or installs any more.
     closed: AtomicBool,
@@ -286,6 +288,7 @@ impl Shard {
             pages_ruled_out: AtomicU64::new(0),
             apart: ApartCache::default(),
             pressure: Pressure::default(),
+            merging: Mutex::default(),
             upkeep: Mutex::default(),
             changing: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -397,11 +400,18 @@ impl Shard {
     /// For a replica that is about to be deleted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        drop(self.merging.lock().unwrap_or_else(PoisonError::into_inner));
         drop(self.upkeep.lock().unwrap_or_else(PoisonError::into_inner));
         drop(self.changing());
     }
 
-    /// The right to seal, merge, sweep or install; nothing once the shard is closed.
+    /// The right to merge; nothing once the shard is closed.
+    pub(super) fn merge_lock(&self) -> Option<MutexGuard<'_, ()>> {
+        let lock = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.is_closed()).then_some(lock)
+    }
+
+    /// The right to seal, sweep, install or replace blocks; nothing once the shard is closed.
     pub(super) fn upkeep_lock(&self) -> Option<MutexGuard<'_, ()>> {
         let lock = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.is_closed()).then_some(lock)

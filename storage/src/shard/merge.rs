@@ -17,8 +17,9 @@ use super::limits::{
     HEAD_SEALS_MAX, MERGE_INPUTS, MERGE_PAGES_MAX, MERGE_TRACES_MAX, SEAL_AGE, SEAL_BYTES,
     SEAL_RESIDENT_BYTES, SEAL_SPANS,
 };
+use super::piece::Piece;
 use super::retention::bucket_of;
-use super::seal::{Sealed, splits_of};
+use super::seal::{Others, Sealed, splits_of};
 use crate::Error;
 use crate::block::limits::{BLOCK_SPANS, BLOCK_TENANTS_MAX};
 use crate::block::{BlockInfo, Run};
@@ -133,6 +134,22 @@ fn inputs_of<'a>(
     inputs
 }
 
+/// What a merge is about.
+struct Planned {
+    inputs: Vec<Arc<Block>>,
+    /// The other blocks.
+    others: Vec<Arc<Block>>,
+    /// What is to be said of the new block.
+    info: BlockInfo,
+    /// By tenant: the pages of the inputs.
+    tenants: BTreeMap<Tenant, Vec<Arc<Piece>>>,
+}
+
+/// Whether it is one of these, not one that is equal.
+fn is_among(block: &Arc<Block>, blocks: &[Arc<Block>]) -> bool {
+    blocks.iter().any(|other| Arc::ptr_eq(other, block))
+}
+
 impl Shard {
     /// Whether the head is so far beyond what it is sealed at that no more may come in until it
     /// was: sealing has fallen behind, and what is not sealed takes memory and log.
@@ -150,18 +167,26 @@ impl Shard {
 
     /// What is due at a moment, by the clock of this node.
     pub fn due(&self, now: Timestamp) -> Upkeep {
-        let Some(store) = &self.store else { return Upkeep::Nothing };
+        if self.store.is_none() {
+            return Upkeep::Nothing;
+        }
         let contents = self.contents().clone();
         if contents.blocks.iter().any(|block| contents.is_gone(block)) {
             return Upkeep::Sweep;
         }
-        let stats = self.stats();
-        let age = stats.head_stamp_min.map_or(model::Duration(0), |stamp| now.since(stamp));
-        let is_unfinished = contents.generations.len() > 1;
-        if is_unfinished || self.head_is_full(store, &stats) || age >= SEAL_AGE {
+        if self.is_seal_due(now) {
             return Upkeep::Seal;
         }
         if self.merge_inputs(now, false).is_empty() { Upkeep::Nothing } else { Upkeep::Merge }
+    }
+
+    /// Whether the head is to be sealed, by the clock of this node.
+    pub fn is_seal_due(&self, now: Timestamp) -> bool {
+        let Some(store) = &self.store else { return false };
+        let stats = self.stats();
+        let age = stats.head_stamp_min.map_or(model::Duration(0), |stamp| now.since(stamp));
+        let is_unfinished = self.contents().generations.len() > 1;
+        is_unfinished || self.head_is_full(store, &stats) || age >= SEAL_AGE
     }
 
     /// Whether there is enough in the head to be sealed.
@@ -181,15 +206,53 @@ impl Shard {
         all: bool,
         budget: &Budget,
     ) -> Result<Option<Sealed>, Error> {
+        self.merge_with_pauses(now, all, budget, &mut || {})
+    }
+
+    /// The same; `pause` is called a few times a second, and may seal this shard and others. Heads
+    /// go on filling while a merge takes its seconds.
+    ///
+    /// Nothing but other merges is kept away meanwhile. If an input is gone at the end, or set
+    /// aside, what was merged is of no use.
+    pub fn merge_with_pauses(
+        &self,
+        now: Timestamp,
+        all: bool,
+        budget: &Budget,
+        pause: &mut dyn FnMut(),
+    ) -> Result<Option<Sealed>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
+        let Some(_merging) = self.merge_lock() else { return Ok(None) };
+        let Some(planned) = self.plan_merge(store, now, all)? else { return Ok(None) };
+        let mut merged = Sealed { blocks: 1, ..Sealed::default() };
+        let Planned { inputs, others, info, tenants } = planned;
+        let others = Others { blocks: &others, come_from_blocks: true };
+        let built = self.build(store, info, &tenants, others, budget, &mut merged, pause);
+        let block = built.inspect_err(|error| self.set_aside(&inputs, error))?;
+        store.env.sync_directory(&store.shard_directory(self.id()))?;
+        if !self.put_in_place(store, &block, &inputs)? {
+            return Ok(None);
+        }
+        merged.cut = self.seal_cut().map_or(0, |cut| cut.0);
+        let Sealed { spans, repeats, bytes, .. } = merged;
+        let inputs = inputs.len();
+        tracing::debug!(shard = %self.id(), inputs, spans, repeats, bytes, "merged");
+        Ok(Some(merged))
+    }
+
+    /// What is to be merged now, if anything is.
+    fn plan_merge(
+        &self,
+        store: &BlockStore,
+        now: Timestamp,
+        all: bool,
+    ) -> Result<Option<Planned>, Error> {
         let Some(_upkeep) = self.upkeep_lock() else { return Ok(None) };
         self.settle(store)?;
         let inputs = self.merge_inputs(now, all);
         let Some(first) = inputs.first() else { return Ok(None) };
         let contents = self.contents().clone();
-        let is_input = |block: &Arc<Block>| inputs.iter().any(|input| Arc::ptr_eq(input, block));
-        let others: Vec<_> =
-            contents.blocks.iter().filter(|block| !is_input(block)).cloned().collect();
+        let others = contents.blocks.iter().filter(|block| !is_among(block, &inputs));
         let infos = || inputs.iter().map(|block| block.info());
         let info = BlockInfo {
             number: self.next_block(),
@@ -210,34 +273,44 @@ impl Shard {
                 }
             }
         }
-        let mut merged = Sealed { blocks: 1, ..Sealed::default() };
-        let built = self.build(store, info, &tenants, &others, budget, &mut merged);
-        let block = built.inspect_err(|error| self.set_aside(&inputs, error))?;
-        store.env.sync_directory(&store.shard_directory(self.id()))?;
-        let splits = splits_of(std::slice::from_ref(&block))?;
+        let others = others.cloned().collect();
+        Ok(Some(Planned { inputs, others, info, tenants }))
+    }
+
+    /// Lets a block take the place of those that it was made of; false if it cannot any more.
+    ///
+    /// Invariant (QRY-1): a trace with parts in it and in a block that was sealed meanwhile is
+    /// listed by that one, which met its parts in the inputs. It did not count those of an input
+    /// that was set aside by then.
+    fn put_in_place(
+        &self,
+        store: &BlockStore,
+        block: &Arc<Block>,
+        inputs: &[Arc<Block>],
+    ) -> Result<bool, Error> {
+        let upkeep = self.upkeep_lock();
+        let now = Arc::clone(&self.contents().blocks);
+        let is_sound = |input: &Arc<Block>| !input.is_damaged() && is_among(input, &now);
+        if upkeep.is_none() || !inputs.iter().all(is_sound) {
+            store.env.remove(block.file().path())?;
+            return Ok(false);
+        }
+        let splits = splits_of(std::slice::from_ref(block))?;
         let mut edit = self.new_edit(store)?;
-        self.name_block(&mut edit, &block);
-        for input in &inputs {
+        self.name_block(&mut edit, block);
+        for input in inputs {
             edit.delete(Family::Shards, &ShardKey::Block(input.number()).of(self.id()));
         }
-        let changing = self.commit(store, edit, std::slice::from_ref(&block))?;
+        let changing = self.commit(store, edit, std::slice::from_ref(block))?;
         self.know_splits(splits);
         let mut contents = self.contents_mut();
-        let mut left: Vec<_> =
-            contents.blocks.iter().filter(|block| !is_input(block)).cloned().collect();
-        left.push(Arc::clone(&block));
-        contents.blocks = Arc::new(left);
+        let left = contents.blocks.iter().filter(|block| !is_among(block, inputs));
+        contents.blocks = Arc::new(left.chain([block]).cloned().collect());
         drop(contents);
         drop(changing);
-        let mut state = self.state();
-        state.merged_bytes += block.file().size_bytes();
-        merged.cut = state.seal_cut.map_or(0, |cut| cut.0);
-        drop(state);
-        self.remove_blocks(store, &inputs)?;
-        let Sealed { spans, repeats, bytes, .. } = merged;
-        let inputs = inputs.len();
-        tracing::debug!(shard = %self.id(), inputs, spans, repeats, bytes, "merged");
-        Ok(Some(merged))
+        self.state().merged_bytes += block.file().size_bytes();
+        self.remove_blocks(store, inputs)?;
+        Ok(true)
     }
 
     /// A merge found damage: the block that has it is left alone from now on.

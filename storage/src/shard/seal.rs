@@ -60,6 +60,15 @@ pub struct Sealed {
     pub bytes: u64,
 }
 
+/// The blocks beside those that are made into one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Others<'a> {
+    pub(super) blocks: &'a [Arc<Block>],
+    /// Whether what is made comes out of blocks. Then only traces that the splits list have parts
+    /// in others: of any two blocks with parts of a trace the one that was made later lists it.
+    pub(super) come_from_blocks: bool,
+}
+
 /// Where a run may have parts of traces.
 #[derive(Debug, Default)]
 struct Places {
@@ -84,6 +93,7 @@ impl Shard {
         for ((class, bucket), batches) in by_bucket(&contents, &generation) {
             let known = || contents.blocks.iter().chain(&blocks);
             let known: Vec<Arc<Block>> = known().cloned().collect();
+            let others = Others { blocks: &known, come_from_blocks: false };
             let info = BlockInfo {
                 number: self.next_block(),
                 shard: self.id(),
@@ -93,7 +103,9 @@ impl Shard {
                 stamp_min: batches.stamp_min,
                 stamp_max: batches.stamp_max,
             };
-            let block = self.build(store, info, &batches.tenants, &known, budget, &mut sealed)?;
+            let tenants = &batches.tenants;
+            let block =
+                self.build(store, info, tenants, others, budget, &mut sealed, &mut || {})?;
             blocks.push(block);
         }
         if !blocks.is_empty() && !mutant::is(Mutant::DirectoryNotSynced) {
@@ -161,19 +173,21 @@ impl Shard {
         state.next_block
     }
 
-    /// Writes a block of these pieces, by tenant, and opens it.
+    /// Writes a block of these pieces, by tenant, and opens it; pauses now and then.
+    #[expect(clippy::too_many_arguments, reason = "all that a block is made of")]
     pub(super) fn build(
         &self,
         store: &BlockStore,
         info: BlockInfo,
         tenants: &BTreeMap<Tenant, Vec<Arc<Piece>>>,
-        known: &[Arc<Block>],
+        others: Others<'_>,
         budget: &Budget,
         sealed: &mut Sealed,
+        pause: &mut dyn FnMut(),
     ) -> Result<Arc<Block>, Error> {
         // Only what is finished has a block's name, so that whoever looks meanwhile is not misled.
         let unfinished = store.unfinished_path(self.id(), info.number);
-        let written = self.write(store, &unfinished, info, tenants, known, budget, sealed);
+        let written = self.write(store, &unfinished, info, tenants, others, budget, sealed, pause);
         if let Err(error) = written {
             // Retries must not fill the disk; if this fails too, the next start removes it.
             let _ = store.env.remove(&unfinished);
@@ -191,9 +205,10 @@ impl Shard {
         path: &Path,
         info: BlockInfo,
         tenants: &BTreeMap<Tenant, Vec<Arc<Piece>>>,
-        known: &[Arc<Block>],
+        others: Others<'_>,
         budget: &Budget,
         sealed: &mut Sealed,
+        pause: &mut dyn FnMut(),
     ) -> Result<(), Error> {
         let mut writer = BlockWriter::create(store.env.as_ref(), path, info)?;
         let contents = self.contents().clone();
@@ -201,13 +216,17 @@ impl Shard {
             // What is damaged is missing from answers anyway; it must not keep others from blocks.
             let counts =
                 |block: &&Arc<Block>| !block.is_damaged() && contents.is_live(block, tenant);
-            let known = known.iter().filter(counts);
+            let known = others.blocks.iter().filter(counts);
             let known: Vec<BlockRun> =
                 known.filter_map(|block| BlockRun::of(block, tenant)).collect();
+            let listed = others
+                .come_from_blocks
+                .then(|| self.splits().get(tenant).cloned().unwrap_or_default());
             let mut sources = self.sources(pieces, budget)?;
-            let elsewhere = self.parts_elsewhere(&known, &sources, budget)?;
+            let elsewhere = self.parts_elsewhere(&known, listed.as_deref(), &sources, budget)?;
+            let sizes = store.sizes;
             let built =
-                build_run(&mut writer, tenant, &mut sources, store.sizes, &elsewhere, budget)?;
+                build_run(&mut writer, tenant, &mut sources, sizes, &elsewhere, budget, pause)?;
             sealed.spans += built.spans;
             sealed.repeats += built.repeats;
         }
@@ -245,13 +264,15 @@ impl Shard {
         Ok(sources)
     }
 
-    /// Figures over the parts in other blocks of those traces of the sources that have any.
+    /// Figures over the parts in other blocks of those traces of the sources that have any: of all
+    /// traces, or of those that are listed.
     ///
     /// Tables are asked for many traces at once, because they need not fit the memory; nor do the
     /// ids of all traces of a large merge, so that these come in shares.
     fn parts_elsewhere(
         &self,
         known: &[BlockRun],
+        listed: Option<&SplitMap>,
         sources: &[Source<'_>],
         budget: &Budget,
     ) -> Result<LookupMap<TraceId, Split>, Error> {
@@ -259,8 +280,16 @@ impl Shard {
         if known.is_empty() {
             return Ok(found);
         }
-        let traces = || sources.iter().flat_map(|source| &source.traces).map(|trace| trace.id);
-        let shares = traces().count().div_ceil(ELSEWHERE_TRACES_MAX).next_power_of_two();
+        let is_asked = |id: &TraceId| listed.is_none_or(|listed| listed.contains_key(id));
+        let traces = || {
+            let traces = sources.iter().flat_map(|source| &source.traces);
+            traces.map(|trace| trace.id).filter(is_asked)
+        };
+        let count = traces().count();
+        if count == 0 {
+            return Ok(found);
+        }
+        let shares = count.div_ceil(ELSEWHERE_TRACES_MAX).next_power_of_two();
         let mut places: Vec<Option<Places>> =
             known.iter().map(|_| Some(Places::default())).collect();
         for share in 0..shares {

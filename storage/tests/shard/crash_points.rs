@@ -71,7 +71,18 @@ impl Rig {
         self.fixture.shard.sweep()?;
         self.add(3 * HOUR + 4, 7, parts[6]);
         self.seal()?;
-        self.fixture.shard.merge(now, true, &no_limit())?;
+        // The head is sealed in the middle of a merge.
+        self.add(3 * HOUR + 5, 8, parts[7]);
+        let shard = &self.fixture.shard;
+        let mut sealed = Ok(None);
+        let merged = shard.merge_with_pauses(now, true, &no_limit(), &mut || {
+            if sealed.is_ok() {
+                sealed = shard.seal(&no_limit());
+            }
+        });
+        sealed?;
+        merged?;
+        self.purge();
         Ok(())
     }
 
@@ -81,11 +92,15 @@ impl Rig {
 
     fn seal(&mut self) -> Result<(), storage::Error> {
         self.fixture.shard.seal(&no_limit())?;
+        self.purge();
+        Ok(())
+    }
+
+    fn purge(&self) {
         if let Some(upto) = self.fixture.shard.purgeable() {
             let done = Box::new(|result: Result<(), _>| result.unwrap());
             self.fixture.log.purge(GROUP, upto, done).unwrap();
         }
-        Ok(())
     }
 
     /// Starts again and compares everything with what was applied.

@@ -106,7 +106,14 @@ impl Fixture {
             self.shard.seal(&no_limit()).unwrap();
         }
         if random.one_in(9) {
-            self.shard.merge(Timestamp(self.stamp), true, &no_limit()).unwrap();
+            let seals = random.one_in(2);
+            let shard = &self.shard;
+            let mut pause = || {
+                if seals {
+                    shard.seal(&no_limit()).unwrap();
+                }
+            };
+            shard.merge_with_pauses(Timestamp(self.stamp), true, &no_limit(), &mut pause).unwrap();
         }
         if random.one_in(12) {
             // As after a start: what is not sealed is applied again.

@@ -9,9 +9,11 @@ use model::query::{Order, TracePredicate, TraceQuery};
 use model::store::Detail;
 use model::testing::simple_span;
 use model::{Span, TimeRange, Timestamp, TraceId};
+use storage::entry::encode_drop;
 use storage::env::FaultEnv;
 use storage::kv::MemoryKv;
-use storage::shard::BlockStore;
+use storage::log::LogIndex;
+use storage::shard::{BlockStore, CLASS_ORDINARY};
 
 use crate::fixture::{Fixture, no_limit, open_shard, plain_batch, tenant};
 
@@ -26,8 +28,11 @@ fn traces(numbers: std::ops::Range<u64>) -> Vec<Span> {
 
 /// A shard of so many blocks, each of an hour of its own, with a hundred traces.
 fn with_blocks() -> Fixture {
-    let env = Arc::new(FaultEnv::new(1));
-    let store = BlockStore::new(env, Arc::new(MemoryKv::new()), Path::new("/b"));
+    with_blocks_in(&Arc::new(FaultEnv::new(1)))
+}
+
+fn with_blocks_in(env: &Arc<FaultEnv>) -> Fixture {
+    let store = BlockStore::new(Arc::clone(env) as _, Arc::new(MemoryKv::new()), Path::new("/b"));
     let mut fixture = Fixture::new();
     fixture.shard = open_shard(&fixture.log, &fixture.cache, &store);
     for block in 0..BLOCKS {
@@ -95,4 +100,90 @@ fn each_table_is_asked_once_for_all_traces() {
         let found = fixture.shard.trace(&own, id, usize::MAX, &no_limit()).unwrap().unwrap();
         assert_eq!(found.spans.len(), 2, "of block {block}");
     }
+}
+
+/// What a block is made of was looked for in all others when it was sealed.
+#[test]
+fn a_merge_asks_other_tables_only_for_traces_that_are_listed() {
+    let mut fixture = with_blocks();
+    let own = tenant("a");
+    let add = |fixture: &mut Fixture, id: u64, spans: &[Span]| {
+        fixture.add(&[plain_batch(id, &own, spans)]);
+        fixture.shard.seal(&no_limit()).unwrap();
+    };
+    add(&mut fixture, 100, &traces(1_000_000..1_001_000));
+    let before = asked(&fixture);
+    fixture.shard.merge(Timestamp(99 * HOUR), true, &no_limit()).unwrap().unwrap();
+    assert_eq!(asked(&fixture), before, "nothing is cut");
+
+    // A part of a trace of the first block comes an hour later; the first block is merged with one
+    // of its own hour, and neither of the two lists the trace.
+    fixture.stamp += HOUR;
+    add(&mut fixture, 101, &[simple_span(1, 7_000_001, 5, 6)]);
+    fixture.stamp = HOUR;
+    add(&mut fixture, 102, &traces(2_000_000..2_001_000));
+    assert_eq!(fixture.shard.stats().splits, 1);
+    let before = asked(&fixture);
+    fixture.shard.merge(Timestamp(99 * HOUR), true, &no_limit()).unwrap().unwrap();
+    let merging = asked(&fixture) - before;
+    assert!((1..=BLOCKS + 1).contains(&merging), "{merging} asked by a merge");
+    assert_eq!(fixture.shard.stats().splits, 1, "it is still known to lie in two blocks");
+    let id = TraceId(1_u128.to_be_bytes());
+    let found = fixture.shard.trace(&own, id, usize::MAX, &no_limit()).unwrap().unwrap();
+    assert_eq!(found.spans.len(), 2);
+}
+
+/// Heads go on filling while a merge takes its time, and may be sealed in its pauses.
+#[test]
+fn a_head_that_is_sealed_in_the_middle_of_a_merge_lists_what_it_shares_with_the_inputs() {
+    let mut fixture = with_blocks();
+    let own = tenant("a");
+    let spans = traces(1_000_000..1_001_000);
+    fixture.add(&[plain_batch(100, &own, &spans)]);
+    fixture.shard.seal(&no_limit()).unwrap();
+    // A part of a trace of each input, and of one that is no input.
+    add_head(&mut fixture, 101);
+    let before = fixture.shard.stats();
+    let mut pauses = 0;
+    let merged =
+        fixture.shard.merge_with_pauses(Timestamp(99 * HOUR), true, &no_limit(), &mut || {
+            pauses += 1;
+            fixture.shard.seal(&no_limit()).unwrap();
+        });
+    assert!(merged.unwrap().is_some() && pauses > 0);
+    let stats = fixture.shard.stats();
+    // Two became one, and one was sealed.
+    assert_eq!((stats.blocks, stats.head_spans), (before.blocks, 0));
+    assert_eq!(stats.splits, BLOCKS);
+    for block in 0..BLOCKS {
+        let id = TraceId(u128::from(block * 100 + 1).to_be_bytes());
+        let found = fixture.shard.trace(&own, id, usize::MAX, &no_limit()).unwrap().unwrap();
+        assert_eq!(found.spans.len(), 2, "of block {block}");
+    }
+}
+
+#[test]
+fn what_was_merged_of_blocks_that_went_meanwhile_is_of_no_use() {
+    let env = Arc::new(FaultEnv::new(1));
+    let mut fixture = with_blocks_in(&env);
+    let own = tenant("a");
+    fixture.add(&[plain_batch(100, &own, &traces(1_000_000..1_001_000))]);
+    fixture.shard.seal(&no_limit()).unwrap();
+    fixture.stamp += 2 * HOUR;
+    fixture.add(&[plain_batch(101, &own, &traces(2_000_000..2_001_000))]);
+    // The inputs are of the last of these hours, which is dropped.
+    let drop = encode_drop(Timestamp(fixture.stamp), 1, CLASS_ORDINARY, BLOCKS);
+    let mut drop = Some(drop);
+    let index = LogIndex(fixture.next_index);
+    let fixture = &fixture;
+    let merged =
+        fixture.shard.merge_with_pauses(Timestamp(99 * HOUR), true, &no_limit(), &mut || {
+            if let Some(drop) = drop.take() {
+                fixture.shard.apply(index, &drop).unwrap();
+                fixture.shard.sweep().unwrap();
+            }
+        });
+    assert_eq!(merged.unwrap(), None);
+    let stats = fixture.shard.stats();
+    assert_eq!((stats.blocks, env.paths().len()), (0, 0), "a file is left");
 }
