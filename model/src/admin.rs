@@ -111,6 +111,8 @@ pub struct ClusterStatus {
     pub epochs: Vec<EpochStatus>,
     /// What somebody should know, what stands longest first.
     pub alarms: Vec<AlarmStatus>,
+    /// What happened, as far as nodes that answer saw it since they were started; the latest first.
+    pub events: Vec<EventStatus>,
     /// The sampling strategies that all nodes serve; none if none were set.
     pub sampling: Option<SamplingStatus>,
     /// For how long spans are kept, unless a disk cap takes them before; none if nobody said.
@@ -169,6 +171,21 @@ pub struct AlarmStatus {
     pub shard: Option<ShardId>,
     /// For how long, as far as the node knows that watches.
     pub stands: Duration,
+}
+
+/// Something that happened in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventStatus {
+    /// When, by the clock of the node that saw it first.
+    pub at: Timestamp,
+    /// What kind of thing, in a word that scripts may rely on.
+    pub kind: String,
+    /// The same for people.
+    pub text: String,
+    /// The shard it is about, if it is about one.
+    pub shard: Option<ShardId>,
+    /// The node it is about, if it is about one.
+    pub node: Option<NodeId>,
 }
 
 /// One node.

@@ -5,8 +5,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use model::admin::{
-    AlarmStatus, ClusterStatus, EpochState, EpochStatus, NodeFigures, NodeState, NodeStatus,
-    ProcessStatus, ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
+    AlarmStatus, ClusterStatus, EpochState, EpochStatus, EventStatus, NodeFigures, NodeState,
+    NodeStatus, ProcessStatus, ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
 };
 use model::{ClusterAdmin, Duration};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ struct Cluster {
     shards: Vec<Shard>,
     epochs: Vec<Epoch>,
     alarms: Vec<Alarm>,
+    /// The latest first.
+    events: Vec<Event>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<Sampling>,
     /// For how long spans are kept.
@@ -49,6 +51,19 @@ struct Alarm {
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<u32>,
     seconds: u64,
+}
+
+/// Something that happened.
+#[derive(Serialize)]
+struct Event {
+    /// In nanoseconds of Unix time.
+    at_ns: u64,
+    kind: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -165,6 +180,7 @@ fn render(status: ClusterStatus) -> Vec<u8> {
         shards: status.shards.iter().map(shard).collect(),
         epochs: status.epochs.into_iter().map(epoch).collect(),
         alarms: status.alarms.into_iter().map(alarm).collect(),
+        events: status.events.into_iter().map(event).collect(),
         sampling: status.sampling.map(sampling),
         retention_seconds: status.retention.map(whole_seconds),
     };
@@ -236,6 +252,12 @@ fn alarm(status: AlarmStatus) -> Alarm {
         shard: status.shard.map(|shard| shard.0),
         seconds: whole_seconds(status.stands),
     }
+}
+
+fn event(status: EventStatus) -> Event {
+    let EventStatus { at, kind, text, shard, node } = status;
+    let (shard, node) = (shard.map(|shard| shard.0), node.map(|node| node.to_string()));
+    Event { at_ns: at.0, kind, text, shard, node }
 }
 
 fn sampling(status: SamplingStatus) -> Sampling {
@@ -328,6 +350,13 @@ mod tests {
                 shard: Some(ShardId(4)),
                 stands: Duration(61_000_000_000),
             }],
+            events: vec![EventStatus {
+                at: Timestamp(17),
+                kind: "silent".into(),
+                text: "Node node-2 stopped answering.".into(),
+                shard: None,
+                node: Some(NodeId([2; 16])),
+            }],
             sampling: Some(SamplingStatus { digest: 0x1f, bytes: 9, revision: 3 }),
             retention: Some(Duration(604_800_000_000_000)),
         };
@@ -367,6 +396,9 @@ mod tests {
         let alarm = serde_json::json!({"kind": "under-replicated", "text": "shard 4 is thin",
             "shard": 4, "seconds": 61});
         assert_eq!(json["alarms"][0], alarm);
+        let event = serde_json::json!({"at_ns": 17, "kind": "silent",
+            "text": "Node node-2 stopped answering.", "node": NodeId([2; 16]).to_string()});
+        assert_eq!(json["events"][0], event);
         let digest = format!("{:032x}", 0x1f);
         let sampling = serde_json::json!({"digest": digest, "bytes": 9, "revision": 3});
         assert_eq!(json["sampling"], sampling);

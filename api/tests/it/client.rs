@@ -52,6 +52,7 @@ impl ClusterAdmin for OneNode {
             }],
             epochs: Vec::new(),
             alarms: Vec::new(),
+            events: Vec::new(),
             sampling: None,
             retention: None,
         }

@@ -18,6 +18,7 @@ use super::crew::Crew;
 use super::disowned::DisownedHook;
 use super::durable::{Durable, Membership};
 use super::error::HostError;
+use super::events::EventBook;
 use super::lane::Lanes;
 use super::map::MapAsked;
 use super::meta_machine::MetaMachine;
@@ -87,6 +88,8 @@ pub(crate) struct Shared {
     pub(super) unreachable: Mutex<BTreeMap<NodeId, Monotonic>>,
     /// What somebody should know, while this node leads the meta group. Written by the plan.
     pub(super) alarms: Mutex<AlarmBook>,
+    /// What this node saw happen. Written by who watches whom it can reach.
+    pub(super) events: Mutex<EventBook>,
     pub(super) gossip: OnceLock<watch::Receiver<Arc<Members>>>,
     pub(super) peer_clocks: PeerClocks,
     /// What this node says to whoever asks. Written by [`Host::say`] alone.
@@ -299,6 +302,7 @@ impl Shared {
             leaders: Mutex::default(),
             unreachable: Mutex::default(),
             alarms: Mutex::default(),
+            events: Mutex::default(),
             gossip: OnceLock::new(),
             peer_clocks: PeerClocks::default(),
             note: Mutex::default(),

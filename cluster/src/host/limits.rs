@@ -112,6 +112,17 @@ pub const ALARM_OVER_AFTER: Duration = Duration::from_secs(2);
 /// Alarms that a node tells of, those that stand longest: some hundred bytes each.
 pub const ALARMS_TOLD_MAX: usize = 256;
 
+/// Events that a node keeps, the latest: some hundred bytes each, and days of a cluster in which
+/// little happens.
+pub const EVENTS_KEPT_MAX: usize = 256;
+
+/// Events that a cluster tells of, the latest of all nodes'.
+pub const EVENTS_TOLD_MAX: usize = 256;
+
+/// What two nodes saw within so long is the same: they look every [`REACH_PERIOD`], wait as long
+/// for an answer, and their clocks differ.
+pub const SAME_EVENT_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often a member looks whether the others can be reached.
 pub const REACH_PERIOD: Duration = Duration::from_secs(1);
 

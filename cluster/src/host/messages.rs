@@ -5,12 +5,13 @@
 //! end. Commands, plans and states of the meta group travel in their own encodings.
 
 use bytes::Bytes;
-use model::admin::{NodeFigures, ProcessStatus};
-use model::{Duration, NodeId, Timestamp};
+use model::admin::{EventStatus, NodeFigures, ProcessStatus};
+use model::{Duration, NodeId, ShardId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use storage::log::{GroupId, LogIndex};
 
+use super::events::Event;
 use super::limits::MESSAGE_BYTES_MAX;
 use crate::identity::{ClusterId, ReplicaId};
 use crate::meta::NodeRecord;
@@ -203,6 +204,8 @@ pub(crate) enum MetaRequest {
     Process,
     /// What the node does and what it keeps.
     Figures,
+    /// What the node saw happen.
+    Events,
 }
 
 /// What they answer.
@@ -234,6 +237,34 @@ pub(crate) enum MetaReply {
     Witnessed(Vec<SeenMessage>),
     Process(Option<ProcessMessage>),
     Figures(FiguresMessage),
+    Events(Vec<EventMessage>),
+}
+
+/// Something that a node saw happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventMessage {
+    pub(crate) at: u64,
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    pub(crate) shard: Option<u32>,
+    pub(crate) node: Option<[u8; 16]>,
+    pub(crate) term: Option<u64>,
+}
+
+impl From<&Event> for EventMessage {
+    fn from(event: &Event) -> Self {
+        let Event { at, kind, text, shard, node, term } = event;
+        let (shard, node) = (shard.map(|shard| shard.0), node.map(|node| node.0));
+        Self { at: at.0, kind: (*kind).to_owned(), text: text.clone(), shard, node, term: *term }
+    }
+}
+
+impl From<EventMessage> for (EventStatus, Option<u64>) {
+    fn from(message: EventMessage) -> Self {
+        let EventMessage { at, kind, text, shard, node, term } = message;
+        let (shard, node) = (shard.map(ShardId), node.map(NodeId));
+        (EventStatus { at: Timestamp(at), kind, text, shard, node }, term)
+    }
 }
 
 /// What a process takes.
@@ -430,6 +461,8 @@ mod tests {
         let figures = NodeFigures { queries: 7, oldest: Some(Timestamp(5)), ..Default::default() };
         let told = MetaReply::Figures(figures.into());
         assert_eq!(encode(&told).unwrap(), &[FORMAT, 13, 7, 0, 1, 5, 0, 0][..]);
+        assert_eq!(encode(&MetaRequest::Events).unwrap(), &[FORMAT, 13][..]);
+        assert_eq!(encode(&MetaReply::Events(Vec::new())).unwrap(), &[FORMAT, 14, 0][..]);
         for byte in 0..=255_u8 {
             let _ = decode::<MetaReply>(&[FORMAT, byte, 255, 255, 255, 255, 15, 1]);
             let _ = decode::<HelloMessage>(&[byte; 60]);

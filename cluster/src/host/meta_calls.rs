@@ -45,6 +45,7 @@ impl Shared {
             MetaRequest::Notice => MetaReply::Notice(self.notice()),
             MetaRequest::Process => MetaReply::Process((self.process)().map(Into::into)),
             MetaRequest::Figures => MetaReply::Figures((self.figures)().into()),
+            MetaRequest::Events => MetaReply::Events(self.event_messages()),
             MetaRequest::Work(work) => self.work(work).await,
             MetaRequest::Mark { shard } => self.mark_here(ShardId(shard)).await,
             MetaRequest::Digests { marks } => self.digests_here(marks).await,

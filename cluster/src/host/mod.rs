@@ -39,6 +39,7 @@ mod door;
 mod drain;
 mod durable;
 mod error;
+mod events;
 mod facts;
 mod gate;
 mod give_up;

@@ -1,4 +1,5 @@
-//! What a node has to tell people: where its pages are and, from the meta group's leader, alarms.
+//! What a node has to tell people: where its pages are, what happened and, from the meta group's
+//! leader, alarms.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -6,9 +7,10 @@ use std::sync::PoisonError;
 use model::admin::{AlarmStatus, NodeFigures, ProcessStatus};
 use model::{Duration, NodeId, ShardId};
 
+use super::events::Look;
 use super::handle::Shared;
 use super::limits::{ALARMS_TOLD_MAX, REPORT_DEADLINE};
-use super::messages::{AlarmList, AlarmMessage, MetaReply, MetaRequest, Notice};
+use super::messages::{AlarmList, AlarmMessage, EventMessage, MetaReply, MetaRequest, Notice};
 use crate::identity::{META_GROUP, shard_of_group};
 use crate::raft::Role;
 use crate::upkeep::frozen_alarm;
@@ -43,6 +45,66 @@ impl Shared {
             AlarmList { term: leadership.term, alarms }
         });
         Notice { ui: self.ui.clone(), alarms }
+    }
+
+    /// Notes what has happened since the last time.
+    pub(super) fn note_events(&self) {
+        let look = self.look();
+        let at = self.clock.wall();
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.observe(self.node, look, at);
+    }
+
+    /// What this node knows of the cluster now.
+    fn look(&self) -> Look {
+        let state = self.state();
+        let hosted = self.replicas.all();
+        let mut look = Look {
+            names: state.present().map(|(node, told)| (node, told.record.name.clone())).collect(),
+            epoch: state.active_epoch().map(|epoch| epoch.id),
+            sampling: state.sampling().revision,
+            ..Look::default()
+        };
+        let unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+        look.silent = unreachable.keys().copied().collect();
+        drop(unreachable);
+        for (group, hosted) in &hosted {
+            let leadership = *hosted.replica.leadership().borrow();
+            if let Some(leader) = leadership.leader {
+                look.leaders.insert(*group, (leadership.term, leader.node));
+            }
+            let status = hosted.replica.status();
+            let is_whole = status.committed.is_some() && status.applied >= status.committed;
+            look.whole.extend(shard_of_group(*group).filter(|_| is_whole));
+            if *group == META_GROUP && leadership.role == Role::Leader {
+                let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner).standing();
+                let alarms = alarms.into_iter().map(|standing| standing.alarm);
+                look.alarms =
+                    Some(alarms.map(|alarm| (alarm.subject(), alarm.to_string())).collect());
+            }
+        }
+        for (group, intent) in state.groups().iter().filter(|(_, intent)| intent.is_formed) {
+            let nodes = intent.replicas.iter().map(|replica| replica.node).collect();
+            look.places.extend(shard_of_group(*group).map(|shard| (shard, nodes)));
+        }
+        look
+    }
+
+    /// What this node saw happen, for others.
+    pub(super) fn event_messages(&self) -> Vec<EventMessage> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.events().map(EventMessage::from).collect()
+    }
+
+    /// What a node saw happen; nothing if it does not answer, or does not know the question.
+    pub(super) async fn ask_events(&self, node: NodeId) -> Vec<EventMessage> {
+        if node == self.node {
+            return self.event_messages();
+        }
+        match self.ask_meta(node, &MetaRequest::Events, REPORT_DEADLINE).await {
+            Ok(MetaReply::Events(events)) => events,
+            _ => Vec::new(),
+        }
     }
 
     /// What a node has to tell; nothing if it does not answer, or does not know the question yet.

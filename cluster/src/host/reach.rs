@@ -1,6 +1,8 @@
 //! Whom this node can reach: each member is asked now and then, and what it says is noted, its
 //! clock and the room on its disk included.
 //!
+//! What is different from the last time is noted for people ([`super::events`]).
+//!
 //! Another member's opinion that somebody has gone counts only beside this one. Whether the others
 //! still take this process for its node is seen here too, since everybody is asked.
 
@@ -35,6 +37,7 @@ impl Shared {
             });
             join_all(asked).await;
             self.forget_removed(&state);
+            self.note_events();
             if let Some(disowned) = self.disowned(&state) {
                 self.give_way(&disowned).await;
                 return;

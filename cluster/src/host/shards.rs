@@ -15,9 +15,10 @@ use model::time::Monotonic;
 use model::{NodeId, ShardId, Tenant, Timestamp};
 use storage::Shard;
 
+use super::events::gathered;
 use super::handle::{Host, Shared};
 use super::limits::{META_DEADLINE, REPORT_DEADLINE};
-use super::messages::{MetaReply, MetaRequest, Notice, Report};
+use super::messages::{EventMessage, MetaReply, MetaRequest, Notice, Report};
 use super::notice::alarms;
 use super::sampling::sampling_status;
 use crate::coordinator::{Answered, Digests, Question, RoutedBatch, Routes, Shards};
@@ -178,7 +179,9 @@ impl Shared {
         let (shards, alarms) = (shards.collect(), alarms(&notices));
         let epochs = state.epochs().iter().map(epoch_status).collect();
         let (sampling, retention) = (sampling_status(&state), Some(self.retention()));
-        ClusterStatus { nodes, shards, epochs, alarms, sampling, retention }
+        let events = told.into_values().flat_map(|told| told.events).map(Into::into);
+        let events = gathered(events.collect());
+        ClusterStatus { nodes, shards, epochs, alarms, events, sampling, retention }
     }
 
     /// A node that does not answer, and since when not: now, if it did a moment ago.
@@ -193,21 +196,22 @@ impl Shared {
         if node == self.node {
             let (report, replicas) = (self.report(), self.replica_facts());
             let (process, figures) = ((self.process)(), Some((self.figures)()));
-            let notice = self.notice();
-            return Some((node, Told { report, replicas, notice, process, figures }));
+            let (notice, events) = (self.notice(), self.event_messages());
+            return Some((node, Told { report, replicas, notice, process, figures, events }));
         }
         let request = StatusRequest { digests: false }.encode().unwrap_or_default();
-        let (report, replicas, notice, process, figures) = tokio::join!(
+        let (report, replicas, notice, process, figures, events) = tokio::join!(
             self.ask_meta(node, &MetaRequest::Report, REPORT_DEADLINE),
             self.transport.call(node, Method::Status, request, REPORT_DEADLINE),
             self.ask_notice(node),
             self.ask_process(node),
             self.ask_figures(node),
+            self.ask_events(node),
         );
         let Ok(MetaReply::Report(report)) = report else { return None };
         let replicas = replicas.ok().and_then(|reply| StatusReply::decode(reply).ok());
         let replicas = replicas.unwrap_or_default().replicas;
-        Some((node, Told { report: *report, replicas, notice, process, figures }))
+        Some((node, Told { report: *report, replicas, notice, process, figures, events }))
     }
 }
 
@@ -227,6 +231,7 @@ struct Told {
     notice: Notice,
     process: Option<ProcessStatus>,
     figures: Option<NodeFigures>,
+    events: Vec<EventMessage>,
 }
 
 /// A shard: the replicas that nodes told of, and those that are meant to be elsewhere.

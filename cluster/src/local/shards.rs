@@ -173,6 +173,7 @@ impl Shards for LocalShards {
             }],
             shards,
             alarms: self.frozen.left().map(frozen_alarm).into_iter().collect(),
+            events: Vec::new(),
             sampling: None,
             retention: None,
         })

@@ -4,9 +4,8 @@ use model::Duration;
 
 use crate::transport::FRAME_BYTES_MAX;
 
-/// Between the moments at which the groups of a node look what is due: openraft looks a fifth of a
-/// heartbeat after it last looked, so this is about as often, and all at once. A group whose time
-/// is right behind such a moment may look at every other one.
+/// Between the moments at which the groups of a node look what is due: openraft looks every fifth
+/// of a heartbeat, so this is as often, and all at once.
 pub const TIMER_GRID: Duration = Duration::from_millis(25);
 
 /// Up to this long openraft's wait for more of its writes to be done is no wait: timers ring by the
@@ -144,11 +143,10 @@ pub const LEDGER_RESOLUTION: Duration = Duration::from_millis(10);
 /// Bytes of a message that are not its content, at most.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
 
-// Two heartbeats that are as late as the grid makes them, by two of its lines, fit the shortest
+// Two heartbeats that are as late as the grid makes them, by one of its lines, fit the shortest
 // wait for a leader: one that is lost is no reason to campaign.
 const _: () = assert!(
-    2 * (crate::limits::HEARTBEAT.0 + 2 * TIMER_GRID.0)
-        <= super::config::ELECTION_MILLIS.0 * 1_000_000
+    2 * (crate::limits::HEARTBEAT.0 + TIMER_GRID.0) <= super::config::ELECTION_MILLIS.0 * 1_000_000
 );
 
 const _: () = assert!(MANIFEST_BYTES_MAX + MESSAGE_OVERHEAD_BYTES <= FRAME_BYTES_MAX);

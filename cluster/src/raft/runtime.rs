@@ -108,15 +108,17 @@ impl AsyncRuntime for Runtime {
 }
 
 /// How long to sleep for one who wants to sleep for `wait`, `elapsed` after the grid began: until
-/// the grid's next line behind that, and not at all if it is brief.
+/// the grid's last line before that, or its next one if none is ahead; and not at all if it is
+/// brief. Who asks for every line gets each of them, however late it wakes.
 fn on_grid(wait: Duration, elapsed: Duration) -> Duration {
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     if nanos(wait) <= TIMER_BRIEF.0 {
         return Duration::ZERO;
     }
     let now = nanos(elapsed);
-    let rings_at = now.saturating_add(nanos(wait)).div_ceil(TIMER_GRID.0);
-    Duration::from_nanos(rings_at.saturating_mul(TIMER_GRID.0).saturating_sub(now))
+    let rings_at = now.saturating_add(nanos(wait)) / TIMER_GRID.0;
+    let line = rings_at.max(now / TIMER_GRID.0 + 1);
+    Duration::from_nanos(line.saturating_mul(TIMER_GRID.0).saturating_sub(now))
 }
 
 #[cfg(test)]
@@ -130,15 +132,32 @@ mod tests {
     #[test]
     fn timers_of_all_groups_ring_at_the_same_moments() {
         assert_eq!(on_grid(millis(25), millis(50)), millis(25), "on a line");
-        assert_eq!(on_grid(millis(3), millis(50)), millis(25));
+        assert_eq!(on_grid(millis(3), millis(50)), millis(25), "none is ahead");
         assert_eq!(on_grid(millis(22), millis(53)), millis(22));
-        assert_eq!(on_grid(millis(23), millis(53)), millis(47));
-        assert_eq!(on_grid(millis(60), millis(53)), millis(72), "far ahead");
+        assert_eq!(on_grid(millis(23), millis(53)), millis(22));
+        assert_eq!(on_grid(millis(60), millis(53)), millis(47), "far ahead");
         for wait in 1..100 {
             for elapsed in 0..100 {
                 let slept = on_grid(millis(wait), millis(elapsed));
-                assert!(slept >= millis(wait) && slept < millis(wait) + millis(25), "never early");
+                assert!(slept > millis(wait.saturating_sub(25)) && slept <= millis(wait.max(25)));
                 assert_eq!((slept + millis(elapsed)).as_millis() % 25, 0);
+            }
+        }
+    }
+
+    /// As openraft asks: for moments of its own, a line apart each, the next one that is ahead.
+    #[test]
+    fn a_group_looks_at_every_line_wherever_its_own_moments_lie() {
+        for phase in 0..25 {
+            for late in 0..20 {
+                let mut now = millis(1_000 + late);
+                for line in 41..60 {
+                    let own = (now.as_millis() as u64 - phase) / 25 * 25 + 25 + phase;
+                    now += on_grid(millis(own) - now, now);
+                    assert_eq!(now, millis(line * 25), "phase {phase}, {late} ms late");
+                    // Now and then it wakes sooner than it did before.
+                    now += millis(if line % 3 == 0 { late / 2 } else { late });
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 //! know.
 
 use anyhow::{Context, bail};
+use model::Timestamp;
 use serde::Deserialize;
 
 use crate::cli::StatusArguments;
@@ -14,6 +15,12 @@ use crate::output;
 /// Where a node answers with the state of its cluster.
 const PATH: &str = "/api/skua/v1/cluster";
 
+/// Events that the tables show, the latest: those of the last incident. The JSON has all of them.
+const EVENTS_SHOWN: usize = 10;
+
+/// A second of Unix time in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 /// What `status` reads of the answer.
 #[derive(Debug, Deserialize)]
 struct Cluster {
@@ -23,6 +30,9 @@ struct Cluster {
     epochs: Vec<Epoch>,
     #[serde(default)]
     alarms: Vec<Alarm>,
+    /// The latest first.
+    #[serde(default)]
+    events: Vec<Event>,
     sampling: Option<Sampling>,
 }
 
@@ -45,6 +55,12 @@ struct Alarm {
     kind: String,
     text: String,
     seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    at_ns: u64,
+    text: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +182,14 @@ fn render(cluster: &Cluster) -> String {
         sampling.push(row([digest, &ByteSize(*bytes).rounded(), &change]));
         tables = format!("{tables}\n{}", table(&sampling));
     }
+    if !cluster.events.is_empty() {
+        let mut events = vec![row(["TIME", "EVENT"])];
+        for event in cluster.events.iter().take(EVENTS_SHOWN) {
+            let second = Timestamp(event.at_ns / SECOND * SECOND);
+            events.push(row([&api::adjust::format_rfc3339(second), &event.text]));
+        }
+        tables = format!("{tables}\n{}", table(&events));
+    }
     if cluster.alarms.is_empty() {
         return tables;
     }
@@ -251,7 +275,9 @@ SAMPLING STRATEGIES  SIZE   CHANGE
             "epochs": [{"id": 1, "shards": 1, "state": "active"},
                 {"id": 2, "shards": 4, "state": "preparing"}],
             "alarms": [{"kind": "under-replicated", "shard": 0, "seconds": 119,
-                "text": "shard 0 has 2 of 3 replicas that answer"}]
+                "text": "shard 0 has 2 of 3 replicas that answer"}],
+            "events": [{"at_ns": 1700000000999000000, "kind": "silent",
+                "text": "Node gone stopped answering."}]
         }"#;
         let expected = "\
 ALARM             STANDS  WHAT
@@ -266,6 +292,9 @@ SHARD  EPOCH  REPLICA ON  ROLE         APPLIED  LAG  SPANS  BYTES
 RING EPOCH  SHARDS  STATE
 1           1       active
 2           4       preparing
+
+TIME                  EVENT
+2023-11-14T22:13:20Z  Node gone stopped answering.
 ";
         assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
         for (seconds, shown) in [(0, "0 s"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 d")] {

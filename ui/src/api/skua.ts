@@ -94,6 +94,15 @@ export function readCluster(json: unknown): Cluster {
         seconds: number(alarm["seconds"], "seconds"),
       };
     }),
+    events: list(cluster["events"], "events").map((each) => {
+      const event = record(each, "event");
+      return {
+        time: pointOf(event, "at_ns"),
+        text: text(event["text"], "text"),
+        shard: event["shard"] === undefined ? undefined : number(event["shard"], "shard"),
+        node: text(event["node"], "node") || undefined,
+      };
+    }),
     retention: secondsOf(cluster, "retention_seconds"),
     epochs: list(cluster["epochs"], "epochs").map((each) => {
       const epoch = record(each, "epoch");

@@ -102,6 +102,15 @@ export interface Alarm {
   readonly seconds: number;
 }
 
+/** Something that a node saw happen. */
+export interface Told {
+  readonly time: EpochMicros;
+  readonly text: string;
+  readonly shard: number | undefined;
+  /** A node's id. */
+  readonly node: string | undefined;
+}
+
 export type EpochState = "preparing" | "fencing" | "active" | "unknown";
 
 /** A version of the ring that leads traces to shards. */
@@ -131,6 +140,8 @@ export interface Cluster {
   readonly shards: readonly Shard[];
   /** What stands longest first. */
   readonly alarms: readonly Alarm[];
+  /** What nodes saw since they were started, the latest first; empty if none keeps it. */
+  readonly events: readonly Told[];
   /** For how long spans are kept; undefined if nobody says. */
   readonly retention: Micros | undefined;
   /** Ascending; empty if nobody says. */
@@ -384,52 +395,29 @@ export function knownBefore(
   ].sort((left, right) => right.time - left.time);
 }
 
-/** What happened between two looks at the cluster. */
+/** What happened that no node tells: what only who looks again and again can see. */
 export function changesBetween(before: Cluster, after: Cluster): readonly Change[] {
   const changes: Change[] = [];
-  const nameOf = (id: string | undefined) =>
-    [...after.nodes, ...before.nodes].find((node) => node.id === id)?.name ?? id ?? "no node";
+  const nameOf = (id: string) => after.nodes.find((node) => node.id === id)?.name ?? id;
   for (const node of after.nodes) {
     const say = (text: string) => changes.push({ text, node: node.id });
     const known = before.nodes.find((each) => each.id === node.id);
-    if (known === undefined) say(`Node ${node.name} joined.`);
-    else if (known.state !== node.state) say(`Node ${node.name} ${nowOf(node.state)}.`);
-    if (known !== undefined && node.version !== "" && known.version !== node.version) {
+    if (known === undefined) continue;
+    if (known.state !== node.state && node.state === "draining") {
+      say(`Node ${node.name} is draining.`);
+    }
+    if (node.version !== "" && known.version !== "" && known.version !== node.version) {
       say(`Node ${node.name} now runs ${node.version}.`);
     }
-  }
-  for (const node of before.nodes) {
-    if (!after.nodes.some((each) => each.id === node.id)) {
-      changes.push({ text: `Node ${node.name} left.`, node: node.id });
-    }
-  }
-  const routed = routingEpoch(before.epochs)?.id;
-  const routes = routingEpoch(after.epochs)?.id;
-  if (routed !== undefined && routes !== undefined && routed !== routes) {
-    changes.push({ text: `New spans are routed by epoch ${routes} of the ring.` });
-  }
-  const { sampling } = after;
-  if (sampling !== undefined && before.sampling?.digest !== sampling.digest) {
-    changes.push({ text: "Other sampling strategies are in force." });
   }
   for (const shard of after.shards) {
     const say = (text: string) => changes.push({ text, shard: shard.id });
     const known = before.shards.find((each) => each.id === shard.id);
-    if (known === undefined) say(`Shard ${shard.id} appeared.`);
-    else if (known.leader !== shard.leader) {
-      say(
-        shard.leader === undefined
-          ? `Shard ${shard.id} lost its leader ${nameOf(known.leader)}.`
-          : `Shard ${shard.id} is led by ${nameOf(shard.leader)}.`,
-      );
+    if (known !== undefined && known.leader !== undefined && shard.leader === undefined) {
+      say(`Shard ${shard.id} lost its leader ${nameOf(known.leader)}.`);
     }
     for (const replica of shard.replicas) {
       const was = known?.replicas.find((each) => each.node === replica.node);
-      if (known !== undefined && was === undefined) {
-        say(`${nameOf(replica.node)} gets a copy of shard ${shard.id}.`);
-      } else if (was?.state === "absent" && replica.state === "present") {
-        say(`${nameOf(replica.node)} has its copy of shard ${shard.id}.`);
-      }
       const lagged = (was?.lag ?? 0) >= LAG_NOTABLE;
       const lags = replica.lag >= LAG_NOTABLE;
       if (lags && !lagged) {
@@ -438,21 +426,6 @@ export function changesBetween(before: Cluster, after: Cluster): readonly Change
         say(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
       }
     }
-    for (const was of known?.replicas ?? []) {
-      if (!shard.replicas.some((each) => each.node === was.node)) {
-        say(`${nameOf(was.node)} gave up its copy of shard ${shard.id}.`);
-      }
-    }
-  }
-  const keyOf = ({ kind, shard, text }: Alarm) => `${kind} ${shard ?? text}`;
-  const stood = new Map(before.alarms.map((alarm) => [keyOf(alarm), alarm]));
-  const stands = new Set(after.alarms.map(keyOf));
-  const about = ({ shard }: Alarm) => (shard === undefined ? {} : { shard });
-  for (const alarm of after.alarms) {
-    if (!stood.has(keyOf(alarm))) changes.push({ text: `Alarm: ${alarm.text}.`, ...about(alarm) });
-  }
-  for (const [key, alarm] of stood) {
-    if (!stands.has(key)) changes.push({ text: `Over: ${alarm.text}.`, ...about(alarm) });
   }
   return changes;
 }

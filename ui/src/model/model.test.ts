@@ -11,8 +11,6 @@ import {
   type Cluster,
   changesBetween,
   changesOf,
-  type Epoch,
-  type EpochState,
   entriesOf,
   growthOf,
   knownBefore,
@@ -321,6 +319,7 @@ describe("the address of another node's UI", () => {
       nodes,
       shards: [],
       alarms: [],
+      events: [],
       retention: undefined,
       epochs: [],
       sampling: undefined,
@@ -348,7 +347,15 @@ describe("the address of another node's UI", () => {
     ]);
     const said = nodes.map((node) =>
       uiOf(
-        { nodes, shards: [], alarms: [], retention: undefined, epochs: [], sampling: undefined },
+        {
+          nodes,
+          shards: [],
+          alarms: [],
+          events: [],
+          retention: undefined,
+          epochs: [],
+          sampling: undefined,
+        },
         node,
         "http:",
       ),
@@ -406,7 +413,7 @@ describe("the cluster", () => {
     bytes: 10,
   });
   const alarms: readonly Alarm[] = [];
-  const rest = { alarms, retention: undefined, epochs: [], sampling: undefined };
+  const rest = { alarms, events: [], retention: undefined, epochs: [], sampling: undefined };
 
   it("is well when every shard is led and every node ready", () => {
     const summary = summarize({
@@ -550,49 +557,28 @@ describe("the cluster", () => {
     const texts = (from: Cluster, to: Cluster) => changesBetween(from, to).map(({ text }) => text);
     expect(texts(before, after)).toEqual([
       "Node a is draining.",
-      "Node c joined.",
-      "Node b left.",
       "Shard 3 lost its leader a.",
       "a lags behind in shard 3.",
-      "b gave up its copy of shard 3.",
-      "Alarm: shard 3 is thin.",
     ]);
     expect(texts(before, before)).toEqual([]);
-    // Of a shard: what happened to it, and to the nodes that have a copy of it.
-    const changes = changesBetween(before, after);
+    expect(texts(after, before)).toEqual(["a caught up in shard 3."]);
+  });
+
+  it("tells of a shard what happened to it, and to the nodes that have a copy of it", () => {
+    const changes = [
+      { text: "Node c joined.", node: "c" },
+      { text: "Node b left.", node: "b" },
+      { text: "Shard 3 is led by a.", shard: 3, node: "a" },
+      { text: "Alarm: shard 3 is thin.", shard: 3 },
+    ];
+    const shard = { id: 3, epoch: 1, leader: "a", replicas: [replica("a"), replica("b")] };
     const other = { id: 4, epoch: 1, leader: "c", replicas: [replica("c")] };
     expect(changesOf(other, changes).map(({ text }) => text)).toEqual(["Node c joined."]);
     expect(changesOf(shard, changes).map(({ text }) => text)).toEqual([
-      "Node a is draining.",
       "Node b left.",
-      "Shard 3 lost its leader a.",
-      "a lags behind in shard 3.",
-      "b gave up its copy of shard 3.",
+      "Shard 3 is led by a.",
       "Alarm: shard 3 is thin.",
     ]);
-    expect(texts(after, before)).toContain("Shard 3 is led by a.");
-    expect(texts(after, before)).toContain("b gets a copy of shard 3.");
-    expect(texts(after, before)).toContain("Over: shard 3 is thin.");
-  });
-
-  it("tells when the ring or the sampling strategies change", () => {
-    const epoch = (id: number, state: EpochState) => ({ id, shards: 2 * id, state });
-    const with_ = (epochs: readonly Epoch[], digest?: string): Cluster => ({
-      nodes: [],
-      shards: [],
-      ...rest,
-      epochs,
-      sampling: digest === undefined ? undefined : { digest, bytes: 1, revision: 1 },
-    });
-    const texts = (from: Cluster, to: Cluster) => changesBetween(from, to).map(({ text }) => text);
-    const one = [epoch(1, "active")];
-    expect(texts(with_(one), with_([...one, epoch(2, "preparing")]))).toEqual([]);
-    expect(texts(with_(one), with_([...one, epoch(2, "active")]))).toEqual([
-      "New spans are routed by epoch 2 of the ring.",
-    ]);
-    expect(texts(with_([]), with_(one))).toEqual([]);
-    expect(texts(with_(one, "a"), with_(one, "a"))).toEqual([]);
-    expect(texts(with_(one), with_(one, "a"))).toEqual(["Other sampling strategies are in force."]);
   });
 
   it("counts the entries of a shard by its leader", () => {

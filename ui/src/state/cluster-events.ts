@@ -1,5 +1,5 @@
-// What happened in the cluster as far as this browser tab has seen it, and what the cluster says of
-// before. The cluster keeps no such list. It outlives a reload of the page.
+// What happened in the cluster: what its nodes tell, and what this browser tab has seen beside it,
+// which outlives a reload of the page.
 
 import { type EpochMicros, epochMicros, MICROS_PER_SECOND, wallClock } from "../base/time";
 import {
@@ -12,15 +12,16 @@ import {
   growthOf,
   knownBefore,
   lagOf,
+  type Told,
   takenOf,
 } from "../model/cluster";
 import { Store, useStore } from "./store";
 
-const EVENTS_MAX = 200;
+/** More than the nodes tell at once. */
+const EVENTS_MAX = 512;
 /** Five minutes of looks. */
 const LOOKS_MAX = 60;
 const KEY = "skua.cluster-events";
-const SINCE_KEY = "skua.cluster-since";
 /** The same words within so long are the same event: nodes tell times to the second. */
 const SAME_MICROS = 30 * MICROS_PER_SECOND;
 
@@ -66,14 +67,30 @@ let last: { readonly cluster: Cluster; readonly time: EpochMicros } | undefined;
 /** Compares with what was seen before. */
 export function noteCluster(cluster: Cluster): void {
   const time = wallClock();
-  const changes =
+  const seen =
     last === undefined
-      ? knownBefore(cluster, time).filter((event) => !isKnown(event))
+      ? knownBefore(cluster, time)
       : changesBetween(last.cluster, cluster).map((change) => ({ ...change, time }));
-  rememberSince(time);
   noteNumbers(cluster, time);
   last = { cluster, time };
-  if (changes.length > 0) keep([...changes, ...events.get()]);
+  const known = [...events.get()];
+  for (const event of [...cluster.events.map(eventOf), ...seen]) {
+    if (!known.some((other) => isSame(event, other))) known.push(event);
+  }
+  if (known.length > events.get().length) keep(known);
+}
+
+function eventOf({ time, text, shard, node }: Told): ClusterEvent {
+  return {
+    time,
+    text,
+    ...(shard === undefined ? {} : { shard }),
+    ...(node === undefined ? {} : { node }),
+  };
+}
+
+function isSame(event: ClusterEvent, other: ClusterEvent): boolean {
+  return event.text === other.text && Math.abs(event.time - other.time) < SAME_MICROS;
 }
 
 function noteNumbers(cluster: Cluster, time: EpochMicros): void {
@@ -126,12 +143,6 @@ function noteNumbers(cluster: Cluster, time: EpochMicros): void {
   });
 }
 
-function isKnown({ time, text }: ClusterEvent): boolean {
-  return events
-    .get()
-    .some((event) => event.text === text && Math.abs(event.time - time) < SAME_MICROS);
-}
-
 function keep(all: readonly ClusterEvent[]): void {
   events.set([...all].sort((left, right) => right.time - left.time).slice(0, EVENTS_MAX));
   try {
@@ -160,33 +171,6 @@ function load(): readonly ClusterEvent[] {
   } catch {
     return [];
   }
-}
-
-/** When this browser tab first looked; a reload does not forget it. */
-let since: EpochMicros | undefined = loadSince();
-
-function loadSince(): EpochMicros | undefined {
-  try {
-    const stored = Number(sessionStorage.getItem(SINCE_KEY) ?? Number.NaN);
-    return Number.isFinite(stored) ? epochMicros(stored) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function rememberSince(time: EpochMicros): void {
-  if (since !== undefined) return;
-  since = time;
-  try {
-    sessionStorage.setItem(SINCE_KEY, String(time));
-  } catch {
-    // A reload begins anew.
-  }
-}
-
-/** Undefined before the first look. */
-export function lookingSince(): EpochMicros | undefined {
-  return since;
 }
 
 /** Latest first. */

@@ -489,7 +489,7 @@ function Disk(props: { readonly node: ClusterNode }) {
   );
 }
 
-/** What this browser saw, and what the nodes say happened before. */
+/** What the nodes say happened, and what this browser saw beside it. */
 function Events() {
   const events = useClusterEvents();
   return (
@@ -497,8 +497,7 @@ function Events() {
       <h2>Events</h2>
       {events.length === 0 ? (
         <p className="faint">
-          Nothing has changed while this browser was looking, and no node or alarm tells of anything
-          before.
+          Nothing has happened that a node which answers saw since it was started.
         </p>
       ) : (
         <EventList events={events} />

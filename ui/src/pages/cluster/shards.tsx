@@ -15,12 +15,7 @@ import {
   type Replica,
   type Shard,
 } from "../../model/cluster";
-import {
-  type ClusterEvent,
-  lookingSince,
-  useClusterEvents,
-  useClusterHistory,
-} from "../../state/cluster-events";
+import { type ClusterEvent, useClusterEvents, useClusterHistory } from "../../state/cluster-events";
 import { useDigests } from "../../state/queries";
 import { useSettings } from "../../state/settings";
 import { useUrlState } from "../../state/url-state";
@@ -195,12 +190,10 @@ function ReplicaCell(props: {
 /** Its copies in figures, what is wrong with it, and what happened. */
 function ShardHistory(props: { readonly cluster: Cluster; readonly shard: Shard }) {
   const { cluster, shard } = props;
-  const { zone } = useSettings();
   const looks = useClusterHistory().shards.get(shard.id);
   const events = changesOf(shard, useClusterEvents());
   const alarms = cluster.alarms.filter((alarm) => alarm.shard === shard.id);
   const nameOf = (id: string) => cluster.nodes.find((node) => node.id === id)?.name ?? id;
-  const since = lookingSince();
   const entries = looks?.entries ?? [];
   const now = entries.at(-1);
   return (
@@ -244,9 +237,7 @@ function ShardHistory(props: { readonly cluster: Cluster; readonly shard: Shard 
       {events.length > 0 && <EventList events={events} />}
       <p className="faint">
         {events.length > 0 ? "Nothing else" : "Nothing"} is known to have happened to it or to the
-        nodes that hold it
-        {since === undefined ? "" : ` since ${timestamp(since, zone).slice(0, 19)}`}, when this tab
-        began to look. What was before, no node keeps.
+        nodes that hold it, as far as nodes that answer saw it since they were started.
       </p>
     </section>
   );
