@@ -96,7 +96,7 @@ ui: ## the UI: types, lints, layers, unit tests, and whether ui/dist is what the
 UI_CORE := node cluster partial states legacy
 # The browser tests want a browser and a node; they are NOT RUN where there is no Chromium.
 define browser-tests
-	@.ci/prepare clients
+	@.ci/prepare browser || echo "no browser was installed" >&2
 	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then \
 	  $(ENVIRONMENT); \
 	  [ -n "$${SKUA_BIN:-}" ] || cargo build $(WHOLE) --bins --tests; \
@@ -129,7 +129,7 @@ ui-e2e: ## all browser tests, and whether a build of the UI makes exactly ui/dis
 
 .PHONY: ui-bench
 ui-bench: ## the UI's numbers in a real browser before a real node; ARGS as of ui/bench/numbers.mjs
-	@.ci/prepare clients
+	@.ci/prepare browser
 	@$(ENVIRONMENT); cargo build --release --package skua-node --locked
 	@cd ui && npm ci --no-audit --no-fund --silent && \
 	  node bench/numbers.mjs --skua "$${SKUA_BIN:-$(TARGET_DIR)/release/skua}" $(ARGS)

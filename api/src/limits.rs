@@ -109,8 +109,8 @@ pub const HEADER_BYTES_MAX: usize = 64 * KIB;
 
 // All reads together.
 
-/// Most reads over HTTP at work at the same time, until their answers begin: each may hold a whole
-/// trace. Pages ask for a few things at once, so this is for some dozens of people.
+/// Most reads over HTTP and gRPC at work at the same time, until their answers begin: each may hold
+/// a whole trace. Pages ask for a few things at once, so this is for some dozens of people.
 pub const READS_MAX: usize = 64;
 /// How long a read waits for a place. Most are done by then; a longer queue only hides overload.
 pub const READ_WAIT: Duration = Duration::from_secs(2);

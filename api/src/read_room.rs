@@ -84,7 +84,8 @@ impl ReadRoom {
         }
     }
 
-    async fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+    /// Waits for a place for a read.
+    pub(crate) async fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let entering = Arc::clone(&self.reads).acquire_owned();
         match timeout(limits::READ_WAIT, entering).await {
             Ok(entered) => entered.map_err(|_| ApiError::Internal),

@@ -19,6 +19,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use model::{Answer, TraceStore};
 use prost::Message;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::limits;
@@ -26,7 +27,7 @@ use crate::error::ApiError;
 use crate::ingest::{Admission, Encoding, body, framing};
 use crate::jaeger_http::COMPLETENESS_HEADER;
 use crate::jaeger_http::answer::Gaps;
-use crate::read_context::{MissingTenant, ReadContext};
+use crate::read_context::{MissingTenant, ReadContext, ReadRoom};
 use crate::tenant::{Tenancy, determined};
 
 /// Room for the requests of one port's reads.
@@ -66,6 +67,20 @@ impl<S: TraceStore> Door<S> {
     pub(super) fn new(context: ReadContext<S>) -> Self {
         Self { context, admission: admission() }
     }
+
+    /// Reads the one message of a read, and waits for the read's place among all of the node's.
+    pub(super) async fn ask<M: Message + Default>(
+        &self,
+        request: Request,
+    ) -> Result<Asked<M>, Status> {
+        let asked = ask(&self.admission, request).await?;
+        Ok(Asked { _place: Some(place(&self.context.room).await?), ..asked })
+    }
+}
+
+/// Waits for a read's place, to be held until its answer begins.
+pub(super) async fn place(room: &ReadRoom) -> Result<OwnedSemaphorePermit, Status> {
+    room.enter().await.map_err(|error| error.to_status())
 }
 
 /// A method that is answered with one message.
@@ -105,6 +120,8 @@ pub(super) struct Asked<M> {
     pub(super) message: M,
     /// The request's extensions.
     pub(super) extensions: Extensions,
+    /// Of a read: its place, for as long as this is kept.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads the one message of a call. A client that does not send it is not waited for: it holds
@@ -132,7 +149,7 @@ pub(super) async fn ask<M: Message + Default>(
     let bytes = read.unwrap_or(Err(ApiError::Deadline)).map_err(|error| error.to_status())?;
     let message = M::decode(bytes)
         .map_err(|error| Status::invalid_argument(format!("malformed request: {error}")))?;
-    Ok(Asked { message, extensions: head.extensions })
+    Ok(Asked { message, extensions: head.extensions, _place: None })
 }
 
 /// The answer of a unary call, and what it lacks.
@@ -199,5 +216,27 @@ impl From<MissingTenant> for Status {
     fn from(_: MissingTenant) -> Self {
         tracing::error!("a read without a tenant");
         Self::internal("internal error")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::limits::READS_MAX;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_for_which_there_is_no_place_is_told_to_come_again() {
+        let room = ReadRoom::default();
+        let mut places = Vec::new();
+        for _ in 0..READS_MAX {
+            places.push(place(&room).await.unwrap());
+        }
+        let refused = place(&room).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(!refused.details().is_empty(), "it says when to ask again");
+        places.pop();
+        assert!(place(&room).await.is_ok());
     }
 }

@@ -13,7 +13,7 @@ use model::store::{Completeness, Detail, Hit, SearchItem, SearchRequest, SearchS
 use model::{Duration, Span, StoreError, TraceId, TraceStore};
 use tonic::Status;
 
-use super::calls::Source;
+use super::calls::{Source, place};
 use super::limits;
 use super::question::{refusal, unavailable};
 use super::spans;
@@ -158,7 +158,9 @@ impl<S: TraceStore> Source for ByIds<S> {
                 return Ok(Some(message));
             }
             let Some(trace_id) = self.trace_ids.pop_front() else { return Ok(None) };
+            let place = place(&self.context.room).await?;
             let found = by_id(&self.context, &self.read, trace_id, Rendering::Stored).await?;
+            drop(place);
             let (messages, gaps) = found;
             if messages.is_none() && !gaps.store.is_complete() {
                 return Err(unavailable(&gaps.store));

@@ -10,7 +10,7 @@ use model::{Answer, Text, TimeRange, TraceId, TraceStore};
 use prost::Message;
 use tonic::Status;
 
-use super::calls::{Asked, Door, ask};
+use super::calls::Door;
 use super::found::{self, Found, Ready, Rendering, Repairs, by_id};
 use super::limits::SUMMARIES_MAX;
 use super::messages::api_v2::{
@@ -35,10 +35,10 @@ pub(super) async fn trace<S: TraceStore>(
     read_id: fn(&[u8]) -> Result<TraceId, Status>,
     rendering: fn(Repairs) -> Rendering,
 ) -> Result<Ready, Status> {
-    let Asked { message, extensions } = ask::<GetTraceRequest>(&door.admission, request).await?;
-    let trace_id = read_id(&message.trace_id)?;
-    let read = door.context.begin_trace(&extensions, false)?;
-    let rendering = rendering(Repairs::new(&door.context, message.raw_traces));
+    let asked = door.ask::<GetTraceRequest>(request).await?;
+    let trace_id = read_id(&asked.message.trace_id)?;
+    let read = door.context.begin_trace(&asked.extensions, false)?;
+    let rendering = rendering(Repairs::new(&door.context, asked.message.raw_traces));
     let (messages, gaps) = by_id(&door.context, &read, trace_id, rendering).await?;
     let messages = messages.ok_or_else(|| absence(&gaps.store))?;
     Ok(Ready { messages, gaps })
@@ -51,7 +51,7 @@ pub(super) async fn traces<S: TraceStore, Q: Message + Default + Debug>(
     meaning: Meaning<Q>,
     rendering: fn(Repairs) -> Rendering,
 ) -> Result<Found, Status> {
-    let asked = ask::<FindTracesRequest<Q>>(&door.admission, request).await?;
+    let asked = door.ask::<FindTracesRequest<Q>>(request).await?;
     let params = meaning(asked.message.query)?;
     let read = door.context.begin(&asked.extensions, false)?;
     let rendering = rendering(Repairs::new(&door.context, params.raw));
@@ -80,7 +80,7 @@ pub(super) async fn hits<S: TraceStore, Q: Message + Default + Debug>(
     request: Request,
     meaning: Meaning<Q>,
 ) -> Result<Answer<Vec<Hit>>, Status> {
-    let asked = ask::<FindTracesRequest<Q>>(&door.admission, request).await?;
+    let asked = door.ask::<FindTracesRequest<Q>>(request).await?;
     let params = meaning(asked.message.query)?;
     let read = door.context.begin(&asked.extensions, false)?;
     let (value, completeness) = found::summaries(&door.context, &read, &params).await?;
@@ -119,7 +119,7 @@ pub(super) async fn services<S: TraceStore>(
     door: Door<S>,
     request: Request,
 ) -> Result<Answer<GetServicesResponse>, Status> {
-    let asked = ask::<Nothing>(&door.admission, request).await?;
+    let asked = door.ask::<Nothing>(request).await?;
     let read = door.context.begin(&asked.extensions, false)?;
     let answer = door.context.store.services(read.scope.clone()).await.map_err(refusal)?;
     Ok(answer.map(|names| GetServicesResponse { services: names.iter().map(text).collect() }))
@@ -130,7 +130,7 @@ pub(super) async fn operations<S: TraceStore>(
     door: Door<S>,
     request: Request,
 ) -> Result<Answer<Vec<Operation>>, Status> {
-    let asked = ask::<GetOperationsRequest>(&door.admission, request).await?;
+    let asked = door.ask::<GetOperationsRequest>(request).await?;
     let GetOperationsRequest { service, span_kind } = asked.message;
     let read = door.context.begin(&asked.extensions, false)?;
     let service = (!service.is_empty()).then(|| Text::from(service.as_str()));
@@ -153,7 +153,7 @@ pub(super) async fn dependencies<S: TraceStore>(
     request: Request,
     window: fn(Option<Timestamp>, Option<Timestamp>) -> Result<TimeRange, Status>,
 ) -> Result<Answer<GetDependenciesResponse>, Status> {
-    let asked = ask::<GetDependenciesRequest>(&door.admission, request).await?;
+    let asked = door.ask::<GetDependenciesRequest>(request).await?;
     let window = window(asked.message.start_time, asked.message.end_time)?;
     let read = door.context.begin(&asked.extensions, false)?;
     let answer = door.context.store.dependencies(read.scope.clone(), window).await;

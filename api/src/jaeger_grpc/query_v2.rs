@@ -8,7 +8,7 @@ use axum::middleware::from_fn;
 use model::{Answer, TraceStore};
 use tonic::Status;
 
-use super::calls::{Door, ask, many, one, only_grpc};
+use super::calls::{Door, many, one, only_grpc};
 use super::found::Rendering;
 use super::messages::api_v2::{GetOperationsResponse, GetTraceRequest, Nothing, Operation};
 use super::queries::{dependencies, operations, services, trace, traces};
@@ -42,7 +42,7 @@ async fn archive_trace<S: TraceStore>(
     door: Door<S>,
     request: Request,
 ) -> Result<Answer<Nothing>, Status> {
-    let asked = ask::<GetTraceRequest>(&door.admission, request).await?;
+    let asked = door.ask::<GetTraceRequest>(request).await?;
     let trace_id = question::trace_id(&asked.message.trace_id)?;
     let read = door.context.begin(&asked.extensions, false)?;
     let tenant = read.scope.tenant.clone();

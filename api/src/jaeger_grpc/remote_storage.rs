@@ -115,7 +115,9 @@ async fn purge_refused() -> Response {
 
 /// Unknown ids are passed over.
 async fn get_traces<S: TraceStore>(door: Door<S>, request: Request) -> Result<ByIds<S>, Status> {
-    let Asked { message, extensions } = ask::<GetTracesRequest>(&door.admission, request).await?;
+    // Each trace takes a place of its own as it is read.
+    let asked = ask::<GetTracesRequest>(&door.admission, request).await?;
+    let Asked { message, extensions, .. } = asked;
     if message.query.len() > TRACE_IDS_MAX {
         let what = format!("at most {TRACE_IDS_MAX} traces can be asked for at once");
         return Err(Status::invalid_argument(what));

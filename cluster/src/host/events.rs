@@ -64,9 +64,11 @@ pub(crate) struct EventBook {
 impl EventBook {
     /// Notes what is different; the first look is that of a node that has started.
     pub(crate) fn observe(&mut self, own: NodeId, mut look: Look, at: Timestamp) {
-        // While a group elects nobody knows who leads it, and who led is what the next one follows.
+        // While a group elects nobody knows who leads it, and who led is what the next one follows;
+        // a replica that has just come may know less than the one before it.
         for (group, leader) in self.last.iter().flat_map(|last| &last.leaders) {
-            look.leaders.entry(*group).or_insert(*leader);
+            let known = look.leaders.entry(*group).or_insert(*leader);
+            *known = (*known).max(*leader);
         }
         let mut news = News { names: &look.names, at, events: Vec::new() };
         match &self.last {
@@ -223,7 +225,7 @@ impl News<'_> {
 
 /// What nodes saw, the latest first, each thing once: as the first of them saw it.
 pub(crate) fn gathered(mut told: Vec<(EventStatus, Option<u64>)>) -> Vec<EventStatus> {
-    told.sort_by(|(left, _), (right, _)| left.at.cmp(&right.at));
+    told.sort_by_key(|(event, _)| event.at);
     let mut known: BTreeMap<(Option<u64>, String, String), Timestamp> = BTreeMap::new();
     let mut once = Vec::new();
     for (event, term) in told {

@@ -10,10 +10,11 @@ use std::time::Duration as StdDuration;
 use bytes::Bytes;
 use model::NodeId;
 use storage::mutant::{self, Mutant};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::limits::{
     DOUBT_WITHIN, FILE_NAME_BYTES_MAX, OFFER_HELD_FOR, SNAPSHOT_FILES_MAX, STRETCH_ATTEMPTS_MAX,
-    STRETCH_BYTES_MAX, STRETCH_WITHIN,
+    STRETCH_BYTES_MAX, STRETCH_WITHIN, STRETCHES_AT_ONCE,
 };
 use super::machine::{FileName, Machine, MachineError, MissingFile};
 use super::messages::{
@@ -25,6 +26,23 @@ use super::types::{LogId, Vote};
 use crate::task::Task;
 use crate::transport::{Method, Transport};
 use crate::watch;
+
+/// Room for stretches under way, shared by the replicas of a node. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct StretchRoom(Arc<Semaphore>);
+
+impl Default for StretchRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(STRETCHES_AT_ONCE)))
+    }
+}
+
+impl StretchRoom {
+    /// Waits for room, in turn; nothing if there never will be any, which nobody brings about.
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
+    }
+}
 
 /// Which snapshot is being received, if any.
 #[derive(Debug, Default)]
@@ -165,6 +183,8 @@ impl Transfer {
             }
             let bytes = self.fetch_all(&offer.manifest).await?;
             self.sender.send_replace(Progress::Installing { bytes });
+            // What is remembered of requests is read, written and kept: megabytes of each group.
+            let _room = self.endpoint.room.take().await;
             let vote = *newest_vote.borrow();
             install(&self.endpoint, vote, offer).await
         };
@@ -195,6 +215,7 @@ impl Transfer {
             }
             let mut offset = bytes_present;
             while offset < length {
+                let _room = self.endpoint.room.take().await;
                 let fetch = Fetch { file: file.clone(), offset, length: STRETCH_BYTES_MAX };
                 let stretch = self.fetch(fetch).await?;
                 let end = offset.saturating_add(stretch.len() as u64);

@@ -21,7 +21,7 @@ use super::blocking::Blocking;
 use super::limits::TOMBSTONES_MAX;
 use super::machine::{FileName, Machine};
 use super::messages::{Answer, Fetch, Request, Route, decode_request, encode_answer};
-use super::receive::{Receiving, receive};
+use super::receive::{Receiving, StretchRoom, receive};
 use super::serve_append::serve_append;
 use super::state_machine::StateMachine;
 use super::types::{Consensus, LogId, Vote};
@@ -38,6 +38,8 @@ pub type Intake = Arc<dyn Fn(GroupId, &Bytes) -> bool + Send + Sync>;
 #[derive(Default)]
 pub struct GroupRouter {
     pub(crate) witness: Arc<Witness>,
+    /// Of all its replicas.
+    pub(crate) room: StretchRoom,
     intake: OnceLock<Intake>,
     endpoints: RwLock<BTreeMap<GroupId, Arc<Endpoint>>>,
     tombstones: Mutex<BTreeSet<(GroupId, ReplicaId)>>,
@@ -51,6 +53,7 @@ pub(crate) struct Endpoint {
     pub(crate) blocking: Blocking,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) receiving: Receiving,
+    pub(crate) room: StretchRoom,
 }
 
 impl std::fmt::Debug for Endpoint {

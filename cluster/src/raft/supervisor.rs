@@ -175,6 +175,7 @@ async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
         blocking: parts.blocking,
         transport: Arc::clone(&parts.transport),
         receiving: Receiving::default(),
+        room: parts.router.room.clone(),
     };
     parts.router.attach(parts.group, endpoint);
     Ok(Core { raft, generation, born: tokio::time::Instant::now() })
