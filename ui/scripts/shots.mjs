@@ -307,6 +307,19 @@ function threeNodes() {
       },
       { kind: "nowhere-to-go", text: "no node can take the replica of shard 5", seconds: 12 },
     ],
+    events: [
+      [251, "Alarm: shard 5 has 2 of 3 replicas that answer.", { shard: 5 }],
+      [252, "Shard 2 is led by skua-0.", { shard: 2, node: ids[0] }],
+      [252, "Node skua-2 stopped answering.", { node: ids[2] }],
+      [5_400, "skua-1 has its replica of shard 4.", { shard: 4, node: ids[1] }],
+      [5_460, "skua-1 gets a replica of shard 4.", { shard: 4, node: ids[1] }],
+      [86_400, "Node skua-1 started.", { node: ids[1] }],
+    ].map(([seconds, text, about]) => ({
+      at_ns: (Date.now() - 1_000 * seconds) * 1e6,
+      kind: "told",
+      text,
+      ...about,
+    })),
     shards: Array.from({ length: 6 }, (_, shard) => ({
       id: shard,
       epoch: 3,
