@@ -395,7 +395,10 @@ export function knownBefore(
   ].sort((left, right) => right.time - left.time);
 }
 
-/** What happened that no node tells: what only who looks again and again can see. */
+/**
+ * What happened between two looks that no node tells: a node that is alone keeps no list, and of some
+ * alarms no node has a book.
+ */
 export function changesBetween(before: Cluster, after: Cluster): readonly Change[] {
   const changes: Change[] = [];
   const nameOf = (id: string) => after.nodes.find((node) => node.id === id)?.name ?? id;
@@ -426,6 +429,16 @@ export function changesBetween(before: Cluster, after: Cluster): readonly Change
         say(`${nameOf(replica.node)} caught up in shard ${shard.id}.`);
       }
     }
+  }
+  const keyOf = ({ kind, shard, text }: Alarm) => `${kind} ${shard ?? text}`;
+  const stood = new Map(before.alarms.map((alarm) => [keyOf(alarm), alarm]));
+  const stands = new Set(after.alarms.map(keyOf));
+  const about = ({ shard }: Alarm) => (shard === undefined ? {} : { shard });
+  for (const alarm of after.alarms) {
+    if (!stood.has(keyOf(alarm))) changes.push({ text: `Alarm: ${alarm.text}.`, ...about(alarm) });
+  }
+  for (const [key, alarm] of stood) {
+    if (!stands.has(key)) changes.push({ text: `Over: ${alarm.text}.`, ...about(alarm) });
   }
   return changes;
 }

@@ -559,9 +559,10 @@ describe("the cluster", () => {
       "Node a is draining.",
       "Shard 3 lost its leader a.",
       "a lags behind in shard 3.",
+      "Alarm: shard 3 is thin.",
     ]);
     expect(texts(before, before)).toEqual([]);
-    expect(texts(after, before)).toEqual(["a caught up in shard 3."]);
+    expect(texts(after, before)).toEqual(["a caught up in shard 3.", "Over: shard 3 is thin."]);
   });
 
   it("tells of a shard what happened to it, and to the nodes that have a copy of it", () => {
