@@ -11,7 +11,7 @@
 //! - errors of the log end as errors of storage, after which the core is dead for good.
 //!
 //! The committed mark is not worth a sync of its own: it waits for the next append and travels in
-//! front of it. What is lost of it is learned again from the leader.
+//! front of it, in the same write. What is lost of it is learned again from the leader.
 
 use std::fmt::Debug;
 use std::io;
@@ -162,7 +162,7 @@ impl LogStore {
         let value = position::encode_log_id(state.committed.as_ref());
         let LogHandle { group, log, .. } = self.handle();
         let operation = Operation::PutState { group: *group, slot: COMMITTED, value };
-        match self.pass.enter(|| log.try_submit(operation, Box::new(drop)))? {
+        match self.pass.enter(|| log.try_enqueue(operation))? {
             Ok(()) => state.committed_written = true,
             Err(rejected) if rejected.error.is_retryable() => {}
             Err(rejected) => return Err(failed(rejected.error)),

@@ -159,6 +159,10 @@ impl LogEngine for SegmentLog {
         self.shared.submit(operation, done, false)
     }
 
+    fn try_enqueue(&self, operation: Operation) -> Result<(), Rejected> {
+        self.shared.enqueue(operation)
+    }
+
     fn submit(&self, operation: Operation, done: Done) -> Result<(), Rejected> {
         self.shared.submit(operation, done, true)
     }
@@ -205,5 +209,67 @@ impl LogEngine for SegmentLog {
 
     fn stats(&self) -> LogStats {
         self.shared.state().stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SegmentNumber;
+    use super::super::frame::{Decoded, FrameKind, Place, decode};
+    use super::super::segment::segment_path;
+    use super::*;
+    use crate::env::FaultEnv;
+
+    const GROUP: GroupId = GroupId(7);
+    const SLOT: StateSlot = StateSlot(2);
+
+    fn options() -> LogOptions {
+        LogOptions::new(|| 0, |error| panic!("the log failed: {error}"))
+    }
+
+    fn entry(index: u64) -> Operation {
+        Operation::Append { group: GROUP, entries: vec![(LogIndex(index), Bytes::new())] }
+    }
+
+    /// Kind of each frame, and up to where all was synced before it was written.
+    fn frames(env: &FaultEnv, directory: &Path) -> Vec<(FrameKind, u64)> {
+        let segment = SegmentNumber(1);
+        let file = env.open(&segment_path(directory, segment)).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.size_bytes().unwrap()).unwrap()];
+        assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
+        let mut found = Vec::new();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let place = Place { segment, offset: (bytes.len() - rest.len()) as u64 };
+            let Decoded::Frame(frame) = decode(rest, place) else { panic!("a frame at {place:?}") };
+            found.push((frame.kind, frame.confirmed));
+            rest = &rest[usize::try_from(frame.size_bytes()).unwrap()..];
+        }
+        found
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_with_what_somebody_does() {
+        let directory = Path::new("/log");
+        let env = FaultEnv::new(1);
+        let open_env: Arc<dyn Env> = Arc::new(env.clone());
+        let (log, _) = SegmentLog::open(open_env, directory, &options()).unwrap();
+        for index in 0..50 {
+            let value = Bytes::from(vec![index; 9]);
+            let state = Operation::PutState { group: GROUP, slot: SLOT, value: value.clone() };
+            log.try_enqueue(state).unwrap();
+            assert_eq!(log.state(GROUP, SLOT), Some(value));
+            log.submit_and_wait(entry(u64::from(index))).unwrap();
+        }
+        log.try_enqueue(Operation::RemoveGroup { group: GROUP }).unwrap();
+        log.close();
+        let frames = frames(&env, directory);
+        let states = frames.windows(2).filter(|pair| pair[0].0 == FrameKind::State);
+        assert_eq!(states.clone().count(), 50);
+        for pair in states {
+            assert_eq!(pair[1], (FrameKind::Entry, pair[0].1), "one write");
+        }
+        let ends = |(kind, _): &&(FrameKind, u64)| *kind == FrameKind::RemoveGroup;
+        assert_eq!(frames.iter().filter(ends).count(), 1, "the last of them is not lost");
     }
 }

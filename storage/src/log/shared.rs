@@ -121,9 +121,22 @@ impl Shared {
                 }
             };
         }
-        state.push(operation, done);
+        state.push(operation, Some(done));
         drop(state);
         self.work.notify_one();
+        Ok(())
+    }
+
+    /// Takes an operation that waits for the next one, or hands it back.
+    pub(crate) fn enqueue(&self, operation: Operation) -> Result<(), Rejected> {
+        let mut state = self.state();
+        match state.check(&operation) {
+            Ok(()) => state.push(operation, None),
+            Err(error) => return Err(Rejected { error, operation, done: Box::new(drop) }),
+        }
+        if state.is_hurried() {
+            self.work.notify_one();
+        }
         Ok(())
     }
 
@@ -275,7 +288,7 @@ impl Shared {
             if state.failed.is_some() {
                 return Work::Stop;
             }
-            if !state.queue.is_empty() {
+            if state.is_hurried() {
                 return Work::Write;
             }
             if state.is_closing {
@@ -288,7 +301,7 @@ impl Shared {
             let (next, timeout) =
                 self.work.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
             state = next;
-            if timeout.timed_out() && state.queue.is_empty() && !state.is_closing {
+            if timeout.timed_out() && !state.is_hurried() && !state.is_closing {
                 return Work::Confirm;
             }
         }

@@ -30,6 +30,8 @@ pub(crate) struct Queued {
     /// None for a barrier.
     pub(crate) record: Option<Record>,
     bytes: usize,
+    /// Somebody waits for it: it does not wait for others.
+    is_hurried: bool,
     pub(crate) done: Option<Done>,
 }
 
@@ -42,7 +44,9 @@ pub(crate) struct State {
     index: Index,
     directory: PathBuf,
     files: BTreeMap<SegmentNumber, Arc<dyn ReadFile>>,
-    pub(crate) queue: VecDeque<Queued>,
+    queue: VecDeque<Queued>,
+    /// Those in the queue that somebody waits for.
+    queued_hurried: usize,
     /// Bytes in the queue and in the batch that is being written.
     queued_bytes: usize,
     /// Entries that are on the disk and in memory, in the order in which memory forgets them.
@@ -76,7 +80,7 @@ pub(crate) struct SegmentPlan {
 impl Queued {
     /// A record that nobody submitted: it counts for nothing in the queue.
     fn unasked(record: Record) -> Self {
-        Self { record: Some(record), bytes: 0, done: None }
+        Self { record: Some(record), bytes: 0, is_hurried: false, done: None }
     }
 }
 
@@ -96,6 +100,7 @@ impl State {
             directory,
             files,
             queue: VecDeque::new(),
+            queued_hurried: 0,
             queued_bytes: 0,
             recent: VecDeque::new(),
             announced: Vec::new(),
@@ -128,8 +133,8 @@ impl State {
         Ok(())
     }
 
-    /// Takes an operation that [`Self::check`] let pass.
-    pub(crate) fn push(&mut self, operation: Operation, done: Done) {
+    /// Takes an operation that [`Self::check`] let pass. Without a callback, it is in no hurry.
+    pub(crate) fn push(&mut self, operation: Operation, done: Option<Done>) {
         let mut sequence = self.views.apply(&operation);
         self.queued_bytes += queued_bytes(&operation);
         let record = match operation {
@@ -153,12 +158,19 @@ impl State {
             Operation::Barrier => None,
         };
         let bytes = record_bytes(record.as_ref());
-        self.queue.push_back(Queued { record, bytes, done: Some(done) });
+        let is_hurried = done.is_some();
+        self.queued_hurried += usize::from(is_hurried);
+        self.queue.push_back(Queued { record, bytes, is_hurried, done });
     }
 
     fn push_record(&mut self, record: Record) {
         let bytes = record_bytes(Some(&record));
-        self.queue.push_back(Queued { record: Some(record), bytes, done: None });
+        self.queue.push_back(Queued { record: Some(record), bytes, is_hurried: false, done: None });
+    }
+
+    /// Whether there is something to write that somebody waits for, or a batch of what nobody does.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.queued_hurried > 0 || self.queued_bytes >= LOG_BATCH_BYTES_MAX
     }
 
     /// Takes a batch off the queue, led by the announcement of segments that may go.
@@ -175,6 +187,7 @@ impl State {
         {
             is_first = false;
             bytes += queued.bytes;
+            self.queued_hurried -= usize::from(queued.is_hurried);
             batch.push(queued);
         }
         Some(batch)
@@ -280,6 +293,7 @@ impl State {
         let failure = || LogError::Failed(Arc::new(error.clone()));
         let failure = self.failed.get_or_insert_with(failure).clone();
         self.queued_bytes = 0;
+        self.queued_hurried = 0;
         (self.queue.drain(..).collect(), failure)
     }
 
