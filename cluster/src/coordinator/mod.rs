@@ -35,7 +35,7 @@ use storage::log::LogEngine;
 pub use batch_ids::BatchIds;
 pub(crate) use pool::Pool;
 pub(crate) use read_pools::ReadPools;
-pub(crate) use serve::{explain, serve, serve_whole};
+pub(crate) use serve::{explain, serve, serve_in, serve_whole};
 pub(crate) use shards::{
     Answered, Digests, Fence, Held, Question, RoutedBatch, Routes, ShardAnswer, Shards,
 };

@@ -4,15 +4,18 @@
 //! Blocks on disks and takes processor time: it runs on the read pool.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use model::StoreError;
-use model::store::{Answer, Completeness};
+use model::store::{Answer, Completeness, Detail};
 use storage::Shard;
 use storage::log::LogIndex;
 use storage::shard::limits::TRACE_IDS_MAX;
-use storage::shard::{Beside, WantedTraces};
+use storage::shard::{Beside, RankedHits, WantedTraces};
 
+use super::Pool;
 use super::shards::{Question, ShardAnswer};
+use crate::error::Error;
 use crate::limits::RETRY_AFTER_MS;
 use crate::placement::Ring;
 use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch, SearchProgress};
@@ -20,10 +23,27 @@ use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch, SearchProgress};
 /// Takes the results of a shard, and says when no more are wanted.
 pub(crate) type EmitItem<'a> = dyn FnMut(ReadItem) -> ControlFlow<()> + 'a;
 
-/// Asks a shard; every result goes to `emit`, the end comes back.
+/// The first step of a question that is better answered in two, as long as others of this node
+/// take theirs: whole traces that are asked of several shards.
+pub(crate) fn rank(
+    shard: &Shard,
+    question: &Question,
+) -> Option<Result<RankedHits, storage::Error>> {
+    let (tenant, budget) = (&question.scope.tenant, &question.scope.budget);
+    let ReadOperation::Search { query, detail, together: true, without } = &question.operation
+    else {
+        return None;
+    };
+    let beside = Beside { first: question.first.as_deref(), without: Some(without) };
+    let is_worth_it = *detail != Detail::Summary && beside.first.is_some();
+    is_worth_it.then(|| shard.rank_beside(beside, tenant, query, *detail, budget))
+}
+
+/// Asks a shard, or goes on after [`rank`]; every result goes to `emit`, the end comes back.
 pub(crate) fn serve(
     shard: &Shard,
     question: &Question,
+    ranked: Option<RankedHits>,
     emit: &mut EmitItem<'_>,
 ) -> Result<ReadEnd, storage::Error> {
     let (tenant, budget) = (&question.scope.tenant, &question.scope.budget);
@@ -51,7 +71,10 @@ pub(crate) fn serve(
             let mut on_hit = |hit| emit(ReadItem::Hit(Box::new(hit)));
             let first = question.first.as_deref();
             let beside = Beside { first, without: Some(without) };
-            let end = shard.search_beside(beside, tenant, query, *detail, budget, &mut on_hit)?;
+            let end = match ranked {
+                Some(ranked) => ranked.tell(shard, first, budget, &mut on_hit)?,
+                None => shard.search_beside(beside, tenant, query, *detail, budget, &mut on_hit)?,
+            };
             search = Some(SearchProgress {
                 cursor: end.cursor,
                 moved: end.moved,
@@ -107,17 +130,58 @@ pub(crate) fn serve(
     })
 }
 
-/// [`serve`], with the whole answer at once.
-pub(crate) fn serve_whole(
-    shard: &Shard,
-    question: &Question,
-) -> Result<ShardAnswer, storage::Error> {
-    let mut items = Vec::new();
-    let end = serve(shard, question, &mut |item| {
-        items.push(item);
-        ControlFlow::Continue(())
-    })?;
-    Ok(ShardAnswer { items, end })
+/// What one step of a question came to.
+pub(crate) enum Step<T> {
+    /// The traces that come first are known, and some are to be put together.
+    Ranked(RankedHits),
+    /// This is the answer.
+    Done(T),
+}
+
+/// Asks a shard on a pool, in one step or two: the second waits for its turn behind the first of
+/// others. `answer` is what makes an answer of what was ranked, if anything was.
+pub(crate) async fn serve_in<T: Send + 'static>(
+    pool: &Pool,
+    shard: &Arc<Shard>,
+    question: &Arc<Question>,
+    answer: impl Fn(&Shard, &Question, Result<Option<RankedHits>, storage::Error>) -> T
+    + Clone
+    + Send
+    + 'static,
+) -> Result<T, Error> {
+    let first = {
+        let (shard, question, answer) = (Arc::clone(shard), Arc::clone(question), answer.clone());
+        move || match rank(&shard, &question) {
+            Some(Ok(ranked)) if ranked.is_work_left(question.first.as_deref()) => {
+                Step::Ranked(ranked)
+            }
+            ranked => Step::Done(answer(&shard, &question, ranked.transpose())),
+        }
+    };
+    let ranked = match pool.run(first).await? {
+        Step::Done(answer) => return Ok(answer),
+        Step::Ranked(ranked) => ranked,
+    };
+    let (shard, question) = (Arc::clone(shard), Arc::clone(question));
+    pool.run(move || answer(&shard, &question, Ok(Some(ranked)))).await
+}
+
+/// [`serve_in`], with the whole answer at once.
+pub(crate) async fn serve_whole(
+    pool: &Pool,
+    shard: &Arc<Shard>,
+    question: &Arc<Question>,
+) -> Result<ShardAnswer, StoreError> {
+    let whole = |shard: &Shard, question: &Question, ranked: Result<_, _>| {
+        let mut items = Vec::new();
+        let end = serve(shard, question, ranked?, &mut |item| {
+            items.push(item);
+            ControlFlow::Continue(())
+        })?;
+        Ok(ShardAnswer { items, end })
+    };
+    let served = serve_in(pool, shard, question, whole).await.map_err(StoreError::from)?;
+    served.map_err(|error: storage::Error| explain(&error))
 }
 
 fn split<T>(answer: Answer<T>, give: impl FnOnce(T)) -> Completeness {

@@ -29,7 +29,7 @@ use super::limits::{
     READ_HELD_BYTES_MAX,
 };
 use super::told::told;
-use crate::coordinator::{Answered, Question, ShardAnswer, explain, serve_whole};
+use crate::coordinator::{Answered, Question, ShardAnswer, serve_whole};
 use crate::limits::RETRY_AFTER_MS;
 use crate::raft::Role;
 use crate::transport::Method;
@@ -325,13 +325,12 @@ impl Shared {
                 return Err(unavailable(format!("the replica of shard {shard} here is behind")));
             }
         }
-        let asked = Arc::clone(&question);
-        let pool = self.read_pools.of(&asked.operation);
-        let served = pool.run(move || serve_whole(&replica, &question));
+        let pool = self.read_pools.of(&question.operation);
+        let served = serve_whole(pool, &replica, &question);
         // A disk that hangs looks at no budget.
         let served = tokio::time::timeout(std(left), served).await;
         let late = |_| unavailable(format!("the replica of shard {shard} here did not answer"));
-        served.map_err(late)?.map_err(StoreError::from)?.map_err(|error| explain(&error))
+        served.map_err(late)?
     }
 
     /// Asks the replicas on another node. Only what ended well is an answer.

@@ -10,11 +10,12 @@ use model::time::Monotonic;
 use model::{Duration, ShardId, Tenant};
 use storage::Shard;
 use storage::log::LogIndex;
+use storage::shard::RankedHits;
 use tokio::sync::mpsc;
 
 use super::handle::{Shared, std};
 use super::limits::{BEHIND_WAIT, READ_BYTES_MAX, READ_DEADLINE_MAX};
-use crate::coordinator::{Question, serve};
+use crate::coordinator::{Question, serve, serve_in};
 use crate::limits::RETRY_AFTER_MS;
 use crate::transport::FrameStream;
 use crate::wire::{
@@ -68,12 +69,11 @@ impl Shared {
                 return send_all(&send, frames).await;
             }
         };
-        let asked_for = Arc::clone(&question);
-        let pool = self.read_pools.of(&asked_for.operation);
+        let pool = self.read_pools.of(&question.operation);
         if pool.is_inline() {
-            let served = pool.run(move || {
+            let served = serve_in(pool, &shard, &question, |shard, question, ranked| {
                 let mut frames = Vec::new();
-                write_answer(&shard, &question, &mut |frame| {
+                write_answer(shard, question, ranked, &mut |frame| {
                     frames.push(frame);
                     ControlFlow::Continue(())
                 });
@@ -81,8 +81,8 @@ impl Shared {
             });
             return send_all(&send, served.await.unwrap_or_default()).await;
         }
-        let served = pool.run(move || {
-            write_answer(&shard, &question, &mut |frame| match send.blocking_send(frame) {
+        let served = serve_in(pool, &shard, &question, move |shard, question, ranked| {
+            write_answer(shard, question, ranked, &mut |frame| match send.blocking_send(frame) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             });
@@ -130,19 +130,21 @@ async fn send_all(send: &mpsc::Sender<Bytes>, frames: Vec<Bytes>) {
 fn write_answer(
     shard: &Shard,
     question: &Question,
+    ranked: Result<Option<RankedHits>, storage::Error>,
     emit: &mut dyn FnMut(Bytes) -> ControlFlow<()>,
 ) {
     let tenant = question.scope.tenant.clone();
     let mut forward = |frame| emit(frame);
     let mut writer = FrameWriter::new(shard.id(), tenant, &mut forward);
     let mut unsent: Option<WireError> = None;
-    let served = serve(shard, question, &mut |item| match writer.write(&item) {
+    let mut emit = |item| match writer.write(&item) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             unsent = Some(error);
             ControlFlow::Break(())
         }
-    });
+    };
+    let served = ranked.and_then(|ranked| serve(shard, question, ranked, &mut emit));
     let last = match (unsent, served) {
         (Some(WireError::Stopped), _) => return,
         (Some(error), _) => ReadItem::Failure(ReadFailure {

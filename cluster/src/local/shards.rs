@@ -17,9 +17,7 @@ use storage::env::Env;
 use storage::log::LogEngine;
 
 use super::group::{Answer, LocalGroup};
-use crate::coordinator::{
-    Answered, Question, ReadPools, RoutedBatch, Routes, Shards, explain, serve_whole,
-};
+use crate::coordinator::{Answered, Question, ReadPools, RoutedBatch, Routes, Shards, serve_whole};
 use crate::error::Error;
 use crate::upkeep::{Frozen, frozen_alarm};
 use crate::wire::RingEpoch;
@@ -115,11 +113,8 @@ impl Shards for LocalShards {
                     Ok(group) => group,
                     Err(error) => return (id, Err(StoreError::from(error))),
                 };
-                let asked = Arc::clone(&question);
-                let served = pools.of(&asked.operation);
-                let served = served.run(move || serve_whole(group.shard(), &question)).await;
-                let explained = |served: Result<_, storage::Error>| served.map_err(|e| explain(&e));
-                (id, served.map_err(StoreError::from).and_then(explained))
+                let pool = pools.of(&question.operation);
+                (id, serve_whole(pool, group.shard(), &question).await)
             }
         });
         asked.collect::<FuturesUnordered<_>>().boxed()

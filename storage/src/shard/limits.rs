@@ -75,6 +75,11 @@ pub const SPAN_BYTES_ESTIMATE: u64 = 512;
 /// search that would tell more ends there, says so, and goes on with its cursor.
 pub const HIT_SPANS_BYTES_MAX: u64 = 128 << 20;
 
+/// Pieces that a search looks into before it puts the traces together that it has found: until then
+/// that can wait for other shards, and no longer, so that a search whose time ends has something to
+/// show.
+pub const DEFERRING_PIECES_MAX: usize = 64;
+
 /// Spans that are materialised between two looks at the budget: a millisecond or two.
 pub const STRETCH_SPANS: usize = 512;
 

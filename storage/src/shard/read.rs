@@ -59,6 +59,11 @@ impl<'a> Snapshot<'a> {
         Self { shard, view }
     }
 
+    /// The view alone.
+    pub(super) fn into_view(self) -> View {
+        self.view
+    }
+
     /// The pieces that may hold parts of a trace: those of blocks, then those of the head.
     pub(super) fn parts(&self, id: TraceId, budget: &Budget) -> Result<Vec<Arc<Piece>>, Error> {
         let mut parts = self.parts_in_blocks(id, budget)?;

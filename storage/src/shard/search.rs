@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::batch::{Index, TraceRows};
-use model::budget::{Budget, Exhausted};
+use model::budget::Budget;
 use model::query::{Cursor, Order, OrderKey, SpanPredicate, TraceFacts, TraceQuery, order_key};
 use model::store::{Detail, Hit, SearchEnd, Trace, TraceSummary};
 use model::trace::assemble_within;
@@ -31,10 +31,11 @@ use super::first_hits::FirstHits;
 use super::handle::Shard;
 use super::hash::LookupSet;
 use super::held::Held;
-use super::limits::{HIT_SPANS_BYTES_MAX, MARKS_KEPT_MAX, SPAN_BYTES_ESTIMATE};
+use super::limits::{DEFERRING_PIECES_MAX, MARKS_KEPT_MAX};
 use super::piece::{Piece, Place};
 use super::prefilter::Prefilter;
-use super::read::Snapshot;
+use super::ranked::{RankedHit, Take, has_room};
+use super::read::{Snapshot, View};
 use super::reader::PieceReader;
 use super::rows::{Marks, RowSet, Truth};
 use super::rule_out::RunZones;
@@ -72,6 +73,20 @@ impl Shard {
         budget: &Budget,
         on_hit: OnHit<'_>,
     ) -> Result<SearchEnd, Error> {
+        let mut take = Take::Told(on_hit);
+        self.find(beside, tenant, query, detail, budget, &mut take).map(|(end, _)| end)
+    }
+
+    /// The same, wherever hits go; what was searched comes back too.
+    pub(super) fn find(
+        &self,
+        beside: Beside<'_>,
+        tenant: &Tenant,
+        query: &TraceQuery,
+        detail: Detail,
+        budget: &Budget,
+        take: &mut Take<'_>,
+    ) -> Result<(SearchEnd, Option<View>), Error> {
         if let Some(first) = beside.first {
             first.begin(self.id());
         }
@@ -82,10 +97,10 @@ impl Shard {
             moved: self.moved_since(query.cursor.as_ref(), applied),
             spans_scanned: 0,
         };
-        let Some(snapshot) = self.snapshot(tenant) else { return Ok(end) };
+        let Some(snapshot) = self.snapshot(tenant) else { return Ok((end, None)) };
         let mut search = Search::new(self, snapshot, query, detail, budget);
         search.beside = beside;
-        let is_whole = match search.run(on_hit) {
+        let is_whole = match search.run(take) {
             Ok(is_whole) => is_whole,
             Err(Error::Exhausted(exhausted)) => {
                 end.completeness.exhausted = Some(exhausted);
@@ -98,7 +113,7 @@ impl Shard {
         let last = last.or(query.cursor.as_ref().map(|cursor| cursor.last));
         let applied = vec![(self.id(), applied)];
         end.cursor = last.filter(|_| !is_whole).map(|last| Cursor { last, applied });
-        Ok(end)
+        Ok((end, Some(search.snapshot.into_view())))
     }
 
     fn moved_since(&self, cursor: Option<&Cursor>, applied: u64) -> BTreeSet<model::ShardId> {
@@ -144,6 +159,8 @@ struct Search<'a> {
     seen: LookupSet<TraceId>,
     marked: VecDeque<Arc<Marked>>,
     spans_scanned: u64,
+    /// Pieces whose rows were asked.
+    pieces_marked: usize,
     /// What the spans of the hits take that were told.
     told_bytes: u64,
     last: Option<OrderKey>,
@@ -229,6 +246,7 @@ impl<'a> Search<'a> {
             seen: LookupSet::default(),
             marked: VecDeque::new(),
             spans_scanned: 0,
+            pieces_marked: 0,
             told_bytes: 0,
             last: None,
             beside: Beside::default(),
@@ -237,7 +255,7 @@ impl<'a> Search<'a> {
     }
 
     /// Tells the hits; true if there are no further ones.
-    fn run(&mut self, on_hit: OnHit<'_>) -> Result<bool, Error> {
+    fn run(&mut self, take: &mut Take<'_>) -> Result<bool, Error> {
         let mut hits_left = self.query.limit;
         if hits_left == 0 {
             return Ok(true);
@@ -245,17 +263,21 @@ impl<'a> Search<'a> {
         self.begin()?;
         while let Some((key, ranked)) = self.next_trace()? {
             let truth = judge(&self.query.predicate, ranked.evidence, Some(ranked.figures));
-            self.has_room()?;
-            let Some(hit) = self.decide(key.trace_id, &ranked, truth)? else { continue };
-            let spans = hit.trace.as_ref().map_or(0, |trace| trace.spans.len() as u64);
-            self.told_bytes += spans * SPAN_BYTES_ESTIMATE;
-            debug_assert_eq!(hit.key, key, "a trace was ranked by other figures than its own");
-            self.last = Some(hit.key);
+            has_room(self.told_bytes)?;
+            if take.is_deferring() && self.pieces_marked > DEFERRING_PIECES_MAX {
+                take.defer_no_longer(self.shard, self.detail, self.budget)?;
+            }
+            let is_deferring = take.is_deferring();
+            let found = self.decide(key.trace_id, &ranked, truth, is_deferring)?;
+            let Some(found) = found else { continue };
+            self.told_bytes += found.spans_bytes();
+            debug_assert_eq!(found.hit.key, key, "ranked by other figures than its own");
+            self.last = Some(found.hit.key);
             if let Some(first) = self.beside.first {
-                first.tell(self.shard.id(), hit.key);
+                first.tell(self.shard.id(), found.hit.key);
             }
             hits_left -= 1;
-            if on_hit(hit).is_break() {
+            if take.take(found).is_break() {
                 return Ok(self.queue.is_empty());
             }
             if hits_left == 0 {
@@ -264,12 +286,6 @@ impl<'a> Search<'a> {
             }
         }
         Ok(self.stopped_after.is_none())
-    }
-
-    /// Whether a further hit may be told: whoever takes them holds the spans of all.
-    fn has_room(&self) -> Result<(), Exhausted> {
-        let bytes_max = HIT_SPANS_BYTES_MAX;
-        if self.told_bytes > bytes_max { Err(Exhausted::Bytes { bytes_max }) } else { Ok(()) }
     }
 
     /// Whether no further trace matches. The hits are told: a budget that ends here ends nothing
@@ -281,7 +297,7 @@ impl<'a> Search<'a> {
                 let matches = match truth {
                     Truth::Yes => true,
                     Truth::No => false,
-                    Truth::Maybe => search.decide(key.trace_id, &ranked, truth)?.is_some(),
+                    Truth::Maybe => search.decide(key.trace_id, &ranked, truth, true)?.is_some(),
                 };
                 if matches {
                     return Ok(true);
@@ -614,6 +630,7 @@ impl<'a> Search<'a> {
         if let Some(known) = self.marked.iter().find(|marked| marked.number == piece.number) {
             return Ok(Arc::clone(known));
         }
+        self.pieces_marked += 1;
         let reader = PieceReader::new(self.shard, Arc::clone(piece), self.budget);
         let index = reader.index()?;
         let within = if piece.overlaps(self.query.window) {
@@ -630,8 +647,15 @@ impl<'a> Search<'a> {
         Ok(marked)
     }
 
-    /// Whether the trace matches, and then what is told of it.
-    fn decide(&self, id: TraceId, ranked: &Ranked, truth: Truth) -> Result<Option<Hit>, Error> {
+    /// Whether the trace matches, and then what is told of it. Deferring, a trace that was not
+    /// needed to decide is put together later.
+    fn decide(
+        &self,
+        id: TraceId,
+        ranked: &Ranked,
+        truth: Truth,
+        is_deferring: bool,
+    ) -> Result<Option<RankedHit>, Error> {
         if truth == Truth::No {
             return Ok(None);
         }
@@ -643,10 +667,13 @@ impl<'a> Search<'a> {
             let summary = self.shard.outline(&parts, id, self.budget)?.summary(self.budget)?;
             return Ok(Some(self.hit(summary, None)));
         }
-        if let (Truth::Yes, Detail::Trace { spans_max }) = (truth, self.detail) {
+        if truth == Truth::Yes {
             let summary = self.shard.outline(&parts, id, self.budget)?.summary(self.budget)?;
-            let trace = self.shard.assemble_trace(&parts, id, spans_max, self.budget)?;
-            return Ok(Some(self.hit(summary, trace)));
+            let mut hit = RankedHit { parts: Some(parts), ..self.hit(summary, None) };
+            if !is_deferring {
+                hit.put_together(self.shard, self.detail, self.budget)?;
+            }
+            return Ok(Some(hit));
         }
         let spans = if self.detail == Detail::Summary && decides_trace(&self.query.predicate) {
             self.shard.skeletons(&parts, id, self.budget)?
@@ -668,8 +695,9 @@ impl<'a> Search<'a> {
         Ok(Some(self.hit(summary, trace)))
     }
 
-    fn hit(&self, summary: TraceSummary, trace: Option<Trace>) -> Hit {
-        Hit { key: order_key(self.query.order, &summary), summary, trace }
+    fn hit(&self, summary: TraceSummary, trace: Option<Trace>) -> RankedHit {
+        let key = order_key(self.query.order, &summary);
+        RankedHit { hit: Hit { key, summary, trace }, parts: None }
     }
 }
 

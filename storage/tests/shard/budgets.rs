@@ -21,8 +21,8 @@ use model::time::Monotonic;
 use model::{Attribute, Clock, Resource, Span, SpanId, TimeRange, Timestamp, TraceId};
 use storage::env::FaultEnv;
 use storage::kv::MemoryKv;
-use storage::shard::BlockStore;
-use storage::shard::limits::{HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
+use storage::shard::limits::{DEFERRING_PIECES_MAX, HIT_SPANS_BYTES_MAX, SPAN_BYTES_ESTIMATE};
+use storage::shard::{Beside, BlockStore};
 use storage::{Error, Shard};
 
 use super::fixture::{Fixture, bytes_limit, no_limit, open_shard, plain_batch, tenant};
@@ -216,27 +216,71 @@ fn a_search_holds_so_many_spans_and_goes_on_with_its_cursor() {
         limit: 10,
         cursor: None,
     };
-    let page = |query: &TraceQuery| {
+    let page = |query: &TraceQuery, ranks_first: bool| {
         let mut told = Vec::new();
         let mut on_hit = |hit: Hit| {
             told.push((hit.key.trace_id, hit.trace.unwrap().spans.len() as u64));
             ControlFlow::Continue(())
         };
         let detail = Detail::Trace { spans_max: usize::MAX };
-        let end = fixture.shard.search(&tenant("a"), query, detail, &no_limit(), &mut on_hit);
+        let (shard, own, budget) = (&fixture.shard, &tenant("a"), &no_limit());
+        let end = if ranks_first {
+            let ranked = shard.rank_beside(Beside::default(), own, query, detail, budget).unwrap();
+            ranked.tell(shard, None, budget, &mut on_hit)
+        } else {
+            shard.search(own, query, detail, budget, &mut on_hit)
+        };
         (told, end.unwrap())
     };
-    let (first, end) = page(&query);
-    let spent = Exhausted::Bytes { bytes_max: HIT_SPANS_BYTES_MAX };
-    assert_eq!(end.completeness.exhausted, Some(spent));
-    query.cursor = end.cursor;
-    assert!(query.cursor.is_some());
-    let (rest, end) = page(&query);
-    assert!(end.completeness.is_complete() && end.cursor.is_none(), "{end:?}");
-    assert_eq!((first.len(), rest.len()), (4, 1));
-    let told: BTreeMap<TraceId, u64> = first.into_iter().chain(rest).collect();
-    assert_eq!(told.len(), 5);
-    assert!(told.values().all(|spans| *spans == rows), "{told:?}");
+    for ranks_first in [false, true] {
+        query.cursor = None;
+        let (first, end) = page(&query, ranks_first);
+        let spent = Exhausted::Bytes { bytes_max: HIT_SPANS_BYTES_MAX };
+        assert_eq!(end.completeness.exhausted, Some(spent));
+        query.cursor = end.cursor;
+        assert!(query.cursor.is_some());
+        let (rest, end) = page(&query, ranks_first);
+        assert!(end.completeness.is_complete() && end.cursor.is_none(), "{end:?}");
+        assert_eq!((first.len(), rest.len()), (4, 1));
+        let told: BTreeMap<TraceId, u64> = first.into_iter().chain(rest).collect();
+        assert_eq!(told.len(), 5);
+        assert!(told.values().all(|spans| *spans == rows), "{told:?}");
+    }
+}
+
+/// A search that has looked into many pieces has its traces together before its time ends.
+#[test]
+fn what_was_ranked_long_ago_is_put_together_while_there_is_time() {
+    let mut fixture = Fixture::with_cache(1 << 20);
+    let count = DEFERRING_PIECES_MAX as u64 + 20;
+    for number in 1..=count {
+        let spans = [simple_span(number, 1, number << 40, (number << 40) + 5)];
+        fixture.add(&[plain_batch(number, &tenant("a"), &spans)]);
+    }
+    let query = TraceQuery {
+        window: TimeRange::ALL,
+        predicate: TracePredicate::HasSpan(SpanPredicate::True),
+        order: Order::Newest,
+        limit: u32::try_from(count + 1).unwrap(),
+        cursor: None,
+    };
+    let (shard, own) = (&fixture.shard, &tenant("a"));
+    let rank = |asked_max: u64| {
+        let clock = Arc::new(CountingClock { asked: AtomicU64::new(0), asked_max });
+        let budget = Budget::new(clock.clone(), Monotonic(1), u64::MAX);
+        let detail = Detail::Trace { spans_max: usize::MAX };
+        let ranked = shard.rank_beside(Beside::default(), own, &query, detail, &budget);
+        (ranked.unwrap(), clock.asked.load(Ordering::Relaxed), budget)
+    };
+    let (_, asked, _) = rank(u64::MAX);
+    let (ended, _, spent) = rank(asked - 3);
+    let mut told = Vec::new();
+    let end = ended.tell(shard, None, &spent, &mut |hit: Hit| {
+        told.push(hit.trace.is_some());
+        ControlFlow::Continue(())
+    });
+    assert!(end.unwrap().completeness.exhausted.is_some());
+    assert!(told.len() > DEFERRING_PIECES_MAX && told.iter().all(|is_whole| *is_whole), "{told:?}");
 }
 
 #[test]

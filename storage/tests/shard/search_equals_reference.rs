@@ -1,6 +1,7 @@
 //! QRY-1: search, figures and traces of a shard equal `model`'s reference evaluation over the
 //! distinct spans, wherever a trace's spans lie and however often they were sent.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::fixture::{Fixture, bytes_limit, no_limit, traces_of, write_scattered};
@@ -234,7 +235,8 @@ fn a_caller_that_has_enough_is_heard_and_a_cursor_tells_what_moved() {
 
 /// QRY-1: shards that are searched for one answer stop where others come first. What they told and
 /// how far each has told everything are enough for the first of all, in any order of shards, and
-/// where one is asked twice. And some are stopped.
+/// where one is asked twice. And some are stopped. Where all rank before one tells, they tell no
+/// more than is asked for, and whole traces.
 #[test]
 fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
     let mut stopped = 0;
@@ -266,6 +268,20 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
                 order.insert(0, random.index(3));
             }
             let (mut told, mut until) = (vec![Vec::new(); 3], vec![None; 3]);
+            let beside = Beside { first: Some(&first), without: None };
+            let budget = no_limit();
+            let ranks_first = random.one_in(2);
+            let mut ranked = BTreeMap::new();
+            let in_traces = Detail::Trace { spans_max: usize::MAX };
+            for number in order.iter().filter(|_| ranks_first) {
+                let (shard, tenant) = &shards[*number];
+                let hits = shard.rank_beside(beside, tenant, &query, in_traces, &budget);
+                ranked.insert(*number, hits.unwrap());
+            }
+            if ranks_first {
+                order.sort_unstable();
+                order.dedup();
+            }
             for number in order {
                 let (shard, tenant) = &shards[number];
                 let mut hits = Vec::new();
@@ -273,9 +289,13 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
                     hits.push(hit);
                     ControlFlow::Continue(())
                 };
-                let (detail, budget) = (Detail::Summary, no_limit());
-                let beside = Beside { first: Some(&first), without: None };
-                let end = shard.search_beside(beside, tenant, &query, detail, &budget, on_hit);
+                let end = match ranked.remove(&number) {
+                    Some(ranked) => ranked.tell(shard, Some(&first), &budget, on_hit),
+                    None => {
+                        let detail = Detail::Summary;
+                        shard.search_beside(beside, tenant, &query, detail, &budget, on_hit)
+                    }
+                };
                 until[number] = end.unwrap().cursor.map(|cursor| cursor.last);
                 let full = hits.len() == query.limit as usize;
                 stopped += usize::from(!full && until[number].is_some());
@@ -283,6 +303,11 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
             }
             let until = until.into_iter().flatten().min();
             let mut hits = told.concat();
+            if ranks_first {
+                assert_eq!(hits.len(), whole.len().min(query.limit as usize), "{what}");
+                let spans = |hit: &Hit| hit.trace.as_ref().unwrap().spans.len() as u64;
+                assert!(hits.iter().all(|hit| spans(hit) == hit.summary.span_count), "{what}");
+            }
             hits.retain(|hit| until.is_none_or(|until| hit.key <= until));
             hits.sort_by_key(|hit| hit.key);
             assert!(hits.len() >= whole.len().min(query.limit as usize), "{what}");
