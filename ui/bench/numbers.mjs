@@ -8,6 +8,7 @@
 //
 // A binary carries the UI that it was built with; --dist puts today's `dist` before its API.
 
+import { readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { serve } from "../scripts/serve.mjs";
@@ -51,6 +52,7 @@ const root = front ? `http://127.0.0.1:${front.address().port}` : source.root;
 const rows = [];
 
 const load = Number(loadavg()[0].toFixed(1));
+warnOfPriority();
 console.log(`before ${source.what}; ${cpus().length} cores, load ${load}`);
 try {
   if (parts.has("trace")) for (const size of sizes) await measureTrace(size);
@@ -65,6 +67,19 @@ try {
 }
 if (values.record) record();
 process.exitCode = rows.some((row) => row.isOver) ? 1 : 0;
+
+/**
+ * The browser begins a session of its own. With the kernel's grouping by session, a node that was
+ * started from a session of higher priority leaves it next to nothing.
+ */
+function warnOfPriority() {
+  try {
+    const [, nice] = /nice (-?\d+)/.exec(readFileSync("/proc/self/autogroup", "utf8")) ?? [];
+    if (nice !== "0") console.log(`this session has niceness ${nice}, the browser's has 0`);
+  } catch {
+    // No such grouping.
+  }
+}
 
 /** `bound` must not be passed (or, where more is better, be reached); `peer` is Jaeger's. */
 function note(name, value, unit, { bound, isLeast = false, peer } = {}) {

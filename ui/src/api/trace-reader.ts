@@ -64,6 +64,8 @@ export interface Found {
   readonly rows: Uint8Array;
   /** False while attributes were not looked into, although they can be. */
   readonly isWhole: boolean;
+  /** More might be found in attributes, which cannot all be had. */
+  readonly lacksAttributes: boolean;
 }
 
 interface Details {
@@ -198,12 +200,17 @@ export class TraceReader {
     const columns = this.#shown();
     const query = parseFind(text);
     const canHavePairs = this.#details !== undefined || this.#detailsUrl !== undefined;
-    if (this.#pairs === undefined && needsPairs(query) && canHavePairs) {
-      if (!isWhole) return { rows: findRows(query, columns, undefined), isWhole: false };
+    const needs = needsPairs(query);
+    if (this.#pairs === undefined && needs && canHavePairs) {
+      if (!isWhole) {
+        const rows = findRows(query, columns, undefined);
+        return { rows, isWhole: false, lacksAttributes: false };
+      }
       const details = await this.#loaded();
       if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
     }
-    return { rows: findRows(query, columns, this.#pairs), isWhole: true };
+    const lacksAttributes = needs && this.#pairs === undefined;
+    return { rows: findRows(query, columns, this.#pairs), isWhole: true, lacksAttributes };
   }
 
   /** The keys of all attributes; undefined where they cannot all be had. */

@@ -49,6 +49,8 @@ export interface TraceViewState {
   readonly matchCount: number;
   /** Attributes are still to be looked into. */
   readonly isFinding: boolean;
+  /** They cannot be: what was found is in names, ids and what else stands in columns. */
+  readonly lacksAttributes: boolean;
   /** Show only what was found, and the way to it. */
   readonly onlyMatches: boolean;
   /** Null while the spans of all services are shown. */
@@ -89,6 +91,7 @@ export class TraceView {
       matches: null,
       matchCount: 0,
       isFinding: false,
+      lacksAttributes: false,
       onlyMatches: false,
       hidden: null,
       criticalPath: null,
@@ -259,7 +262,7 @@ export class TraceView {
     const request = this.#findRequest;
     if (text.trim() === "") {
       const nothing = { matches: null, matchCount: 0, onlyMatches: false, isFinding: false };
-      this.#change({ findText: text, ...nothing });
+      this.#change({ findText: text, lacksAttributes: false, ...nothing });
       return;
     }
     this.#change({ findText: text });
@@ -270,7 +273,8 @@ export class TraceView {
       if (found === undefined) return this.#change({ isFinding: false });
       let matchCount = 0;
       for (const match of found.rows) matchCount += match;
-      this.#change({ matches: found.rows, matchCount, isFinding: !found.isWhole });
+      const { rows: matches, lacksAttributes } = found;
+      this.#change({ matches, matchCount, isFinding: !found.isWhole, lacksAttributes });
       if (found.isWhole) return;
     }
   }

@@ -206,8 +206,14 @@ test("of a trace too large for its JSON the panel asks for the span alone", asyn
   spansReply = oneSpan;
   await panel.getByRole("button", { name: "Try again" }).click();
   await panel.getByRole("rowheader", { name: "of.span" }).waitFor();
+  const found = page.locator(".find output");
   await page.getByLabel("Find in trace").fill("op-7 err");
-  await page.locator(".find output").waitFor();
+  await found.filter({ hasText: /^\d+ by name$/ }).waitFor();
+  await page.getByLabel("Find in trace").fill("http.status_code=500");
+  await found.filter({ hasText: "no match by name" }).waitFor();
+  assert.match(await found.getAttribute("title"), /not searched/);
+  await page.getByLabel("Find in trace").fill("err");
+  await found.filter({ hasText: /^\d+$/ }).waitFor();
   assert.equal(asked.length, before, "the JSON is left alone");
   await page.close();
 });

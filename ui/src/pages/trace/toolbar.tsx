@@ -101,9 +101,14 @@ export function Toolbar(props: {
   );
 }
 
+const NOT_SEARCHED =
+  "Attributes of a trace this large are shown one span at a time, and not searched";
+
 function Find(props: { readonly view: TraceView }) {
   const { view } = props;
-  const { findText, matches, matchCount, onlyMatches, isFinding } = useStore(view.store);
+  const { findText, matches, matchCount, onlyMatches, isFinding, lacksAttributes } = useStore(
+    view.store,
+  );
   const [typed, setTyped] = useState(findText);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const input: RefObject<HTMLInputElement | null> = useRef(null);
@@ -129,11 +134,7 @@ function Find(props: { readonly view: TraceView }) {
             ? "Find: text, key=value, dur>10ms, err"
             : "Find: name, span id, dur>10ms, err"
         }
-        title={
-          view.source.hasDetails
-            ? undefined
-            : "Attributes of a trace this large are shown one span at a time, and not searched"
-        }
+        title={view.source.hasDetails ? undefined : NOT_SEARCHED}
         autoComplete="off"
         spellCheck={false}
         value={typed}
@@ -148,9 +149,10 @@ function Find(props: { readonly view: TraceView }) {
       />
       {matches !== null && (
         <>
-          <output className="faint">
+          <output className="faint" title={lacksAttributes ? NOT_SEARCHED : undefined}>
             {none && !isFinding ? "no match" : found}
             {isFinding && " so far"}
+            {lacksAttributes && " by name"}
           </output>
           <IconButton
             icon="up"
