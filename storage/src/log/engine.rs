@@ -26,8 +26,8 @@ pub trait LogEngine: fmt::Debug + Send + Sync {
     /// permanent error if it cannot be taken. `done` is not called for what is handed back.
     fn try_submit(&self, operation: Operation, done: Done) -> Result<(), Rejected>;
 
-    /// As [`Self::try_submit`] of an operation that nobody waits for: it causes no write of its own,
-    /// but is written in front of the next operation that is submitted, in one batch with it.
+    /// As [`Self::try_submit`] of an operation that nobody waits for: it causes no write of its
+    /// own, but is written in front of the next one that is submitted, in one batch with it.
     fn try_enqueue(&self, operation: Operation) -> Result<(), Rejected> {
         self.try_submit(operation, Box::new(drop))
     }
