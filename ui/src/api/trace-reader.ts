@@ -207,6 +207,7 @@ export class TraceReader {
         return { rows, isWhole: false, lacksAttributes: false };
       }
       const details = await this.#loaded();
+      await breath();
       if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
     }
     const lacksAttributes = needs && this.#pairs === undefined;
@@ -260,7 +261,8 @@ export class TraceReader {
     const url = this.#detailsUrl;
     if (url === undefined) return Promise.resolve(undefined);
     const columns = this.#shown();
-    const loading = getJson(url, readTraces, undefined).then(({ value }) => {
+    const loading = getJson(url, readTraces, undefined).then(async ({ value }) => {
+      await breath();
       const trace = value[0] ?? { traceID: columns.traceId, spans: [], processes: {} };
       return { trace, spanOfRow: rowsOfSpans(columns, trace) };
     });
@@ -270,6 +272,11 @@ export class TraceReader {
     });
     return loading;
   }
+}
+
+/** Lets questions be answered that came during a long step, before the next one. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 function decode(body: ArrayBuffer, where: string): Decoded {
