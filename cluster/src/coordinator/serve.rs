@@ -133,7 +133,7 @@ pub(crate) fn serve(
 /// What one step of a question came to.
 pub(crate) enum Step<T> {
     /// The traces that come first are known, and some are to be put together.
-    Ranked(RankedHits),
+    Ranked(Box<RankedHits>),
     /// This is the answer.
     Done(T),
 }
@@ -153,7 +153,7 @@ pub(crate) async fn serve_in<T: Send + 'static>(
         let (shard, question, answer) = (Arc::clone(shard), Arc::clone(question), answer.clone());
         move || match rank(&shard, &question) {
             Some(Ok(ranked)) if ranked.is_work_left(question.first.as_deref()) => {
-                Step::Ranked(ranked)
+                Step::Ranked(Box::new(ranked))
             }
             ranked => Step::Done(answer(&shard, &question, ranked.transpose())),
         }
@@ -163,7 +163,7 @@ pub(crate) async fn serve_in<T: Send + 'static>(
         Step::Ranked(ranked) => ranked,
     };
     let (shard, question) = (Arc::clone(shard), Arc::clone(question));
-    pool.run(move || answer(&shard, &question, Ok(Some(ranked)))).await
+    pool.run(move || answer(&shard, &question, Ok(Some(*ranked)))).await
 }
 
 /// [`serve_in`], with the whole answer at once.

@@ -289,12 +289,11 @@ fn shards_beside_each_other_find_what_the_reference_finds_in_all() {
                     hits.push(hit);
                     ControlFlow::Continue(())
                 };
-                let end = match ranked.remove(&number) {
-                    Some(ranked) => ranked.tell(shard, Some(&first), &budget, on_hit),
-                    None => {
-                        let detail = Detail::Summary;
-                        shard.search_beside(beside, tenant, &query, detail, &budget, on_hit)
-                    }
+                let end = if let Some(ranked) = ranked.remove(&number) {
+                    ranked.tell(shard, Some(&first), &budget, on_hit)
+                } else {
+                    let detail = Detail::Summary;
+                    shard.search_beside(beside, tenant, &query, detail, &budget, on_hit)
                 };
                 until[number] = end.unwrap().cursor.map(|cursor| cursor.last);
                 let full = hits.len() == query.limit as usize;
