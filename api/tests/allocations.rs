@@ -18,8 +18,8 @@ use model::sink::{
     EventHead, Interned, LinkHead, PartSize, ResourceHead, ScopeHead, SpanHead, SpanVisitor,
 };
 use model::store::{
-    Ack, AggregateRequest, Operation, ReadScope, RequestDigest, SearchRequest, SearchStream,
-    SpansRequest, Trace, TraceColumns, TraceRequest,
+    Ack, AggregateRequest, FindRequest, FoundRows, Operation, ReadScope, RequestDigest,
+    SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::testing::ManualClock;
 use model::value::ValueRef;
@@ -204,6 +204,10 @@ impl TraceStore for Nothing {
         &self,
         _: TraceRequest,
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
+        unsupported()
+    }
+
+    async fn find(&self, _: FindRequest) -> Result<Answer<Option<FoundRows>>, StoreError> {
         unsupported()
     }
 

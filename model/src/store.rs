@@ -23,7 +23,7 @@ use futures_core::Stream;
 
 use crate::aggregate::{Aggregate, AggregateQuery, DependencyEdge};
 use crate::budget::{Budget, Exhausted};
-use crate::query::{AttributeScope, Cursor, OrderKey, TraceQuery};
+use crate::query::{AttributeScope, Cursor, OrderKey, SpanPredicate, TraceQuery};
 use crate::span::SpanKind;
 use crate::{
     Duration, ShardId, Span, SpanId, SpanSink, Tenant, Text, TimeRange, Timestamp, TraceId,
@@ -49,6 +49,13 @@ pub trait TraceStore: Clone + Send + Sync + 'static {
         &self,
         request: TraceRequest,
     ) -> impl Future<Output = Result<Answer<Option<TraceColumns>>, StoreError>> + Send;
+
+    /// Which spans of a trace pass a predicate, by their rows in its columns: for traces too large
+    /// to be looked through span by span. Nothing if no span of the trace is known.
+    fn find(
+        &self,
+        request: FindRequest,
+    ) -> impl Future<Output = Result<Answer<Option<FoundRows>>, StoreError>> + Send;
 
     /// Spans of a trace by their ids, with all that they carry; nothing if the trace has none of
     /// them. For traces too large to be read whole: what it costs is what is asked for.
@@ -154,6 +161,69 @@ pub struct TraceRequest {
     pub trace_id: TraceId,
     /// Most spans to return; more are cut off, latest first, and [`Trace::truncated`] says so.
     pub spans_max: usize,
+}
+
+/// A question for the spans of a trace that pass a predicate.
+#[derive(Debug, Clone)]
+pub struct FindRequest {
+    /// Who reads.
+    pub scope: ReadScope,
+    /// Which trace.
+    pub trace_id: TraceId,
+    /// What must hold of a span.
+    pub predicate: SpanPredicate,
+}
+
+/// Which rows of a trace's columns ([`TraceColumns`]) pass a predicate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundRows {
+    rows: usize,
+    bits: Vec<u8>,
+}
+
+impl FoundRows {
+    /// Of so many rows, none.
+    pub fn none(rows: usize) -> Self {
+        Self { rows, bits: vec![0; rows.div_ceil(8)] }
+    }
+
+    /// The rows whose bits are set, the lowest bit of the first byte first; nothing unless there is
+    /// a bit for each row, and none for any other.
+    pub fn from_bits(rows: usize, bits: Vec<u8>) -> Option<Self> {
+        let tail = rows % 8;
+        let is_clear = |last: &u8| tail == 0 || last >> tail == 0;
+        let is_whole = bits.len() == rows.div_ceil(8) && bits.last().is_none_or(is_clear);
+        is_whole.then_some(Self { rows, bits })
+    }
+
+    /// Adds a row, if there is one of this number.
+    pub fn insert(&mut self, row: usize) {
+        if row < self.rows
+            && let Some(byte) = self.bits.get_mut(row / 8)
+        {
+            *byte |= 1 << (row % 8);
+        }
+    }
+
+    /// Whether the row is one of them.
+    pub fn contains(&self, row: usize) -> bool {
+        self.bits.get(row / 8).is_some_and(|byte| byte >> (row % 8) & 1 != 0)
+    }
+
+    /// How many rows the trace has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many of them pass.
+    pub fn count(&self) -> usize {
+        self.bits.iter().map(|byte| byte.count_ones() as usize).sum()
+    }
+
+    /// A bit a row, the lowest bit of the first byte first.
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
+    }
 }
 
 /// Most span ids one [`SpansRequest`] may name: more than are looked at together.

@@ -8,8 +8,9 @@ use crate::canonical::fingerprint;
 use crate::effective;
 use crate::names::Names;
 use crate::pace::{self, Pace, Unhurried, unstopped};
+use crate::query::{SpanPredicate, span_matches};
 use crate::span::SpanKind;
-use crate::store::{Revision, Trace, TraceColumns};
+use crate::store::{FoundRows, Revision, Trace, TraceColumns};
 use crate::tree::Tree;
 use crate::{Span, SpanId, Timestamp, TraceId};
 
@@ -34,6 +35,26 @@ pub fn assemble_within<P: Pace>(
     spans.truncate(spans_max);
     let truncated = (distinct_count > spans_max).then_some(distinct_count as u64);
     Ok(Some(Trace { trace_id, spans, truncated }))
+}
+
+/// Which of the distinct spans of a trace, in its order, pass a predicate.
+pub fn find(predicate: &SpanPredicate, spans: &[Span]) -> FoundRows {
+    unstopped(find_within(predicate, spans, &Unhurried))
+}
+
+/// The same, as long as the pace lets it go on.
+pub fn find_within<P: Pace>(
+    predicate: &SpanPredicate,
+    spans: &[Span],
+    pace: &P,
+) -> Result<FoundRows, P::Stop> {
+    let mut found = FoundRows::none(spans.len());
+    pace::for_each(spans.iter().enumerate(), pace, |(row, span)| {
+        if span_matches(predicate, span) {
+            found.insert(row);
+        }
+    })?;
+    Ok(found)
 }
 
 /// The distinct ones of `spans` (of one trace, in any order) in the order of a trace.

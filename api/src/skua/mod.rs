@@ -3,6 +3,7 @@
 //! - `GET cluster`: nodes and shards as this node knows them.
 //! - `GET traces/{id}`: a trace as it came in, as OTLP protobuf (`TracesData`), unadjusted.
 //! - `GET traces/{id}/columns`: its structure in typed arrays.
+//! - `POST traces/{id}/find`: which of its spans pass a predicate.
 //! - `GET`, `POST search`: the free query, a line of JSON a trace.
 //! - `POST aggregate`: figures over spans.
 //! - `GET suggest/services`, `operations`, `keys`, `values`: names to choose from.
@@ -15,6 +16,7 @@ mod changes;
 mod columns;
 mod compaction;
 mod cursor;
+mod find;
 mod limits;
 mod parameters;
 mod problem;
@@ -49,6 +51,7 @@ pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A)
     let reads = Router::new()
         .route("/api/skua/v1/traces/{trace_id}", get(traces::raw::<S>))
         .route("/api/skua/v1/traces/{trace_id}/columns", columns)
+        .route("/api/skua/v1/traces/{trace_id}/find", post(find::rows::<S>))
         .route("/api/skua/v1/search", get(search::find::<S>).post(search::find::<S>))
         .route("/api/skua/v1/aggregate", post(aggregate::figures::<S>))
         .route("/api/skua/v1/suggest/services", get(suggest::services::<S>))

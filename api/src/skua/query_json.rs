@@ -132,7 +132,8 @@ fn patterns_in(document: &Value) -> usize {
         Value::Array(items) => items.iter().map(patterns_in).sum(),
         Value::Object(members) => {
             let op = members.get("op").and_then(Value::as_str);
-            let is_pattern = matches!(op, Some(ANCHORED | UNANCHORED));
+            let is_pattern =
+                matches!(op, Some(ANCHORED | UNANCHORED)) || members.contains_key(MENTIONS);
             usize::from(is_pattern) + members.values().map(patterns_in).sum::<usize>()
         }
         _ => 0,
@@ -317,6 +318,15 @@ pub(super) fn span_predicate(
         };
         return Ok(SpanPredicate::JaegerTag { key: text("tag")?, value: text("value")? });
     }
+    if members.contains_key(MENTIONS) {
+        known(members, place, &[MENTIONS])?;
+        let words = required(members, place, MENTIONS)?;
+        let place = place.member(MENTIONS);
+        let words = string(words, &place)?;
+        let compiled = Pattern::words_within(words, terms.pattern(&place)?);
+        let pattern = compiled.map_err(|error| place.problem(error.to_string()))?;
+        return Ok(SpanPredicate::Mentions(pattern));
+    }
     let (name, value) = only_member(value, place)?;
     let place = place.member(name);
     let below = |value: &Value, place: &Place<'_>| span_predicate(value, place, terms, depth + 1);
@@ -324,7 +334,7 @@ pub(super) fn span_predicate(
         "all" => Ok(SpanPredicate::All(list(value, &place, below)?)),
         "any" => Ok(SpanPredicate::Any(list(value, &place, below)?)),
         "not" => Ok(SpanPredicate::Not(Box::new(below(value, &place)?))),
-        _ => Err(place.problem("unknown; one of all, any, not, field, attribute, tag")),
+        _ => Err(place.problem("unknown; one of all, any, not, field, attribute, tag, mentions")),
     }
 }
 
@@ -390,6 +400,8 @@ const COMPARISONS: &[(&str, Comparison)] = &[
 
 /// The whole text matches a regular expression.
 const ANCHORED: &str = "=~";
+/// Words that some text of the span has in it.
+const MENTIONS: &str = "mentions";
 /// A regular expression is found in it.
 const UNANCHORED: &str = "~";
 

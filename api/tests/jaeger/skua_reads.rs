@@ -8,9 +8,12 @@ use api::read_context::{ReadContext, ReadLimits};
 use api::skua;
 use axum::Router;
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use model::query::{Pattern, SpanPredicate};
 use model::store::Revision;
 use model::testing::{Generator, ManualClock, MemoryStore, Random, write_spans};
 use model::trace::columns;
@@ -159,6 +162,47 @@ async fn columns_hold_what_the_store_holds() {
         flate2::read::GzDecoder::new(&small.body[..]).read_to_end(&mut whole).unwrap();
         assert_eq!(whole, got.body);
     }
+}
+
+#[tokio::test]
+async fn what_is_found_is_a_bit_a_row() {
+    let (store, trace_id, spans) = generated(4).await;
+    let router = port(store);
+    let path = format!("traces/{trace_id}/find");
+    let find = async |body: &str| ask(&router, "POST", &path, body, &[]).await;
+    let name = String::from_utf8_lossy(spans[7].name.as_bytes()).to_uppercase();
+    let words = Pattern::words(&name).unwrap();
+    for (body, predicate) in [
+        (r#"{"where":true}"#.to_owned(), SpanPredicate::True),
+        (
+            serde_json::json!({"where": {"mentions": name}, "stale": true}).to_string(),
+            SpanPredicate::Mentions(words),
+        ),
+    ] {
+        let got = find(&body).await;
+        assert_eq!((got.status.as_u16(), got.header("skua-completeness")), (200, "complete"));
+        let wanted = model::trace::find(&predicate, &spans);
+        assert!(wanted.count() > 0);
+        let json = got.json();
+        let bits = STANDARD.decode(json["rows"].as_str().unwrap()).unwrap();
+        assert_eq!(bits, wanted.bits(), "{body}");
+        assert_eq!(json["spans"].as_u64().unwrap(), spans.len() as u64);
+        assert_eq!(json["found"].as_u64().unwrap(), wanted.count() as u64);
+        assert_eq!(json["trace_id"], trace_id.to_string());
+    }
+    for (body, words) in [
+        ("{}", "where: missing"),
+        (r#"{"where":true,"limit":1}"#, "limit: unknown; one of where, stale"),
+        (r#"{"where":{"mentions":5}}"#, "where.mentions: not a string"),
+        (r#"{"where":{"mentions":null}}"#, "where.mentions: missing"),
+    ] {
+        let got = find(body).await;
+        assert_eq!(got.status, 400, "{body}");
+        let message = got.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(words), "{body}: {message}");
+    }
+    let absent = ask(&router, "POST", "traces/77/find", r#"{"where":true}"#, &[]).await;
+    assert_eq!((absent.status.as_u16(), absent.header("skua-completeness")), (404, "complete"));
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use model::budget::Budget;
 use model::query::AttributeScope;
 use model::sink::PartSize;
 use model::store::{
-    Ack, AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SearchRequest,
-    SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
+    Ack, AggregateRequest, Answer, FindRequest, FoundRows, Operation, ReadScope, RequestDigest,
+    SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use model::testing::{ManualClock, MemorySink, MemoryStore};
 use model::{Clock, SpanSink, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
@@ -284,6 +284,10 @@ impl TraceStore for Unwilling {
         request: TraceRequest,
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
         self.store.trace_columns(request).await
+    }
+
+    async fn find(&self, request: FindRequest) -> Result<Answer<Option<FoundRows>>, StoreError> {
+        self.store.find(request).await
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchStream, StoreError> {

@@ -26,6 +26,7 @@ use super::server::Server;
 use super::{Arguments, Results};
 use crate::outside;
 use crate::recording::Recording;
+use crate::replay::Histogram;
 use crate::synthetic::{Profile, Synthesis, SynthesisOptions};
 
 /// What the giant trace is drawn from.
@@ -65,6 +66,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     }
     let columns = format!("/api/skua/v1/traces/{id}/columns");
     ask(&mut client, "giant_columns", &vec![columns.clone(); 3], &mut results).await?;
+    finds(&mut client, &id, searches, &mut results).await?;
     figures(&mut client, &plan, searches, &mut results).await?;
     let services = services(&mut client).await?;
     for (name, path) in searches_of(&services, &plan) {
@@ -94,6 +96,42 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     Ok(results)
 }
 
+/// What is found in the giant trace: words that are somewhere, words that are nowhere, and an
+/// attribute.
+async fn finds(
+    client: &mut HttpClient,
+    id: &str,
+    asks: u32,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let path = format!("/api/skua/v1/traces/{id}/find");
+    for (name, predicate) in [
+        ("words", r#"{"mentions":"post"}"#),
+        ("nowhere", r#"{"mentions":"qwertzuiop"}"#),
+        ("attribute", r#"{"attribute":"http.status_code","scope":"span","op":">=","value":500}"#),
+        ("names", r#"{"field":"service","op":"=","value":"frontend"}"#),
+    ] {
+        let mut times = Histogram::default();
+        let mut found = 0;
+        for measured in [false, true] {
+            for _ in 0..asks {
+                let asked = outside::now();
+                let answer = client.post(&path, format!("{{\"where\":{predicate}}}")).await?;
+                ensure!(answer.status == 200, "POST {path} answers {}", answer.status);
+                if measured {
+                    times.add(outside::now().duration_since(asked));
+                }
+                let answer: serde_json::Value = serde_json::from_slice(&answer.body)?;
+                found = answer.get("found").and_then(serde_json::Value::as_u64).unwrap_or_default();
+            }
+        }
+        let middle = times.percentile_milliseconds(50);
+        results.add_rounded(format!("find_{name}_p50_milliseconds"), middle);
+        results.add(format!("find_{name}_found"), found);
+    }
+    Ok(())
+}
+
 /// Sends the trace, and says its id.
 async fn send_giant(server: &Server, file: PathBuf, spans: u32) -> anyhow::Result<String> {
     let recording = Recording::open(&[file], None)?;
@@ -106,8 +144,9 @@ async fn send_giant(server: &Server, file: PathBuf, spans: u32) -> anyhow::Resul
         first_start: outside::unix_nanos().saturating_sub(60_000_000_000),
     };
     let mut synthesis = Synthesis::new(&profile, options);
-    let mut client = HttpClient::connect(&server.otlp_http()).await?;
     while let Some(message) = synthesis.next_message()? {
+        // The first message takes so long to make that a connection would be closed meanwhile.
+        let mut client = HttpClient::connect(&server.otlp_http()).await?;
         let answer = client.post_protobuf("/v1/traces", Bytes::from(message)).await?;
         ensure!(answer.status == 200, "POST /v1/traces answers {}", answer.status);
     }

@@ -35,7 +35,9 @@ impl ReadPools {
             | ReadOperation::Known { .. }
             | ReadOperation::Operations { .. } => &self.lookups,
             ReadOperation::Search { .. } => &self.searches,
-            ReadOperation::Aggregate { .. }
+            // Looks into all that a large trace carries: to open another one comes first.
+            ReadOperation::Find { .. }
+            | ReadOperation::Aggregate { .. }
             | ReadOperation::Keys { .. }
             | ReadOperation::Values { .. }
             | ReadOperation::Elsewhere { .. }

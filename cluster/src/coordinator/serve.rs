@@ -62,6 +62,10 @@ pub(crate) fn serve(
             give(ReadItem::Columns(columns.map(Box::new)));
             shard.completeness()
         }
+        ReadOperation::Find { trace_id, predicate } => {
+            give(ReadItem::Found(shard.find_rows(tenant, *trace_id, predicate, budget)?));
+            shard.completeness()
+        }
         ReadOperation::Spans { trace_id, span_ids } => {
             let found = shard.spans_by_id(tenant, *trace_id, span_ids, budget)?;
             give(ReadItem::Trace(found));

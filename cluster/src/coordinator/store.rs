@@ -9,10 +9,10 @@ use model::budget::{Budget, Exhausted};
 use model::pace::{self, Pace, STRETCH_ROWS};
 use model::query::AttributeScope;
 use model::store::{
-    AggregateRequest, Answer, Operation, ReadScope, RequestDigest, SUGGESTIONS_MAX, SearchRequest,
-    SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
+    AggregateRequest, Answer, FindRequest, FoundRows, Operation, ReadScope, RequestDigest,
+    SUGGESTIONS_MAX, SearchRequest, SearchStream, SpansRequest, Trace, TraceColumns, TraceRequest,
 };
-use model::trace::assemble_within;
+use model::trace::{assemble_within, find_within};
 use model::{Duration, Span, StoreError, Tenant, Text, TimeRange, TraceId, TraceStore};
 
 use super::figures::Figures;
@@ -49,6 +49,16 @@ impl TraceStore for Coordinator {
             return Ok(found);
         }
         self.live_columns(in_archive(request)).await
+    }
+
+    async fn find(&self, request: FindRequest) -> Result<Answer<Option<FoundRows>>, StoreError> {
+        let found = self.live_find(request.clone()).await?;
+        if found.value.is_some() || !found.completeness.is_complete() {
+            return Ok(found);
+        }
+        let FindRequest { mut scope, trace_id, predicate } = request;
+        scope.tenant = scope.tenant.archive();
+        self.live_find(FindRequest { scope, trace_id, predicate }).await
     }
 
     async fn spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
@@ -208,6 +218,33 @@ impl Coordinator {
         let SpansRequest { scope, trace_id, span_ids } = request;
         let operation = ReadOperation::Spans { trace_id, span_ids };
         self.union_of(scope, trace_id, operation, SPANS_MAX).await
+    }
+
+    async fn live_find(
+        &self,
+        request: FindRequest,
+    ) -> Result<Answer<Option<FoundRows>>, StoreError> {
+        let FindRequest { scope, trace_id, predicate } = request;
+        let operation = ReadOperation::Find { trace_id, predicate: predicate.clone() };
+        let gathered = self.ask_about(scope.clone(), trace_id, operation).await?;
+        let completeness = gathered.completeness();
+        let items = gathered.answers.into_iter().flat_map(|(_, answer)| answer.items);
+        let found = items.filter_map(|item| match item {
+            ReadItem::Found(found) => found,
+            _ => None,
+        });
+        let mut found: Vec<_> = found.collect();
+        if found.len() < 2 {
+            return Ok(Answer { value: found.pop(), completeness });
+        }
+        // Rows are those of the whole, and the trace lies across a fence.
+        let operation = ReadOperation::Trace { trace_id, spans_max: SPANS_MAX };
+        let budget = scope.budget.clone();
+        let Answer { value, completeness } =
+            self.union_of(scope, trace_id, operation, SPANS_MAX).await?;
+        let Some(trace) = value else { return Ok(Answer { value: None, completeness }) };
+        let rows = move |budget: &Budget| find_within(&predicate, &trace.spans, budget);
+        Ok(Answer { value: Some(self.work(&budget, rows).await?), completeness })
     }
 
     /// The trace that the shards tell of together.

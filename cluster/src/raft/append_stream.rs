@@ -35,7 +35,7 @@ use crate::transport::{Method, Reply};
 
 /// The window's bytes are counted in units of this many.
 const UNIT_BYTES: usize = 1 << 10;
-const UNITS_MAX: u32 = 4 << 10;
+const UNITS_MAX: u32 = 2 << 10;
 const _: () = assert!(UNITS_MAX as usize * UNIT_BYTES == APPEND_WINDOW_BYTES);
 
 const ANSWER_WITHIN: StdDuration = StdDuration::from_nanos(APPEND_ANSWER_WITHIN.0);

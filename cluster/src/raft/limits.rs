@@ -32,7 +32,7 @@ pub const RECENT_ENTRIES: u64 = 4;
 pub const APPEND_REQUESTS_MAX: usize = 16;
 
 /// Bytes of them. One follower that is slow must not hold more of a leader's memory.
-pub const APPEND_WINDOW_BYTES: usize = 4 << 20;
+pub const APPEND_WINDOW_BYTES: usize = 2 << 20;
 
 /// How long the oldest unanswered append request of a stream may wait. A follower's sync may take
 /// two seconds before its node gives up leaderships, so this is beyond it.

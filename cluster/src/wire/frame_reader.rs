@@ -10,7 +10,7 @@ use super::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
 use super::messages::aggregate::{join_aggregate, to_edge};
 use super::messages::completeness::{to_end, to_failure};
 use super::messages::frame::{
-    FrameKind, FrameMessage, HitMessage, NamesMessage, TraceMessage, to_key,
+    FrameKind, FrameMessage, HitMessage, NamesMessage, TraceMessage, to_found, to_key,
 };
 use super::messages::number::Numbered as _;
 use super::messages::query::to_order_key;
@@ -147,6 +147,10 @@ fn join(
             ReadItem::Columns(revision.map(|revision| {
                 Box::new(TraceColumns { revision: revision.into(), ..TraceColumns::default() })
             }))
+        }
+        (None, FrameKind::Found) => {
+            let rows = required(body, frame.found)?.rows;
+            ReadItem::Found(rows.as_ref().map(to_found).transpose()?)
         }
         (Some(ReadItem::Columns(Some(mut columns))), FrameKind::Rows) => {
             join_rows(&mut columns, required(body, frame.rows)?)?;

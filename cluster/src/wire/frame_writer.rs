@@ -12,8 +12,8 @@ use super::limits::{FRAME_BYTES_MAX, PART_BYTES_MAX};
 use super::messages::aggregate::{from_edge, send_aggregate};
 use super::messages::completeness::{from_end, from_failure};
 use super::messages::frame::{
-    EdgesMessage, FoundColumnsMessage, FoundTraceMessage, FrameKind, FrameMessage, HitMessage,
-    KeysMessage, NamesMessage, OperationsMessage, TraceMessage, from_key,
+    EdgesMessage, FoundColumnsMessage, FoundMessage, FoundTraceMessage, FrameKind, FrameMessage,
+    HitMessage, KeysMessage, NamesMessage, OperationsMessage, TraceMessage, from_key,
 };
 use super::messages::scalar::{check_size, from_text, from_trace_id};
 use super::messages::summary::send_rows;
@@ -56,6 +56,10 @@ impl<'a> FrameWriter<'a> {
                     })
                 };
                 send_aggregate(aggregate, Parts::new(&mut send))
+            }
+            ReadItem::Found(found) => {
+                let found = Some(FoundMessage { rows: found.as_ref().map(Into::into) });
+                self.frame(FrameMessage { found, ..FrameMessage::of(FrameKind::Found, false) })
             }
             ReadItem::Services(names) => self.list(
                 names,

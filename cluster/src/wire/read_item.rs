@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::aggregate::{Aggregate, DependencyEdge};
 use model::budget::Exhausted;
 use model::query::{AttributeScope, Cursor};
-use model::store::{Completeness, Hit, Operation, Trace, TraceColumns};
+use model::store::{Completeness, FoundRows, Hit, Operation, Trace, TraceColumns};
 use model::{ShardId, Text, TraceId};
 use storage::log::LogIndex;
 
@@ -21,6 +21,8 @@ pub enum ReadItem {
     Trace(Option<Trace>),
     /// Likewise: its structure.
     Columns(Option<Box<TraceColumns>>),
+    /// Likewise: which of its rows pass.
+    Found(Option<FoundRows>),
     /// To a question for figures.
     Aggregate(Box<Aggregate>),
     /// Effective services.

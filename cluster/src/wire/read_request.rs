@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use model::aggregate::AggregateQuery;
-use model::query::{AttributeScope, TraceQuery};
+use model::query::{AttributeScope, SpanPredicate, TraceQuery};
 use model::store::Detail;
 use model::{ShardId, SpanId, Tenant, Text, TimeRange, TraceId};
 use storage::log::LogIndex;
@@ -55,6 +55,13 @@ pub enum ReadOperation {
     TraceColumns {
         /// Which.
         trace_id: TraceId,
+    },
+    /// Which spans of a trace pass a predicate. Answer: rows of its columns.
+    Find {
+        /// Which trace.
+        trace_id: TraceId,
+        /// What must hold of a span.
+        predicate: SpanPredicate,
     },
     /// Some spans of a trace. Answer: a trace with these alone.
     Spans {

@@ -172,17 +172,17 @@ fn fields_of_a_later_version_are_passed_over() {
 #[test]
 fn choices_of_a_later_version_are_refused_by_name() {
     let unknown = |what, number| WireError::Unknown { what, number };
-    let error = question(&number(1, 17)).unwrap_err();
-    assert_eq!(error, unknown("operation", 17));
-    assert_eq!(error.to_string(), "operation 17 is not known to this version");
+    let error = question(&number(1, 18)).unwrap_err();
+    assert_eq!(error, unknown("operation", 18));
+    assert_eq!(error.to_string(), "operation 18 is not known to this version");
     assert!(error.is_of_another_version());
-    let error = figures(&number(1, 7)).unwrap_err();
-    assert_eq!(error, unknown("a predicate on spans of kind", 7));
+    let error = figures(&number(1, 8)).unwrap_err();
+    assert_eq!(error, unknown("a predicate on spans of kind", 8));
     let predicate = [number(1, 5), field(3, &number(1, 20)), field(4, &number(1, 1))].concat();
     assert_eq!(figures(&predicate).unwrap_err(), unknown("a field", 20));
-    let frame = [number(1, 7), number(2, 16)].concat();
+    let frame = [number(1, 7), number(2, 17)].concat();
     let error = FrameReader::new(tenant(), [SHARD], ROOM).accept(frame.into()).unwrap_err();
-    assert_eq!(error, unknown("a frame of kind", 16));
+    assert_eq!(error, unknown("a frame of kind", 17));
     let outcome = field(1, &number(2, 7));
     assert_eq!(WriteReply::decode(outcome.into()).unwrap_err(), unknown("an outcome of kind", 7));
 }
@@ -311,6 +311,19 @@ fn columns_that_do_not_fit_each_other_are_refused() {
     let row = [row, field(5, &[0]), field(6, &[0]), field(7, &[0])].concat();
     assert!(matches!(rows(&row), Err(WireError::Invalid { .. })), "no names");
     assert!(rows(&[row, field(8, b"s"), field(9, b"o")].concat()).is_ok());
+}
+
+#[test]
+fn found_rows_without_a_bit_each_are_refused() {
+    let found = |rows: u64, bits: &[u8]| {
+        let body = field(1, &[number(1, rows), field(2, bits)].concat());
+        items(SHARD, [[number(1, 7), number(2, 16), field(26, &body)].concat().into()])
+    };
+    assert!(found(9, &[1, 1]).is_ok());
+    for (rows, bits) in [(9, &[1][..]), (8, &[1, 0]), (u64::MAX, &[1]), (7, &[0b1000_0000])] {
+        let refused = found(rows, bits);
+        assert!(matches!(refused, Err(WireError::Invalid { .. })), "{rows}: {refused:?}");
+    }
 }
 
 #[test]

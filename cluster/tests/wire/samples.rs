@@ -23,7 +23,7 @@ use model::query::{
     Relation, SpanPredicate, Statistic, TracePredicate, TraceQuery, ValueTest,
 };
 use model::span::SpanKind;
-use model::store::{Completeness, Detail, Hit, Operation, Revision, Trace};
+use model::store::{Completeness, Detail, FoundRows, Hit, Operation, Revision, Trace};
 use model::testing::{Random, simple_span};
 use model::{Duration, NodeId, ShardId, Span, Tenant, Text, TimeRange, Timestamp, TraceId};
 use storage::log::LogIndex;
@@ -238,10 +238,13 @@ pub(crate) fn read_requests() -> Vec<(&'static str, ReadRequest)> {
     let plain = search(plain, Detail::Summary, false, &[]);
     let dependencies = |without| ReadOperation::Dependencies { window: window(), without };
     let elsewhere = |after| ReadOperation::Elsewhere { window: window(), shard_count: 9, after };
+    let words = SpanPredicate::Mentions(Pattern::words("time out").unwrap());
+    let found = SpanPredicate::All(vec![words, SpanPredicate::True]);
     let operations = vec![
         ("trace", ReadOperation::Trace { trace_id, spans_max: 100_000 }),
         ("trace_columns", ReadOperation::TraceColumns { trace_id }),
         ("spans", ReadOperation::Spans { trace_id, span_ids }),
+        ("find", ReadOperation::Find { trace_id, predicate: found }),
         ("search", full),
         ("search_plain", plain),
         ("search_without", without),
@@ -368,6 +371,8 @@ pub(crate) fn read_items() -> Vec<(&'static str, ReadItem)> {
         ("no_trace", ReadItem::Trace(None)),
         ("columns", ReadItem::Columns(Some(Box::new(columns)))),
         ("no_columns", ReadItem::Columns(None)),
+        ("found", ReadItem::Found(FoundRows::from_bits(10, vec![0b1000_0001, 0b10]))),
+        ("found_none", ReadItem::Found(None)),
         ("aggregate", ReadItem::Aggregate(Box::new(aggregate()))),
         ("no_aggregate", ReadItem::Aggregate(Box::default())),
         ("services", ReadItem::Services(names(&["back", "front", ""]))),

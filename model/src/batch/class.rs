@@ -47,6 +47,15 @@ pub(crate) mod span_field {
     pub(crate) const ODD_PARENT: u32 = 7;
 }
 
+/// The texts among the fields of spans that have columns. A span without one has no such text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextField {
+    /// The trace state.
+    TraceState,
+    /// The status message.
+    StatusMessage,
+}
+
 /// Keys of [`Part::EventField`]. On disk.
 pub(crate) mod event_field {
     pub(crate) const DROPPED_ATTRIBUTES: u32 = 0;

@@ -35,7 +35,6 @@ pub enum SectionId {
 }
 
 /// The sections in the order of their numbers.
-#[cfg(test)]
 pub(super) const SECTIONS: [SectionId; SECTION_COUNT] = [
     SectionId::Index,
     SectionId::IndexRaw,
@@ -211,6 +210,20 @@ pub(super) fn section(
     sections: &[Section; SECTION_COUNT],
     id: SectionId,
 ) -> Result<Bytes, BatchError> {
+    let (section, stored) = check(bytes, sections, id)?;
+    if section.compressed {
+        decompress(&stored, section.length).map(Bytes::from).map_err(id.malformed())
+    } else {
+        Ok(stored)
+    }
+}
+
+/// A section as it is stored, verified.
+pub(super) fn check(
+    bytes: &Bytes,
+    sections: &[Section; SECTION_COUNT],
+    id: SectionId,
+) -> Result<(Section, Bytes), BatchError> {
     let damaged = BatchError::Checksum { section: id };
     let Some(section) = sections.get(id as usize) else { return Err(damaged) };
     let range = section.offset..section.offset.saturating_add(section.stored_length);
@@ -221,9 +234,5 @@ pub(super) fn section(
     if crc32fast::hash(&stored) != section.checksum {
         return Err(damaged);
     }
-    if section.compressed {
-        decompress(&stored, section.length).map(Bytes::from).map_err(id.malformed())
-    } else {
-        Ok(stored)
-    }
+    Ok((*section, stored))
 }

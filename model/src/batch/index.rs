@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::class::{Class, ColumnKey, Part, Shape};
+use super::class::{Class, ColumnKey, Part, Shape, TextField, span_field};
 use super::column::bytes_value;
 use super::encode::parent_code;
 use super::format::{BatchError, Header, SectionId};
@@ -196,6 +196,17 @@ impl Index {
             }
             Part::SpanField | Part::EventField | Part::LinkField => None,
         }
+    }
+
+    /// The field of spans that a column holds, if it is one that predicates look at.
+    pub fn text_field(&self, column: u32) -> Option<(TextField, ValueType)> {
+        let key = self.columns.get(column as usize)?.key;
+        let field = match (key.part, key.key) {
+            (Part::SpanField, span_field::TRACE_STATE) => TextField::TraceState,
+            (Part::SpanField, span_field::STATUS_MESSAGE) => TextField::StatusMessage,
+            _ => return None,
+        };
+        Some((field, key.value_type))
     }
 
     /// What each column takes.

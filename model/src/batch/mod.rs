@@ -35,7 +35,7 @@ mod rows;
 mod tests;
 
 pub use builder::Builder;
-pub use class::{Class, ColumnKey, Part, Shape};
+pub use class::{Class, ColumnKey, Part, Shape, TextField};
 pub use column::Column;
 pub use encode::{Encoder, encode};
 pub use format::{BatchError, Header, SectionId};

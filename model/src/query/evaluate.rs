@@ -6,16 +6,18 @@
 //! Everywhere here "the spans of a trace" are all its distinct spans in the order of a trace
 //! ([`crate::trace::distinct`]); a slice with repeats in it has no meaning.
 
-use super::field::any_value;
+use super::field::{any_attribute, any_value};
 use super::jaeger_tag::JaegerTag;
 use super::{
-    Number, Order, OrderKey, Relation, SpanPredicate, Statistic, TracePredicate, TraceQuery,
+    AttributeScope, Field, FieldValue, Number, Order, OrderKey, Pattern, Relation, SpanPredicate,
+    Statistic, TracePredicate, TraceQuery,
 };
 use crate::pace::{self, Pace, Unhurried, unstopped};
 use crate::store::TraceSummary;
 use crate::summary::summarize_within;
 use crate::tree::Tree;
-use crate::{Span, TimeRange};
+use crate::value::ValueRef;
+use crate::{Attribute, Span, TimeRange};
 
 /// Whether the predicate holds of one span.
 pub fn span_matches(predicate: &SpanPredicate, span: &Span) -> bool {
@@ -28,6 +30,29 @@ pub fn span_matches(predicate: &SpanPredicate, span: &Span) -> bool {
             any_value(field, span, &mut |value| test.passes(value))
         }
         SpanPredicate::JaegerTag { key, value } => JaegerTag::new(key, value).matches(span),
+        SpanPredicate::Mentions(pattern) => mentions(pattern, span),
+    }
+}
+
+/// Whether the pattern is found in one of the span's texts.
+fn mentions(pattern: &Pattern, span: &Span) -> bool {
+    let is_in_field =
+        |field: &Field| any_value(field, span, &mut |value| is_in_form(pattern, value));
+    let is_in_attribute = |attribute: &Attribute| {
+        pattern.is_match(attribute.key.as_bytes())
+            || is_in_form(pattern, FieldValue::Value(attribute.value.as_ref()))
+    };
+    Field::TEXTS.iter().any(is_in_field)
+        || AttributeScope::PLACES
+            .into_iter()
+            .any(|place| any_attribute(place, span, &mut |attribute| is_in_attribute(attribute)))
+}
+
+/// Whether the pattern is found in the string form of a value. Nothing is copied for a string.
+pub fn is_in_form(pattern: &Pattern, value: FieldValue<'_>) -> bool {
+    match value {
+        FieldValue::Value(ValueRef::String(text)) => pattern.is_match(text),
+        other => pattern.is_match(other.string_form().as_bytes()),
     }
 }
 

@@ -137,6 +137,20 @@ impl AttributeScope {
         [Self::Span, Self::Resource, Self::Scope, Self::Event, Self::Link];
 }
 
+impl Field {
+    /// The fields that hold words for people, which [`super::SpanPredicate::Mentions`] looks at
+    /// besides attributes.
+    pub const TEXTS: [Self; 7] = [
+        Self::Service,
+        Self::Operation,
+        Self::StatusMessage,
+        Self::TraceState,
+        Self::ScopeName,
+        Self::ScopeVersion,
+        Self::EventName,
+    ];
+}
+
 fn text(text: &Text) -> FieldValue<'_> {
     FieldValue::Value(ValueRef::String(text.as_bytes()))
 }

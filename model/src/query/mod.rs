@@ -18,7 +18,9 @@ mod number;
 mod predicate;
 
 pub use aggregate::{aggregate, dependencies};
-pub use evaluate::{Evaluator, TraceFacts, evaluate, order_key, span_matches, trace_matches};
+pub use evaluate::{
+    Evaluator, TraceFacts, evaluate, is_in_form, order_key, span_matches, trace_matches,
+};
 pub use field::FieldValue;
 pub use jaeger_tag::JaegerTag;
 pub use number::Number;

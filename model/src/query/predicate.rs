@@ -32,6 +32,10 @@ pub enum SpanPredicate {
         /// The string form.
         value: Text,
     },
+    /// The pattern is found in one of the span's texts: the effective service or operation, the
+    /// status message, the trace state, the scope's name or version, an event's name, or the key
+    /// or the string form ([`crate::string_form`]) of an attribute, wherever it stands.
+    Mentions(Pattern),
 }
 
 /// Something of a span that has values.
@@ -188,6 +192,16 @@ impl Pattern {
     /// A pattern found anywhere in the text.
     pub fn unanchored(pattern: &str) -> Result<Self, PatternError> {
         Self::unanchored_within(pattern, PatternRoom::ALONE)
+    }
+
+    /// A pattern found in any text that has these words in it, whatever the case of their letters.
+    pub fn words(text: &str) -> Result<Self, PatternError> {
+        Self::words_within(text, PatternRoom::ALONE)
+    }
+
+    /// The same, compiled within `room`.
+    pub fn words_within(text: &str, room: PatternRoom) -> Result<Self, PatternError> {
+        Self::unanchored_within(&format!("(?i){}", regex::escape(text)), room)
     }
 
     /// A pattern that must match the whole text (TraceQL's `=~`).

@@ -18,12 +18,12 @@ use crate::query::field::{any_attribute, any_value};
 use crate::query::{AttributeScope, Cursor, Field, aggregate as figures, evaluate, order_key};
 use crate::sink::PartSize;
 use crate::store::{
-    Ack, AggregateRequest, Detail, Hit, Operation, ReadScope, RequestDigest, Revision,
-    SUGGESTIONS_MAX, SearchEnd, SearchItem, SearchRequest, SearchStream, SpansRequest, Trace,
-    TraceColumns, TraceRequest,
+    Ack, AggregateRequest, Detail, FindRequest, FoundRows, Hit, Operation, ReadScope,
+    RequestDigest, Revision, SUGGESTIONS_MAX, SearchEnd, SearchItem, SearchRequest, SearchStream,
+    SpansRequest, Trace, TraceColumns, TraceRequest,
 };
 use crate::summary::summarize;
-use crate::trace::{assemble, columns, distinct};
+use crate::trace::{assemble, columns, distinct, find};
 use crate::{
     Answer, Completeness, ShardId, Span, SpanSink, StoreError, Tenant, Text, TimeRange, TraceId,
     TraceStore, effective,
@@ -132,7 +132,7 @@ impl MemoryStore {
         view
     }
 
-    fn find(&self, request: &TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
+    fn look_up(&self, request: &TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         let state = self.lock();
         let shard = self.shard_of(request.trace_id);
         let mut completeness = Completeness::default();
@@ -252,13 +252,13 @@ impl TraceStore for MemoryStore {
     }
 
     async fn trace(&self, request: TraceRequest) -> Result<Answer<Option<Trace>>, StoreError> {
-        self.find(&request)
+        self.look_up(&request)
     }
 
     async fn spans(&self, request: SpansRequest) -> Result<Answer<Option<Trace>>, StoreError> {
         let SpansRequest { scope, trace_id, span_ids } = request;
         let spans_max = usize::MAX >> 1;
-        let answer = self.find(&TraceRequest { scope, trace_id, spans_max })?;
+        let answer = self.look_up(&TraceRequest { scope, trace_id, spans_max })?;
         Ok(answer.map(|found| {
             let mut trace = found?;
             trace.spans.retain(|span| span_ids.contains(&span.span_id));
@@ -266,12 +266,19 @@ impl TraceStore for MemoryStore {
         }))
     }
 
+    async fn find(&self, request: FindRequest) -> Result<Answer<Option<FoundRows>>, StoreError> {
+        let FindRequest { scope, trace_id, predicate } = request;
+        let spans_max = usize::MAX >> 1;
+        let answer = self.look_up(&TraceRequest { scope, trace_id, spans_max })?;
+        Ok(answer.map(|found| found.map(|trace| find(&predicate, &trace.spans))))
+    }
+
     async fn trace_columns(
         &self,
         request: TraceRequest,
     ) -> Result<Answer<Option<TraceColumns>>, StoreError> {
         let shard = self.shard_of(request.trace_id);
-        let answer = self.find(&request)?;
+        let answer = self.look_up(&request)?;
         let state = self.lock();
         let data = state.tenants.get(&request.scope.tenant);
         let partition = data.and_then(|data| data.partitions.get(&shard));

@@ -142,7 +142,7 @@ impl Generator {
 
     /// A predicate on spans, nested at most this deep.
     pub fn span_predicate(&mut self, spans: &[Span], depth: usize) -> SpanPredicate {
-        match self.random.below(if depth == 0 { 7 } else { 9 }) {
+        match self.random.below(if depth == 0 { 8 } else { 10 }) {
             0 => SpanPredicate::True,
             1..=4 => {
                 let field = self.field(spans);
@@ -150,7 +150,8 @@ impl Generator {
                 SpanPredicate::Field(field, test)
             }
             5 | 6 => self.jaeger_tag(spans),
-            7 => SpanPredicate::Not(Box::new(self.span_predicate(spans, depth - 1))),
+            7 => self.mentions(spans),
+            8 => SpanPredicate::Not(Box::new(self.span_predicate(spans, depth - 1))),
             _ => {
                 let parts = self.random.index(3);
                 let parts = (0..parts).map(|_| self.span_predicate(spans, depth - 1)).collect();
@@ -161,6 +162,23 @@ impl Generator {
                 }
             }
         }
+    }
+
+    /// Words that some span is likely to have: a stretch of a key or of the form of a value.
+    pub fn mentions(&mut self, spans: &[Span]) -> SpanPredicate {
+        let field = self.field(spans);
+        let text = match self.value_of(&field, spans) {
+            Some((_, form)) if self.random.one_in(2) => form,
+            _ => self.key(spans),
+        };
+        let text = String::from_utf8_lossy(text.as_bytes());
+        let mut characters = text.chars();
+        for _ in 0..self.random.index(3) {
+            characters.next();
+        }
+        let words: String = characters.take(1 + self.random.index(6)).collect();
+        let words = if self.random.one_in(2) { words.to_uppercase() } else { words };
+        Pattern::words(&words).map_or(SpanPredicate::True, SpanPredicate::Mentions)
     }
 
     /// Any field.

@@ -230,13 +230,33 @@ impl BlockFile {
         self.decoded(run, SectionKind::Rollup, Rollup::decode)
     }
 
-    /// Reads everything and verifies every checksum; tells each thing that is wrong, and how many
-    /// bytes are done.
+    /// Reads everything, verifies every checksum and unpacks every page; tells each thing that is
+    /// wrong, and how many bytes are done.
     pub fn verify(&self, on_error: &mut dyn FnMut(BlockError), on_progress: &mut dyn FnMut(u64)) {
+        self.verify_pages(Batch::verify, on_error, on_progress);
+    }
+
+    /// The first byte that is not what was written: reads everything and verifies every checksum,
+    /// and unpacks nothing. Of a copy that is enough: it says what the original said.
+    pub fn first_damage(&self) -> Option<BlockError> {
+        let mut damage = None;
+        let mut on_error = |error| {
+            damage.get_or_insert(error);
+        };
+        self.verify_pages(Batch::check, &mut on_error, &mut |_| {});
+        damage
+    }
+
+    fn verify_pages(
+        &self,
+        verify: fn(&Batch) -> Result<(), BatchError>,
+        on_error: &mut dyn FnMut(BlockError),
+        on_progress: &mut dyn FnMut(u64),
+    ) {
         for run in &self.directory.runs {
             for page in &run.pages {
                 let verified = self.page(page).and_then(|batch| {
-                    batch.verify().map_err(|source| BlockError::Page {
+                    verify(&batch).map_err(|source| BlockError::Page {
                         path: self.path.clone(),
                         offset: page.offset,
                         source,

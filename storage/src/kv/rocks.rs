@@ -17,11 +17,12 @@ use std::sync::Arc;
 use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
 
 /// Memory of the store: its share of the memory table of a node.
-const KV_BYTES: usize = 24 * 1024 * 1024;
-/// Of these, for blocks that were read, indexes and filters included.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
+const KV_BYTES: usize = 12 * 1024 * 1024;
+/// Of these, for blocks that were read, indexes and filters included: what a node reads of it, it
+/// reads when it starts, once.
+const CACHE_BYTES: usize = 2 * 1024 * 1024;
 /// Of these, for writes that are not flushed yet, over all families.
-const WRITE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+const WRITE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Files held open; the store is small.
 const OPEN_FILES_MAX: i32 = 64;
 /// Bytes of the store's own text log, in two files.

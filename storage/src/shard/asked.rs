@@ -116,7 +116,7 @@ pub(super) fn is_by_class(predicate: &SpanPredicate) -> bool {
         SpanPredicate::Field(field, _) => {
             matches!(field, Field::Service | Field::Operation | Field::Kind | Field::Status)
         }
-        SpanPredicate::JaegerTag { .. } => false,
+        SpanPredicate::JaegerTag { .. } | SpanPredicate::Mentions(_) => false,
     }
 }
 

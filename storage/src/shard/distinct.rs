@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::batch::TraceRows;
+use model::batch::{Index, TraceRows};
 use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::{Span, SpanId, Timestamp, TraceId, pace};
@@ -66,15 +66,7 @@ impl Shard {
         for (part, piece) in (0..).zip(parts) {
             let index = PieceReader::new(self, Arc::clone(piece), budget).index()?;
             let keys_before = keys.len();
-            let traces = index.traces.iter().filter(|trace| trace.id == id);
-            for row in traces.flat_map(TraceRows::rows).filter(|row| piece.counts(&index, *row)) {
-                if let (Some(start), Some(span_id)) =
-                    (index.starts.get(row), index.span_ids.get(row))
-                {
-                    let row = u32::try_from(row).unwrap_or(u32::MAX);
-                    keys.push(RowKey { start: *start, span_id: *span_id, part, row });
-                }
-            }
+            row_keys_of(part, piece, &index, id, &mut keys);
             budget.spend(((keys.len() - keys_before) * size_of::<RowKey>()) as u64)?;
         }
         Ok(keys)
@@ -163,9 +155,25 @@ impl Shard {
     }
 }
 
+/// Appends the rows of a trace in one piece that are no marked repeats, ascending.
+pub(super) fn row_keys_of(
+    part: u32,
+    piece: &Piece,
+    index: &Index,
+    id: TraceId,
+    keys: &mut Vec<RowKey>,
+) {
+    let traces = index.traces.iter().filter(|trace| trace.id == id);
+    for row in traces.flat_map(TraceRows::rows).filter(|row| piece.counts(index, *row)) {
+        if let (Some(start), Some(span_id)) = (index.starts.get(row), index.span_ids.get(row)) {
+            let row = u32::try_from(row).unwrap_or(u32::MAX);
+            keys.push(RowKey { start: *start, span_id: *span_id, part, row });
+        }
+    }
+}
+
 /// Is told an index, and places and rows in it.
-pub(super) type OnRows<'a> =
-    dyn FnMut(&model::batch::Index, &mut dyn Iterator<Item = (usize, usize)>) + 'a;
+pub(super) type OnRows<'a> = dyn FnMut(&Index, &mut dyn Iterator<Item = (usize, usize)>) + 'a;
 
 /// Is told a piece and what is wanted of it, by rows.
 type OnPart<'a> = dyn FnMut(&Arc<Piece>, &[Wanted]) -> Result<(), Error> + 'a;

@@ -73,6 +73,7 @@ mod commit;
 mod digest;
 mod distinct;
 mod figures;
+mod find;
 mod first_hits;
 mod gathered;
 mod held;

@@ -1,14 +1,19 @@
 //! What the columns of one batch say of a predicate on its rows, without building spans.
 //!
 //! Exact wherever it is cheap: once per resource, scope, class or distinct value, then by row. What
-//! would take more (times of events, ids of links, rare fields) is left open where the batch has
-//! such rows at all.
+//! would take more (times of events, ids of links) is left open where the batch has such rows at
+//! all.
 //! Invariant: a row that is ruled out does not pass `model`'s reference, and one that is marked as
 //! passing does.
 
-use model::batch::{Class, Column, Index, Parent, Part};
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use model::batch::{Class, Column, Details, Index, Parent, Part, TextField, Values};
 use model::effective::operation_of_name;
-use model::query::{AttributeScope, Field, FieldValue, JaegerTag, SpanPredicate, ValueTest};
+use model::query::{
+    AttributeScope, Field, FieldValue, JaegerTag, Pattern, SpanPredicate, ValueTest, is_in_form,
+};
 use model::span::StatusCode;
 use model::value::{ValueRef, ValueType};
 use model::{Attribute, Text};
@@ -18,15 +23,34 @@ use super::rows::{Marks, RowSet, Truth};
 use crate::Error;
 
 /// A batch whose rows predicates are asked of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Prefilter<'a> {
     reader: &'a PieceReader<'a>,
     index: &'a Index,
+    /// Read, and charged, once for all columns that are asked for.
+    values: OnceCell<Arc<Values>>,
+    details: OnceCell<Arc<Details>>,
 }
 
 impl<'a> Prefilter<'a> {
     pub(super) fn new(reader: &'a PieceReader<'a>, index: &'a Index) -> Self {
-        Self { reader, index }
+        Self { reader, index, values: OnceCell::new(), details: OnceCell::new() }
+    }
+
+    fn values(&self) -> Result<&Values, Error> {
+        if let Some(values) = self.values.get() {
+            return Ok(values);
+        }
+        let values = self.reader.values(self.index)?;
+        Ok(self.values.get_or_init(|| values))
+    }
+
+    fn details(&self) -> Result<&Details, Error> {
+        if let Some(details) = self.details.get() {
+            return Ok(details);
+        }
+        let details = self.reader.details(self.index)?;
+        Ok(self.details.get_or_init(|| details))
     }
 
     /// What is known of the predicate on each row of the set. Rows outside have no meaning.
@@ -48,6 +72,7 @@ impl<'a> Prefilter<'a> {
             }
             SpanPredicate::Field(field, test) => self.field(field, test),
             SpanPredicate::JaegerTag { key, value } => self.jaeger_tag(key, value),
+            SpanPredicate::Mentions(pattern) => self.mentions(pattern),
         }
     }
 
@@ -80,11 +105,8 @@ impl<'a> Prefilter<'a> {
             Field::Status => {
                 self.by_class(|class| passes_int(test, class.status.map_or(0, |code| code.0)))
             }
-            Field::StatusMessage => self.by_class(|class| match class.status {
-                Some(_) => self.may_have_rare_field(class),
-                None => Truth::No,
-            }),
-            Field::TraceState => self.by_class(|class| self.may_have_rare_field(class)),
+            Field::StatusMessage => self.text_field(TextField::StatusMessage, test)?,
+            Field::TraceState => self.text_field(TextField::TraceState, test)?,
             Field::Duration => self.by_row(|row| {
                 let nanos = self.index.duration(row).unwrap_or_default().0;
                 test.passes(FieldValue::Nanos(nanos))
@@ -99,11 +121,7 @@ impl<'a> Prefilter<'a> {
             Field::ParentId => self.by_row(|row| self.parent_passes(test, row)),
             Field::ScopeName => self.by_scope_text(test, |scope| &scope.name),
             Field::ScopeVersion => self.by_scope_text(test, |scope| &scope.version),
-            // The dictionary names more than events; if none of it passes, no event does.
-            Field::EventName if self.index.strings.iter().any(|name| test.passes_text(name)) => {
-                self.event_name(test)?
-            }
-            Field::EventName => Marks::none(self.len()),
+            Field::EventName => self.event_name(&|name| test.passes_text(name))?,
             Field::EventTimeSinceStart => self.where_events(),
             Field::LinkTraceId | Field::LinkSpanId => self.where_links(),
             Field::Attribute(scope, key) => self.attribute(*scope, key, test)?,
@@ -165,16 +183,90 @@ impl<'a> Prefilter<'a> {
         })
     }
 
-    fn span_attribute(&self, key: &Text, test: &ValueTest) -> Result<Marks, Error> {
-        let mut marks = Marks::none(self.len());
-        for (column, value_type) in span_columns(self.index, key) {
-            let values = self.reader.values(self.index)?;
-            let values = values.column(self.index, column);
-            let values = values.map_err(|error| self.reader.damaged(error))?;
-            let mut passes = ColumnTest::new(values, value_type, test);
-            self.mark_column(column, &mut passes, &mut marks);
+    /// What words are found in: what the index has of a row, and every column of attributes.
+    fn mentions(&self, pattern: &Pattern) -> Result<Marks, Error> {
+        let is_in = |text: &[u8]| pattern.is_match(text);
+        let is_in_text = |text: &Text| !text.is_empty() && is_in(text.as_bytes());
+        let in_attribute = |attribute: &Attribute| {
+            is_in(attribute.key.as_bytes())
+                || is_in_form(pattern, FieldValue::Value(attribute.value.as_ref()))
+        };
+        let services: Vec<bool> =
+            self.index.services.iter().map(|name| is_in(name.as_bytes())).collect();
+        let resources: Vec<bool> = self
+            .index
+            .resources
+            .iter()
+            .map(|resource| resource.attributes.iter().any(in_attribute))
+            .collect();
+        let scopes: Vec<bool> = self
+            .index
+            .scopes
+            .iter()
+            .map(|scope| {
+                [&scope.name, &scope.version].into_iter().any(is_in_text)
+                    || scope.attributes.iter().any(in_attribute)
+            })
+            .collect();
+        let mut marks = self.by_class(|class| {
+            let operation = match self.index.strings.get(class.name as usize) {
+                Some(name) => is_in(operation_of_name(name.as_bytes()).as_bytes()).into(),
+                None => Truth::Maybe,
+            };
+            operation
+                .or(at(&services, class.resource))
+                .or(at(&resources, class.resource))
+                .or(at(&scopes, class.scope))
+        });
+        marks.or(&self.event_name(&|name| is_in(name.as_bytes()))?);
+        let test = |value: FieldValue<'_>| is_in_form(pattern, value);
+        for column in (0..).take(self.index.column_count()) {
+            if let Some((_, value_type)) = self.index.text_field(column) {
+                let columns = [(column, value_type)].into_iter();
+                self.mark_span_columns(columns, &test, &mut marks)?;
+            }
+            let Some((part, value_type, key)) = self.index.attribute_key(column) else { continue };
+            let is_in_key = is_in(key.as_bytes());
+            let test: &ValuePasses<'_> = if is_in_key { &|_| true } else { &test };
+            let columns = [(column, value_type)].into_iter();
+            match part {
+                Part::Span => self.mark_span_columns(columns, test, &mut marks)?,
+                part => self.mark_detail_columns(part, columns, test, &mut marks)?,
+            }
         }
         Ok(marks)
+    }
+
+    fn span_attribute(&self, key: &Text, test: &ValueTest) -> Result<Marks, Error> {
+        let mut marks = Marks::none(self.len());
+        let columns = span_columns(self.index, key);
+        self.mark_span_columns(columns, &|value| test.passes(value), &mut marks)?;
+        Ok(marks)
+    }
+
+    fn text_field(&self, field: TextField, test: &ValueTest) -> Result<Marks, Error> {
+        let mut marks = Marks::none(self.len());
+        let columns = (0..).take(self.index.column_count()).filter_map(|column| {
+            let (own, value_type) = self.index.text_field(column)?;
+            (own == field).then_some((column, value_type))
+        });
+        self.mark_span_columns(columns, &|value| test.passes(value), &mut marks)?;
+        Ok(marks)
+    }
+
+    fn mark_span_columns(
+        &self,
+        columns: impl Iterator<Item = (u32, ValueType)>,
+        test: &ValuePasses<'_>,
+        marks: &mut Marks,
+    ) -> Result<(), Error> {
+        for (column, value_type) in columns {
+            let values = self.values()?.column(self.index, column);
+            let values = values.map_err(|error| self.reader.damaged(error))?;
+            let mut passes = ColumnTest::new(values, value_type, test);
+            self.mark_column(column, &mut passes, marks);
+        }
+        Ok(())
     }
 
     /// Walks the rows along the column: each row takes as many values as its shape says.
@@ -193,11 +285,23 @@ impl<'a> Prefilter<'a> {
     /// Rows with an event or link of which an attribute passes.
     fn detail_attribute(&self, part: Part, key: &Text, test: &ValueTest) -> Result<Marks, Error> {
         let mut marks = Marks::none(self.len());
-        let mut columns = columns_of(self.index, part, key).peekable();
+        let columns = columns_of(self.index, part, key);
+        self.mark_detail_columns(part, columns, &|value| test.passes(value), &mut marks)?;
+        Ok(marks)
+    }
+
+    fn mark_detail_columns(
+        &self,
+        part: Part,
+        columns: impl Iterator<Item = (u32, ValueType)>,
+        test: &ValuePasses<'_>,
+        marks: &mut Marks,
+    ) -> Result<(), Error> {
+        let mut columns = columns.peekable();
         if columns.peek().is_none() {
-            return Ok(marks);
+            return Ok(());
         }
-        let details = self.reader.details(self.index)?;
+        let details = self.details()?;
         let shapes: Vec<u32> = match part {
             Part::Event => details.events().map(|(_, shape)| shape).collect(),
             _ => details.links().collect(),
@@ -223,22 +327,26 @@ impl<'a> Prefilter<'a> {
                 for shape in shapes.get(first..next).unwrap_or_default() {
                     let end = place + takes.get(*shape as usize).copied().unwrap_or(0);
                     while place < end {
-                        mark(&mut marks, row, test.passes(place));
+                        mark(marks, row, test.passes(place));
                         place += 1;
                     }
                 }
             }
         }
-        Ok(marks)
+        Ok(())
     }
 
     /// Rows with an event whose name passes.
-    fn event_name(&self, test: &ValueTest) -> Result<Marks, Error> {
-        let details = self.reader.details(self.index)?;
-        let passes: Vec<bool> =
-            self.index.strings.iter().map(|name| test.passes_text(name)).collect();
-        let mut names = details.events().map(|(name, _)| passes.get(name as usize).copied());
+    fn event_name(&self, test: &dyn Fn(&Text) -> bool) -> Result<Marks, Error> {
         let mut marks = Marks::none(self.len());
+        let has_events = self.index.classes.iter().any(|class| class.event_count > 0);
+        // The dictionary names more than events; if none of it passes, no event does.
+        if !has_events || !self.index.strings.iter().any(test) {
+            return Ok(marks);
+        }
+        let details = self.details()?;
+        let passes: Vec<bool> = self.index.strings.iter().map(test).collect();
+        let mut names = details.events().map(|(name, _)| passes.get(name as usize).copied());
         for (row, class) in self.index.row_classes.iter().enumerate() {
             let count =
                 self.index.classes.get(*class as usize).map_or(0, |class| class.event_count);
@@ -312,17 +420,6 @@ impl<'a> Prefilter<'a> {
         self.by_class(|class| if class.link_count > 0 { Truth::Maybe } else { Truth::No })
     }
 
-    /// Fields that most spans leave at their default have columns that are no attribute's.
-    fn may_have_rare_field(&self, class: &Class) -> Truth {
-        let shape = self.index.shapes.get(class.shape as usize);
-        let mut columns = shape.into_iter().flatten();
-        if columns.any(|column| self.index.attribute_key(*column).is_none()) {
-            Truth::Maybe
-        } else {
-            Truth::No
-        }
-    }
-
     fn len(&self) -> usize {
         self.index.row_classes.len()
     }
@@ -377,7 +474,9 @@ fn needs_values(predicate: &SpanPredicate) -> bool {
         SpanPredicate::Field(Field::Attribute(scope, _), _) => {
             !matches!(scope, AttributeScope::Resource | AttributeScope::Scope)
         }
-        SpanPredicate::Field(Field::EventName, _) | SpanPredicate::JaegerTag { .. } => true,
+        SpanPredicate::Field(Field::EventName | Field::StatusMessage | Field::TraceState, _)
+        | SpanPredicate::JaegerTag { .. }
+        | SpanPredicate::Mentions(_) => true,
         SpanPredicate::True | SpanPredicate::Field(..) => false,
     }
 }
@@ -394,11 +493,14 @@ fn passes_hexadecimal(test: &ValueTest, digits: &str) -> bool {
     test.passes(FieldValue::Value(ValueRef::String(digits.as_bytes())))
 }
 
+/// Whether a value passes.
+type ValuePasses<'t> = dyn Fn(FieldValue<'_>) -> bool + 't;
+
 /// A test of the values of one column, made once per distinct value.
 struct ColumnTest<'a> {
     column: &'a Column,
     value_type: ValueType,
-    test: &'a ValueTest,
+    test: &'a ValuePasses<'a>,
     /// By code, for columns with a list of distinct values.
     known: Vec<Option<bool>>,
     /// Integers have no list; the same one often comes several times in a row.
@@ -406,7 +508,7 @@ struct ColumnTest<'a> {
 }
 
 impl<'a> ColumnTest<'a> {
-    fn new(column: &'a Column, value_type: ValueType, test: &'a ValueTest) -> Self {
+    fn new(column: &'a Column, value_type: ValueType, test: &'a ValuePasses<'a>) -> Self {
         let distinct = match column {
             Column::Bytes(strings) | Column::Double(strings) => strings.distinct_count(),
             Column::Unit(_) | Column::Bool(_) | Column::Int(_) => 0,
@@ -416,7 +518,7 @@ impl<'a> ColumnTest<'a> {
 
     /// Whether the value at a place passes; nothing if there is none.
     fn passes(&mut self, place: usize) -> Option<bool> {
-        let value = |value| self.test.passes(FieldValue::Value(value));
+        let value = |value| (self.test)(FieldValue::Value(value));
         match self.column {
             Column::Unit(count) => (place < *count).then(|| match self.value_type {
                 ValueType::Missing => value(ValueRef::Missing),

@@ -38,6 +38,11 @@ impl<T> Default for Recent<T> {
 }
 
 impl<T: Keyed> Recent<T> {
+    /// Nothing yet, and room for so many: growing to it would leave as much behind as it takes.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self { things: VecDeque::with_capacity(count), ..Self::default() }
+    }
+
     /// Whether something with this key is among them.
     pub(super) fn contains(&self, key: &T::Key) -> bool {
         let Self { things, gone, places, hasher } = self;

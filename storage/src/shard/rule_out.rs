@@ -144,6 +144,8 @@ impl<'a> Test<'a> {
             SpanPredicate::Not(inner) => Self::Not(Box::new(Self::of(inner, zones))),
             SpanPredicate::Field(field, test) => Self::of_field(field, test, zones),
             SpanPredicate::JaegerTag { key, value } => Self::of_jaeger_tag(key, value, zones),
+            // Filters know whole values alone.
+            SpanPredicate::Mentions(_) => Self::Is(Truth::Maybe),
         }
     }
 

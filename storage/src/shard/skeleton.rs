@@ -108,6 +108,7 @@ pub(super) fn decides_span(predicate: &SpanPredicate) -> bool {
         SpanPredicate::JaegerTag { key, value } => {
             !matches!(JaegerTag::new(key, value), JaegerTag::Anywhere { .. })
         }
+        SpanPredicate::Mentions(_) => false,
     }
 }
 

@@ -247,8 +247,8 @@ impl Shard {
         let cut = LogIndex(row.cut);
         let mut state = self.state();
         let mut contents = self.contents_mut();
-        state.batch_ids = BatchIdWindow::default();
-        state.digests = DigestWindow::default();
+        state.batch_ids = BatchIdWindow::with_room(window.batch_ids.len());
+        state.digests = DigestWindow::with_room(window.digests.len());
         for (index, id) in &window.batch_ids {
             state.batch_ids.insert(*index, *id);
         }
@@ -345,17 +345,10 @@ fn name(block: &Block) -> BlockName {
     BlockName { number: block.number(), bytes: file.size_bytes(), checksum: file.checksum() }
 }
 
-/// The first thing that is wrong with a block, every byte of it read.
+/// The first thing that is wrong with the copy of a block, every byte of it read.
 fn first_damage(store: &BlockStore, path: &std::path::Path) -> Option<crate::block::BlockError> {
-    let mut damage = None;
     match BlockFile::open(store.env.as_ref(), path) {
-        Ok(file) => file.verify(
-            &mut |error| {
-                damage.get_or_insert(error);
-            },
-            &mut |_| {},
-        ),
-        Err(error) => damage = Some(error),
+        Ok(file) => file.first_damage(),
+        Err(error) => Some(error),
     }
-    damage
 }

@@ -26,6 +26,11 @@ impl Keyed for (LogIndex, BatchId) {
 }
 
 impl BatchIdWindow {
+    /// An empty one with room for so many ids.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self(Recent::with_room(count.min(BATCH_IDS_MAX)))
+    }
+
     /// Whether the id is among the last ones.
     pub(super) fn contains(&self, id: BatchId) -> bool {
         self.0.contains(&id)
@@ -71,6 +76,11 @@ impl Keyed for (LogIndex, Timestamp, RequestPart) {
 }
 
 impl DigestWindow {
+    /// An empty one with room for so many parts of requests.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self(Recent::with_room(count.min(DIGESTS_MAX)))
+    }
+
     /// Forgets what is older than the window, seen from `now` in log time.
     pub(super) fn forget_before(&mut self, now: Timestamp) {
         let oldest_kept = now.saturating_sub(DIGEST_WINDOW);

@@ -4,6 +4,7 @@
 // server without the columns, and a file, give the JSON at once.
 
 import { MICROS_PER_MILLI, type Micros, micros } from "../base/time";
+import { askedAttributes, canBeAsked, predicatesOf } from "../model/asked-attributes";
 import { type AttributeColumn, attributeColumn, attributeKeys } from "../model/attribute-column";
 import { type Built, buildColumns, eventsOf } from "../model/build";
 import { type Decoded, decodeColumns } from "../model/columns";
@@ -11,10 +12,17 @@ import { COMPLETE, type Completeness } from "../model/completeness";
 import { type CriticalPath, criticalPath } from "../model/critical-path";
 import { bareDetails, detailsOf, type SpanDetails } from "../model/details";
 import { factsOf, type TraceFacts } from "../model/facts";
-import { findRows, needsPairs, type PairIndex, parseFind } from "../model/find";
+import {
+  type Attributes,
+  type FindQuery,
+  findRows,
+  needsAttributes,
+  parseFind,
+} from "../model/find";
 import type { JaegerTrace } from "../model/jaeger-json";
 import { type SortBy, sortedRows } from "../model/order";
 import { indexPairs } from "../model/pair-index";
+import type { Predicate } from "../model/predicate";
 import { rowsOfSpans } from "../model/rows-of-spans";
 import {
   copyOf,
@@ -25,17 +33,19 @@ import {
   startTimeOf,
   type TraceColumns,
 } from "../model/trace";
-import { type AnsweredBytes, ApiError, getJson, postJson } from "./http";
+import { type FoundBits, readFound } from "./found";
+import { type AnsweredBytes, ApiError, askJson, getJson, postJson } from "./http";
 import { readTraces } from "./jaeger";
 
 /**
- * A stored trace: its columns if the server has them, where its JSON is, and where that of some of
- * its spans is.
+ * A stored trace: its columns if the server has them, where its JSON is, where that of some of its
+ * spans is, and where its attributes are searched.
  */
 export interface Stored {
   readonly columns: AnsweredBytes | undefined;
   readonly json: string;
   readonly spans: string;
+  readonly find: string;
 }
 
 export interface Opened {
@@ -78,14 +88,22 @@ export class TraceReader {
   #detailsUrl: string | undefined;
   #spansUrl: string | undefined;
   #details: Promise<Details> | undefined;
-  #pairs: PairIndex | undefined;
+  #attributes: Attributes | undefined;
+  #findUrl: string | undefined;
+  #sentRows: Int32Array | undefined;
+  /** Stops the questions of a find that another one has overtaken. */
+  #finding = new AbortController();
   /** The spans that link to others. */
   #linking: Promise<Details | undefined> | undefined;
 
   async open(stored: Stored): Promise<Opened> {
     if (stored.columns === undefined) return this.#openJson(stored.json);
     const began = performance.now();
-    const { columns, completeness, revision } = decode(stored.columns.value, stored.json);
+    const { columns, completeness, revision, sentRows } = decode(stored.columns.value, stored.json);
+    if (columns.count > SPANS_WHOLE_MAX) {
+      this.#findUrl = stored.find;
+      this.#sentRows = sentRows;
+    }
     const hasDetails = columns.count <= DETAILS_SPANS_MAX;
     this.#detailsUrl = hasDetails ? stored.json : undefined;
     this.#spansUrl = stored.spans;
@@ -199,19 +217,56 @@ export class TraceReader {
   async find(text: string, isWhole: boolean): Promise<Found> {
     const columns = this.#shown();
     const query = parseFind(text);
-    const canHavePairs = this.#details !== undefined || this.#detailsUrl !== undefined;
-    const needs = needsPairs(query);
-    if (this.#pairs === undefined && needs && canHavePairs) {
-      if (!isWhole) {
-        const rows = findRows(query, columns, undefined);
-        return { rows, isWhole: false, lacksAttributes: false };
-      }
+    this.#finding.abort();
+    this.#finding = new AbortController();
+    const needs = needsAttributes(query);
+    if (!needs || (this.#attributes === undefined && !isWhole)) {
+      const canBeMore = needs && (this.#findUrl ?? this.#detailsUrl ?? this.#details) !== undefined;
+      const rows = findRows(query, columns, undefined);
+      return { rows, isWhole: !canBeMore, lacksAttributes: needs && !canBeMore };
+    }
+    const attributes = (await this.#asked(query)) ?? (await this.#indexed());
+    return {
+      rows: findRows(query, columns, attributes),
+      isWhole: true,
+      lacksAttributes: attributes === undefined,
+    };
+  }
+
+  /** What the server finds in attributes; undefined if it is not to be asked, or does not know. */
+  async #asked(query: FindQuery): Promise<Attributes | undefined> {
+    const url = this.#findUrl;
+    if (this.#attributes !== undefined || url === undefined || !canBeAsked(query)) return undefined;
+    const { signal } = this.#finding;
+    const ask = async (predicate: Predicate) => {
+      const { value } = await askJson(url, { where: predicate }, readFound, signal);
+      return [predicate, this.#rowsOf(value)] as const;
+    };
+    try {
+      return askedAttributes(await Promise.all(predicatesOf(query).map(ask)));
+    } catch (error) {
+      if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The rows that the server means, if the trace is still the one that is shown. */
+  #rowsOf({ spans, bits }: FoundBits): Uint8Array {
+    const { count } = this.#shown();
+    if (spans !== count) throw new ApiError("not-found", 404, "", "the trace has changed");
+    return Uint8Array.from(this.#sentRows ?? [], (row) => ((bits[row >> 3] ?? 0) >> (row & 7)) & 1);
+  }
+
+  /** What is known from all attributes; undefined where they cannot all be had. */
+  async #indexed(): Promise<Attributes | undefined> {
+    if (this.#attributes === undefined) {
       const details = await this.#loaded();
       await breath();
-      if (details !== undefined) this.#pairs ??= indexPairs(details.trace, details.spanOfRow);
+      if (details !== undefined) {
+        this.#attributes ??= indexPairs(details.trace, details.spanOfRow);
+      }
     }
-    const lacksAttributes = needs && this.#pairs === undefined;
-    return { rows: findRows(query, columns, this.#pairs), isWhole: true, lacksAttributes };
+    return this.#attributes;
   }
 
   /** The keys of all attributes; undefined where they cannot all be had. */

@@ -57,12 +57,13 @@ export function openTrace(traceId: string, signal: AbortSignal): Promise<TraceSo
 function openStored(traceId: string, signal: AbortSignal): Promise<TraceSource> {
   const json = apiUrl(`api/traces/${encodeURIComponent(traceId)}`);
   const spans = apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}/spans`);
+  const find = apiUrl(`api/skua/v1/traces/${encodeURIComponent(traceId)}/find`);
   // Asked for here, the columns are on their way while the worker starts.
   const columns = getBuffer(columnsUrl(traceId), signal).catch(asJson);
   return opened(signal, async (channel) => {
     const answer = await columns;
     const transfer = answer === undefined ? [] : [answer.value];
-    return channel.ask("open", { columns: answer, json, spans }, transfer);
+    return channel.ask("open", { columns: answer, json, spans, find }, transfer);
   });
 }
 

@@ -13,6 +13,8 @@ export interface Decoded {
   readonly completeness: Completeness;
   /** Which state of the trace this is; equal texts are equal states. */
   readonly revision: string;
+  /** For each of our rows the row of the server's. */
+  readonly sentRows: Int32Array;
 }
 
 const LINE_FEED = 0x0a;
@@ -65,6 +67,7 @@ export function decodeColumns(body: ArrayBuffer): Decoded {
     },
     completeness: parseCompleteness(line.completeness),
     revision: line.revision,
+    sentRows: tree.spanOfRow,
   };
 }
 

@@ -7,7 +7,7 @@
 import { parseDuration } from "../base/time";
 import { Flag, KINDS, parseSpanId, type TraceColumns } from "./trace";
 
-type Operator = "=" | "!=" | ">" | ">=" | "<" | "<=";
+export type Operator = "=" | "!=" | ">" | ">=" | "<" | "<=";
 
 type Condition =
   | { readonly is: "error" }
@@ -64,38 +64,48 @@ function unquote(text: string): string {
   return text.replaceAll('"', "");
 }
 
-/** The attributes of all spans, every distinct pair once. */
-export interface PairIndex {
-  readonly keys: readonly string[];
-  /** Lower case. */
-  readonly values: readonly string[];
-  /** Pairs that words do not look into, because they are said in columns. */
-  readonly isPlaced: Uint8Array;
-  /** The pairs of row r are at offset[r] .. offset[r + 1] of `pair`. */
-  readonly offset: Int32Array;
-  readonly pair: Uint32Array;
+/** Does the row match? */
+export type Test = (row: number) => boolean;
+
+/** What is known of the attributes of all spans. */
+export interface Attributes {
+  /** Rows with one of the words in the key or the value of an attribute. */
+  readonly withWord: (words: readonly string[]) => Test;
+  /** Rows of which an attribute passes; of `!=` those of which none is equal. */
+  readonly passing: (condition: AttributeCondition) => Test;
 }
 
 /** Does the query need more than columns to be answered in full? */
-export function needsPairs({ words, conditions }: FindQuery): boolean {
-  const asks = (condition: Condition) =>
-    condition.is === "without" || (condition.is === "attribute" && !isColumn(condition));
-  return words.length > 0 || conditions.some(asks);
+export function needsAttributes(query: FindQuery): boolean {
+  const { words, passing } = askedOfAttributes(query);
+  return words.length > 0 || passing.length > 0;
+}
+
+/** What a query asks of attributes, each thing that `findRows` will ask. */
+export function askedOfAttributes({ words, conditions }: FindQuery): {
+  readonly words: readonly (readonly string[])[];
+  readonly passing: readonly AttributeCondition[];
+} {
+  const without = conditions.flatMap((each) => (each.is === "without" ? [[each.word]] : []));
+  return {
+    words: words.length > 0 ? [words, ...without] : without,
+    passing: conditions.filter((each) => each.is === "attribute").filter((it) => !isColumn(it)),
+  };
 }
 
 /**
- * One byte a row: 1 where the span matches. Without the pairs only names, ids and what else
+ * One byte a row: 1 where the span matches. Without attributes only names, ids and what else
  * stands in columns are looked at. An empty query matches nothing.
  */
 export function findRows(
   query: FindQuery,
   trace: TraceColumns,
-  pairs: PairIndex | undefined,
+  attributes: Attributes | undefined,
 ): Uint8Array {
   const found = new Uint8Array(trace.count);
   if (isEmptyFind(query)) return found;
-  const tests = query.conditions.map((condition) => testOf(condition, trace, pairs));
-  if (query.words.length > 0) tests.push(anyWord(query.words, trace, pairs));
+  const tests = query.conditions.map((condition) => testOf(condition, trace, attributes));
+  if (query.words.length > 0) tests.push(anyWord(query.words, trace, attributes));
   const [first, ...others] = tests;
   for (let row = 0; row < found.length; row += 1) {
     if (first?.(row) === true && others.every((test) => test(row))) found[row] = 1;
@@ -103,28 +113,31 @@ export function findRows(
   return found;
 }
 
-type Test = (row: number) => boolean;
+export const NEVER: Test = () => false;
 
-const NEVER: Test = () => false;
-
-function testOf(condition: Condition, trace: TraceColumns, pairs: PairIndex | undefined): Test {
+function testOf(
+  condition: Condition,
+  trace: TraceColumns,
+  attributes: Attributes | undefined,
+): Test {
   switch (condition.is) {
     case "error":
       return (row) => ((trace.flags[row] ?? 0) & Flag.error) !== 0;
     case "without": {
-      const has = anyWord([condition.word], trace, pairs);
+      const has = anyWord([condition.word], trace, attributes);
       return (row) => !has(row);
     }
     case "length":
       return (row) => compare(trace.length[row] ?? 0, condition.operator, condition.micros);
     case "attribute":
-      return isColumn(condition) ? columnTest(condition, trace) : pairTest(condition, pairs);
+      if (isColumn(condition)) return columnTest(condition, trace);
+      return attributes === undefined ? NEVER : attributes.passing(condition);
   }
 }
 
-type AttributeCondition = Extract<Condition, { is: "attribute" }>;
+export type AttributeCondition = Extract<Condition, { is: "attribute" }>;
 
-const STATUS_KEYS = new Set(["status", "otel.status_code"]);
+export const STATUS_KEYS = new Set(["status", "otel.status_code"]);
 const NAME_KEYS = new Set(["op", "operation", "name"]);
 const KIND_KEYS = new Set(["kind", "span.kind"]);
 
@@ -149,40 +162,17 @@ function columnTest(condition: AttributeCondition, trace: TraceColumns): Test {
   return (row) => passes[column[row] ?? 0] === 1;
 }
 
-function pairTest(condition: AttributeCondition, pairs: PairIndex | undefined): Test {
-  if (pairs === undefined) return NEVER;
-  const key = STATUS_KEYS.has(condition.key) ? "otel.status_code" : condition.key;
-  const isNot = condition.operator === "!=";
-  const wanted = isNot ? { ...condition, operator: "=" as const } : condition;
-  const passes = Uint8Array.from(pairs.keys, (of, index) =>
-    of === key && passesText(wanted, pairs.values[index] ?? "") ? 1 : 0,
-  );
-  const has = anyPair(pairs, passes);
-  return isNot ? (row) => !has(row) : has;
-}
-
-function passesText({ operator, value }: AttributeCondition, text: string): boolean {
+export function passesText({ operator, value }: AttributeCondition, text: string): boolean {
   if (operator === "=") return text.toLowerCase() === value;
   if (operator === "!=") return text.toLowerCase() !== value;
   return text !== "" && compare(Number(text), operator, Number(value));
-}
-
-function anyPair(pairs: PairIndex, passes: Uint8Array): Test {
-  if (!passes.includes(1)) return NEVER;
-  return (row) => {
-    const last = pairs.offset[row + 1] ?? 0;
-    for (let at = pairs.offset[row] ?? 0; at < last; at += 1) {
-      if (passes[pairs.pair[at] ?? 0] === 1) return true;
-    }
-    return false;
-  };
 }
 
 /** Does one of the words occur in a name, a key or a value, or is it the span's id? */
 function anyWord(
   words: readonly string[],
   trace: TraceColumns,
-  pairs: PairIndex | undefined,
+  attributes: Attributes | undefined,
 ): Test {
   const occurs = (text: string) => {
     const lower = text.toLowerCase();
@@ -194,24 +184,14 @@ function anyWord(
     const id = parseSpanId(word);
     return id === undefined ? [] : [id];
   });
-  const inPairs =
-    pairs === undefined
-      ? NEVER
-      : anyPair(
-          pairs,
-          Uint8Array.from(pairs.keys, (key, index) =>
-            pairs.isPlaced[index] !== 1 && (occurs(key) || occurs(pairs.values[index] ?? ""))
-              ? 1
-              : 0,
-          ),
-        );
+  const inAttributes = attributes === undefined ? NEVER : attributes.withWord(words);
   return (row) =>
     operations[trace.operation[row] ?? 0] === 1 ||
     services[trace.service[row] ?? 0] === 1 ||
     ids.some(
       ([high, low]) => trace.spanId[2 * row + 1] === low && trace.spanId[2 * row] === high,
     ) ||
-    inPairs(row);
+    inAttributes(row);
 }
 
 function compare(left: number, operator: Operator, right: number): boolean {

@@ -22,7 +22,7 @@ import {
 } from "./cluster";
 import { COMPLETE, explain, parseCompleteness } from "./completeness";
 import { detailsOf } from "./details";
-import { findRows, needsPairs, parseFind } from "./find";
+import { findRows, needsAttributes, parseFind } from "./find";
 import { layoutGraph } from "./graph";
 import type { JaegerTrace } from "./jaeger-json";
 import { indexPairs } from "./pair-index";
@@ -116,7 +116,7 @@ describe("find", () => {
   );
 
   it("knows what only attributes can answer", () => {
-    const asks = (text: string) => needsPairs(parseFind(text));
+    const asks = (text: string) => needsAttributes(parseFind(text));
     expect(["pay", "host=node-1", "-redis", "status=ok"].every(asks)).toBe(true);
     expect(["dur>1s", "err", "service:a", "op=b kind=client", "status=error"].some(asks)).toBe(
       false,

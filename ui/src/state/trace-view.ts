@@ -270,7 +270,7 @@ export class TraceView {
       // The only failure is that the trace was closed, or its attributes cannot be had.
       const found = await this.source.find(text, isWhole).catch(() => undefined);
       if (request !== this.#findRequest) return;
-      if (found === undefined) return this.#change({ isFinding: false });
+      if (found === undefined) return this.#change({ isFinding: false, lacksAttributes: true });
       let matchCount = 0;
       for (const match of found.rows) matchCount += match;
       const { rows: matches, lacksAttributes } = found;

@@ -21,6 +21,8 @@ const slowly = new Promise((resolve) => {
 });
 let isGrown = false;
 let spansReply;
+let findReply = () => [404, ""];
+const found = [];
 let place;
 
 /** The span that is asked for, which carries its id. */
@@ -42,6 +44,10 @@ before(async () => {
     },
     [`/api/skua/v1/traces/${HUGE}/columns`]: columns(260_000, HUGE),
     [`/api/skua/v1/traces/${HUGE}/spans`]: (url) => spansReply(url),
+    [`/api/skua/v1/traces/${HUGE}/find`]: (_, body) => {
+      found.push(body);
+      return findReply();
+    },
     [`/api/skua/v1/traces/${YOUNG}/columns`]: (_, __, headers) => {
       const isKnown = headers["if-none-match"] !== undefined && !isGrown;
       return isKnown ? [304, ""] : columns(isGrown ? 40 : 30, YOUNG, Date.now() * 1_000);
@@ -215,6 +221,56 @@ test("of a trace too large for its JSON the panel asks for the span alone", asyn
   await page.getByLabel("Find in trace").fill("err");
   await found.filter({ hasText: /^\d+$/ }).waitFor();
   assert.equal(asked.length, before, "the JSON is left alone");
+  await page.close();
+});
+
+test("attributes of a trace that is never read whole are searched by the server", async () => {
+  const spans = 260_000;
+  const bits = new Uint8Array(Math.ceil(spans / 8));
+  // Rows 3 and 259,999 of the server's.
+  bits[0] = 0b1000;
+  bits[Math.floor((spans - 1) / 8)] |= 1 << ((spans - 1) % 8);
+  const answer = (spans) => ({
+    ...{ trace_id: HUGE, completeness: "complete", spans, found: 2 },
+    rows: Buffer.from(bits).toString("base64"),
+  });
+  spansReply = oneSpan;
+  findReply = () => answer(spans);
+  const { page, complaints } = await place.open(`/trace/${HUGE}`);
+  await page.locator("[role=treegrid] [role=row]").first().waitFor({ state: "attached" });
+  const count = page.locator(".find output");
+  const find = page.getByLabel("Find in trace");
+  found.length = 0;
+  await find.fill("http.status_code>=500 region=EU.1");
+  await count.filter({ hasText: /^2$/ }).waitFor();
+  assert.deepEqual(
+    found.map(({ where }) => where.any[0]),
+    [
+      { attribute: "http.status_code", scope: "span_or_resource", op: ">=", value: 500 },
+      { attribute: "region", scope: "span_or_resource", op: "=~", value: "(?i)eu\\.1" },
+    ],
+  );
+  // The last span of the server's is a row here, wherever the order of the tree has put it.
+  await page.keyboard.press("Enter");
+  await page.getByText("span 0000000000000004").first().waitFor();
+  await page.keyboard.press("Shift+Enter");
+  await page
+    .getByText(`span ${spans.toString(16).padStart(16, "0")}`)
+    .first()
+    .waitFor();
+  await find.fill("-nowhere");
+  await count.filter({ hasText: "259,998" }).waitFor();
+  assert.deepEqual(found.at(-1).where, { any: [{ mentions: "nowhere" }] });
+  // Rows of another state of the trace are not these rows.
+  findReply = () => answer(spans + 1);
+  await find.fill("elsewhere");
+  await count.filter({ hasText: "no match by name" }).waitFor();
+  assert.deepEqual(complaints, []);
+  findReply = () => [503, { error: { message: "shard 2 has no leader" } }];
+  await find.fill("nowhere at all");
+  await page.waitForURL(/uiFind=nowhere\+at\+all/);
+  await count.filter({ hasText: "no match by name" }).waitFor();
+  assert.match(await count.getAttribute("title"), /not searched/);
   await page.close();
 });
 

@@ -32,6 +32,7 @@ fn a_query_means_what_it_says() {
                 {"attribute":"text","op":"is","value":"7"},
                 {"attribute":"any","scope":"event","op":"exists"},
                 {"tag":"error","value":"true"},
+                {"mentions":"a.b Ä"},
                 {"not":{"any":[true]}}
             ]}},
             {"duration":{"op":">","value":"1s"}},
@@ -75,6 +76,7 @@ fn a_query_means_what_it_says() {
             ),
             SpanPredicate::Field(attribute(AttributeScope::Event, "any"), ValueTest::Exists),
             SpanPredicate::JaegerTag { key: "error".into(), value: "true".into() },
+            SpanPredicate::Mentions(Pattern::words("a.b Ä").unwrap()),
             SpanPredicate::Not(Box::new(SpanPredicate::Any(vec![SpanPredicate::True]))),
         ])),
         TracePredicate::Duration(NumberTest { comparison: Comparison::Greater, number: 1e9 }),

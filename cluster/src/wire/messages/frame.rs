@@ -4,13 +4,13 @@ use bytes::Bytes;
 use model::Text;
 use model::query::AttributeScope;
 use model::span::SpanKind;
-use model::store::Operation;
+use model::store::{FoundRows, Operation};
 
 use super::aggregate::{AggregateMessage, EdgeMessage};
 use super::completeness::{EndMessage, FailureMessage};
 use super::number::Numbered as _;
 use super::query::OrderKeyMessage;
-use super::scalar::from_text;
+use super::scalar::{from_text, to_usize};
 use super::summary::{RevisionMessage, RowsMessage, SummaryMessage};
 use crate::wire::WireError;
 
@@ -32,12 +32,13 @@ pub(crate) enum FrameKind {
     Failure,
     Piece,
     TraceIds,
+    Found,
 }
 
 numbered!(FrameKind, "a frame of kind", {
     1 => Hit, 2 => Trace, 3 => Spans, 4 => Columns, 5 => Rows, 6 => Aggregate, 7 => Services,
     8 => Operations, 9 => Keys, 10 => Values, 11 => Edges, 12 => End, 13 => Failure, 14 => Piece,
-    15 => TraceIds,
+    15 => TraceIds, 16 => Found,
 });
 
 impl FrameKind {
@@ -59,6 +60,7 @@ impl FrameKind {
             Self::Failure => "a failure",
             Self::Piece => "a piece",
             Self::TraceIds => "trace ids",
+            Self::Found => "found rows",
         }
     }
 }
@@ -105,6 +107,8 @@ pub(crate) struct FrameMessage {
     pub(crate) piece: Bytes,
     #[prost(message, optional, tag = "25")]
     pub(crate) trace_ids: Option<NamesMessage>,
+    #[prost(message, optional, tag = "26")]
+    pub(crate) found: Option<FoundMessage>,
 }
 
 impl FrameMessage {
@@ -138,6 +142,35 @@ pub(crate) struct TraceMessage {
     pub(crate) trace_id: Bytes,
     #[prost(uint64, optional, tag = "2")]
     pub(crate) truncated: Option<u64>,
+}
+
+/// The answer to a find: rows, or none if the trace is not known.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct FoundMessage {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) rows: Option<FoundRowsMessage>,
+}
+
+/// Rows of a trace.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct FoundRowsMessage {
+    /// How many the trace has.
+    #[prost(uint64, tag = "1")]
+    rows: u64,
+    /// A bit a row, the lowest bit of the first byte first.
+    #[prost(bytes = "bytes", tag = "2")]
+    bits: Bytes,
+}
+
+impl From<&FoundRows> for FoundRowsMessage {
+    fn from(found: &FoundRows) -> Self {
+        Self { rows: found.rows() as u64, bits: Bytes::copy_from_slice(found.bits()) }
+    }
+}
+
+pub(crate) fn to_found(message: &FoundRowsMessage) -> Result<FoundRows, WireError> {
+    let found = FoundRows::from_bits(to_usize(message.rows), message.bits.to_vec());
+    found.ok_or_else(|| WireError::invalid("found rows", "not a bit for each row"))
 }
 
 /// Columns that follow as rows, or none.

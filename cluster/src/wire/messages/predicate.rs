@@ -4,12 +4,14 @@
 //! are bounded on the way out as on the way in: what this node asks, a peer of its version takes.
 
 use bytes::Bytes;
-use model::query::{NumberTest, PREDICATE_DEPTH_MAX, Relation, SpanPredicate, TracePredicate};
+use model::query::{
+    NumberTest, PREDICATE_DEPTH_MAX, Pattern, Relation, SpanPredicate, TracePredicate,
+};
 
 use super::number::Numbered as _;
 use super::scalar::{from_text, required};
 use super::value_test::{
-    FieldMessage, NumberTestMessage, StatisticMessage, ValueTestMessage, from_field,
+    FieldMessage, NumberTestMessage, StatisticMessage, ValueTestMessage, from_field, from_pattern,
     from_statistic, from_value_test, to_field, to_number_test, to_statistic, to_value_test,
 };
 use crate::wire::WireError;
@@ -53,10 +55,11 @@ enum SpanPredicateKind {
     Not,
     Field,
     Tag,
+    Mentions,
 }
 
 numbered!(SpanPredicateKind, "a predicate on spans of kind", {
-    1 => True, 2 => All, 3 => Any, 4 => Not, 5 => Field, 6 => Tag,
+    1 => True, 2 => All, 3 => Any, 4 => Not, 5 => Field, 6 => Tag, 7 => Mentions,
 });
 
 /// A predicate on a span.
@@ -74,6 +77,8 @@ pub(crate) struct SpanPredicateMessage {
     key: Bytes,
     #[prost(bytes = "bytes", tag = "6")]
     value: Bytes,
+    #[prost(string, tag = "7")]
+    pattern: String,
 }
 
 pub(crate) fn from_span_predicate(
@@ -111,6 +116,13 @@ pub(crate) fn from_span_predicate(
             value: from_text(value),
             ..of(SpanPredicateKind::Tag)
         },
+        SpanPredicate::Mentions(pattern) => {
+            seen.pattern()?;
+            SpanPredicateMessage {
+                pattern: from_pattern(pattern)?,
+                ..of(SpanPredicateKind::Mentions)
+            }
+        }
     })
 }
 
@@ -135,6 +147,10 @@ pub(crate) fn to_span_predicate(
         ),
         SpanPredicateKind::Tag => {
             SpanPredicate::JaegerTag { key: message.key.into(), value: message.value.into() }
+        }
+        SpanPredicateKind::Mentions => {
+            seen.pattern()?;
+            SpanPredicate::Mentions(Pattern::unanchored(&message.pattern)?)
         }
     })
 }

@@ -8,6 +8,7 @@ use model::{ShardId, SpanId, TraceId};
 use storage::log::LogIndex;
 
 use super::number::Numbered as _;
+use super::predicate::{Seen, SpanPredicateMessage, from_span_predicate, to_span_predicate};
 use super::query::{
     AggregateQueryMessage, DetailMessage, TraceQueryMessage, from_aggregate_query,
     from_trace_query, to_aggregate_query, to_detail, to_trace_query,
@@ -63,13 +64,14 @@ enum OperationKind {
     SearchWithout,
     AggregateWithout,
     DependenciesWithout,
+    Find,
 }
 
 numbered!(OperationKind, "operation", {
     1 => Trace, 2 => TraceColumns, 3 => Search, 4 => Aggregate, 5 => Services, 6 => Operations,
     7 => Keys, 8 => Values, 9 => Dependencies, 10 => Spans, 11 => Elsewhere, 12 => Known,
     13 => ElsewhereBehind, 14 => SearchWithout, 15 => AggregateWithout,
-    16 => DependenciesWithout,
+    16 => DependenciesWithout, 17 => Find,
 });
 
 /// What is asked, with the fields that some kind needs.
@@ -107,6 +109,8 @@ pub(crate) struct OperationMessage {
     trace_ids: Bytes,
     #[prost(bool, tag = "15")]
     together: bool,
+    #[prost(message, optional, tag = "16")]
+    predicate: Option<SpanPredicateMessage>,
 }
 
 pub(crate) fn from_read_request(request: &ReadRequest) -> Result<ReadRequestMessage, WireError> {
@@ -152,6 +156,11 @@ fn from_operation(operation: &ReadOperation) -> Result<OperationMessage, WireErr
         ReadOperation::TraceColumns { trace_id } => OperationMessage {
             trace_id: from_trace_id(*trace_id),
             ..of(OperationKind::TraceColumns)
+        },
+        ReadOperation::Find { trace_id, predicate } => OperationMessage {
+            trace_id: from_trace_id(*trace_id),
+            predicate: Some(from_span_predicate(predicate, 0, &mut Seen::default())?),
+            ..of(OperationKind::Find)
         },
         ReadOperation::Spans { trace_id, span_ids } => OperationMessage {
             trace_id: from_trace_id(*trace_id),
@@ -226,6 +235,14 @@ fn to_operation(message: OperationMessage) -> Result<ReadOperation, WireError> {
         OperationKind::TraceColumns => {
             ReadOperation::TraceColumns { trace_id: to_trace_id(&message.trace_id)? }
         }
+        OperationKind::Find => ReadOperation::Find {
+            trace_id: to_trace_id(&message.trace_id)?,
+            predicate: to_span_predicate(
+                required("the predicate of a find", message.predicate)?,
+                0,
+                &mut Seen::default(),
+            )?,
+        },
         OperationKind::Spans => ReadOperation::Spans {
             trace_id: to_trace_id(&message.trace_id)?,
             span_ids: to_span_ids(&message.span_ids)?,

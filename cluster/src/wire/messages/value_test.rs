@@ -184,7 +184,7 @@ pub(crate) fn to_value_test(
 
 /// The expression that a pattern was compiled from, anchors included: compiled as it stands it is
 /// the same pattern. A pattern shows itself as its expression between slashes.
-fn from_pattern(pattern: &Pattern) -> Result<String, WireError> {
+pub(crate) fn from_pattern(pattern: &Pattern) -> Result<String, WireError> {
     let shown = format!("{pattern:?}");
     let expression = shown.strip_prefix('/').and_then(|shown| shown.strip_suffix('/'));
     let expression =

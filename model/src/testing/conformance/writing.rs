@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::run::{Run, Wrong, checked, complete, group, same, same_spans};
-use crate::query::{Order, TracePredicate, TraceQuery};
+use crate::query::{Order, SpanPredicate, TracePredicate, TraceQuery};
 use crate::span::ParentId;
-use crate::store::{Detail, RequestDigest, SpansRequest, TraceColumns, TraceRequest};
+use crate::store::{Detail, FindRequest, RequestDigest, SpansRequest, TraceColumns, TraceRequest};
 use crate::testing::begin_with_spans;
-use crate::trace::columns;
+use crate::trace::{columns, find};
 use crate::{
     Attribute, AttributeValue, Resource, Span, SpanSink, Tenant, Text, TimeRange, TraceId,
     TraceStore,
@@ -193,6 +193,35 @@ pub(super) async fn columns_show_the_same_trace<S: TraceStore>(
         same("columns", &without_names(found), &without_names(expected))?;
     }
     Ok(())
+}
+
+/// What is found by rows is what the reference finds span by span; words in any case too.
+pub(super) async fn spans_are_found_by_row<S: TraceStore>(run: &Run<'_, S>) -> Result<(), Wrong> {
+    let tenant = run.tenant("find");
+    let mut generator = run.generator(7);
+    for _ in 0..10 {
+        let spans = generator.distinct_trace();
+        run.write(&tenant, &spans).await?;
+        let Some(trace_id) = spans.first().map(|span| span.trace_id) else { continue };
+        for round in 0..12 {
+            let predicate = match round % 3 {
+                0 => generator.mentions(&spans),
+                1 => generator.span_predicate(&spans, 0),
+                _ => generator.span_predicate(&spans, 2),
+            };
+            let expected = find(&predicate, &spans);
+            let what = format!("rows of {predicate:?}");
+            let scope = run.options.scope(&tenant);
+            let request = FindRequest { scope, trace_id, predicate };
+            let found = complete("find", run.store.find(request).await)?;
+            same(&what, &found, &Some(expected))?;
+        }
+    }
+    let scope = run.options.scope(&tenant);
+    let predicate = SpanPredicate::True;
+    let request = FindRequest { scope, trace_id: TraceId([9; 16]), predicate };
+    let found = complete("find", run.store.find(request).await)?;
+    same("rows of a trace that nobody wrote", &found, &None)
 }
 
 /// Services and operations row by row: how names are numbered is the store's matter.

@@ -102,7 +102,7 @@ export function Toolbar(props: {
 }
 
 const NOT_SEARCHED =
-  "Attributes of a trace this large are shown one span at a time, and not searched";
+  "Attributes were not searched: the node could not do it, or the trace has changed since";
 
 function Find(props: { readonly view: TraceView }) {
   const { view } = props;
@@ -129,12 +129,7 @@ function Find(props: { readonly view: TraceView }) {
         id={FIND_ID}
         className="input"
         aria-label="Find in trace"
-        placeholder={
-          view.source.hasDetails
-            ? "Find: text, key=value, dur>10ms, err"
-            : "Find: name, span id, dur>10ms, err"
-        }
-        title={view.source.hasDetails ? undefined : NOT_SEARCHED}
+        placeholder="Find: text, key=value, dur>10ms, err"
         autoComplete="off"
         spellCheck={false}
         value={typed}
