@@ -93,7 +93,7 @@ ui: ## the UI: types, lints, layers, unit tests, and whether ui/dist is what the
 	fi
 
 # Newcomer, figures, cluster with dead nodes, legacy addresses: what no other test sees.
-UI_CORE := node cluster partial states legacy
+UI_CORE := node cluster partial states legacy columns
 # The browser tests want a browser and a node; they are NOT RUN where there is no Chromium.
 define browser-tests
 	@.ci/prepare browser || echo "no browser was installed" >&2
