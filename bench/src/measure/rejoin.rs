@@ -83,7 +83,7 @@ async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
         if received > 0 && began.is_none() {
             began = Some(outside::now());
         }
-        memory.look(&nodes)?;
+        memory.look(&nodes, began.is_some())?;
         if done < kills && received * (kills + 1) >= held * (done + 1) {
             let victim = if done.is_multiple_of(2) { RECEIVER } else { 0 };
             nodes.take(victim)?.kill().await?;
@@ -105,6 +105,8 @@ async fn run(arguments: &Arguments, found: OnFound<'_>) -> anyhow::Result<()> {
     let transfer = began.map_or(0.0, elapsed);
     results.add_rounded("transfer_seconds", transfer);
     results.add_rounded("receiver_grew_by_mebibytes", memory.grew_most as f64 / MEBIBYTE);
+    let in_transfer = memory.grew_in_transfer as f64 / MEBIBYTE;
+    results.add_rounded("receiver_grew_in_transfer_by_mebibytes", in_transfer);
     results.add_rounded("receiver_mebibytes", blocks(&nodes, RECEIVER) as f64 / MEBIBYTE);
     agree(&nodes).await?;
     let receiver = process(&nodes, RECEIVER)?.resident_peak_bytes()?;
@@ -147,25 +149,38 @@ fn blocks(nodes: &Nodes, number: usize) -> u64 {
     outside::directory_bytes(&nodes.data(number).join("blocks")).held
 }
 
-/// What the receiver holds in memory, beside what it held when it had started.
+/// What the receiver holds in memory, beside what it held when it answered first, and beside what
+/// it held before the first bytes came: it waits half a minute for them, and has by then the
+/// connections and the code in memory that any node has.
 #[derive(Debug, Clone, Copy)]
 struct Memory {
     at_start: u64,
+    before_transfer: u64,
     grew_most: u64,
+    grew_in_transfer: u64,
 }
 
 impl Memory {
     fn of(nodes: &Nodes) -> anyhow::Result<Self> {
-        Ok(Self { at_start: resident(nodes)?, grew_most: 0 })
+        let at_start = resident(nodes)?;
+        Ok(Self { at_start, before_transfer: at_start, grew_most: 0, grew_in_transfer: 0 })
     }
 
     /// The receiver may be another process now.
     fn again(self, nodes: &Nodes) -> anyhow::Result<Self> {
-        Ok(Self { at_start: resident(nodes)?, ..self })
+        let at_start = resident(nodes)?;
+        Ok(Self { at_start, before_transfer: at_start, ..self })
     }
 
-    fn look(&mut self, nodes: &Nodes) -> anyhow::Result<()> {
-        self.grew_most = self.grew_most.max(resident(nodes)?.saturating_sub(self.at_start));
+    fn look(&mut self, nodes: &Nodes, has_begun: bool) -> anyhow::Result<()> {
+        let now = resident(nodes)?;
+        self.grew_most = self.grew_most.max(now.saturating_sub(self.at_start));
+        if has_begun {
+            let grown = now.saturating_sub(self.before_transfer);
+            self.grew_in_transfer = self.grew_in_transfer.max(grown);
+        } else {
+            self.before_transfer = now;
+        }
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ mod figures;
 mod in_flight;
 mod linger;
 mod merge;
-mod pool;
+pub(crate) mod pool;
 mod read;
 mod read_pools;
 mod reroute;

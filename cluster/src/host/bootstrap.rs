@@ -82,7 +82,7 @@ impl Shared {
     }
 
     /// Asks every address of the seeds who is there.
-    async fn ask_seeds(&self) -> Vec<Answer> {
+    pub(super) async fn ask_seeds(&self) -> Vec<Answer> {
         let addresses = (self.seeds)().await;
         let asked = addresses.into_iter().take(SEEDS_MAX).map(|(seed, address)| async move {
             let text = address.to_string();
@@ -91,7 +91,7 @@ impl Shared {
             let hello = reply.ok().and_then(|reply| decode::<HelloMessage>(&reply).ok());
             let hello = hello.map(Hello::from);
             if let Some(hello) = &hello {
-                self.note_address(hello.node, &hello.record, Some(address));
+                self.hear_hello(hello, &text);
             }
             Answer { seed, address, hello }
         });
@@ -184,19 +184,6 @@ impl Shared {
         Myself { node: self.node, incarnation: self.incarnation, record }
     }
 
-    /// Where a node is: where it says, or else where it answered.
-    pub(super) fn note_address(
-        &self,
-        node: NodeId,
-        record: &NodeRecord,
-        answered: Option<SocketAddr>,
-    ) {
-        let said = record.addresses.first().cloned();
-        if let Some(address) = said.or_else(|| answered.map(|address| address.to_string())) {
-            self.addresses.set(node, address);
-        }
-    }
-
     /// Answers who is there.
     pub(super) async fn hello(&self) -> Reply {
         let told = self.membership.lock().await.data.told();
@@ -230,7 +217,7 @@ impl Shared {
         let command = MetaCommand::PutNode { node, record: record.clone(), at: self.clock.wall() };
         let reply = match self.propose_meta(&command, META_DEADLINE).await {
             Ok(_) => {
-                self.note_address(node, &record, None);
+                self.note_record(node, &record);
                 let state = self.state();
                 match state.cluster() {
                     Some(cluster) => {

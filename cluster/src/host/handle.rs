@@ -86,6 +86,8 @@ pub(crate) struct Shared {
     pub(super) leaders: Mutex<BTreeMap<ShardId, NodeId>>,
     /// Members that this node cannot reach, and since when.
     pub(super) unreachable: Mutex<BTreeMap<NodeId, Monotonic>>,
+    /// Whether that was looked at yet.
+    pub(super) has_looked: AtomicBool,
     /// What somebody should know, while this node leads the meta group. Written by the plan.
     pub(super) alarms: Mutex<AlarmBook>,
     /// What this node saw happen. Written by who watches whom it can reach.
@@ -141,6 +143,7 @@ impl Host {
             shared.speak_for(cluster)?;
         }
         door.open_for(&shared);
+        host.spawn("cluster whereabouts", Arc::clone(&shared).find_members());
         if matches!(data, DataState::Member(_)) {
             shared.hear_witnesses().await?;
             shared.replicas.start_all().await?;
@@ -301,6 +304,7 @@ impl Shared {
             writes: crew,
             leaders: Mutex::default(),
             unreachable: Mutex::default(),
+            has_looked: AtomicBool::new(false),
             alarms: Mutex::default(),
             events: Mutex::default(),
             gossip: OnceLock::new(),

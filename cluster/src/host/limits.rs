@@ -126,6 +126,10 @@ pub const SAME_EVENT_WITHIN: Duration = Duration::from_secs(10);
 /// How often a member looks whether the others can be reached.
 pub const REACH_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often members that cannot be reached are looked for where the seeds lead: of ten seconds
+/// that a start waits for a majority, several must be left once they have been found.
+pub const WHEREABOUTS_PERIOD: Duration = Duration::from_secs(1);
+
 /// Commands after which the cluster's own state is written down. They are rare and small.
 pub const META_CHECKPOINT_ENTRIES: u64 = 256;
 

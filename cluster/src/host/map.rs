@@ -33,9 +33,7 @@ impl Shared {
             return Ok(());
         }
         for (node, known) in state.present() {
-            if node != self.node {
-                self.note_address(node, &known.record, None);
-            }
+            self.note_record(node, &known.record);
         }
         for (replica, tombstone) in state.tombstones() {
             if tombstone.is_confirmed {

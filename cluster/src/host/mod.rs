@@ -23,9 +23,6 @@
 //! - a read shows what a barrier promised, or says of which shards it does not (QRY-2, QRY-3);
 //! - a step of the plan is done by a leader only on the configuration that it was planned on;
 //! - a process whose node has a later life for a majority of the others ends.
-//!
-//! What is absent on purpose, or not there yet: waiting for peers' word on how long our log was
-//! before the first vote.
 
 mod alarms;
 mod barriers;
@@ -66,6 +63,7 @@ mod shards;
 mod spare;
 mod told;
 mod trim;
+mod whereabouts;
 mod witness;
 mod work;
 mod writes;

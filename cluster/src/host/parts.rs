@@ -111,23 +111,81 @@ impl fmt::Debug for HostParts {
 }
 
 /// Where nodes are, as they said. Clones are not needed: it is shared with the transport.
+///
+/// What the cluster was told stays until it is told something else; what is heard from a node is
+/// of now. So the latter counts until the cluster is told of a change.
 #[derive(Debug, Default)]
 pub struct NodeAddresses {
-    known: RwLock<BTreeMap<NodeId, String>>,
+    known: RwLock<BTreeMap<NodeId, Whereabouts>>,
+}
+
+#[derive(Debug, Default)]
+struct Whereabouts {
+    /// Where to call.
+    at: String,
+    /// What the cluster was told last.
+    told: String,
+    /// The latest life that was heard.
+    start: u64,
 }
 
 impl NodeAddresses {
-    /// Notes where a node is, unless there is no room for another one.
-    pub fn set(&self, node: NodeId, address: String) {
+    /// Notes where a node was when it told the cluster.
+    pub fn tell(&self, node: NodeId, address: &str) {
+        self.change(node, |known| {
+            if known.told != address {
+                address.clone_into(&mut known.told);
+                address.clone_into(&mut known.at);
+            }
+        });
+    }
+
+    /// Notes where a node says that it is, in the life with this count of starts. What an earlier
+    /// life says, a copy of its disk perhaps, does not count.
+    pub fn hear(&self, node: NodeId, start: u64, address: String) {
+        self.change(node, |known| {
+            if known.start <= start {
+                known.start = start;
+                known.at = address;
+            }
+        });
+    }
+
+    /// Changes what is known of a node, unless there is no room for another one.
+    fn change(&self, node: NodeId, change: impl FnOnce(&mut Whereabouts)) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() < crate::identity::NODES_SEEN_MAX || known.contains_key(&node) {
-            known.insert(node, address);
+            change(known.entry(node).or_default());
         }
     }
 }
 
 impl Directory for NodeAddresses {
     fn address(&self, node: NodeId) -> Option<String> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&node).map(|known| known.at.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_counts_until_the_cluster_is_told_of_a_change() {
+        let (addresses, node) = (NodeAddresses::default(), NodeId([1; 16]));
+        let is_at = |expected: &str| assert_eq!(addresses.address(node).unwrap(), expected);
+        assert_eq!(addresses.address(node), None);
+        addresses.tell(node, "old");
+        is_at("old");
+        addresses.hear(node, 2, "new".to_owned());
+        addresses.tell(node, "old");
+        is_at("new");
+        addresses.hear(node, 1, "a copy".to_owned());
+        is_at("new");
+        addresses.tell(node, "newer");
+        is_at("newer");
+        addresses.hear(node, 2, "new".to_owned());
+        is_at("new");
     }
 }

@@ -6,6 +6,7 @@
 //! Another member's opinion that somebody has gone counts only beside this one. Whether the others
 //! still take this process for its node is seen here too, since everybody is asked.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
@@ -36,6 +37,7 @@ impl Shared {
                 }
             });
             join_all(asked).await;
+            self.has_looked.store(true, Ordering::Relaxed);
             self.forget_removed(&state);
             self.note_events();
             if let Some(disowned) = self.disowned(&state) {

@@ -1,6 +1,12 @@
 //! Where work runs that may block: disks and state machines are synchronous, consensus is not.
 
 use std::io;
+use std::sync::LazyLock;
+
+use crate::coordinator::pool::Pool;
+
+/// The thread of [`Blocking::run_alone`]. Should there be none, threads of the runtime do.
+static ALONE: LazyLock<Option<Pool>> = LazyLock::new(|| Pool::new("receive", 1).ok());
 
 /// Where work that may block is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,19 @@ impl Blocking {
                 let work = std::panic::AssertUnwindSafe(work);
                 std::panic::catch_unwind(work).map_err(|_| panicked())
             }
+        }
+    }
+
+    /// The same, one after another on a thread of its own. Every thread that was ever busy keeps
+    /// some of the memory that its work took: a node that lost its disk receives all of its shards
+    /// at once, and on the runtime's threads would keep that of each.
+    pub(crate) async fn run_alone<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        match (self, ALONE.as_ref()) {
+            (Self::Threads, Some(thread)) => thread.run(work).await.map_err(io::Error::other),
+            _ => self.run(work).await,
         }
     }
 }

@@ -88,7 +88,7 @@ pub const FILE_NAME_BYTES_MAX: usize = 128;
 pub const SNAPSHOT_FILES_MAX: usize = 1 << 16;
 
 /// Bytes of a stretch of a file: what a receiver holds in memory of a snapshot.
-pub const STRETCH_BYTES_MAX: usize = 1 << 20;
+pub const STRETCH_BYTES_MAX: usize = 1 << 18;
 
 /// Stretches that a node fetches and puts in their place at a time, of all its groups: a node that
 /// lost its disk fetches all of them at once. What ends a file has it read and verified, a page and

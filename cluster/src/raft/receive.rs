@@ -243,7 +243,7 @@ impl Transfer {
         let machine = Arc::clone(&self.endpoint.machine);
         let (manifest, put) = (manifest.clone(), file.clone());
         let put = move || machine.put_stretch(&manifest, &put, offset, &stretch);
-        match self.endpoint.blocking.run(put).await {
+        match self.endpoint.blocking.run_alone(put).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(MachineError::BadSnapshot { reason })) => {
                 let judged = self.ask(Request::Doubt(file.clone()), DOUBT_WITHIN).await;
@@ -291,7 +291,7 @@ impl Transfer {
         work: impl FnOnce(&dyn Machine) -> Result<T, super::machine::MachineError> + Send + 'static,
     ) -> Result<T, String> {
         let machine = Arc::clone(&self.endpoint.machine);
-        let done = self.endpoint.blocking.run(move || work(machine.as_ref())).await;
+        let done = self.endpoint.blocking.run_alone(move || work(machine.as_ref())).await;
         done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 }

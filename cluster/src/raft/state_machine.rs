@@ -49,12 +49,18 @@ impl StateMachine {
         &self,
         work: impl FnOnce(&Standing) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
+        self.standing.handle.blocking.run(self.on_machine(work)).await?
+    }
+
+    fn on_machine<T, W>(&self, work: W) -> impl FnOnce() -> io::Result<T> + use<T, W>
+    where
+        W: FnOnce(&Standing) -> io::Result<T>,
+    {
         let own = self.clone();
-        let work = move || {
+        move || {
             own.pass.check()?;
             work(&own.standing)
-        };
-        self.standing.handle.blocking.run(work).await?
+        }
     }
 
     async fn save(&self, position: Option<Position>) -> io::Result<()> {
@@ -170,12 +176,12 @@ impl RaftStateMachine<Consensus> for StateMachine {
         let position = Position { log_id, membership: meta.last_membership.clone() };
         self.standing.announce_install(&self.pass, &position).await?;
         let reached = position.clone();
-        self.run(move |standing| {
+        let install = self.on_machine(move |standing| {
             standing.machine.install(&data.manifest).map_err(io::Error::other)?;
             standing.jump(&reached);
             Ok(())
-        })
-        .await?;
+        });
+        self.standing.handle.blocking.run_alone(install).await??;
         self.save(Some(position)).await
     }
 

@@ -60,3 +60,22 @@ async fn a_node_joins_and_takes_its_share_when_another_leaves() {
         world.require(through, &spans).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_all_come_back_at_other_addresses_find_each_other() {
+    let mut world = World::start(6, THREE).await;
+    let spans = Generator::new(6).spans(200);
+    world.write(0, &spans).await.unwrap();
+    for number in 0..3 {
+        world.kill(number).await;
+        world.relocate(number);
+    }
+    // Two are a majority; the third may stay away, where the map says that it is.
+    world.revive_all(&[0, 1]).await;
+    world.ready().await;
+    world.require(0, &spans).await;
+    world.require(1, &spans).await;
+    world.revive(2).await;
+    world.settled(2, 3).await;
+    world.require(2, &spans).await;
+}

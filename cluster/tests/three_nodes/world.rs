@@ -7,17 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
 use cluster::host::limits::LOG_KEPT_BYTES;
-use cluster::host::{Host, HostDoor, HostError, HostParts, NodeAddresses, Recovery, begin_life};
+use cluster::host::{
+    Host, HostDoor, HostError, HostParts, NodeAddresses, Recovery, ResolveSeeds, begin_life,
+};
 use cluster::identity::ReplicaId;
 use cluster::meta::NodeRecord;
 use cluster::plan::BootstrapConfig;
 use cluster::raft::{Blocking, FatalHook, unwrap};
-use cluster::transport::MemoryNetwork;
+use cluster::transport::{
+    CallError, Directory as _, FrameStream, MemoryNetwork, Method, Reply, Transport,
+};
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use model::admin::{NodeFigures, Readiness};
 use model::budget::Budget;
 use model::store::{Answer, ReadScope, SearchEnd, SearchItem, SearchRequest, Trace, TraceRequest};
@@ -35,8 +40,57 @@ pub(crate) fn node(number: usize) -> NodeId {
     NodeId([u8::try_from(number + 1).unwrap(); 16])
 }
 
-fn address(number: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap()], 7947))
+/// No node has this id.
+const NOBODY: NodeId = NodeId([0; 16]);
+
+/// Where a node is that has moved so often.
+fn address(number: usize, moves: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, moves, u8::try_from(number + 1).unwrap()], 7947))
+}
+
+/// Reaches nodes as one does over sockets: at the addresses that are known of them.
+#[derive(Debug)]
+struct ByAddress {
+    network: MemoryNetwork,
+    directory: Arc<NodeAddresses>,
+    inner: Arc<dyn Transport>,
+}
+
+impl ByAddress {
+    fn check(&self, to: NodeId) -> Result<(), CallError> {
+        let address = self.directory.address(to);
+        if address.as_deref().and_then(|address| self.network.named(address)) == Some(to) {
+            return Ok(());
+        }
+        Err(CallError::Unreachable { reason: format!("not at {address:?}") })
+    }
+}
+
+impl Transport for ByAddress {
+    fn call(
+        &self,
+        to: NodeId,
+        method: Method,
+        request: Bytes,
+        deadline: model::Duration,
+    ) -> BoxFuture<'static, Reply> {
+        match self.check(to) {
+            Ok(()) => self.inner.call(to, method, request, deadline),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn open(
+        &self,
+        to: NodeId,
+        method: Method,
+        first: Bytes,
+    ) -> BoxFuture<'static, Result<FrameStream, CallError>> {
+        match self.check(to) {
+            Ok(()) => self.inner.open(to, method, first),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
 }
 
 /// Time as the runtime has it, paused or not.
@@ -82,6 +136,8 @@ pub(crate) struct Member {
     /// Where its blocks lie.
     pub(crate) files: FaultEnv,
     pub(crate) clock: Arc<RuntimeClock>,
+    /// How often it has moved.
+    moves: u8,
     running: Option<Running>,
 }
 
@@ -118,7 +174,7 @@ impl World {
             members: Vec::new(),
         };
         for number in 0..shape.nodes {
-            world.network.name(&address(number).to_string(), node(number));
+            world.network.name(&address(number, 0).to_string(), node(number));
             world.members.push(world.member());
         }
         let starts = (0..shape.nodes).map(|number| world.run(number, false));
@@ -137,6 +193,7 @@ impl World {
             kv: Arc::new(MemoryKv::new()),
             files: FaultEnv::new(self.members.len() as u64),
             clock: Arc::new(RuntimeClock::new(self.clock.origin)),
+            moves: 0,
             running: None,
         }
     }
@@ -147,10 +204,13 @@ impl World {
         let incarnation = begin_life(kv.as_ref(), u64::try_from(number).unwrap()).unwrap();
         let door = HostDoor::new();
         let id = node(number);
-        let transport = self.network.attach(id, incarnation, Arc::clone(&door) as _);
-        let nodes = self.members.len();
-        let seeds: Vec<(String, SocketAddr)> =
-            (0..nodes).map(|number| ("cluster".to_owned(), address(number))).collect();
+        let addresses = Arc::new(NodeAddresses::default());
+        let transport = Arc::new(ByAddress {
+            network: self.network.clone(),
+            directory: Arc::clone(&addresses),
+            inner: self.network.attach(id, incarnation, Arc::clone(&door) as _),
+        });
+        let seeds = self.seeds();
         let cache = Arc::new(DecodedCache::default());
         let shards_log = Arc::clone(&log);
         let files: Arc<dyn Env> = Arc::new(member.files.clone());
@@ -161,7 +221,7 @@ impl World {
             incarnation,
             record: NodeRecord {
                 name: format!("node-{number}"),
-                addresses: vec![address(number).to_string()],
+                addresses: vec![address(number, member.moves).to_string()],
                 zone: String::new(),
                 version: 1,
             },
@@ -197,9 +257,9 @@ impl World {
             transport,
             dial: self.network.dialer(id).unwrap(),
             door,
-            addresses: Arc::new(NodeAddresses::default()),
+            addresses,
             identity: None,
-            seeds: Arc::new(move || std::future::ready(seeds.clone()).boxed()),
+            seeds,
             random: Arc::new(move || [u8::try_from(number).unwrap() + 100; 16]),
             blocking: Blocking::Inline,
             pool_threads: 0,
@@ -220,13 +280,27 @@ impl World {
         Running { host, store: store.unwrap() }
     }
 
+    /// What names lead to now: a name server would say so too.
+    fn seeds(&self) -> ResolveSeeds {
+        let all = self.members.iter().enumerate();
+        let seeds: Vec<(String, SocketAddr)> = all
+            .map(|(number, member)| ("cluster".to_owned(), address(number, member.moves)))
+            .collect();
+        Arc::new(move || std::future::ready(seeds.clone()).boxed())
+    }
+
+    /// Gives a node that does not run another address; at the old one nobody is found any more.
+    pub(crate) fn relocate(&mut self, number: usize) {
+        let member = &mut self.members[number];
+        self.network.name(&address(number, member.moves).to_string(), NOBODY);
+        member.moves += 1;
+        self.network.name(&address(number, member.moves).to_string(), node(number));
+    }
+
     /// Whether the others say that they can do without the member of a name, as one that lost
     /// itself asks.
     pub(crate) async fn ask_to_be_spared(&self, name: &str) -> Result<(), String> {
-        let addresses: Vec<(String, SocketAddr)> =
-            (0..self.members.len()).map(|it| ("cluster".to_owned(), address(it))).collect();
-        let seeds: cluster::host::ResolveSeeds =
-            Arc::new(move || std::future::ready(addresses.clone()).boxed());
+        let seeds = self.seeds();
         let dial = self.network.dialer(node(0)).unwrap();
         cluster::host::ask_to_be_spared(dial.as_ref(), &seeds, name).await
     }
@@ -253,10 +327,19 @@ impl World {
         self.members[number].running = Some(running);
     }
 
+    /// Starts several nodes at once.
+    pub(crate) async fn revive_all(&mut self, numbers: &[usize]) {
+        let starts = join_all(numbers.iter().map(|number| self.run(*number, false)));
+        let running = tokio::time::timeout(PATIENCE, starts).await.unwrap();
+        for (number, running) in numbers.iter().zip(running) {
+            self.members[*number].running = Some(running);
+        }
+    }
+
     /// Adds a node that has never been there, which joins.
     pub(crate) async fn add(&mut self) -> usize {
         let number = self.members.len();
-        self.network.name(&address(number).to_string(), node(number));
+        self.network.name(&address(number, 0).to_string(), node(number));
         self.members.push(self.member());
         let running = tokio::time::timeout(PATIENCE, self.run(number, true)).await.unwrap();
         self.members[number].running = Some(running);

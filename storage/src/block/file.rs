@@ -9,7 +9,7 @@ use model::columns::ColumnError;
 use model::columns::compress::decompress;
 
 use super::directory::{Directory, HEADER_BYTES, PageInfo, Run, SectionKind, SectionRef};
-use super::limits::{DIRECTORY_BYTES_MAX, PAGE_BYTES_MAX, SECTION_BYTES_MAX};
+use super::limits::{CHECKED_BYTES, DIRECTORY_BYTES_MAX, PAGE_BYTES_MAX, SECTION_BYTES_MAX};
 use super::raw_section::RawSection;
 use super::table::{OnFound, SortedIds};
 use super::table_slices::{TableChecks, TablePrints};
@@ -233,7 +233,10 @@ impl BlockFile {
     /// Reads everything, verifies every checksum and unpacks every page; tells each thing that is
     /// wrong, and how many bytes are done.
     pub fn verify(&self, on_error: &mut dyn FnMut(BlockError), on_progress: &mut dyn FnMut(u64)) {
-        self.verify_pages(Batch::verify, on_error, on_progress);
+        let read = |file: &Self, section: &SectionRef| {
+            file.read_section(section, SECTION_BYTES_MAX).map(|_| ())
+        };
+        self.verify_parts(Batch::verify, read, on_error, on_progress);
     }
 
     /// The first byte that is not what was written: reads everything and verifies every checksum,
@@ -243,13 +246,14 @@ impl BlockFile {
         let mut on_error = |error| {
             damage.get_or_insert(error);
         };
-        self.verify_pages(Batch::check, &mut on_error, &mut |_| {});
+        self.verify_parts(Batch::check, Self::check_section, &mut on_error, &mut |_| {});
         damage
     }
 
-    fn verify_pages(
+    fn verify_parts(
         &self,
         verify: fn(&Batch) -> Result<(), BatchError>,
+        verify_section: fn(&Self, &SectionRef) -> Result<(), BlockError>,
         on_error: &mut dyn FnMut(BlockError),
         on_progress: &mut dyn FnMut(u64),
     ) {
@@ -268,7 +272,7 @@ impl BlockFile {
                 on_progress(u64::from(page.length));
             }
             for section in &run.sections {
-                if let Err(error) = self.read_section(section, SECTION_BYTES_MAX) {
+                if let Err(error) = verify_section(self, section) {
                     on_error(error);
                 }
                 on_progress(u64::from(section.stored_length));
@@ -293,30 +297,57 @@ impl BlockFile {
     }
 
     fn read_section(&self, section: &SectionRef, bytes_max: usize) -> Result<Vec<u8>, BlockError> {
-        let damaged = || BlockError::Checksum {
-            path: self.path.clone(),
-            section: section.kind,
-            offset: section.offset,
-        };
-        let end = section.offset.saturating_add(u64::from(section.stored_length));
-        if end > self.size_bytes
-            || section.stored_length as usize > bytes_max
-            || section.length as usize > bytes_max
-        {
-            return Err(damaged());
-        }
+        self.check_bounds(section, bytes_max)?;
         let mut stored = vec![0; section.stored_length as usize];
-        let read = self.file.read_at(section.offset, &mut stored);
-        let read = read.map_err(|source| BlockError::Env { path: self.path.clone(), source })?;
+        let read = self.read_at(section.offset, &mut stored)?;
         let is_sound = crc32fast::hash(&stored) == section.checksum;
         if read != stored.len() || !(is_sound || mutant::is(Mutant::ChecksumIgnored)) {
-            return Err(damaged());
+            return Err(self.damaged(section));
         }
         if section.length == 0 {
             return Ok(stored);
         }
         decompress(&stored, section.length as usize)
             .map_err(|reason| self.malformed(section.kind, reason))
+    }
+
+    /// Verifies a section's checksum with a little of it in memory at a time.
+    fn check_section(&self, section: &SectionRef) -> Result<(), BlockError> {
+        self.check_bounds(section, SECTION_BYTES_MAX)?;
+        let (mut offset, mut left) = (section.offset, section.stored_length as usize);
+        let mut buffer = vec![0; left.min(CHECKED_BYTES)];
+        let mut hasher = crc32fast::Hasher::new();
+        while left > 0 {
+            buffer.truncate(left);
+            if self.read_at(offset, &mut buffer)? != buffer.len() {
+                return Err(self.damaged(section));
+            }
+            hasher.update(&buffer);
+            offset += buffer.len() as u64;
+            left -= buffer.len();
+        }
+        let is_sound = hasher.finalize() == section.checksum;
+        if is_sound || mutant::is(Mutant::ChecksumIgnored) {
+            Ok(())
+        } else {
+            Err(self.damaged(section))
+        }
+    }
+
+    fn check_bounds(&self, section: &SectionRef, bytes_max: usize) -> Result<(), BlockError> {
+        let end = section.offset.saturating_add(u64::from(section.stored_length));
+        let is_within = end <= self.size_bytes
+            && section.stored_length as usize <= bytes_max
+            && section.length as usize <= bytes_max;
+        if is_within { Ok(()) } else { Err(self.damaged(section)) }
+    }
+
+    fn damaged(&self, section: &SectionRef) -> BlockError {
+        BlockError::Checksum {
+            path: self.path.clone(),
+            section: section.kind,
+            offset: section.offset,
+        }
     }
 
     fn malformed(&self, section: SectionKind, reason: ColumnError) -> BlockError {

@@ -35,6 +35,9 @@ pub const DIRECTORY_BYTES_MAX: usize = 1 << 26;
 /// Bytes of one section behind the pages, for the same reason.
 pub const SECTION_BYTES_MAX: usize = 1 << 28;
 
+/// Bytes of a section that are in memory while nothing but its checksum is looked at.
+pub const CHECKED_BYTES: usize = 1 << 16;
+
 /// Classes of spans that the zones of a run list. A run has hundreds; with ids in span names it has
 /// any number, and pages of those are ruled out by other things.
 pub const ZONE_CLASSES_MAX: usize = 4_096;

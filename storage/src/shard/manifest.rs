@@ -162,11 +162,15 @@ impl WindowChunk {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
         let (_, mut cursor) = begin(bytes)?;
         let mut chunk = Self::default();
-        for _ in 0..cursor.count(BATCH_IDS_MAX)? {
+        let batch_ids = cursor.count(BATCH_IDS_MAX)?;
+        chunk.batch_ids.reserve_exact(batch_ids);
+        for _ in 0..batch_ids {
             let index = LogIndex(cursor.varint()?);
             chunk.batch_ids.push((index, BatchId(cursor.array()?)));
         }
-        for _ in 0..cursor.count(DIGESTS_MAX)? {
+        let digests = cursor.count(DIGESTS_MAX)?;
+        chunk.digests.reserve_exact(digests);
+        for _ in 0..digests {
             let index = LogIndex(cursor.varint()?);
             let stamp = Timestamp(cursor.varint()?);
             let tenant = cursor.u64()?;

@@ -8,6 +8,7 @@
 //!
 //! The receiver gives the blocks numbers of its own: a block's number names it within one replica.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -88,7 +89,8 @@ impl Shard {
         }
         let blocks = Arc::clone(&self.contents().blocks);
         let names = blocks.iter().map(|block| name(block)).collect();
-        let manifest = Manifest { state, window: self.window_at_cut(store)?, blocks: names };
+        let window = Cow::Owned(self.window_at_cut(store)?.encode());
+        let manifest = Manifest { state, window, blocks: names };
         let mut transfers = self.transfers();
         transfers.pinned.retain(|_, block| block.strong_count() > 0);
         for block in blocks.iter() {
@@ -211,6 +213,8 @@ impl Shard {
         if !self.needs(&manifest) || mutant::is(Mutant::SnapshotNotInstalled) {
             return Ok(());
         }
+        let window = WindowChunk::decode(&manifest.window);
+        let window = window.map_err(|reason| Error::Manifest { shard: self.id(), reason })?;
         let mut installed = Vec::new();
         let forgotten = usize::from(mutant::is(Mutant::SnapshotWithoutBlock));
         for name in manifest.blocks.iter().skip(forgotten) {
@@ -229,7 +233,7 @@ impl Shard {
             self.name_block(&mut edit, block);
         }
         let chunk_key = ShardKey::Window(row.cut).of(self.id());
-        edit.put(Family::Shards, &chunk_key, &manifest.window.encode());
+        edit.put(Family::Shards, &chunk_key, &manifest.window);
         let changing = self.commit(store, edit, &installed)?;
         self.state().row = Some(row_bytes);
         // Before reads can meet the blocks.
@@ -238,7 +242,7 @@ impl Shard {
         let (cut, blocks) = (row.cut, installed.len());
         tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");
         let old = Arc::clone(&self.contents().blocks);
-        self.become_installed(&row, &manifest.window, installed);
+        self.become_installed(&row, &window, installed);
         drop(changing);
         self.remove_blocks(store, &old)
     }
@@ -292,12 +296,12 @@ impl Shard {
         Ok(all)
     }
 
-    fn manifest(&self, bytes: &[u8]) -> Result<Manifest, Error> {
+    fn manifest<'a>(&self, bytes: &'a [u8]) -> Result<Manifest<'a>, Error> {
         Manifest::decode(bytes).map_err(|reason| Error::Manifest { shard: self.id(), reason })
     }
 
     /// Whether the manifest describes more than is here.
-    fn needs(&self, manifest: &Manifest) -> bool {
+    fn needs(&self, manifest: &Manifest<'_>) -> bool {
         self.has_damage() || self.seal_cut() < Some(LogIndex(manifest.state.cut))
     }
 

@@ -3,13 +3,14 @@
 //! `docs/formats/snapshot-v1.md` describes the bytes. They come from another node, so everything
 //! about them is checked.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use model::columns::ColumnError;
 use model::columns::cursor::{Cursor, put_bytes, put_varint};
 
 use super::limits::BLOCKS_MAX;
-use super::manifest::{StateRow, WindowChunk};
+use super::manifest::StateRow;
 
 const VERSION: u8 = 1;
 
@@ -66,17 +67,19 @@ impl fmt::Display for BlockName {
 
 /// A manifest, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Manifest {
+pub(super) struct Manifest<'a> {
     pub(super) state: StateRow,
-    pub(super) window: WindowChunk,
+    /// A [`super::manifest::WindowChunk`] as it is stored: it is most of the manifest, and wanted
+    /// only by who installs it.
+    pub(super) window: Cow<'a, [u8]>,
     pub(super) blocks: Vec<BlockName>,
 }
 
-impl Manifest {
+impl<'a> Manifest<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_bytes(&mut out, &self.state.encode());
-        put_bytes(&mut out, &self.window.encode());
+        put_bytes(&mut out, &self.window);
         put_varint(&mut out, self.blocks.len() as u64);
         for name in &self.blocks {
             out.extend_from_slice(&name.to_bytes());
@@ -86,7 +89,7 @@ impl Manifest {
         out
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ColumnError> {
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, ColumnError> {
         let wrong = ColumnError::new("not the manifest of a snapshot");
         let (content, checksum) = bytes.split_last_chunk().ok_or(wrong)?;
         if bytes.len() > MANIFEST_BYTES_MAX
@@ -99,7 +102,7 @@ impl Manifest {
             return Err(wrong);
         }
         let state = StateRow::decode(cursor.bytes()?)?;
-        let window = WindowChunk::decode(cursor.bytes()?)?;
+        let window = Cow::Borrowed(cursor.bytes()?);
         let count = cursor.count(BLOCKS_MAX)?;
         let mut blocks = Vec::new();
         for _ in 0..count {
@@ -116,15 +119,17 @@ mod tests {
 
     use super::*;
     use crate::log::LogIndex;
+    use crate::shard::manifest::WindowChunk;
 
     #[test]
     fn a_manifest_comes_back_and_every_flipped_byte_is_found() {
+        let window = WindowChunk {
+            batch_ids: vec![(LogIndex(3), BatchId([1; 16]))],
+            ..WindowChunk::default()
+        };
         let manifest = Manifest {
             state: StateRow { cut: 77, stamp: Timestamp(9), next_block: 4, ..StateRow::default() },
-            window: WindowChunk {
-                batch_ids: vec![(LogIndex(3), BatchId([1; 16]))],
-                ..WindowChunk::default()
-            },
+            window: Cow::Owned(window.encode()),
             blocks: vec![
                 BlockName { number: 2, bytes: 5_000, checksum: 77 },
                 BlockName { number: u64::MAX, bytes: 1 << 40, checksum: u32::MAX },

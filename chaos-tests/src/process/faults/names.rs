@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{Evidence, Fault, KILL_LIMIT, PAUSE_LIMIT, Scene, Terms};
+use super::{Evidence, Fault, KILL_LIMIT, PAUSE_LIMIT, RESTART_LIMIT, Scene, Terms};
 use crate::process::dns::Mood;
 use crate::process::tool;
 use crate::process::world::address;
@@ -57,47 +57,61 @@ impl Fault for Names {
 /// How often nodes have moved in this process, so that no address comes twice in a row.
 static MOVES: AtomicU8 = AtomicU8::new(0);
 
-/// A node ends, and comes back at another address under its name.
+/// Nodes end, and come back at other addresses under their names.
 #[derive(Debug)]
 pub(crate) struct Moved {
-    node: usize,
-    note: String,
+    nodes: Vec<usize>,
+    notes: Vec<String>,
 }
 
 impl Moved {
-    pub(super) fn boxed(scene: &Scene<'_>) -> Box<dyn Fault> {
-        Box::new(Self { node: scene.victim, note: String::new() })
+    pub(super) fn one(scene: &Scene<'_>) -> Box<dyn Fault> {
+        Box::new(Self { nodes: vec![scene.victim], notes: Vec::new() })
+    }
+
+    /// What an orchestrator does with nodes that are all started anew.
+    pub(super) fn all(scene: &Scene<'_>) -> Box<dyn Fault> {
+        let nodes = (0..scene.world().nodes.len()).collect();
+        Box::new(Self { nodes, notes: Vec::new() })
     }
 }
 
 impl Fault for Moved {
     fn terms(&self) -> Terms {
-        Terms {
-            victims: vec![self.node],
-            others_serve: true,
-            limit: KILL_LIMIT,
-            hold: Duration::from_millis(500),
-        }
+        let is_one = self.nodes.len() == 1;
+        let limit = if is_one { KILL_LIMIT } else { RESTART_LIMIT };
+        let hold = Duration::from_millis(500);
+        Terms { victims: self.nodes.clone(), others_serve: is_one, limit, hold }
     }
 
     fn inject(&mut self, scene: &Scene<'_>) -> Result<()> {
         let world = scene.world();
-        let node = world.node(self.node)?;
-        world.kill(node)?;
+        for number in &self.nodes {
+            world.node(*number)?.hold_down()?;
+        }
+        for number in &self.nodes {
+            world.kill(world.node(*number)?)?;
+        }
         let moves = MOVES.fetch_add(1, Ordering::Relaxed) % 19 + 1;
-        let old = node.address()?;
-        let new = address(u16::try_from(self.node).context("too many nodes")?, moves);
-        tool::run(&format!("ip -n {} addr flush dev eth0", node.network))?;
-        tool::run(&format!("ip -n {} addr add {new}/24 dev eth0", node.network))?;
-        node.set_address(new)?;
-        self.note = format!("from {old} to {new}");
+        for number in &self.nodes {
+            let node = world.node(*number)?;
+            let old = node.address()?;
+            let new = address(u16::try_from(*number).context("too many nodes")?, moves);
+            tool::run(&format!("ip -n {} addr flush dev eth0", node.network))?;
+            tool::run(&format!("ip -n {} addr add {new}/24 dev eth0", node.network))?;
+            node.set_address(new)?;
+            self.notes.push(format!("from {old} to {new}"));
+        }
         Ok(())
     }
 
     fn heal(&mut self, scene: &Scene<'_>) -> Result<Evidence> {
         let world = scene.world();
         world.publish()?;
-        world.node(self.node)?.start(&world.settings)?;
-        Ok(Evidence { bites: 1, note: std::mem::take(&mut self.note) })
+        for number in &self.nodes {
+            world.node(*number)?.start(&world.settings)?;
+        }
+        let bites = self.nodes.len() as u64;
+        Ok(Evidence { bites, note: std::mem::take(&mut self.notes).join(", ") })
     }
 }
