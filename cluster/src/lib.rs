@@ -21,6 +21,7 @@ pub mod local;
 pub mod meta;
 pub mod placement;
 pub mod plan;
+mod pool;
 pub mod raft;
 pub mod task;
 pub mod transport;

@@ -12,7 +12,6 @@ mod figures;
 mod in_flight;
 mod linger;
 mod merge;
-pub(crate) mod pool;
 mod read;
 mod read_pools;
 mod reroute;
@@ -33,7 +32,6 @@ use storage::env::Env;
 use storage::log::LogEngine;
 
 pub use batch_ids::BatchIds;
-pub(crate) use pool::Pool;
 pub(crate) use read_pools::ReadPools;
 pub(crate) use serve::{explain, serve, serve_in, serve_whole};
 pub(crate) use shards::{
@@ -44,6 +42,7 @@ pub use write::WriteSink;
 use crate::config::ClusterConfig;
 use crate::host::Host;
 use crate::local::{LocalGroup, LocalShards, LocalShardsParts};
+use crate::pool::Pool;
 use crate::task::Task;
 use crate::upkeep::Frozen;
 use across::AcrossCache;

@@ -4,7 +4,7 @@
 //! threads of its own, as many as the machine has processors for each, and the system shares the
 //! processors between those that have work.
 
-use super::Pool;
+use crate::pool::Pool;
 use crate::wire::ReadOperation;
 
 /// The pools.

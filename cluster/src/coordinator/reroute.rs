@@ -13,11 +13,11 @@ use model::batch::{Batch, BatchError, Builder, RowCopier, Rows, encode};
 use model::{BatchId, ShardId};
 
 use super::batch_ids::BatchIds;
-use super::pool::Pool;
 use super::shards::{RoutedBatch, Shards};
 use crate::error::Error;
 use crate::local::Answer;
 use crate::placement::Ring;
+use crate::pool::Pool;
 
 /// Writes batches, and cuts anew what fences refuse.
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use storage::log::LogIndex;
 use storage::shard::limits::TRACE_IDS_MAX;
 use storage::shard::{Beside, RankedHits, WantedTraces};
 
-use super::Pool;
 use super::shards::{Question, ShardAnswer};
 use crate::error::Error;
 use crate::limits::RETRY_AFTER_MS;
 use crate::placement::Ring;
+use crate::pool::Pool;
 use crate::wire::{ReadEnd, ReadItem, ReadOperation, RingEpoch, SearchProgress};
 
 /// Takes the results of a shard, and says when no more are wanted.

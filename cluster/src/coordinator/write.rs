@@ -26,7 +26,6 @@ use tokio::sync::{Notify, oneshot};
 use super::batch_ids::BatchIds;
 use super::in_flight::{InFlight, Share};
 use super::linger::{self, Decision, Load, Situation};
-use super::pool::Pool;
 use super::reroute::Reroute;
 use super::shards::{RoutedBatch, Routes, Shards};
 use crate::error::Error;
@@ -34,6 +33,7 @@ use crate::limits::{
     BATCH_PAYLOAD_BYTES_MAX, BATCH_SPANS_MAX, BATCHES_IN_FLIGHT_MAX, OPEN_BATCHES_MAX,
     SPARE_BUILDERS_MAX,
 };
+use crate::pool::Pool;
 use crate::task::Task;
 use crate::wire::RingEpoch;
 

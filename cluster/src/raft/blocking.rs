@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::LazyLock;
 
-use crate::coordinator::pool::Pool;
+use crate::pool::Pool;
 
 /// The thread of [`Blocking::run_alone`]. Should there be none, threads of the runtime do.
 static ALONE: LazyLock<Option<Pool>> = LazyLock::new(|| Pool::new("receive", 1).ok());

@@ -90,10 +90,9 @@ pub const SNAPSHOT_FILES_MAX: usize = 1 << 16;
 /// Bytes of a stretch of a file: what a receiver holds in memory of a snapshot.
 pub const STRETCH_BYTES_MAX: usize = 1 << 18;
 
-/// Stretches that a node fetches and puts in their place at a time, of all its groups: a node that
-/// lost its disk fetches all of them at once. What ends a file has it read and verified, a page and
-/// a section at a time, which takes more memory than the stretch. One more than one, so that a
-/// sender that has gone does not keep all others waiting.
+/// Stretches that a node fetches at a time, of all its groups: a node that lost its disk fetches
+/// all of them at once. They are put in their place one after another; what ends a file has it read
+/// and verified. One more than one, so that a sender that has gone keeps no others waiting.
 pub const STRETCHES_AT_ONCE: usize = 2;
 
 /// How long fetching one stretch may take.
