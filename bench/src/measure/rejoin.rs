@@ -149,9 +149,9 @@ fn blocks(nodes: &Nodes, number: usize) -> u64 {
     outside::directory_bytes(&nodes.data(number).join("blocks")).held
 }
 
-/// What the receiver holds in memory, beside what it held when it answered first, and beside what
-/// it held before the first bytes came: it waits half a minute for them, and has by then the
-/// connections and the code in memory that any node has.
+/// What the receiver holds in memory, beside what it held when it answered first (after its last
+/// start), and beside what it held before the first bytes came: it waits half a minute for them,
+/// and has by then the connections and the code in memory that any node has.
 #[derive(Debug, Clone, Copy)]
 struct Memory {
     at_start: u64,
@@ -166,10 +166,9 @@ impl Memory {
         Ok(Self { at_start, before_transfer: at_start, grew_most: 0, grew_in_transfer: 0 })
     }
 
-    /// The receiver may be another process now.
+    /// The receiver may be another process now; what it held before the transfer stays what it was.
     fn again(self, nodes: &Nodes) -> anyhow::Result<Self> {
-        let at_start = resident(nodes)?;
-        Ok(Self { at_start, before_transfer: at_start, ..self })
+        Ok(Self { at_start: resident(nodes)?, ..self })
     }
 
     fn look(&mut self, nodes: &Nodes, has_begun: bool) -> anyhow::Result<()> {

@@ -47,8 +47,8 @@ pub trait Machine: fmt::Debug + Send + Sync + 'static {
     fn checkpoint(&self) -> Result<(), MachineError>;
 
     /// The machine at its cut. Nothing is copied; what the manifest names stays readable as long
-    /// as the snapshot's pin is held. A machine that has a cut has a snapshot; one that cannot hand
-    /// it on yet leaves the manifest empty, and then whoever lacks purged entries cannot be helped.
+    /// as the snapshot's pin is held. A machine that has a cut has a snapshot; while it cannot hand
+    /// that on, whoever lacks purged entries cannot be helped.
     fn snapshot(&self) -> Result<MachineSnapshot, MachineError>;
 
     /// Bytes of a file that a snapshot pins, fewer than `length` only at its end.

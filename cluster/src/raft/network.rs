@@ -23,7 +23,9 @@ use openraft::raft::{
 };
 
 use super::append_stream::append_stream;
+use super::blocking::Blocking;
 use super::codec::DecodeError;
+use super::machine::Machine;
 use super::messages::{Answer, Request, Route, decode_answer, encode_request};
 use super::offer::offer;
 use super::state_machine::{Snapshot, SnapshotData};
@@ -44,6 +46,8 @@ pub(crate) struct Network {
     pub(crate) own: ReplicaId,
     pub(crate) witness: Arc<Witness>,
     pub(crate) noted: Arc<Noted>,
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) blocking: Blocking,
 }
 
 /// A replica's link to one other.
@@ -54,6 +58,8 @@ pub(crate) struct Link {
     pub(crate) route: Route,
     pub(crate) witness: Arc<Witness>,
     pub(crate) noted: Arc<Noted>,
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) blocking: Blocking,
     is_for_heartbeats: bool,
 }
 
@@ -68,6 +74,8 @@ impl RaftNetworkFactory<Consensus> for Network {
             route,
             witness: Arc::clone(&self.witness),
             noted: Arc::clone(&self.noted),
+            machine: Arc::clone(&self.machine),
+            blocking: self.blocking,
             is_for_heartbeats: false,
         }
     }
@@ -204,7 +212,7 @@ impl RaftNetworkV2<Consensus> for Link {
         tokio::select! {
             biased;
             closed = cancel => Err(StreamingError::Closed(closed)),
-            result = offer(self, vote, snapshot) => Ok(result?),
+            result = offer(self, vote, snapshot.meta) => Ok(result?),
         }
     }
 

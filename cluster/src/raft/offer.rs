@@ -4,32 +4,39 @@
 //! answer is another offer's reason, and as long as offers are made the files stay pinned. A lost
 //! connection costs a repetition of the offer, not of the transfer.
 
+use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use openraft::raft::SnapshotResponse;
 
 use super::limits::{OFFER_ANSWER_WITHIN, SNAPSHOT_STALLED_AFTER};
+use super::machine::{MachineError, MachineSnapshot};
 use super::messages::{Answer, Offer, Offered, Request};
 use super::network::{Link, RpcError, network_error, unexpected, unreachable};
-use super::state_machine::Snapshot;
-use super::types::{Consensus, Vote};
+use super::types::{Consensus, SnapshotMeta, Vote};
 use crate::transport::Method;
 
-/// Offers a snapshot until it is installed, or rejected, or nothing moves any more.
+/// Offers the machine's snapshot until it is installed, or rejected, or nothing moves any more. If
+/// it is of another position by now, consensus asks for the position anew.
 pub(crate) async fn offer(
     link: &Link,
     vote: Vote,
-    snapshot: Snapshot,
+    meta: SnapshotMeta,
 ) -> Result<SnapshotResponse<Consensus>, RpcError> {
-    // Held until the end: the receiver fetches what it holds.
-    let Some(_pin) = snapshot.snapshot.pin else {
-        return Err(unreachable("there is no snapshot to offer yet"));
-    };
-    let manifest = snapshot.snapshot.manifest;
-    if manifest.is_empty() {
-        return Err(unreachable("the snapshot cannot be handed on yet"));
+    let machine = Arc::clone(&link.machine);
+    let made = link.blocking.run(move || machine.snapshot()).await.map_err(unreachable)?;
+    // The pin is held until the end: the receiver fetches what it holds.
+    let MachineSnapshot { index, manifest, pin: _pin } = made.map_err(|error| {
+        if !matches!(error, MachineError::NotYet) {
+            let (group, error) = (link.route.group, &error as &dyn std::error::Error);
+            tracing::error!(%group, error, "a snapshot cannot be handed on");
+        }
+        unreachable(error)
+    })?;
+    if meta.last_log_id.is_none_or(|id| id.index != index.0) {
+        return Err(network_error("the snapshot is of a later entry by now"));
     }
-    let request = Request::Offer(Offer { vote, meta: snapshot.meta, manifest });
+    let request = Request::Offer(Offer { vote, meta, manifest });
     let mut bytes_seen = 0;
     let mut moved = tokio::time::Instant::now();
     loop {

@@ -299,7 +299,7 @@ impl Transfer {
 /// Hands a snapshot whose files are here to the core, and waits until it is installed. The answer
 /// is the replica's vote, by which a leader learns that it is none any more.
 async fn install(endpoint: &Endpoint, vote: Vote, offer: Offer) -> Result<Vote, String> {
-    let data = SnapshotData { manifest: offer.manifest, pin: None };
+    let data = SnapshotData::Received(offer.manifest);
     let snapshot = Snapshot { meta: offer.meta, snapshot: data };
     let installed = endpoint.raft.install_full_snapshot(vote, snapshot).await;
     installed.map(|response| response.vote).map_err(|error| error.to_string())

@@ -17,17 +17,19 @@ use storage::mutant::{self, Mutant};
 
 use super::fence::Pass;
 use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
-use super::machine::{MachineError, MachineSnapshot, Pin};
 use super::position::Position;
 use super::standing::Standing;
 use super::types::{Consensus, Entry, LogId, SnapshotMeta, StoredMembership};
 
-/// What a snapshot is besides its position: a manifest, and on the side that offers it a hold on
-/// the files.
+/// What a snapshot is besides its position. Consensus asks for snapshots far more often than one is
+/// handed on: at every start and after every seal, to know their positions. Manifests are large, so
+/// that of a machine's own is made by who offers it.
 #[derive(Clone, Debug)]
-pub(crate) struct SnapshotData {
-    pub(crate) manifest: Bytes,
-    pub(crate) pin: Option<Pin>,
+pub(crate) enum SnapshotData {
+    /// The machine's own, of which there is nothing yet.
+    Own,
+    /// A manifest that came from elsewhere.
+    Received(Bytes),
 }
 
 pub(crate) type Snapshot = SnapshotOf<Consensus, SnapshotData>;
@@ -70,38 +72,27 @@ impl StateMachine {
         }
     }
 
-    /// The machine's snapshot, if it has one; of a machine that hands none on, its position alone,
-    /// which is offered to nobody. Its position is in the log's state when this
+    /// The position of the machine's snapshot, if it has one. It is in the log's state when this
     /// returns, so the log may be purged up to it.
     async fn snapshot(&self, checkpoint: bool) -> io::Result<Option<Snapshot>> {
         let found = self.run(move |standing| {
             if checkpoint {
                 standing.machine.checkpoint().map_err(io::Error::other)?;
             }
-            let (cut, data) = match standing.machine.snapshot() {
-                Ok(MachineSnapshot { index, manifest, pin }) => {
-                    (index, SnapshotData { manifest, pin: Some(pin) })
-                }
-                // What is damaged is not handed on. But the log is purged up to its cut, and a
-                // core needs to know what is in the log's place.
-                Err(MachineError::NotYet) => {
-                    let Some(cut) = standing.machine.cut() else { return Ok(None) };
-                    (cut, SnapshotData { manifest: Bytes::new(), pin: None })
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            };
+            // One that is damaged has a cut as well. It is handed on to nobody, but the log is
+            // purged up to there, and a core needs to know what is in the log's place.
+            let Some(cut) = standing.machine.cut() else { return Ok(None) };
             let applied = standing.applied().0.map(|applied| LogIndex(applied.index));
             let beyond = applied.filter(|_| mutant::is(Mutant::PurgePastSealCut));
-            let position = standing.position_at(beyond.unwrap_or(cut))?;
-            Ok(position.map(|position| (data, position)))
+            standing.position_at(beyond.unwrap_or(cut))
         });
-        let Some((data, position)) = found.await? else { return Ok(None) };
+        let Some(position) = found.await? else { return Ok(None) };
         self.save(Some(position.clone())).await?;
         let meta = SnapshotMeta {
             last_log_id: Some(position.log_id),
             last_membership: position.membership,
         };
-        Ok(Some(Snapshot { meta, snapshot: data }))
+        Ok(Some(Snapshot { meta, snapshot: SnapshotData::Own }))
     }
 }
 
@@ -173,11 +164,14 @@ impl RaftStateMachine<Consensus> for StateMachine {
         let Some(log_id) = meta.last_log_id else {
             return Err(io::Error::other("a snapshot of nothing"));
         };
+        let SnapshotData::Received(manifest) = data else {
+            return Err(io::Error::other("a snapshot without a manifest"));
+        };
         let position = Position { log_id, membership: meta.last_membership.clone() };
         self.standing.announce_install(&self.pass, &position).await?;
         let reached = position.clone();
         let install = self.on_machine(move |standing| {
-            standing.machine.install(&data.manifest).map_err(io::Error::other)?;
+            standing.machine.install(&manifest).map_err(io::Error::other)?;
             standing.jump(&reached);
             Ok(())
         });
@@ -194,10 +188,7 @@ impl RaftSnapshotBuilder<Consensus> for StateMachine {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let nothing = Snapshot {
-            meta: SnapshotMeta::default(),
-            snapshot: SnapshotData { manifest: Bytes::new(), pin: None },
-        };
+        let nothing = Snapshot { meta: SnapshotMeta::default(), snapshot: SnapshotData::Own };
         // An error here would be the end of the core. "Nothing" changes nothing, and is not sent.
         Ok(self.snapshot(true).await?.unwrap_or(nothing))
     }

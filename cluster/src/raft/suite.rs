@@ -1,11 +1,14 @@
 //! openraft's own suite for stores, on ours: over the log in memory, and over the log on a disk.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use openraft::StorageError;
+use futures_util::Stream;
+use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::{OptionalSend, RaftSnapshotBuilder, StorageError};
 use storage::env::FaultEnv;
 use storage::log::{GroupId, LogEngine, LogIndex, LogOptions, MemoryLog, SegmentLog};
 
@@ -15,8 +18,8 @@ use super::log_handle::LogHandle;
 use super::log_store::LogStore;
 use super::machine::{FileName, Machine, MachineError, MachineSnapshot, MissingFile};
 use super::standing::Standing;
-use super::state_machine::StateMachine;
-use super::types::{Consensus, Outcome};
+use super::state_machine::{Snapshot, SnapshotData, StateMachine};
+use super::types::{Consensus, LogId, Outcome, SnapshotMeta, StoredMembership};
 
 /// Counts, and checkpoints whenever it is asked to.
 #[derive(Debug, Default)]
@@ -81,19 +84,82 @@ impl Machine for Counter {
     }
 }
 
+/// The state machine, but that its snapshots have their manifest: the suite installs them as they
+/// are, where a leader's offer comes in between.
+#[derive(Clone, Debug)]
+struct Offering(StateMachine, Arc<Counter>);
+
+impl Offering {
+    fn with_manifest(&self, snapshot: Snapshot) -> Snapshot {
+        match self.1.snapshot() {
+            Ok(MachineSnapshot { manifest, .. }) => {
+                Snapshot { snapshot: SnapshotData::Received(manifest), ..snapshot }
+            }
+            Err(_) => snapshot,
+        }
+    }
+}
+
+impl RaftStateMachine<Consensus> for Offering {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        self.0.applied_state().await
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Consensus>>> + Unpin + OptionalSend,
+    {
+        self.0.apply(entries).await
+    }
+
+    async fn try_create_snapshot_builder(&mut self, _: bool) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        data: SnapshotData,
+    ) -> io::Result<()> {
+        self.0.install_snapshot(meta, data).await
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let snapshot = self.0.get_current_snapshot().await?;
+        Ok(snapshot.map(|snapshot| self.with_manifest(snapshot)))
+    }
+}
+
+impl RaftSnapshotBuilder<Consensus> for Offering {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let snapshot = self.0.build_snapshot().await?;
+        Ok(self.with_manifest(snapshot))
+    }
+}
+
 struct Stores<L>(L);
 
-impl<L> StoreBuilder<Consensus, LogStore, StateMachine, Generation> for Stores<L>
+impl<L> StoreBuilder<Consensus, LogStore, Offering, Generation> for Stores<L>
 where
     L: Fn() -> Arc<dyn LogEngine> + Send + Sync,
 {
-    async fn build(&self) -> Result<(Generation, LogStore, StateMachine), StorageError<Consensus>> {
+    async fn build(&self) -> Result<(Generation, LogStore, Offering), StorageError<Consensus>> {
         let handle = LogHandle::new(GroupId(3), (self.0)(), Blocking::Inline);
         let (pass, generation) = Arc::new(Fence::default()).advance();
         let machine = Arc::new(Counter::default());
-        let standing = Arc::new(Standing::open(handle.clone(), machine).unwrap());
+        let counter = Arc::clone(&machine);
+        let standing = Arc::new(Standing::open(handle.clone(), counter).unwrap());
         let store = LogStore::open(handle, pass.clone()).unwrap();
-        Ok((generation, store, StateMachine::new(standing, pass)))
+        Ok((generation, store, Offering(StateMachine::new(standing, pass), machine)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The contract of a key-value store, whoever keeps it.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::KvError;
 
@@ -30,10 +30,22 @@ impl Family {
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
+/// Looks at a key and its value, and says whether it wants to see the next.
+pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// An ordered key-value store.
 pub trait Kv: fmt::Debug + Send + Sync {
     /// The value under a key.
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
+
+    /// Shows the pairs of a range of keys in order, where they lie: some values are large. Ends
+    /// when `each` breaks. The store may be locked meanwhile, so `each` must not come back to it.
+    fn visit(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        each: &mut Visitor<'_>,
+    ) -> Result<(), KvError>;
 
     /// The pairs of a range of keys in order, the first `pairs_max` of them.
     fn scan(
@@ -41,7 +53,33 @@ pub trait Kv: fmt::Debug + Send + Sync {
         family: Family,
         range: Range<&[u8]>,
         pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError>;
+    ) -> Result<Vec<Pair>, KvError> {
+        let mut pairs = Vec::new();
+        if pairs_max > 0 {
+            self.visit(family, range, &mut |key, value| {
+                pairs.push((key.to_vec(), value.to_vec()));
+                go_on_while(pairs.len() < pairs_max)
+            })?;
+        }
+        Ok(pairs)
+    }
+
+    /// The keys of a range in order, the first `keys_max` of them.
+    fn keys(
+        &self,
+        family: Family,
+        range: Range<&[u8]>,
+        keys_max: usize,
+    ) -> Result<Vec<Vec<u8>>, KvError> {
+        let mut keys = Vec::new();
+        if keys_max > 0 {
+            self.visit(family, range, &mut |key, _| {
+                keys.push(key.to_vec());
+                go_on_while(keys.len() < keys_max)
+            })?;
+        }
+        Ok(keys)
+    }
 
     /// Makes all writes of the batch, or none. Visible at once, durable after [`Self::flush`].
     fn write(&self, batch: WriteBatch) -> Result<(), KvError>;
@@ -85,24 +123,16 @@ impl WriteBatch {
 /// No key has so many bytes: all are numbers and short words.
 const KEY_BYTES_MAX: usize = 64;
 
-/// Pairs that are read at a time: a small part of the store's cache.
-const PAIRS_READ_MAX: usize = 1_024;
-
 /// Reads everything, so that damage is found now and not in the middle of something. The store is
 /// small.
 pub fn read_all(kv: &dyn Kv) -> Result<(), KvError> {
-    for family in Family::ALL {
-        let mut from = Vec::new();
-        loop {
-            // Behind all of them.
-            let end = [u8::MAX; KEY_BYTES_MAX];
-            let pairs = kv.scan(family, from.as_slice()..end.as_slice(), PAIRS_READ_MAX)?;
-            let Some((last, _)) = pairs.last().filter(|_| pairs.len() == PAIRS_READ_MAX) else {
-                break;
-            };
-            from.clone_from(last);
-            from.push(0);
-        }
-    }
-    Ok(())
+    // Behind all keys.
+    let end = [u8::MAX; KEY_BYTES_MAX];
+    let mut whole = |_: &[u8], _: &[u8]| ControlFlow::Continue(());
+    Family::ALL.into_iter().try_for_each(|family| kv.visit(family, &[]..&end, &mut whole))
+}
+
+/// What a visitor says that wants to see more as long as the condition holds.
+fn go_on_while(condition: bool) -> ControlFlow<()> {
+    if condition { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 }

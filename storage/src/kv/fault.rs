@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
+use super::{Family, Kv, KvError, Visitor, WriteBatch, WriteOperation};
 use crate::env::{Crash, FaultEnv};
 
 type Pairs = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
@@ -100,20 +100,20 @@ impl Kv for OpenKv {
         Ok(self.store.contents().visible.get(&(family, key.to_vec())).cloned())
     }
 
-    fn scan(
+    fn visit(
         &self,
         family: Family,
         range: Range<&[u8]>,
-        pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError> {
+        each: &mut Visitor<'_>,
+    ) -> Result<(), KvError> {
         self.store.env.check_power(self.generation).map_err(|error| failed(&error))?;
         if range.start >= range.end {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let contents = self.store.contents();
         let range = (family, range.start.to_vec())..(family, range.end.to_vec());
-        let found = contents.visible.range(range).take(pairs_max);
-        Ok(found.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        let _ = contents.visible.range(range).try_for_each(|((_, key), value)| each(key, value));
+        Ok(())
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), KvError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
-use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
+use super::{Family, Kv, KvError, Visitor, WriteBatch, WriteOperation};
 
 type Pairs = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
 
@@ -27,19 +27,20 @@ impl Kv for MemoryKv {
         Ok(pairs.get(&(family, key.to_vec())).cloned())
     }
 
-    fn scan(
+    fn visit(
         &self,
         family: Family,
         range: Range<&[u8]>,
-        pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError> {
+        each: &mut Visitor<'_>,
+    ) -> Result<(), KvError> {
         if range.start >= range.end {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
         let range = (family, range.start.to_vec())..(family, range.end.to_vec());
-        let found = pairs.range(range).take(pairs_max);
-        Ok(found.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        // That it was broken off is not the caller's concern.
+        let _ = pairs.range(range).try_for_each(|((_, key), value)| each(key, value));
+        Ok(())
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), KvError> {

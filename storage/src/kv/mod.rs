@@ -16,7 +16,7 @@ mod fault;
 mod memory;
 mod rocks;
 
-pub use engine::{Family, Kv, Pair, WriteBatch, WriteOperation, read_all};
+pub use engine::{Family, Kv, Pair, Visitor, WriteBatch, WriteOperation, read_all};
 pub use error::KvError;
 #[cfg(any(test, feature = "testing"))]
 pub use fault::FaultKv;

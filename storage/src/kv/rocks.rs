@@ -9,12 +9,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, Direction, ErrorKind,
-    FlushOptions, IteratorMode, Options, ReadOptions, WriteOptions,
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, ErrorKind,
+    FlushOptions, Options, ReadOptions, WriteOptions,
 };
 use std::sync::Arc;
 
-use super::{Family, Kv, KvError, Pair, WriteBatch, WriteOperation};
+use super::{Family, Kv, KvError, Visitor, WriteBatch, WriteOperation};
 
 /// Memory of the store: its share of the memory table of a node.
 const KV_BYTES: usize = 12 * 1024 * 1024;
@@ -90,24 +90,30 @@ impl Kv for RocksKv {
         self.db.get_cf(&family, key).map_err(|error| kv_error(&error))
     }
 
-    fn scan(
+    fn visit(
         &self,
         family: Family,
         range: Range<&[u8]>,
-        pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError> {
+        each: &mut Visitor<'_>,
+    ) -> Result<(), KvError> {
         if range.start >= range.end {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let family = self.family(family)?;
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(range.end);
         // What a start or a snapshot reads once would only push out what is asked for often.
         options.fill_cache(false);
-        let mode = IteratorMode::From(range.start, Direction::Forward);
-        let pairs = self.db.iterator_cf_opt(&family, options, mode).take(pairs_max);
-        let owned = |(key, value): (Box<[u8]>, Box<[u8]>)| (key.into_vec(), value.into_vec());
-        pairs.map(|pair| pair.map(owned).map_err(|error| kv_error(&error))).collect()
+        let mut pairs = self.db.raw_iterator_cf_opt(&family, options);
+        pairs.seek(range.start);
+        while let Some((key, value)) = pairs.item() {
+            if each(key, value).is_break() {
+                return Ok(());
+            }
+            pairs.next();
+        }
+        // It ends at damage as it does at the end.
+        pairs.status().map_err(|error| kv_error(&error))
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), KvError> {

@@ -1,5 +1,7 @@
 //! The one script that every store passes.
 
+use std::ops::ControlFlow;
+
 use super::{Family, Kv, KvError, MemoryKv, RocksKv, WriteBatch, read_all};
 
 const META: Family = Family::Meta;
@@ -27,6 +29,14 @@ fn passes_the_script(kv: &dyn Kv) {
     assert_eq!(keys(kv, b"a", b"b", 10), [&b"a"[..], b"ab"], "the end is excluded");
     assert_eq!(keys(kv, b"a", b"\xff\xff", 2), [&b"a"[..], b"ab"]);
     assert!(keys(kv, b"b", b"b", 10).is_empty() && keys(kv, b"c", b"a", 10).is_empty());
+    assert!(keys(kv, b"a", b"b", 0).is_empty() && kv.keys(META, b"a"..b"b", 0).unwrap().is_empty());
+    assert_eq!(kv.keys(META, b"a"..b"\xff", 2).unwrap(), [&b"a"[..], b"ab"]);
+    let mut values = Vec::new();
+    let visited = kv.visit(META, b"a"..b"\xff\xff", &mut |_, value| {
+        values.extend_from_slice(value);
+        if value == b"2" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!((visited, values), (Ok(()), b"12".to_vec()), "it ends where it is broken off");
 
     let mut batch = WriteBatch::default();
     batch.put(META, b"a", b"one");

@@ -89,7 +89,7 @@ impl Shard {
             (ShardKey::Window(0), ShardKey::Window(u64::MAX), WINDOW_CHUNKS_MAX, chunks),
         ] {
             let (first, last) = (first.of(self.id()), last.of(self.id()));
-            for (key, _) in store.kv.scan(Family::Shards, &first..&last, keys_max)? {
+            for key in store.kv.keys(Family::Shards, &first..&last, keys_max)? {
                 if ShardKey::number(&key).is_none_or(|number| !known.contains(&number)) {
                     edit.delete(Family::Shards, &key);
                 }

@@ -134,7 +134,11 @@ pub const MERGE_PAGES_MAX: usize = RUN_PAGES_MAX / 2;
 /// fit, and such a seal is less than half, so that it is merged.
 pub const MERGE_TRACES_MAX: u64 = 5 << 17;
 
-/// Chunks of what a shard remembers of requests that are read at a start: one a seal.
+/// About so many batch ids and parts of requests are a chunk in the manifest, which comes to less
+/// than 64 KiB: what larger values took of memory, allocators give back late.
+pub const WINDOW_CHUNK_THINGS: usize = 1_024;
+
+/// Chunks of what a shard remembers of requests that its manifest may name: at least one a seal.
 pub const WINDOW_CHUNKS_MAX: usize = 100_000;
 
 /// Blocks of a shard that are read at a start.

@@ -1,10 +1,11 @@
 //! What the manifest says of a shard: its blocks, and what it remembers besides spans.
 //!
 //! The state is that at the seal cut. What the shard remembers of batches and requests grows with
-//! every seal; each seal writes what it added as a chunk of its own, so that the bytes written are
-//! a small part of the bytes sealed.
+//! every seal; each seal writes what it added in chunks of its own, so that the bytes written are a
+//! small part of the bytes sealed.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,13 +17,13 @@ use model::{BatchId, ShardId, Tenant, Timestamp};
 
 use super::block_store::BlockStore;
 use super::blocks::Block;
-use super::handle::{ChunkInfo, Shard};
-use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, TENANTS_MAX, WINDOW_CHUNKS_MAX};
+use super::handle::{ChunkInfo, Shard, State};
+use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, TENANTS_MAX, WINDOW_CHUNK_THINGS};
 use super::retention::bucket_of;
 use super::window::RequestPart;
 use crate::Error;
 use crate::keys::ShardKey;
-use crate::kv::Family;
+use crate::kv::{Family, WriteBatch};
 use crate::log::LogIndex;
 use crate::mutant::{self, Mutant};
 
@@ -54,7 +55,7 @@ pub(super) struct StateRow {
     pub(super) fenced: u32,
 }
 
-/// The requests and batches that one seal added.
+/// Requests and batches, in the order of the entries that brought them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct WindowChunk {
     pub(super) batch_ids: Vec<(LogIndex, BatchId)>,
@@ -181,6 +182,45 @@ impl WindowChunk {
         Ok(chunk)
     }
 
+    /// Adds it to a change of a shard's manifest, and says what the manifest has of it then. `upto`
+    /// is the last entry that it covers.
+    pub(super) fn put(
+        &self,
+        edit: &mut WriteBatch,
+        shard: ShardId,
+        upto: LogIndex,
+    ) -> Vec<ChunkInfo> {
+        let put = |(last, piece): (LogIndex, Self)| {
+            edit.put(Family::Shards, &ShardKey::Window(last.0).of(shard), &piece.encode());
+            piece.info(last.0)
+        };
+        self.pieces(upto).into_iter().map(put).collect()
+    }
+
+    /// Pieces of about [`WINDOW_CHUNK_THINGS`], each with the last entry that it covers: what an
+    /// entry brought stays together.
+    fn pieces(&self, upto: LogIndex) -> Vec<(LogIndex, Self)> {
+        let (mut batch_ids, mut digests) = (self.batch_ids.as_slice(), self.digests.as_slice());
+        let mut pieces = Vec::new();
+        loop {
+            let half = WINDOW_CHUNK_THINGS / 2;
+            let ends = [batch_ids.get(half).map(|id| id.0), digests.get(half).map(|part| part.0)];
+            let end = ends.into_iter().flatten().min().unwrap_or(upto).min(upto);
+            let ids = batch_ids.partition_point(|id| id.0 <= end);
+            let parts = digests.partition_point(|part| part.0 <= end);
+            // Nothing is before the end only in what came from elsewhere and has no order.
+            if end == upto || ids + parts == 0 {
+                let rest = Self { batch_ids: batch_ids.to_vec(), digests: digests.to_vec() };
+                pieces.push((upto, rest));
+                return pieces;
+            }
+            let ((ids, later_ids), (parts, later)) =
+                (batch_ids.split_at(ids), digests.split_at(parts));
+            pieces.push((end, Self { batch_ids: ids.to_vec(), digests: parts.to_vec() }));
+            (batch_ids, digests) = (later_ids, later);
+        }
+    }
+
     pub(super) fn info(&self, number: u64) -> ChunkInfo {
         ChunkInfo {
             number,
@@ -299,22 +339,36 @@ impl Shard {
     }
 
     fn load_windows(&self, store: &BlockStore) -> Result<(), Error> {
-        let (first, last) = (ShardKey::Window(0), ShardKey::Window(u64::MAX));
-        let pairs = self.scan(store, first, last, WINDOW_CHUNKS_MAX)?;
         let mut state = self.state();
-        for (key, value) in pairs {
-            let chunk = WindowChunk::decode(&value)
-                .map_err(|reason| Error::Manifest { shard: self.id(), reason })?;
-            let number = ShardKey::number(&key).unwrap_or_default();
-            state.chunks.push(chunk.info(number));
+        let State { chunks, batch_ids, digests, .. } = &mut *state;
+        self.visit_windows(store, &mut |number, chunk| {
+            chunks.push(chunk.info(number));
             for (index, id) in chunk.batch_ids {
-                state.batch_ids.insert(index, id);
+                batch_ids.insert(index, id);
             }
             for (index, stamp, part) in chunk.digests {
-                state.digests.insert(index, stamp, part);
+                digests.insert(index, stamp, part);
             }
-        }
-        Ok(())
+        })
+    }
+
+    /// Shows the chunks of the windows, the oldest first, one at a time: together they are large.
+    pub(super) fn visit_windows(
+        &self,
+        store: &BlockStore,
+        each: &mut dyn FnMut(u64, WindowChunk),
+    ) -> Result<(), Error> {
+        let (first, last) = (ShardKey::Window(0), ShardKey::Window(u64::MAX));
+        let (first, last) = (first.of(self.id()), last.of(self.id()));
+        let mut decoded = Ok(());
+        store.kv.visit(Family::Shards, &first..&last, &mut |key, value| {
+            match WindowChunk::decode(value) {
+                Ok(chunk) => each(ShardKey::number(key).unwrap_or_default(), chunk),
+                Err(error) => decoded = Err(error),
+            }
+            if decoded.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        decoded.map_err(|reason| Error::Manifest { shard: self.id(), reason })
     }
 
     fn scan(
@@ -417,5 +471,47 @@ mod tests {
         for length in 0..chunk_bytes.len() {
             assert!(WindowChunk::decode(&chunk_bytes[..length]).is_err());
         }
+    }
+
+    #[test]
+    fn a_large_window_lies_in_pieces_that_end_with_an_entry() {
+        let part = RequestPart { tenant: 1, digest: RequestDigest([7; 16]), rows: 3 };
+        let digest_of = |index| (LogIndex(index), Timestamp(index), part);
+        // Entries of three batches each, one in ten of which brought a request.
+        let whole = WindowChunk {
+            batch_ids: (1..=9_000)
+                .map(|n: u64| (LogIndex(n.div_ceil(3)), BatchId([0; 16])))
+                .collect(),
+            digests: (1..=300).map(|n| digest_of(n * 10)).collect(),
+        };
+        let pieces = whole.pieces(LogIndex(3_005));
+        let ends: Vec<u64> = pieces.iter().map(|(end, _)| end.0).collect();
+        assert!(ends.is_sorted_by(|one, other| one < other) && ends.last() == Some(&3_005));
+        let mut first = 0;
+        for (end, piece) in &pieces {
+            let ids = piece.batch_ids.iter().map(|id| id.0.0);
+            let digests = piece.digests.iter().map(|part| part.0.0);
+            assert!(ids.chain(digests).all(|index| (first + 1..=end.0).contains(&index)), "{end}");
+            assert!(piece.encode().len() < 64 << 10);
+            first = end.0;
+        }
+        let joined = WindowChunk {
+            batch_ids: pieces.iter().flat_map(|(_, piece)| piece.batch_ids.clone()).collect(),
+            digests: pieces.iter().flat_map(|(_, piece)| piece.digests.clone()).collect(),
+        };
+        assert_eq!(joined, whole);
+        // An entry's own stay together, and nothing at all is a piece too.
+        let one = WindowChunk { batch_ids: vec![], digests: vec![digest_of(5); 3_000] };
+        assert_eq!(
+            one.pieces(LogIndex(6)).iter().map(|(end, _)| end.0).collect::<Vec<_>>(),
+            [5, 6]
+        );
+        let nothing = WindowChunk::default();
+        assert_eq!(nothing.pieces(LogIndex(6)), [(LogIndex(6), nothing.clone())]);
+        // Without order there are no pieces, but nothing is lost.
+        let digests = (1..=3_000).rev().map(digest_of).collect();
+        let disorder = WindowChunk { batch_ids: vec![], digests };
+        let found = disorder.pieces(LogIndex(3_000));
+        assert_eq!(found.iter().map(|(_, piece)| piece.digests.len()).sum::<usize>(), 3_000);
     }
 }

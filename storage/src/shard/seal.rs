@@ -16,7 +16,7 @@ use model::{Tenant, Timestamp, TraceId};
 use super::block_store::BlockStore;
 use super::blocks::{Block, BlockRun};
 use super::contents::{Contents, Generation};
-use super::handle::{Shard, SplitMap};
+use super::handle::{ChunkInfo, Shard, SplitMap};
 use super::hash::{LookupMap, LookupSet};
 use super::limits::{BATCH_IDS_MAX, DIGEST_WINDOW, DIGESTS_MAX, ELSEWHERE_TRACES_MAX};
 use super::manifest::{StateRow, TenantState, WindowChunk};
@@ -386,9 +386,8 @@ impl Shard {
         };
         let row = row.encode();
         edit.put(Family::Shards, &ShardKey::State.of(self.id()), &row);
-        let chunk_key = ShardKey::Window(closed.upto.0).of(self.id());
-        edit.put(Family::Shards, &chunk_key, &closed.window.encode());
-        let forgotten = self.forgotten_chunks(closed);
+        let added = closed.window.put(&mut edit, self.id(), closed.upto);
+        let forgotten = self.forgotten_chunks(&added, closed.stamp);
         let changing = self.commit(store, edit, blocks)?;
         self.thaw();
         // Before reads can meet the blocks.
@@ -401,7 +400,7 @@ impl Shard {
         state.seal_cut = Some(closed.upto);
         state.retired.push((closed.upto, Arc::downgrade(generation)));
         state.chunks.retain(|chunk| !forgotten.contains(&chunk.number));
-        state.chunks.push(closed.window.info(closed.upto.0));
+        state.chunks.extend(added);
         state.forgotten = forgotten;
         state.row = Some(row);
         state.sealed_bytes += blocks.iter().map(|block| block.file().size_bytes()).sum::<u64>();
@@ -410,14 +409,15 @@ impl Shard {
         Ok(())
     }
 
-    /// Chunks of which nothing is remembered any more once this seal is written.
-    fn forgotten_chunks(&self, closed: &Closed) -> BTreeSet<u64> {
+    /// Chunks of which nothing is remembered any more once a seal is written that adds some and
+    /// is of a moment.
+    fn forgotten_chunks(&self, added: &[ChunkInfo], stamp: Timestamp) -> BTreeSet<u64> {
         let state = self.state();
-        let newest = closed.window.info(closed.upto.0);
-        let (mut batch_ids, mut digests) = (newest.batch_ids, newest.digests);
+        let mut batch_ids: usize = added.iter().map(|chunk| chunk.batch_ids).sum();
+        let mut digests: usize = added.iter().map(|chunk| chunk.digests).sum();
         let mut forgotten = BTreeSet::new();
         for chunk in state.chunks.iter().rev() {
-            let too_old = chunk.stamp_max.saturating_add(DIGEST_WINDOW) < closed.stamp;
+            let too_old = chunk.stamp_max.saturating_add(DIGEST_WINDOW) < stamp;
             if batch_ids >= BATCH_IDS_MAX && (too_old || digests >= DIGESTS_MAX) {
                 forgotten.insert(chunk.number);
             }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use super::block_store::BlockStore;
 use super::blocks::Block;
 use super::contents::Contents;
-use super::handle::Shard;
+use super::handle::{ChunkInfo, Shard};
 use super::limits::{BATCH_IDS_MAX, BLOCKS_MAX, DIGESTS_MAX, WINDOW_CHUNKS_MAX};
 use super::manifest::{StateRow, WindowChunk};
 use super::scrub::Scrubbed;
@@ -232,8 +232,7 @@ impl Shard {
         for block in &installed {
             self.name_block(&mut edit, block);
         }
-        let chunk_key = ShardKey::Window(row.cut).of(self.id());
-        edit.put(Family::Shards, &chunk_key, &manifest.window);
+        let chunks = window.put(&mut edit, self.id(), LogIndex(row.cut));
         let changing = self.commit(store, edit, &installed)?;
         self.state().row = Some(row_bytes);
         // Before reads can meet the blocks.
@@ -242,12 +241,18 @@ impl Shard {
         let (cut, blocks) = (row.cut, installed.len());
         tracing::info!(shard = %self.id(), cut, blocks, "became what a snapshot describes");
         let old = Arc::clone(&self.contents().blocks);
-        self.become_installed(&row, &window, installed);
+        self.become_installed(&row, &window, chunks, installed);
         drop(changing);
         self.remove_blocks(store, &old)
     }
 
-    fn become_installed(&self, row: &StateRow, window: &WindowChunk, blocks: Vec<Arc<Block>>) {
+    fn become_installed(
+        &self,
+        row: &StateRow,
+        window: &WindowChunk,
+        chunks: Vec<ChunkInfo>,
+        blocks: Vec<Arc<Block>>,
+    ) {
         let cut = LogIndex(row.cut);
         let mut state = self.state();
         let mut contents = self.contents_mut();
@@ -259,7 +264,7 @@ impl Shard {
         for (index, stamp, part) in &window.digests {
             state.digests.insert(*index, *stamp, *part);
         }
-        state.chunks = vec![window.info(row.cut)];
+        state.chunks = chunks;
         state.stamp = row.stamp;
         state.fenced = row.fenced;
         state.seal_cut = Some(cut);
@@ -282,15 +287,11 @@ impl Shard {
 
     /// What the manifest remembers of requests and batches, the newest of it, as one chunk.
     fn window_at_cut(&self, store: &BlockStore) -> Result<WindowChunk, Error> {
-        let (first, last) = (ShardKey::Window(0), ShardKey::Window(u64::MAX));
-        let (first, last) = (first.of(self.id()), last.of(self.id()));
         let mut all = WindowChunk::default();
-        for (_, value) in store.kv.scan(Family::Shards, &first..&last, WINDOW_CHUNKS_MAX)? {
-            let chunk = WindowChunk::decode(&value)
-                .map_err(|reason| Error::Manifest { shard: self.id(), reason })?;
+        self.visit_windows(store, &mut |_, chunk| {
             all.batch_ids.extend(chunk.batch_ids);
             all.digests.extend(chunk.digests);
-        }
+        })?;
         all.batch_ids.drain(..all.batch_ids.len().saturating_sub(BATCH_IDS_MAX));
         all.digests.drain(..all.digests.len().saturating_sub(DIGESTS_MAX));
         Ok(all)
@@ -331,12 +332,12 @@ impl BlockStore {
     pub(super) fn edit_without(&self, shard: model::ShardId) -> Result<WriteBatch, Error> {
         let mut edit = WriteBatch::default();
         edit.delete(Family::Shards, &ShardKey::State.of(shard));
-        for (first, last) in [
-            (ShardKey::Block(0), ShardKey::Block(u64::MAX)),
-            (ShardKey::Window(0), ShardKey::Window(u64::MAX)),
+        for (first, last, keys_max) in [
+            (ShardKey::Block(0), ShardKey::Block(u64::MAX), BLOCKS_MAX),
+            (ShardKey::Window(0), ShardKey::Window(u64::MAX), WINDOW_CHUNKS_MAX),
         ] {
             let (first, last) = (first.of(shard), last.of(shard));
-            for (key, _) in self.kv.scan(Family::Shards, &first..&last, BLOCKS_MAX)? {
+            for key in self.kv.keys(Family::Shards, &first..&last, keys_max)? {
                 edit.delete(Family::Shards, &key);
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use storage::kv::{Family, Kv, KvError, MemoryKv, Pair, WriteBatch};
+use storage::kv::{Family, Kv, KvError, MemoryKv, Visitor, WriteBatch};
 
 /// A store that forgets what was not flushed, and fails from one of its changes on.
 #[derive(Debug, Default)]
@@ -70,13 +70,13 @@ impl Kv for ForgetfulKv {
         self.picture().get(family, key)
     }
 
-    fn scan(
+    fn visit(
         &self,
         family: Family,
         range: Range<&[u8]>,
-        pairs_max: usize,
-    ) -> Result<Vec<Pair>, KvError> {
-        self.picture().scan(family, range, pairs_max)
+        each: &mut Visitor<'_>,
+    ) -> Result<(), KvError> {
+        self.picture().visit(family, range, each)
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), KvError> {
