@@ -269,7 +269,7 @@ impl Replicas {
             }
             Some(id) => {
                 let open = Arc::clone(&parts.open_shard);
-                let shard = parts.blocking.run_alone(move || open(id, group)).await??;
+                let shard = parts.blocking.run(move || open(id, group)).await??;
                 (Arc::new(ShardMachine::new(Arc::clone(&shard))), Some(shard))
             }
         };

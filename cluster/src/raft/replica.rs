@@ -125,7 +125,7 @@ impl Replica {
         let ReplicaParts { group, ref log, blocking, .. } = parts;
         let handle = LogHandle::new(group, Arc::clone(log), blocking);
         let (opened, machine) = (handle.clone(), Arc::clone(&parts.machine));
-        let standing = blocking.run_alone(move || Standing::open(opened, machine)).await??;
+        let standing = blocking.run(move || Standing::open(opened, machine)).await??;
         let shared = Arc::new(Shared {
             parts,
             handle,

@@ -152,7 +152,7 @@ async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
     let (pass, generation) = shared.fence.advance();
     shared.handle.submit_durably(&pass, Operation::Barrier).await?;
     let (handle, held) = (shared.handle.clone(), pass.clone());
-    let opened = shared.handle.blocking.run_alone(move || LogStore::open(handle, held)).await;
+    let opened = shared.handle.blocking.run(move || LogStore::open(handle, held)).await;
     let store = opened??;
     let machine = StateMachine::new(Arc::clone(&shared.standing), pass);
     let parts = &shared.parts;

@@ -35,6 +35,10 @@ struct State {
     installs: u32,
     /// Its files are damaged: it hands on no snapshots.
     withholds: bool,
+    /// Snapshots made since the start.
+    made: u32,
+    /// Its cut moves on before the next snapshot is made.
+    moves_on: bool,
 }
 
 impl MapMachine {
@@ -48,6 +52,16 @@ impl MapMachine {
 
     pub(crate) fn installs(&self) -> u32 {
         self.state().installs
+    }
+
+    /// How often its snapshot was made, which is work for a machine that is large.
+    pub(crate) fn made(&self) -> u32 {
+        self.state().made
+    }
+
+    /// Lets the cut move on when the snapshot is asked for, between its position and itself.
+    pub(crate) fn move_on(&self) {
+        self.state().moves_on = true;
     }
 
     /// The most often that any index was applied.
@@ -148,7 +162,11 @@ impl Machine for MapMachine {
     }
 
     fn snapshot(&self) -> Result<MachineSnapshot, MachineError> {
-        let state = self.state();
+        if std::mem::take(&mut self.state().moves_on) {
+            self.checkpoint()?;
+        }
+        let mut state = self.state();
+        state.made += 1;
         let index = state.cut.filter(|_| !state.withholds).ok_or(MachineError::NotYet)?;
         let manifest = manifest(index, state.files[&index.0].len());
         Ok(MachineSnapshot { index, manifest, pin: Arc::new(()) })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::raft::Change;
+use cluster::raft::{Change, Machine as _};
 use cluster::transport::Link;
 use storage::log::LogIndex;
 
@@ -15,7 +15,7 @@ async fn purged(group: &Group, writes: u32) {
     for member in &group.members {
         member.machine.seal();
         let upto = member.replica().purge(LogIndex(u64::MAX)).await.unwrap();
-        assert_eq!(upto, cluster::raft::Machine::cut(&member.machine));
+        assert_eq!(upto, member.machine.cut());
     }
     group
         .until("the logs are purged", |group| {
@@ -37,12 +37,31 @@ async fn a_learner_without_the_log_gets_a_snapshot() {
     let map = group.settled().await;
     assert_eq!(map.len(), 41);
     assert_eq!(group.members[3].machine.installs(), 1);
+    let made: Vec<u32> = group.members.iter().map(|member| member.machine.made()).collect();
+    assert_eq!(made.iter().filter(|made| **made > 0).count(), 1, "by who offered it: {made:?}");
     // What it got, and what it applied since, survives a restart of its own.
     group.write("more", "1").await;
     group.kill(3).await;
     group.revive(3).await;
     assert_eq!(group.settled().await.len(), 42);
     assert_eq!(group.members[3].machine.installs(), 0, "its own snapshot was enough");
+}
+
+/// Consensus asks for the position first; the snapshot is made when it is offered.
+#[tokio::test(start_paused = true)]
+async fn a_cut_that_moves_on_before_the_offer_is_offered_as_what_it_is() {
+    let mut group = Group::start(44, 3).await;
+    purged(&group, 40).await;
+    group.write("behind the cut", "1").await;
+    group.settled().await;
+    let cut = group.members[0].machine.cut();
+    group.members.iter().for_each(|member| member.machine.move_on());
+    group.add(4).await;
+    let fourth = group.members[3].place();
+    group.change(Change::AddLearner(fourth)).await;
+    assert_eq!(group.settled().await.len(), 42);
+    let machine = &group.members[3].machine;
+    assert!(machine.installs() == 1 && machine.cut() > cut, "{:?} after {cut:?}", machine.cut());
 }
 
 /// A shard with a damaged block gives no snapshots. Its core, told of none, fell over a log whose
@@ -91,6 +110,8 @@ async fn all_restart_from_purged_logs() {
     let mut group = Group::start(43, 3).await;
     purged(&group, 20).await;
     group.write("more", "1").await;
+    let made = |group: &Group| group.members.iter().map(|it| it.machine.made()).sum::<u32>();
+    assert_eq!(made(&group), 0, "a seal and a purge need no more than the position");
     for at in 0..3 {
         group.kill(at).await;
     }
@@ -98,6 +119,7 @@ async fn all_restart_from_purged_logs() {
         group.revive(at).await;
     }
     assert_eq!(group.settled().await.len(), 22);
+    assert_eq!(made(&group), 0, "nor does a start");
     for member in &group.members {
         assert!(member.replica().status().purged.is_some());
     }
