@@ -71,8 +71,8 @@ pub(super) struct Transfers {
 
 impl Shard {
     /// The shard at its seal cut; nothing if it was never sealed, is damaged, or if its last change
-    /// of the manifest failed. Does not wait for a seal or a merge that is under way. Reads all that
-    /// is remembered of requests, so it is for whoever hands the snapshot on.
+    /// of the manifest failed. Does not wait for a seal or a merge that is under way. Reads all
+    /// that is remembered of requests, so it is for whoever hands the snapshot on.
     pub fn snapshot_at_cut(&self) -> Result<Option<ShardSnapshot>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let _changing = self.changing();
