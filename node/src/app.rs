@@ -36,7 +36,7 @@ use model::admin::{
     ChangeError, ClusterChange, ClusterStatus, CompactionStatus, NodeState, Readiness,
 };
 use model::time::Clock;
-use model::{ClusterAdmin, NodeId};
+use model::{ClusterAdmin, NodeId, ShardId};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 use tokio_util::context::TokioContext;
@@ -442,8 +442,8 @@ impl ClusterAdmin for Admin {
         self.told(self.inner.status().await)
     }
 
-    async fn status_with_digests(&self) -> ClusterStatus {
-        self.told(self.inner.status_with_digests().await)
+    async fn status_with_digests(&self, of: Option<ShardId>) -> ClusterStatus {
+        self.told(self.inner.status_with_digests(of).await)
     }
 
     fn readiness(&self) -> Readiness {

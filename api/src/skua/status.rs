@@ -8,7 +8,7 @@ use model::admin::{
     AlarmStatus, ClusterStatus, EpochState, EpochStatus, EventStatus, NodeFigures, NodeState,
     NodeStatus, ProcessStatus, ReplicaState, ReplicaStatus, SamplingStatus, ShardStatus,
 };
-use model::{ClusterAdmin, Duration};
+use model::{ClusterAdmin, Duration, ShardId};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -159,16 +159,26 @@ pub(super) struct Detail {
     /// Whether each replica is to say what it holds at a mark.
     #[serde(default)]
     digest: bool,
+    /// The replicas of this shard alone.
+    shard: Option<u32>,
 }
 
 pub(super) async fn show<A: ClusterAdmin>(
     State(admin): State<A>,
     detail: Result<Query<Detail>, QueryRejection>,
 ) -> Response {
-    let Ok(Query(Detail { digest })) = detail else {
-        return Problem::parameter("digest is true or false").into_response();
+    let Ok(Query(Detail { digest, shard })) = detail else {
+        return Problem::parameter("digest is true or false, and shard a number").into_response();
     };
-    let status = if digest { admin.status_with_digests().await } else { admin.status().await };
+    let of = shard.map(ShardId);
+    if of.is_some() && !digest {
+        return Problem::parameter("shard says whose digest is asked for: with digest=true")
+            .into_response();
+    }
+    let status = if digest { admin.status_with_digests(of).await } else { admin.status().await };
+    if let Some(of) = of.filter(|of| !status.shards.iter().any(|shard| shard.id == *of)) {
+        return Problem::parameter(format!("there is no shard {}", of.0)).into_response();
+    }
     let body = render(status);
     let content_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
@@ -294,7 +304,7 @@ fn replica(status: &ReplicaStatus) -> Replica {
 
 #[cfg(test)]
 mod tests {
-    use model::{NodeId, ShardId, Timestamp};
+    use model::{NodeId, Timestamp};
 
     use super::*;
 

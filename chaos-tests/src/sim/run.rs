@@ -250,7 +250,7 @@ async fn compare_digests(world: &World) {
     let began = tokio::time::Instant::now();
     let Some(handle) = world.up().into_iter().next() else { return };
     while began.elapsed() < REPAIR_WITHIN {
-        let status = handle.store.status_with_digests().await;
+        let status = handle.store.status_with_digests(None).await;
         let mut shards = status.shards.iter().map(|shard| &shard.replicas);
         // A replica that was sealed since the mark does not know any more.
         if shards.clone().flatten().all(|replica| replica.digest.is_some()) {

@@ -66,8 +66,9 @@ pub(crate) trait Shards: fmt::Debug + Send + Sync + 'static {
     /// Everything that can be seen from here.
     fn status(&self, is_draining: bool) -> BoxFuture<'static, ClusterStatus>;
 
-    /// What the replicas of each shard held at one mark each; empty where none can differ.
-    fn digests(&self) -> BoxFuture<'static, Digests> {
+    /// What the replicas of one shard or of each held at one mark each; empty where none can
+    /// differ.
+    fn digests(&self, _of: Option<ShardId>) -> BoxFuture<'static, Digests> {
         Box::pin(std::future::ready(Digests::new()))
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use model::ClusterAdmin;
 use model::admin::{ChangeError, ClusterChange, ClusterStatus, Readiness, ReplicaState};
+use model::{ClusterAdmin, ShardId};
 
 use super::Coordinator;
 use crate::error::Error;
@@ -13,8 +13,8 @@ impl ClusterAdmin for Coordinator {
         self.core.shards.status(self.is_draining()).await
     }
 
-    async fn status_with_digests(&self) -> ClusterStatus {
-        let digests = self.core.shards.digests().await;
+    async fn status_with_digests(&self, of: Option<ShardId>) -> ClusterStatus {
+        let digests = self.core.shards.digests(of).await;
         let mut status = self.status().await;
         for shard in &mut status.shards {
             for replica in &mut shard.replicas {

@@ -67,3 +67,9 @@ impl Members {
         self.nodes.insert(member.node, member);
     }
 }
+
+impl FromIterator<Member> for Members {
+    fn from_iter<T: IntoIterator<Item = Member>>(members: T) -> Self {
+        Self { nodes: members.into_iter().map(|member| (member.node, member)).collect() }
+    }
+}

@@ -1,56 +1,56 @@
 //! Digests of replicas at marks: whether all replicas of a shard hold the same (REP-2).
 //!
-//! Each shard's leader commits a mark; then every node is asked what its replicas held there. Who
-//! was sealed or restarted in between has forgotten, and the question is asked again some other
-//! time: a digest that is missing says nothing, two that differ say that something is wrong.
+//! A shard's leader commits a mark; then every node is asked what its replica held there. Who was
+//! sealed or restarted in between has forgotten, and the question is asked again some other time: a
+//! digest that is missing says nothing, two that differ say that something is wrong.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use model::ShardId;
+use futures_util::stream::{self, StreamExt};
 use model::budget::Budget;
+use model::{NodeId, ShardId};
 use storage::entry;
 use storage::log::LogIndex;
 
 use super::handle::{Shared, std};
-use super::limits::{DIGEST_DEADLINE, MARK_DEADLINE, WRITE_ATTEMPT};
+use super::limits::{DIGEST_DEADLINE, DIGESTS_AT_ONCE, MARK_DEADLINE, WRITE_ATTEMPT};
 use super::messages::{MetaReply, MetaRequest};
 use crate::coordinator::{Digests, Held};
+use crate::identity::shard_of_group;
 use crate::raft::Outcome;
 
 impl Shared {
-    /// Marks every shard, and asks every node.
-    pub(crate) async fn digests(self: Arc<Self>) -> Digests {
+    /// Marks shards, all or one, and asks every node. A few shards at a time, for everything is
+    /// read; who asks while somebody else's question goes round waits until it is over, or each
+    /// would have replicas forget the other's marks.
+    pub(crate) async fn digests(self: Arc<Self>, of: Option<ShardId>) -> Digests {
+        let _turn = self.digests_asked.lock().await;
         let state = self.state();
-        let shards: Vec<ShardId> = state
-            .groups()
-            .keys()
-            .filter_map(|group| crate::identity::shard_of_group(*group))
-            .collect();
-        let marked = shards.into_iter().map(|shard| {
-            let shared = &self;
-            async move { Some((shard.0, shared.mark(shard).await?.0)) }
-        });
-        let marks: Vec<(u32, u64)> = join_all(marked).await.into_iter().flatten().collect();
-        let mark_of: BTreeMap<u32, u64> = marks.iter().copied().collect();
-        let asked = state.present().map(|(node, _)| {
-            let (shared, mark_of, marks) = (&self, &mark_of, marks.clone());
+        let shards = state.groups().keys().filter_map(|group| shard_of_group(*group));
+        let shards: Vec<ShardId> =
+            shards.filter(|shard| of.is_none_or(|it| it == *shard)).collect();
+        let nodes: Vec<NodeId> = state.present().map(|(node, _)| node).collect();
+        let told = stream::iter(shards).map(|shard| self.digests_of(shard, &nodes));
+        told.buffer_unordered(DIGESTS_AT_ONCE).concat().await.into_iter().collect()
+    }
+
+    /// What each of these nodes held of a shard, at a mark of now.
+    async fn digests_of(&self, shard: ShardId, nodes: &[NodeId]) -> Vec<((ShardId, NodeId), Held)> {
+        let Some(LogIndex(mark)) = self.mark(shard).await else { return Vec::new() };
+        let marks = vec![(shard.0, mark)];
+        let asked = nodes.iter().map(|node| {
+            let marks = marks.clone();
             async move {
-                let reply = if node == shared.node {
-                    shared.digests_here(marks).await
+                let reply = if *node == self.node {
+                    self.digests_here(marks).await
                 } else {
                     let request = MetaRequest::Digests { marks };
-                    let asked = shared.ask_meta(node, &request, DIGEST_DEADLINE).await;
-                    asked.unwrap_or(MetaReply::Done)
+                    self.ask_meta(*node, &request, DIGEST_DEADLINE).await.ok()?
                 };
-                let MetaReply::Digests(sums) = reply else { return Vec::new() };
-                let of_node = |(shard, sum): (u32, [u8; 16])| {
-                    let mark = *mark_of.get(&shard)?;
-                    let held = Held { mark, digest: u128::from_be_bytes(sum) };
-                    Some(((ShardId(shard), node), held))
-                };
-                sums.into_iter().filter_map(of_node).collect()
+                let MetaReply::Digests(sums) = reply else { return None };
+                let (_, sum) = sums.into_iter().find(|(it, _)| *it == shard.0)?;
+                Some(((shard, *node), Held { mark, digest: u128::from_be_bytes(sum) }))
             }
         });
         join_all(asked).await.into_iter().flatten().collect()
@@ -95,6 +95,7 @@ impl Shared {
             let applied = hosted.replica.wait_applied(LogIndex(mark));
             tokio::time::timeout(std(MARK_DEADLINE), applied).await.ok()?;
             let of_shard = Arc::clone(hosted.shard.as_ref()?);
+            let _room = self.digest_room.acquire().await.ok()?;
             let deadline = self.now().plus(DIGEST_DEADLINE);
             let budget = Budget::new(Arc::clone(&self.clock), deadline, u64::MAX);
             let cancel = budget.cancel_on_drop();

@@ -11,6 +11,7 @@ use model::{Clock, Duration, NodeId, ShardId};
 use storage::env::Env;
 use storage::log::{GroupId, LogEngine};
 use storage::{Shard, Space};
+use tokio::sync::Semaphore;
 
 use super::alarms::AlarmBook;
 use super::clocks::PeerClocks;
@@ -20,6 +21,7 @@ use super::durable::{Durable, Membership};
 use super::error::HostError;
 use super::events::EventBook;
 use super::lane::Lanes;
+use super::limits::DIGESTS_AT_ONCE;
 use super::map::MapAsked;
 use super::meta_machine::MetaMachine;
 use super::parts::{
@@ -80,6 +82,10 @@ pub(crate) struct Shared {
     /// How traces are led to shards, by the newest state of the cluster that was seen.
     pub(super) routes: RwLock<Arc<Routes>>,
     pub(super) read_pools: ReadPools,
+    /// Held while this node asks the others for digests.
+    pub(super) digests_asked: tokio::sync::Mutex<()>,
+    /// Whoever makes a digest has some of it.
+    pub(super) digest_room: Semaphore,
     pub(super) lanes: Lanes,
     pub(super) writes: Crew,
     /// Who led shards that have no replica here, when last heard of.
@@ -300,6 +306,8 @@ impl Shared {
             map_asked: tokio::sync::Mutex::default(),
             routes: RwLock::new(Arc::new(Routes::first(0))),
             read_pools: ReadPools::new(parts.pool_threads)?,
+            digests_asked: tokio::sync::Mutex::new(()),
+            digest_room: Semaphore::new(DIGESTS_AT_ONCE),
             lanes: Lanes::default(),
             writes: crew,
             leaders: Mutex::default(),

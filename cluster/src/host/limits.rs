@@ -161,8 +161,13 @@ pub const SYNC_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a replica is waited for that has not applied a mark.
 pub const MARK_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a node may take for the digests of its replicas: some million spans.
-pub const DIGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a node may take for the digest of one replica: over a hundred million spans, of some
+/// 500,000 or more each second.
+pub const DIGEST_DEADLINE: Duration = Duration::from_secs(240);
+
+/// Shards of which digests are asked for at a time, and digests that a node makes at a time, each
+/// on a thread: nobody is in a hurry for them, and the node has other things to do.
+pub const DIGESTS_AT_ONCE: usize = 2;
 
 /// How long a node tries to give away what it leads before it stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -182,6 +187,8 @@ pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 
 
 const _: () = assert!(ALARM_OVER_AFTER.0 > PLAN_PERIOD.0);
 const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);
+const _: () =
+    assert!(DIGEST_DEADLINE.0 < crate::transport::limits::CALL_DEADLINE_MAX.as_nanos() as u64);
 const _: () = assert!(crate::raft::limits::MEMBERS_MAX <= crate::wire::limits::VOTERS_MAX);
 
 /// Bytes of the note that a node keeps for others: what a frame carries, with room for what is put

@@ -67,8 +67,8 @@ impl Shards for Host {
         async move { shared.cluster_status().await }.boxed()
     }
 
-    fn digests(&self) -> BoxFuture<'static, Digests> {
-        Arc::clone(&self.shared).digests().boxed()
+    fn digests(&self, of: Option<ShardId>) -> BoxFuture<'static, Digests> {
+        Arc::clone(&self.shared).digests(of).boxed()
     }
 
     fn readiness(&self) -> Readiness {

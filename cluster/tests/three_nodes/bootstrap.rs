@@ -79,3 +79,23 @@ async fn nodes_that_all_come_back_at_other_addresses_find_each_other() {
     world.settled(2, 3).await;
     world.require(2, &spans).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn gossip_finds_members_that_moved_where_no_seed_leads_to_them() {
+    let mut world = World::start(7, THREE).await;
+    let spans = Generator::new(7).spans(200);
+    world.write(0, &spans).await.unwrap();
+    world.has_seeds = false;
+    for number in 0..3 {
+        world.kill(number).await;
+        world.relocate(number);
+    }
+    world.revive_all(&[0, 1, 2]).await;
+    // One that hears of the others is enough: it calls them, and so they learn where it is.
+    world.gossip(1, &[0, 2]);
+    world.ready().await;
+    for through in 0..3 {
+        world.settled(through, 3).await;
+        world.require(through, &spans).await;
+    }
+}

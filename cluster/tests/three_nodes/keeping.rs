@@ -187,7 +187,7 @@ async fn damage_that_nobody_meets_is_found_in_time() {
 /// Asks until every replica of every shard has told its digest, and requires them to agree.
 async fn require_equal_digests(world: &World, through: usize) {
     for _ in 0..20 {
-        let status = world.store(through).status_with_digests().await;
+        let status = world.store(through).status_with_digests(None).await;
         let all = || status.shards.iter().map(|shard| &shard.replicas);
         if all().all(|replicas| replicas.iter().all(|replica| replica.digest.is_some())) {
             for replicas in all() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cluster::Coordinator;
 use cluster::coordinator::{BatchIds, ClusterCoordinatorParts};
+use cluster::gossip::{Facts, Member as Heard, MemberState, Members};
 use cluster::host::limits::LOG_KEPT_BYTES;
 use cluster::host::{
     Host, HostDoor, HostError, HostParts, NodeAddresses, Recovery, ResolveSeeds, begin_life,
@@ -159,6 +160,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<RuntimeClock>,
     pub(crate) tenant: Tenant,
     shape: Shape,
+    /// Whether the names that nodes begin with lead to them.
+    pub(crate) has_seeds: bool,
     pub(crate) members: Vec<Member>,
 }
 
@@ -171,6 +174,7 @@ impl World {
             clock: Arc::new(RuntimeClock::new(tokio::time::Instant::now())),
             tenant: Tenant::default(),
             shape,
+            has_seeds: true,
             members: Vec::new(),
         };
         for number in 0..shape.nodes {
@@ -282,7 +286,7 @@ impl World {
 
     /// What names lead to now: a name server would say so too.
     fn seeds(&self) -> ResolveSeeds {
-        let all = self.members.iter().enumerate();
+        let all = self.members.iter().enumerate().filter(|_| self.has_seeds);
         let seeds: Vec<(String, SocketAddr)> = all
             .map(|(number, member)| ("cluster".to_owned(), address(number, member.moves)))
             .collect();
@@ -295,6 +299,23 @@ impl World {
         self.network.name(&address(number, member.moves).to_string(), NOBODY);
         member.moves += 1;
         self.network.name(&address(number, member.moves).to_string(), node(number));
+    }
+
+    /// Has gossip tell a node of other nodes, and where they take calls.
+    pub(crate) fn gossip(&self, number: usize, of: &[usize]) {
+        let others = of.iter().map(|other| {
+            let at = address(*other, self.members[*other].moves);
+            Heard {
+                node: node(*other),
+                address: at,
+                start: u64::from(u32::MAX),
+                state: MemberState::Up,
+                since: self.clock.monotonic(),
+                facts: Some(Facts { rpc_address: at.to_string(), ..Facts::default() }),
+            }
+        });
+        let (_, heard) = cluster::watch::channel(Arc::new(others.collect::<Members>()));
+        self.host(number).set_gossip(heard);
     }
 
     /// Whether the others say that they can do without the member of a name, as one that lost

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
 
+use model::batch::TraceRows;
 use model::budget::Budget;
 use model::canonical::fingerprint;
 use model::{Span, Tenant, TraceId, trace};
@@ -67,15 +68,22 @@ impl Shard {
             for (_, piece) in run.pieces() {
                 let reader = PieceReader::new(self, piece.into(), budget);
                 let index = reader.index()?;
-                for trace in &index.traces {
-                    if snapshot.is_whole_on_page(trace.id) {
-                        let mut spans = Vec::new();
-                        reader.spans(&index, trace.rows(), &mut spans)?;
-                        add(spans);
-                    } else {
-                        cut.insert(trace.id);
+                let is_cut = |trace: &&TraceRows| !snapshot.is_whole_on_page(trace.id);
+                let cut_here = index.traces.iter().filter(is_cut).map(|trace| trace.id);
+                let cut_here: BTreeSet<TraceId> = cut_here.collect();
+                // The whole page in one go, trace after trace: its columns are walked from their
+                // beginning.
+                let mut of_trace: Vec<Span> = Vec::new();
+                reader.each_span(&index, 0..index.row_classes.len(), &mut |_, span| {
+                    if of_trace.last().is_some_and(|last| last.trace_id != span.trace_id) {
+                        add(std::mem::take(&mut of_trace));
                     }
-                }
+                    if !cut_here.contains(&span.trace_id) {
+                        of_trace.push(span);
+                    }
+                })?;
+                add(of_trace);
+                cut.extend(cut_here);
             }
         }
         for piece in snapshot.batches() {
