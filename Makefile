@@ -159,7 +159,7 @@ chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n 
 
 .PHONY: chaos-core
 chaos-core: ## what `make test` takes of simulated clusters: 300, and all defects that they can find
-	@$(MAKE) --no-print-directory chaos-sim SEEDS=300 SIM_SECONDS=240
+	@$(MAKE) --no-print-directory chaos-sim SEEDS=300 SIM_SECONDS=180
 	@"$(TARGET_DIR)/debug/chaos-sim" --mutant all
 
 .PHONY: chaos-mutants

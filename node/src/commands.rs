@@ -9,6 +9,7 @@ mod columns;
 mod compact;
 mod completions;
 mod config;
+mod digests;
 mod health;
 mod load;
 mod recover;

@@ -38,7 +38,16 @@ impl<'a> Server<'a> {
 
     /// Asks for `path`, and returns status and body.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        self.call(Method::GET, path, None)
+        self.get_within(path, ANSWER_TIME_MAX)
+    }
+
+    /// The same, with time for an answer that takes long.
+    pub(crate) fn get_within(
+        &self,
+        path: &str,
+        time_max: Duration,
+    ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        self.call(Method::GET, path, None, time_max)
     }
 
     /// Posts JSON to `path`, and returns status and body.
@@ -47,7 +56,7 @@ impl<'a> Server<'a> {
         path: &str,
         body: &serde_json::Value,
     ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        self.call(Method::POST, path, Some(body.to_string()))
+        self.call(Method::POST, path, Some(body.to_string()), ANSWER_TIME_MAX)
     }
 
     fn call(
@@ -55,6 +64,7 @@ impl<'a> Server<'a> {
         method: Method,
         path: &str,
         json: Option<String>,
+        time_max: Duration,
     ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let url = format!("{}{path}", self.base.trim_end_matches('/'));
         let uri = plain(&url)?;
@@ -62,10 +72,10 @@ impl<'a> Server<'a> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let answer = runtime.block_on(async {
             let asked = ask(method, uri, headers, json, ANSWER_BYTES_MAX);
-            tokio::time::timeout(ANSWER_TIME_MAX, asked).await
+            tokio::time::timeout(time_max, asked).await
         });
         answer
-            .map_err(|_| no_answer(ANSWER_TIME_MAX))
+            .map_err(|_| no_answer(time_max))
             .flatten()
             .with_context(|| format!("cannot ask {url}"))
     }

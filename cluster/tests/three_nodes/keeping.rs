@@ -195,6 +195,12 @@ async fn require_equal_digests(world: &World, through: usize) {
                 assert!(replicas.iter().all(|it| it.digest == replicas[0].digest), "{status:?}");
             }
             assert!(all().any(|replicas| replicas[0].digest != Some(0)), "{status:?}");
+            let last = status.shards.last().unwrap();
+            let of_last = world.store(through).status_with_digests(Some(last.id)).await;
+            for shard in &of_last.shards {
+                let is_asked = shard.id == last.id;
+                assert!(shard.replicas.iter().all(|it| it.digest.is_some() == is_asked));
+            }
             return;
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;

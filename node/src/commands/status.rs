@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use model::Timestamp;
 use serde::Deserialize;
 
+use super::digests;
 use crate::cli::StatusArguments;
 use crate::config::units::ByteSize;
 use crate::http::Server;
@@ -102,25 +103,35 @@ struct Replica {
     lag: Option<u64>,
     spans: Option<u64>,
     bytes: Option<u64>,
+    digest: Option<String>,
 }
 
 pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
-    let (status, body) = Server::with(&arguments.node, &arguments.headers.headers)?.get(PATH)?;
-    let text = String::from_utf8(body).context("the answer is not text")?;
+    let server = Server::with(&arguments.node, &arguments.headers.headers)?;
+    let (status, body) = server.get(PATH)?;
+    let mut text = String::from_utf8(body).context("the answer is not text")?;
     if !status.is_success() {
         bail!("the node answered {status}: {}", text.trim());
     }
+    let mut judged = Ok(());
+    if arguments.digests {
+        let mut cluster =
+            serde_json::from_str(&text).context("the answer is not a cluster's state")?;
+        digests::gather(&server, PATH, &mut cluster)?;
+        judged = digests::judge(&cluster);
+        text = cluster.to_string();
+    }
     if arguments.json {
         output::answer(&format!("{}\n", text.trim_end()))?;
-        return Ok(());
+    } else {
+        let cluster: Cluster =
+            serde_json::from_str(&text).context("the answer is not a cluster's state")?;
+        output::answer(&render(&cluster, arguments.digests))?;
     }
-    let cluster: Cluster =
-        serde_json::from_str(&text).context("the answer is not a cluster's state")?;
-    output::answer(&render(&cluster))?;
-    Ok(())
+    judged
 }
 
-fn render(cluster: &Cluster) -> String {
+fn render(cluster: &Cluster, with_digests: bool) -> String {
     let mut nodes = vec![row(["NODE", "NAME", "ADDRESS", "STATE", "VERSION", "DISK", "FREE"])];
     for node in &cluster.nodes {
         let (used, free) = (ByteSize(node.disk.used_bytes), ByteSize(node.disk.free_bytes));
@@ -138,6 +149,9 @@ fn render(cluster: &Cluster) -> String {
     }
     let mut shards =
         vec![row(["SHARD", "EPOCH", "REPLICA ON", "ROLE", "APPLIED", "LAG", "SPANS", "BYTES"])];
+    if with_digests {
+        shards[0].push("DIGEST".to_owned());
+    }
     for shard in &cluster.shards {
         for replica in &shard.replicas {
             let leads = shard.leader.as_ref() == Some(&replica.node);
@@ -161,6 +175,7 @@ fn render(cluster: &Cluster) -> String {
                 &number(replica.lag),
                 &number(replica.spans),
                 &replica.bytes.map_or("-".to_owned(), |bytes| ByteSize(bytes).rounded()),
+                replica.digest.as_deref().unwrap_or(if with_digests { "-" } else { "" }),
             ]));
         }
         if shard.replicas.is_empty() {
@@ -261,7 +276,10 @@ SHARD  EPOCH  REPLICA ON  ROLE    APPLIED  LAG  SPANS  BYTES
 SAMPLING STRATEGIES  SIZE   CHANGE
 0011223344556677     312 B  40
 ";
-        assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
+        assert_eq!(render(&serde_json::from_str(text).unwrap(), false), expected);
+        let text = text.replace(r#""bytes": 22000"#, r#""bytes": 22000, "digest": "9b33""#);
+        let told = render(&serde_json::from_str(&text).unwrap(), true);
+        assert!(told.contains("BYTES   DIGEST\n") && told.contains("21 KiB  9b33\n"), "{told}");
     }
 
     #[test]
@@ -296,7 +314,7 @@ RING EPOCH  SHARDS  STATE
 TIME                  EVENT
 2023-11-14T22:13:20Z  Node gone stopped answering.
 ";
-        assert_eq!(render(&serde_json::from_str(text).unwrap()), expected);
+        assert_eq!(render(&serde_json::from_str(text).unwrap(), false), expected);
         for (seconds, shown) in [(0, "0 s"), (7_199, "119 min"), (7_200, "2 h"), (172_800, "2 d")] {
             assert_eq!(lasting(seconds), shown);
         }

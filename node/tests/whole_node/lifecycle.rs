@@ -187,7 +187,14 @@ fn asked_of(server: &Server, command: &[&str], headers: &[&str]) -> (bool, Strin
 async fn commands_say_which_tenant_asks() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &["--tenancy", "x-tenant"]);
-    for command in [&["status"][..], &["status", "--json"], &["compact", "--wait"], &["drain"]] {
+    let commands = [
+        &["status"][..],
+        &["status", "--json"],
+        &["status", "--digests"],
+        &["compact", "--wait"],
+        &["drain"],
+    ];
+    for command in commands {
         let (is_done, said) = asked_of(&server, command, &[]);
         assert!(!is_done && said.contains("missing tenant header"), "{command:?}: {said}");
         let (is_done, said) = asked_of(&server, command, &["X-Tenant: shop"]);
@@ -204,6 +211,22 @@ async fn commands_say_which_tenant_asks() {
         .env("SKUA_HEADER", "x-tenant: shop")
         .status();
     assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn replicas_that_are_alone_differ_from_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let (is_done, said) = asked_of(&server, &["status", "--digests"], &[]);
+    assert!(is_done && said.contains("DIGEST"), "{said}");
+    let client = Client::of(server.ports);
+    let bad = ["digest=maybe", "shard=0", "digest=true&shard=x", "digest=true&shard=999"];
+    for query in bad {
+        let answer = client.get(&format!("/api/skua/v1/cluster?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+    }
+    let answer = client.get("/api/skua/v1/cluster?digest=true&shard=0").await;
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ import type {
   Queries,
   ReplicaState,
   Sampling,
+  Shard,
 } from "../model/cluster";
 import { type Json, list, number, record, text } from "./guards";
 import { type Answered, apiUrl, getJson } from "./http";
@@ -28,10 +29,23 @@ export function fetchCluster(signal?: AbortSignal): Promise<Answered<Cluster>> {
   return getJson(apiUrl("api/skua/v1/cluster"), readCluster, signal);
 }
 
-/** The same, once every copy has been read and has told what it holds. */
-export function fetchDigests(signal?: AbortSignal): Promise<Answered<Cluster>> {
-  const url = apiUrl("api/skua/v1/cluster", new URLSearchParams({ digest: "true" }));
-  return getJson(url, readCluster, signal);
+/**
+ * The shards, once every copy has been read and has told what it holds. For that a shard may take
+ * minutes, so one is asked for after the other; `onShard` is told how many are done.
+ */
+export async function fetchDigests(
+  onShard: (done: number, of: number) => void,
+  signal?: AbortSignal,
+): Promise<readonly Shard[]> {
+  const { shards } = (await fetchCluster(signal)).value;
+  const told: Shard[] = [];
+  for (const [index, { id }] of shards.entries()) {
+    onShard(index, shards.length);
+    const params = new URLSearchParams({ digest: "true", shard: String(id) });
+    const answer = await getJson(apiUrl("api/skua/v1/cluster", params), readCluster, signal);
+    told.push(...answer.value.shards.filter((each) => each.id === id));
+  }
+  return told;
 }
 
 export function readCluster(json: unknown): Cluster {

@@ -273,13 +273,13 @@ export function growthOf(before: Cluster, after: Cluster, seconds: number): numb
   return seconds > 0 && more >= 0 ? more / seconds : undefined;
 }
 
-/** What copies are to each other: `alone` says nothing, for there is none to compare with. */
-export type Agreement = "alike" | "different" | "alone";
+/** What copies are to each other: `unread` says nothing, for not every one was compared. */
+export type Agreement = "alike" | "different" | "unread";
 
 export function agreementOf({ replicas }: Shard): Agreement {
   const digests = replicas.flatMap(({ digest }) => digest ?? []);
-  if (digests.length < 2) return "alone";
-  return new Set(digests).size === 1 ? "alike" : "different";
+  if (new Set(digests).size > 1) return "different";
+  return digests.length > 0 && digests.length === replicas.length ? "alike" : "unread";
 }
 
 /** Entries a second that a shard's leader applied between two looks; undefined if nobody knows. */

@@ -15,12 +15,13 @@ describe("copies of a shard", () => {
   const of = (...digests: readonly string[]) =>
     agreementOf(cluster(shard(0, "a", 1, digests)).shards[0] as never);
 
-  it("are alike, or not, or there is none to compare with", () => {
+  it("are alike, or not, or not every one could be read", () => {
     expect(of("x", "x", "x")).toBe("alike");
     expect(of("x", "x", "y")).toBe("different");
-    expect(of("x", "x")).toBe("alike");
-    expect(of("x")).toBe("alone");
-    expect(of()).toBe("alone");
+    expect(of("x", "y")).toBe("different");
+    expect(of("x", "x")).toBe("unread");
+    expect(of("x")).toBe("unread");
+    expect(of()).toBe("unread");
   });
 });
 

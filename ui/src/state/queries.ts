@@ -52,11 +52,11 @@ export function useCluster(isEnabled = true) {
 }
 
 /** Reads everything that is stored, so only when somebody asks; `attempt` asks anew. */
-export function useDigests(attempt: number) {
+export function useDigests(attempt: number, onShard: (done: number, of: number) => void) {
   return useQuery({
     key: `digests ${attempt}`,
     isEnabled: attempt > 0,
-    ask: fetchDigests,
+    ask: (signal) => fetchDigests(onShard, signal),
     keepsPrevious: true,
   });
 }

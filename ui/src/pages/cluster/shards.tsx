@@ -103,7 +103,10 @@ export function Shards(props: { readonly cluster: Cluster }) {
 
 /** Do the copies of each shard hold the same? Told when somebody asks. */
 function Copies(props: { readonly attempt: number; readonly onAsk: () => void }) {
-  const { data, error, isFetching } = useDigests(props.attempt);
+  const [done, setDone] = useState("");
+  const { data, error, isFetching } = useDigests(props.attempt, (shards, of) =>
+    setDone(`${shards} of ${plural(of, "shard")} compared`),
+  );
   return (
     <div className="row copies-alike">
       <button
@@ -118,10 +121,12 @@ function Copies(props: { readonly attempt: number; readonly onAsk: () => void })
       <span role="status">
         {error !== undefined ? (
           `They could not be compared: ${error.message}`
-        ) : data === undefined || isFetching ? (
+        ) : isFetching ? (
+          <span className="faint">{done}</span>
+        ) : data === undefined ? (
           <span className="faint">Whether all copies of a shard hold the same spans</span>
         ) : (
-          <Agreements shards={data.value.shards} />
+          <Agreements shards={data} />
         )}
       </span>
     </div>
@@ -131,7 +136,7 @@ function Copies(props: { readonly attempt: number; readonly onAsk: () => void })
 function Agreements(props: { readonly shards: readonly Shard[] }) {
   const of = (wanted: Agreement) =>
     props.shards.filter((shard) => agreementOf(shard) === wanted).map(({ id }) => id);
-  const [alike, different, alone] = [of("alike"), of("different"), of("alone")];
+  const [alike, different, unread] = [of("alike"), of("different"), of("unread")];
   const named = (ids: readonly number[]) => `shard${ids.length === 1 ? "" : "s"} ${ids.join(", ")}`;
   return (
     <>
@@ -141,7 +146,7 @@ function Agreements(props: { readonly shards: readonly Shard[] }) {
         </>
       )}
       {alike.length > 0 && `${plural(alike.length, "shard")}: all copies hold the same spans. `}
-      {alone.length > 0 && `Of ${named(alone)} only one copy could be read.`}
+      {unread.length > 0 && `Of ${named(unread)} not every copy could be read: ask again.`}
     </>
   );
 }
