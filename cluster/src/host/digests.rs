@@ -35,11 +35,12 @@ impl Shared {
         told.buffer_unordered(DIGESTS_AT_ONCE).concat().await.into_iter().collect()
     }
 
-    /// What each of these nodes held of a shard, at a mark of now.
+    /// What each of these nodes held of a shard, at a mark of now. Who is silent is not waited for.
     async fn digests_of(&self, shard: ShardId, nodes: &[NodeId]) -> Vec<((ShardId, NodeId), Held)> {
         let Some(LogIndex(mark)) = self.mark(shard).await else { return Vec::new() };
         let marks = vec![(shard.0, mark)];
-        let asked = nodes.iter().map(|node| {
+        let reachable = nodes.iter().filter(|node| !self.cannot_reach(**node));
+        let asked = reachable.map(|node| {
             let marks = marks.clone();
             async move {
                 let reply = if *node == self.node {

@@ -187,8 +187,9 @@ pub const MESSAGE_BYTES_MAX: usize = crate::transport::FRAME_BYTES_MAX - (64 << 
 
 const _: () = assert!(ALARM_OVER_AFTER.0 > PLAN_PERIOD.0);
 const _: () = assert!(WRITE_ATTEMPT.0 < WRITE_DEADLINE.0);
-const _: () =
-    assert!(DIGEST_DEADLINE.0 < crate::transport::limits::CALL_DEADLINE_MAX.as_nanos() as u64);
+const _: () = assert!(
+    DIGEST_DEADLINE.0 / 1_000_000_000 < crate::transport::limits::CALL_DEADLINE_MAX.as_secs()
+);
 const _: () = assert!(crate::raft::limits::MEMBERS_MAX <= crate::wire::limits::VOTERS_MAX);
 
 /// Bytes of the note that a node keeps for others: what a frame carries, with room for what is put

@@ -3,9 +3,10 @@
 //! For a digest a replica is read whole, so the node is asked for one shard after the other: no
 //! answer keeps anybody waiting for all of them, and it can be said how far this is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::http::Server;
@@ -20,9 +21,7 @@ const ATTEMPTS: usize = 3;
 /// Puts into a cluster's state, as a node told it, what that node says of each shard when it is
 /// asked for digests.
 pub(super) fn gather(server: &Server<'_>, path: &str, cluster: &mut Value) -> anyhow::Result<()> {
-    let Some(shards) = cluster["shards"].as_array_mut() else {
-        bail!("the answer is not a cluster's state")
-    };
+    let shards = shards_mut(cluster).context("the answer is not a cluster's state")?;
     let count = shards.len();
     for (place, shard) in shards.iter_mut().enumerate() {
         let id = shard["id"].as_u64().context("a shard has no id")?;
@@ -37,7 +36,7 @@ pub(super) fn gather(server: &Server<'_>, path: &str, cluster: &mut Value) -> an
             let mut told: Value =
                 serde_json::from_slice(&body).context("the answer is not a cluster's state")?;
             let is_it = |it: &&mut Value| it["id"] == id;
-            let told = told["shards"].as_array_mut().into_iter().flatten().find(is_it);
+            let told = shards_mut(&mut told).into_iter().flatten().find(is_it);
             *shard = told.with_context(|| format!("shard {id} is no more"))?.take();
             if replicas(shard).all(|replica| replica["digest"].is_string()) {
                 break;
@@ -55,9 +54,9 @@ pub(super) fn judge(cluster: &Value) -> anyhow::Result<()> {
             continue;
         }
         let id = &shard["id"];
-        let digests: Vec<&str> =
+        let digests: BTreeSet<&str> =
             replicas(shard).filter_map(|replica| replica["digest"].as_str()).collect();
-        if digests.windows(2).any(|pair| pair[0] != pair[1]) {
+        if digests.len() > 1 {
             said.push(format!("the replicas of shard {id} hold different spans"));
         }
         let silent = replicas(shard).filter(|replica| !replica["digest"].is_string());
@@ -71,6 +70,10 @@ pub(super) fn judge(cluster: &Value) -> anyhow::Result<()> {
     }
     ensure!(said.is_empty(), "{}", said.join("\n"));
     Ok(())
+}
+
+fn shards_mut(cluster: &mut Value) -> Option<&mut Vec<Value>> {
+    cluster.get_mut("shards")?.as_array_mut()
 }
 
 /// Whether a shard has one replica, which cannot differ from another.

@@ -147,11 +147,18 @@ fn render(cluster: &Cluster, with_digests: bool) -> String {
         };
         nodes.push(row([&node.id, &node.name, &node.address, &state, version, &used, &free]));
     }
-    let mut shards =
-        vec![row(["SHARD", "EPOCH", "REPLICA ON", "ROLE", "APPLIED", "LAG", "SPANS", "BYTES"])];
-    if with_digests {
-        shards[0].push("DIGEST".to_owned());
-    }
+    let digest = if with_digests { "DIGEST" } else { "" };
+    let mut shards = vec![row([
+        "SHARD",
+        "EPOCH",
+        "REPLICA ON",
+        "ROLE",
+        "APPLIED",
+        "LAG",
+        "SPANS",
+        "BYTES",
+        digest,
+    ])];
     for shard in &cluster.shards {
         for replica in &shard.replicas {
             let leads = shard.leader.as_ref() == Some(&replica.node);
