@@ -112,6 +112,9 @@ pub const HEADER_BYTES_MAX: usize = 64 * KIB;
 /// Most reads over HTTP and gRPC at work at the same time, until their answers begin: each may hold
 /// a whole trace. Pages ask for a few things at once, so this is for some dozens of people.
 pub const READS_MAX: usize = 64;
+/// Most requests at a time for digests of replicas, of which each keeps its place for minutes: one
+/// is answered after the other, and reads of traces must not wait for them.
+pub const DIGEST_REQUESTS_MAX: usize = 4;
 /// How long a read waits for a place. Most are done by then; a longer queue only hides overload.
 pub const READ_WAIT: Duration = Duration::from_secs(2);
 /// Most bodies of reads that are coming in: far more than people send, so that a few connections

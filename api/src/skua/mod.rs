@@ -26,12 +26,13 @@ mod status;
 mod suggest;
 mod traces;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use model::{ClusterAdmin, TraceStore};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use self::status::DigestRoom;
 use crate::read_context::ReadContext;
 
 /// The routes. Expects the tenant in each request's extensions.
@@ -39,6 +40,7 @@ pub fn router<S: TraceStore, A: ClusterAdmin>(context: ReadContext<S>, admin: A)
     let compaction = get(compaction::show::<A>).post(compaction::begin::<A>);
     let status = Router::new()
         .route("/api/skua/v1/cluster", get(status::show::<A>))
+        .layer(Extension(DigestRoom::default()))
         .route("/api/skua/v1/admin/compact", compaction)
         .route("/api/skua/v1/admin/remove-node", post(changes::remove_node::<A>))
         .route("/api/skua/v1/admin/replication-factor", post(changes::set_replication_factor::<A>))

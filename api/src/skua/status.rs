@@ -1,5 +1,8 @@
 //! The cluster as JSON. The wire form is stated here and nowhere else: scripts read it.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -10,8 +13,11 @@ use model::admin::{
 };
 use model::{ClusterAdmin, Duration, ShardId};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use crate::ingest::Overload;
+use crate::limits;
 
 #[derive(Serialize)]
 struct Cluster {
@@ -163,8 +169,19 @@ pub(super) struct Detail {
     shard: Option<u32>,
 }
 
+/// Room for requests for digests.
+#[derive(Clone)]
+pub(super) struct DigestRoom(Arc<Semaphore>);
+
+impl Default for DigestRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(limits::DIGEST_REQUESTS_MAX)))
+    }
+}
+
 pub(super) async fn show<A: ClusterAdmin>(
     State(admin): State<A>,
+    Extension(DigestRoom(room)): Extension<DigestRoom>,
     detail: Result<Query<Detail>, QueryRejection>,
 ) -> Response {
     let Ok(Query(Detail { digest, shard })) = detail else {
@@ -175,7 +192,14 @@ pub(super) async fn show<A: ClusterAdmin>(
         return Problem::parameter("shard says whose digest is asked for: with digest=true")
             .into_response();
     }
-    let status = if digest { admin.status_with_digests(of).await } else { admin.status().await };
+    let status = if digest {
+        let Ok(_place) = room.try_acquire() else {
+            return Problem::Api(Overload::Requests.into()).into_response();
+        };
+        admin.status_with_digests(of).await
+    } else {
+        admin.status().await
+    };
     if let Some(of) = of.filter(|of| !status.shards.iter().any(|shard| shard.id == *of)) {
         return Problem::parameter(format!("there is no shard {}", of.0)).into_response();
     }

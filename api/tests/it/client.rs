@@ -18,12 +18,15 @@ use model::budget::Budget;
 use model::store::{ReadScope, TraceRequest};
 use model::testing::{ManualClock, MemoryStore};
 use model::{Clock, Duration, NodeId, ShardId, Span, Tenant, TraceId, TraceStore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// A cluster of one node that is as ready as it is told to be.
 #[derive(Debug, Clone)]
 pub(crate) struct OneNode {
     pub(crate) readiness: Readiness,
+    /// Who asks for digests takes one and waits for it.
+    pub(crate) digests: Arc<Semaphore>,
 }
 
 impl ClusterAdmin for OneNode {
@@ -58,6 +61,11 @@ impl ClusterAdmin for OneNode {
         }
     }
 
+    async fn status_with_digests(&self, _: Option<ShardId>) -> ClusterStatus {
+        self.digests.acquire().await.unwrap().forget();
+        self.status().await
+    }
+
     fn readiness(&self) -> Readiness {
         self.readiness.clone()
     }
@@ -67,6 +75,8 @@ impl ClusterAdmin for OneNode {
 pub(crate) struct Node {
     pub(crate) addresses: Doors<SocketAddr>,
     pub(crate) store: MemoryStore,
+    /// How many requests for digests may be answered.
+    pub(crate) digests: Arc<Semaphore>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) serving: Tasks,
@@ -92,9 +102,10 @@ pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
     let (store, shutdown) = (MemoryStore::new(), CancellationToken::new());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::default());
     let meter = Arc::<Meter>::default();
+    let digests = Arc::new(Semaphore::new(0));
     let state = ApiState {
         store: store.clone(),
-        admin: OneNode { readiness },
+        admin: OneNode { readiness, digests: Arc::clone(&digests) },
         clock: Arc::clone(&clock),
         metrics_text: Arc::new(|| "skua_up 1\n".to_owned()),
         meter: Arc::clone(&meter),
@@ -102,7 +113,7 @@ pub(crate) async fn start_as(config: ApiConfig, readiness: Readiness) -> Node {
     let addresses = bound.addresses();
     let mut serving = Tasks::default();
     serving.spawn("api", bound.serve(state, shutdown.clone()));
-    Node { addresses, store, meter, shutdown, serving, clock }
+    Node { addresses, store, digests, meter, shutdown, serving, clock }
 }
 
 impl Node {

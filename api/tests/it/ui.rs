@@ -1,6 +1,8 @@
 //! The UI's port, health and metrics, and how a server stops.
 
+use api::limits::DIGEST_REQUESTS_MAX;
 use axum::body::Body;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::Request;
 use model::admin::Readiness;
 use model::{ShardId, TraceId};
@@ -60,6 +62,22 @@ async fn the_cluster_is_shown_as_json() {
     assert_eq!(cluster["nodes"][0]["state"], "ready");
     assert_eq!(cluster["nodes"][0]["disk"]["free_bytes"], 2);
     assert_eq!(cluster["shards"][0]["leader"], "07".repeat(16));
+}
+
+#[tokio::test]
+async fn requests_for_digests_leave_room_for_others() {
+    let node = start().await;
+    let path = "/api/skua/v1/cluster?digest=true";
+    let mut answers: FuturesUnordered<_> =
+        (0..=DIGEST_REQUESTS_MAX).map(|_| get(node.addresses.ui, path)).collect();
+    let refused = answers.next().await.unwrap();
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"));
+    let answer = get(node.addresses.ui, "/api/skua/v1/cluster").await;
+    assert_eq!(answer.status, 200);
+    node.digests.add_permits(DIGEST_REQUESTS_MAX);
+    while let Some(answer) = answers.next().await {
+        assert_eq!(answer.status, 200);
+    }
 }
 
 #[tokio::test]

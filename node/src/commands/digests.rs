@@ -32,7 +32,8 @@ pub(super) fn gather(server: &Server<'_>, path: &str, cluster: &mut Value) -> an
         for _ in 0..ATTEMPTS {
             let path = format!("{path}?digest=true&shard={id}");
             let (status, body) = server.get_within(&path, DIGESTS_TIME_MAX)?;
-            ensure!(status.is_success(), "the node answered {status} to {path}");
+            let said = String::from_utf8_lossy(&body);
+            ensure!(status.is_success(), "the node answered {status}: {}", said.trim());
             let mut told: Value =
                 serde_json::from_slice(&body).context("the answer is not a cluster's state")?;
             let is_it = |it: &&mut Value| it["id"] == id;
