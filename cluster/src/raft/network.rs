@@ -8,6 +8,7 @@
 //! Heartbeats have a client of their own that never opens a stream: they must not queue behind
 //! entries.
 
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -21,14 +22,16 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
     StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use tokio::sync::mpsc;
 
 use super::append_stream::append_stream;
 use super::blocking::Blocking;
 use super::codec::DecodeError;
-use super::machine::Machine;
+use super::machine::{Machine, MachineError};
 use super::messages::{Answer, Request, Route, decode_answer, encode_request};
 use super::offer::offer;
 use super::state_machine::{Snapshot, SnapshotData};
+use super::supervisor::Order;
 use super::types::{Consensus, Host, Vote};
 use super::vouch::Noted;
 use super::witness::Witness;
@@ -47,6 +50,8 @@ pub(crate) struct Network {
     pub(crate) witness: Arc<Witness>,
     pub(crate) noted: Arc<Noted>,
     pub(crate) machine: Arc<dyn Machine>,
+    /// Weak, or a core would hold the supervisor that holds it.
+    pub(crate) orders: mpsc::WeakSender<Order>,
     pub(crate) blocking: Blocking,
 }
 
@@ -59,6 +64,7 @@ pub(crate) struct Link {
     pub(crate) witness: Arc<Witness>,
     pub(crate) noted: Arc<Noted>,
     pub(crate) machine: Arc<dyn Machine>,
+    orders: mpsc::WeakSender<Order>,
     pub(crate) blocking: Blocking,
     is_for_heartbeats: bool,
 }
@@ -75,6 +81,7 @@ impl RaftNetworkFactory<Consensus> for Network {
             witness: Arc::clone(&self.witness),
             noted: Arc::clone(&self.noted),
             machine: Arc::clone(&self.machine),
+            orders: self.orders.clone(),
             blocking: self.blocking,
             is_for_heartbeats: false,
         }
@@ -104,6 +111,17 @@ impl Link {
             self.noted.committed(append.leader_commit.as_ref());
         }
         encode_request(self.route, request).map_err(|error| undecodable(&error))
+    }
+
+    /// Has the replica ended because its machine's storage failed. Who cannot say it now says it at
+    /// the next attempt.
+    pub(crate) fn storage_failed(&self, error: &MachineError) {
+        let first: Option<&dyn Error> = Some(error);
+        let causes = std::iter::successors(first, |error| (*error).source());
+        let reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        if let Some(orders) = self.orders.upgrade() {
+            let _ = orders.try_send(Order::StorageFailed(reason));
+        }
     }
 
     /// The answer in a message, if it is one to us.

@@ -27,9 +27,9 @@ pub(crate) async fn offer(
     let made = link.blocking.run(move || machine.snapshot()).await.map_err(unreachable)?;
     // The pin is held until the end: the receiver fetches what it holds.
     let MachineSnapshot { index, manifest, pin: _pin } = made.map_err(|error| {
+        // One that is damaged has none, and is replaced.
         if !matches!(error, MachineError::NotYet) {
-            let (group, error) = (link.route.group, &error as &dyn std::error::Error);
-            tracing::error!(%group, error, "a snapshot cannot be handed on");
+            link.storage_failed(&error);
         }
         unreachable(error)
     })?;

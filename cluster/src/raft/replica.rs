@@ -136,7 +136,8 @@ impl Replica {
             leadership: watch::Sender::default(),
         });
         let (orders, received) = mpsc::channel(1);
-        let supervisor = Supervisor::start(Arc::clone(&shared), received).await?;
+        let supervisor =
+            Supervisor::start(Arc::clone(&shared), received, orders.downgrade()).await?;
         let task = Task::spawn("raft-supervisor", supervisor.run());
         Ok(Self { shared, orders, supervisor: Mutex::new(Some(task)) })
     }

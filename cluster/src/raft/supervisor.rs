@@ -36,9 +36,11 @@ use super::router::{Endpoint, Raft};
 use super::state_machine::StateMachine;
 use super::status::{Leadership, leadership};
 
-/// What the replica's handle wants of its supervisor.
+/// What the replica's handle and its links want of its supervisor.
 #[derive(Debug)]
 pub(crate) enum Order {
+    /// End the replica for good: its machine's storage failed, where consensus does not see it.
+    StorageFailed(String),
     /// Replace the core, though it lives.
     Rebuild,
     /// End it, and say when nothing is left.
@@ -49,6 +51,8 @@ pub(crate) enum Order {
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
     orders: mpsc::Receiver<Order>,
+    /// For the core's links.
+    orderer: mpsc::WeakSender<Order>,
     core: Core,
     pause: StdDuration,
 }
@@ -72,9 +76,10 @@ impl Supervisor {
     pub(crate) async fn start(
         shared: Arc<Shared>,
         orders: mpsc::Receiver<Order>,
+        orderer: mpsc::WeakSender<Order>,
     ) -> io::Result<Self> {
-        let core = build(&shared).await?;
-        Ok(Self { shared, orders, core, pause: StdDuration::ZERO })
+        let core = build(&shared, &orderer).await?;
+        Ok(Self { shared, orders, orderer, core, pause: StdDuration::ZERO })
     }
 
     /// Until the replica ends.
@@ -107,7 +112,7 @@ impl Supervisor {
             }
             stop(&self.shared, &mut self.core).await;
             self.rest().await;
-            match build(&self.shared).await {
+            match build(&self.shared, &self.orderer).await {
                 Ok(core) => self.core = core,
                 Err(error) => return self.shared.fail(error.to_string()),
             }
@@ -123,6 +128,7 @@ impl Supervisor {
                 biased;
                 order = self.orders.recv() => return match order {
                     Some(Order::Rebuild) => End::Rebuild,
+                    Some(Order::StorageFailed(reason)) => End::StorageFailed(reason),
                     Some(Order::Shutdown(reply)) => End::Shutdown(Some(reply)),
                     None => End::Shutdown(None),
                 },
@@ -148,7 +154,7 @@ impl Supervisor {
 }
 
 /// Builds a core from what log and machine hold.
-async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
+async fn build(shared: &Arc<Shared>, orderer: &mpsc::WeakSender<Order>) -> io::Result<Core> {
     let (pass, generation) = shared.fence.advance();
     shared.handle.submit_durably(&pass, Operation::Barrier).await?;
     let (handle, held) = (shared.handle.clone(), pass.clone());
@@ -163,6 +169,7 @@ async fn build(shared: &Arc<Shared>) -> io::Result<Core> {
         witness: Arc::clone(&parts.router.witness),
         noted: Arc::clone(&shared.handle.noted),
         machine: Arc::clone(&parts.machine),
+        orders: orderer.clone(),
         blocking: parts.blocking,
     };
     let config = Arc::clone(&shared.config);

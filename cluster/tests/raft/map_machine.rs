@@ -39,6 +39,8 @@ struct State {
     made: u32,
     /// Its cut moves on before the next snapshot is made.
     moves_on: bool,
+    /// Its storage cannot read what a snapshot is made of.
+    cannot_read: bool,
 }
 
 impl MapMachine {
@@ -62,6 +64,11 @@ impl MapMachine {
     /// Lets the cut move on when the snapshot is asked for, between its position and itself.
     pub(crate) fn move_on(&self) {
         self.state().moves_on = true;
+    }
+
+    /// No snapshot can be made any more.
+    pub(crate) fn fail_to_read(&self) {
+        self.state().cannot_read = true;
     }
 
     /// The most often that any index was applied.
@@ -166,6 +173,9 @@ impl Machine for MapMachine {
             self.checkpoint()?;
         }
         let mut state = self.state();
+        if state.cannot_read {
+            return Err(MachineError::Failed { reason: "nothing can be read".into() });
+        }
         state.made += 1;
         let index = state.cut.filter(|_| !state.withholds).ok_or(MachineError::NotYet)?;
         let manifest = manifest(index, state.files[&index.0].len());

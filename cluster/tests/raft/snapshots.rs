@@ -1,8 +1,9 @@
 //! Logs are purged; who lacks what is gone gets a snapshot.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cluster::raft::{Change, Machine as _};
+use cluster::raft::{Change, Machine as _, Role};
 use cluster::transport::Link;
 use storage::log::LogIndex;
 
@@ -62,6 +63,23 @@ async fn a_cut_that_moves_on_before_the_offer_is_offered_as_what_it_is() {
     assert_eq!(group.settled().await.len(), 42);
     let machine = &group.members[3].machine;
     assert!(machine.installs() == 1 && machine.cut() > cut, "{:?} after {cut:?}", machine.cut());
+}
+
+/// What consensus does not see ends a replica as what it sees: others lead, and offer.
+#[tokio::test(start_paused = true)]
+async fn storage_of_which_no_snapshot_can_be_made_has_failed() {
+    let mut group = Group::start(45, 3).await;
+    purged(&group, 40).await;
+    let leader = group.leader().await;
+    group.members[leader].machine.fail_to_read();
+    group.add(4).await;
+    let fourth = group.members[3].place();
+    group.change(Change::AddLearner(fourth)).await;
+    let has_failed = |group: &Group| group.members[leader].failures.load(Ordering::SeqCst) == 1;
+    group.until("the failure was told", has_failed).await;
+    let machine = &group.members[3].machine;
+    group.until("another one offers its snapshot", |_| machine.installs() == 1).await;
+    assert_eq!(group.members[leader].replica().status().leadership.role, Role::Down);
 }
 
 /// A shard with a damaged block gives no snapshots. Its core, told of none, fell over a log whose
