@@ -39,7 +39,7 @@ pub(super) fn gather(server: &Server<'_>, path: &str, cluster: &mut Value) -> an
             let is_it = |it: &&mut Value| it["id"] == id;
             let told = shards_mut(&mut told).into_iter().flatten().find(is_it);
             *shard = told.with_context(|| format!("shard {id} is no more"))?.take();
-            if replicas(shard).all(|replica| replica["digest"].is_string()) {
+            if !replicas(shard).any(may_tell_yet) {
                 break;
             }
         }
@@ -77,6 +77,11 @@ fn shards_mut(cluster: &mut Value) -> Option<&mut Vec<Value>> {
     cluster.get_mut("shards")?.as_array_mut()
 }
 
+/// Whether a replica answers and has told no digest.
+fn may_tell_yet(replica: &Value) -> bool {
+    !replica["digest"].is_string() && replica["state"] == "present"
+}
+
 /// Whether a shard has one replica, which cannot differ from another.
 fn is_alone(shard: &Value) -> bool {
     replicas(shard).count() == 1
@@ -102,6 +107,11 @@ mod tests {
         };
         let judged =
             |shards: &[Value]| judge(&json!({"shards": shards})).map_err(|error| error.to_string());
+        let told = |state: &str, digest: Option<&str>| {
+            may_tell_yet(&json!({"state": state, "digest": digest}))
+        };
+        assert!(told("present", None));
+        assert!(!told("unreachable", None) && !told("present", Some("1f")));
         let (one, other) = (Some("1f"), Some("2e"));
         assert_eq!(judged(&[shard(0, &[one, one, one]), shard(1, &[None])]), Ok(()));
         let said = judged(&[
