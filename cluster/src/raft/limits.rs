@@ -8,6 +8,10 @@ use crate::transport::FRAME_BYTES_MAX;
 /// of a heartbeat, so this is as often, and all at once.
 pub const TIMER_GRID: Duration = Duration::from_millis(25);
 
+/// Threads that apply entries, one for each processor at most: a shard is applied by one at a time,
+/// and a machine with many processors has other work for them.
+pub const APPLY_THREADS_MAX: usize = 8;
+
 /// Up to this long openraft's wait for more of its writes to be done is no wait: timers ring by the
 /// millisecond, and an acknowledgement would be one later.
 pub const TIMER_BRIEF: Duration = Duration(10_000);

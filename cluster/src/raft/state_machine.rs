@@ -131,13 +131,13 @@ impl RaftStateMachine<Consensus> for StateMachine {
                 }
             }
             self.standing.handle.noted.committed(chunk.last().map(|entry| &entry.log_id));
-            let applied = self.run(move |standing| {
+            let apply = self.on_machine(move |standing| {
                 let outcomes: io::Result<Vec<_>> =
                     chunk.iter().map(|entry| standing.apply(entry)).collect();
                 standing.announce();
                 Ok((outcomes?, standing.unsaved_position()?))
             });
-            let (outcomes, position) = applied.await?;
+            let (outcomes, position) = self.standing.handle.blocking.run_brief(apply).await??;
             for (outcome, responder) in outcomes.into_iter().zip(responders) {
                 if let Some(responder) = responder {
                     responder.send(outcome);

@@ -208,14 +208,20 @@ impl Shared {
             let mut state = self.state();
             state.commit(&batch, &places, writer.end())?;
             count(&mut state.stats, writer.end() - start, elapsed);
-            Ok(())
+            Ok(!state.garbage.is_empty())
         });
-        if let Err(error) = committed {
-            self.fail(&error, batch);
-            return;
-        }
+        let has_garbage = match committed {
+            Ok(has_garbage) => has_garbage,
+            Err(error) => {
+                self.fail(&error, batch);
+                return;
+            }
+        };
         self.room.notify_all();
-        self.litter.notify_one();
+        // Not for nothing: it would wake while the waiters are told.
+        if has_garbage {
+            self.litter.notify_one();
+        }
         complete(batch, &Ok(()));
         if writer.is_full()
             && self.state().failed.is_none()
