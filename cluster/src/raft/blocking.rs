@@ -55,10 +55,7 @@ impl Blocking {
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        match (self, BRIEF.as_ref()) {
-            (Self::Threads, Some(threads)) => threads.run(work).await.map_err(io::Error::other),
-            _ => self.run(work).await,
-        }
+        self.run_on(BRIEF.as_ref(), work).await
     }
 
     /// The same, one after another on a thread of its own. Every thread that was ever busy keeps
@@ -68,8 +65,16 @@ impl Blocking {
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        match (self, ALONE.as_ref()) {
-            (Self::Threads, Some(thread)) => thread.run(work).await.map_err(io::Error::other),
+        self.run_on(ALONE.as_ref(), work).await
+    }
+
+    async fn run_on<T: Send + 'static>(
+        self,
+        pool: Option<&Pool>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        match (self, pool) {
+            (Self::Threads, Some(pool)) => pool.run(work).await.map_err(io::Error::other),
             _ => self.run(work).await,
         }
     }
