@@ -62,11 +62,13 @@ clippy: ## lints, warnings are errors
 doc: ## does the documentation build, every link resolved?
 	@$(ENVIRONMENT); RUSTDOCFLAGS="-D warnings" cargo doc $(WHOLE) --no-deps --document-private-items
 
+# Most tests wait for a disk or a clock, so more run side by side than there are processors.
 .PHONY: unit
 unit: ## every Rust test: unit, behaviour, tidy, short fuzz
 	@$(ENVIRONMENT); \
 	if cargo nextest --version >/dev/null 2>&1; then \
-	  cargo nextest run $(WHOLE) --config-file .ci/nextest.toml $(ARGS); \
+	  NEXTEST_TEST_THREADS="$${NEXTEST_TEST_THREADS:-$$((2 * $$(nproc)))}" \
+	    cargo nextest run $(WHOLE) --config-file .ci/nextest.toml $(ARGS); \
 	else \
 	  cargo test $(WHOLE) --no-fail-fast $(ARGS); \
 	fi
@@ -146,9 +148,13 @@ FIRST ?= 1
 SIM_SECONDS ?= 300
 LOG ?= warn
 
+# A test beside the binary: dependencies then have what tests switch on, as they do in `make unit`,
+# and are not compiled again.
+CHAOS_SIM := $(WHOLE) --bin chaos-sim --test simulation
+
 .PHONY: chaos-sim
 chaos-sim: prepare ## SEEDS=200 simulated clusters from seed FIRST=1 on; SEED=n replays one
-	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
+	@$(ENVIRONMENT); cargo build $(CHAOS_SIM)
 	@if [ -n "$(SEED)" ]; then \
 	  "$(TARGET_DIR)/debug/chaos-sim" --seed "$(SEED)" --log "$(LOG)" $(ARGS); \
 	else \
@@ -164,7 +170,7 @@ chaos-core: ## what `make test` takes of simulated clusters: 300, and all defect
 
 .PHONY: chaos-mutants
 chaos-mutants: prepare ## deliberate defects: which are found, and by which seed or test
-	@$(ENVIRONMENT); cargo build $(WHOLE) --bin chaos-sim
+	@$(ENVIRONMENT); cargo build $(CHAOS_SIM)
 	@$(ENVIRONMENT); cargo nextest run $(WHOLE) --config-file .ci/nextest.toml --no-run
 	@mkdir -p "$(TARGET_DIR)/chaos"
 	@$(ENVIRONMENT); "$(TARGET_DIR)/debug/chaos-sim" --mutant all \
