@@ -46,6 +46,10 @@ pub const APPEND_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// so long that under load the next entries tell it, and short beside a heartbeat.
 pub const COMMIT_TOLD_WITHIN: Duration = Duration::from_millis(20);
 
+/// How much later than they could entries are applied that nobody waits for: about as long as those
+/// who write the next ones wait for their answers.
+pub const APPLY_PUT_OFF_BY: Duration = Duration::from_millis(6);
+
 /// How long after a reader others are expected, so that none of them waits for that.
 pub const READERS_EXPECTED_FOR: Duration = Duration::from_millis(500);
 

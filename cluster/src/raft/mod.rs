@@ -67,6 +67,7 @@ mod log_handle;
 mod log_store;
 
 mod machine;
+mod pace;
 mod shard_machine;
 mod standing;
 mod state_machine;

@@ -211,9 +211,13 @@ impl Replica {
         }
     }
 
-    /// Waits until an index is applied here. False if the replica has ended before.
+    /// Waits until an index is applied here, which then is not put off. False if the replica has
+    /// ended before.
     pub fn wait_applied(&self, index: LogIndex) -> impl Future<Output = bool> + Send + 'static {
         let mut applied = self.shared.standing.watch_applied();
+        if *applied.borrow() < Some(index) {
+            self.shared.handle.noted.reader();
+        }
         async move { applied.wait_for(|applied| *applied >= Some(index)).await.is_ok() }
     }
 

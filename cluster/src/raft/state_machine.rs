@@ -17,6 +17,7 @@ use storage::mutant::{self, Mutant};
 
 use super::fence::Pass;
 use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
+use super::pace::Pace;
 use super::position::Position;
 use super::standing::Standing;
 use super::types::{Consensus, Entry, LogId, SnapshotMeta, StoredMembership};
@@ -39,11 +40,12 @@ pub(crate) type Snapshot = SnapshotOf<Consensus, SnapshotData>;
 pub(crate) struct StateMachine {
     standing: Arc<Standing>,
     pass: Pass,
+    pace: Pace,
 }
 
 impl StateMachine {
     pub(crate) fn new(standing: Arc<Standing>, pass: Pass) -> Self {
-        Self { standing, pass }
+        Self { standing, pass, pace: Pace::new() }
     }
 
     /// Runs work on the machine where it may block. The generation's end waits for it.
@@ -130,7 +132,11 @@ impl RaftStateMachine<Consensus> for StateMachine {
                     None => break,
                 }
             }
-            self.standing.handle.noted.committed(chunk.last().map(|entry| &entry.log_id));
+            let noted = &self.standing.handle.noted;
+            noted.committed(chunk.last().map(|entry| &entry.log_id));
+            if responders.iter().all(Option::is_none) {
+                self.pace.moment(noted).await;
+            }
             let apply = self.on_machine(move |standing| {
                 let outcomes: io::Result<Vec<_>> =
                     chunk.iter().map(|entry| standing.apply(entry)).collect();
@@ -144,6 +150,7 @@ impl RaftStateMachine<Consensus> for StateMachine {
                 }
             }
             self.save(position).await?;
+            self.pace.applied();
         }
         Ok(())
     }
