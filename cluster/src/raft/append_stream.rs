@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(begun.elapsed().as_millis(), 403, "the next may come soon");
         tokio::time::sleep(Duration::from_millis(100)).await;
         fuller(tells(9, &[]), &mut input, &noted).await;
-        assert_eq!(begun.elapsed().as_millis(), 523, "nobody reads any more");
+        assert_eq!(begun.elapsed().as_millis(), 553, "nobody reads any more");
     }
 
     #[tokio::test(start_paused = true)]

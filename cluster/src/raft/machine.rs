@@ -30,6 +30,13 @@ pub trait Machine: fmt::Debug + Send + Sync + 'static {
     /// what all replicas refuse alike is [`Outcome::Refused`].
     fn apply(&self, index: LogIndex, entry: &Bytes) -> Result<Outcome, MachineError>;
 
+    /// Whether an entry that is small is applied in a moment: by memory and processor alone, and
+    /// without waiting for anybody who might take longer. Such entries hold up whoever applies them
+    /// for less than it would take to have it done elsewhere.
+    fn is_brief(&self, _entry: &Bytes) -> bool {
+        false
+    }
+
     /// Passes over an index whose entry is not the machine's.
     fn pass(&self, index: LogIndex);
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use storage::entry;
 use storage::log::LogIndex;
 use storage::mutant::{self, Mutant};
 use storage::shard::{
@@ -54,6 +55,11 @@ impl Machine for ShardMachine {
         }
         let mark = applied.mark.map(|mark| mark.0.to_be_bytes().to_vec());
         Ok(Outcome::Applied(mark.unwrap_or_default().into()))
+    }
+
+    /// What removes data frees all of it, and a mark counts it.
+    fn is_brief(&self, entry: &Bytes) -> bool {
+        entry::is_data(entry)
     }
 
     fn pass(&self, index: LogIndex) {

@@ -17,7 +17,9 @@ use storage::log::{GroupId, LogEngine, LogIndex, Operation};
 
 use super::blocking::Blocking;
 use super::fence::Pass;
-use super::limits::{APPEND_BYTES_MAX, MEMBERSHIPS_REMEMBERED_MAX};
+use super::limits::{
+    APPEND_BYTES_MAX, APPLY_AT_ONCE_BYTES_MAX, APPLY_RECORD_BYTES, MEMBERSHIPS_REMEMBERED_MAX,
+};
 use super::log_handle::{LogHandle, damaged, failed};
 use super::machine::Machine;
 use super::position::{self, INSTALLING, POSITION, Position};
@@ -99,6 +101,21 @@ impl Standing {
             state.remember(stored);
         }
         Ok(outcome)
+    }
+
+    /// Whether applying these entries, with what follows from it, takes a moment and no disk.
+    pub(crate) fn is_brief(&self, entries: &[Entry]) -> bool {
+        let saved = self.state().saved.as_ref().map(|saved| LogIndex(saved.log_id.index));
+        let mut bytes = 0;
+        let mut is_brief = |entry: &Entry| match &entry.payload {
+            EntryPayload::Normal(command) => {
+                bytes += command.payload.len() + APPLY_RECORD_BYTES;
+                bytes <= APPLY_AT_ONCE_BYTES_MAX && self.machine.is_brief(&command.payload)
+            }
+            EntryPayload::Blank | EntryPayload::Membership(_) => true,
+        };
+        // The position of a cut that is not written down may have to be read.
+        saved >= self.machine.cut() && entries.iter().all(&mut is_brief)
     }
 
     /// Lets those go on who wait for what was applied.
@@ -250,12 +267,13 @@ fn invalid(what: &'static str) -> io::Error {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use bytes::Bytes;
     use openraft::vote::RaftLeaderId as _;
     use storage::log::{MemoryLog, StateSlot};
 
     use super::*;
     use crate::raft::suite::Counter;
-    use crate::raft::types::{Host, LeaderId, Membership};
+    use crate::raft::types::{Command, Host, LeaderId, Membership};
 
     const GROUP: GroupId = GroupId(4);
 
@@ -325,6 +343,24 @@ mod tests {
         assert_eq!((log_id, membership), (Some(id(40)), position(40, 9, 30).membership));
         let (log_id, _) = applied(log(&slots, Some(6)), 6).unwrap();
         assert_eq!(log_id, Some(id(6)), "it was announced, and did not happen");
+    }
+
+    #[test]
+    fn what_is_small_and_needs_no_disk_is_brief() {
+        let machine = Arc::new(Counter::at(LogIndex(6)));
+        let slots = [(POSITION, position(6, 77, 5))];
+        let standing = Standing::open(log(&slots, Some(6)), Arc::clone(&machine) as _).unwrap();
+        let entry = |index, payload| Entry { log_id: id(index), payload };
+        let normal = |index, bytes: &[u8]| {
+            entry(index, EntryPayload::Normal(Command::new(Bytes::copy_from_slice(bytes))))
+        };
+        let full = vec![0; APPLY_AT_ONCE_BYTES_MAX - APPLY_RECORD_BYTES];
+        assert!(standing.is_brief(&[normal(7, &full), entry(8, EntryPayload::Blank)]));
+        assert!(!standing.is_brief(&[normal(7, &full), normal(8, b"")]), "too much of it");
+        assert!(!standing.is_brief(&[normal(7, b"short"), normal(8, b"long")]));
+        machine.pass(LogIndex(7));
+        machine.checkpoint().unwrap();
+        assert!(!standing.is_brief(&[normal(8, b"short")]), "a position is to be written down");
     }
 
     #[test]

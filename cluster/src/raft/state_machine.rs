@@ -1,8 +1,9 @@
 //! A machine as openraft wants it: entries in, outcomes and snapshots out.
 //!
 //! Thin on purpose: the machine does the work, [`Standing`] knows where it stands, and this hands
-//! both to threads that may block. Invariant: an adapter whose generation has ended applies
-//! nothing, and its successor waits for what it has begun.
+//! both to threads that may block, but for what is done sooner than handed on. Invariant: an
+//! adapter whose generation has ended applies nothing, and its successor waits for what it has
+//! begun.
 
 use std::io;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use storage::log::LogIndex;
 use storage::mutant::{self, Mutant};
 
+use super::blocking::Blocking;
 use super::fence::Pass;
 use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
 use super::pace::Pace;
@@ -137,13 +139,18 @@ impl RaftStateMachine<Consensus> for StateMachine {
             if responders.iter().all(Option::is_none) {
                 self.pace.moment(noted).await;
             }
+            let place = if self.standing.is_brief(&chunk) {
+                Blocking::Inline
+            } else {
+                self.standing.handle.blocking
+            };
             let apply = self.on_machine(move |standing| {
                 let outcomes: io::Result<Vec<_>> =
                     chunk.iter().map(|entry| standing.apply(entry)).collect();
                 standing.announce();
                 Ok((outcomes?, standing.unsaved_position()?))
             });
-            let (outcomes, position) = self.standing.handle.blocking.run_brief(apply).await??;
+            let (outcomes, position) = place.run_brief(apply).await??;
             for (outcome, responder) in outcomes.into_iter().zip(responders) {
                 if let Some(responder) = responder {
                     responder.send(outcome);

@@ -1,7 +1,7 @@
 //! A machine that keeps a map: `key=value` sets, `!` refuses, and a checkpoint keeps all of it in
 //! one file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ struct State {
     files: BTreeMap<u64, Bytes>,
     cut: Option<LogIndex>,
     incoming: BTreeMap<FileName, Vec<u8>>,
+    /// The threads that applied anything.
+    threads: BTreeSet<String>,
     installs: u32,
     /// Its files are damaged: it hands on no snapshots.
     withholds: bool,
@@ -50,6 +52,11 @@ impl MapMachine {
 
     pub(crate) fn get(&self, key: &str) -> Option<String> {
         self.state().map.get(key).cloned()
+    }
+
+    /// The names of the threads that applied anything since this was asked last.
+    pub(crate) fn threads(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.state().threads)
     }
 
     pub(crate) fn installs(&self) -> u32 {
@@ -137,6 +144,7 @@ impl Machine for MapMachine {
         drop(self.gate.changed.wait_while(closed, |closed| *closed).unwrap());
         let mut state = self.state();
         *state.applications.entry(index.0).or_default() += 1;
+        state.threads.insert(std::thread::current().name().unwrap_or_default().to_owned());
         if state.applied >= Some(index) {
             return Ok(Outcome::Passed);
         }
@@ -147,6 +155,10 @@ impl Machine for MapMachine {
         };
         let old = state.map.insert(key.to_owned(), value.to_owned());
         Ok(Outcome::Applied(old.unwrap_or_default().into_bytes().into()))
+    }
+
+    fn is_brief(&self, entry: &Bytes) -> bool {
+        entry.starts_with(b"brief")
     }
 
     fn pass(&self, index: LogIndex) {

@@ -39,3 +39,22 @@ async fn large_entries_fill_the_queues_and_get_through() {
         member.replica().shutdown().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_entries_are_applied_where_they_are_met() {
+    let group = Group::start_with(52, 3, Blocking::Threads).await;
+    for (key, value, begins_with) in
+        [("long", "v", "apply-"), ("brief", &*"x".repeat(LARGE), "apply-"), ("brief", "v", "tokio")]
+    {
+        group.write(key, value).await;
+        for at in 0..group.members.len() {
+            assert_eq!(group.read(at, key).await.as_deref(), Some(value));
+            let threads = group.members[at].machine.threads();
+            let is_right = threads.iter().all(|name| name.starts_with(begins_with));
+            assert!(is_right && !threads.is_empty(), "{key}: {threads:?}");
+        }
+    }
+    for member in &group.members {
+        member.replica().shutdown().await;
+    }
+}
