@@ -84,6 +84,12 @@ pub const MEMBERSHIPS_REMEMBERED_MAX: usize = 16;
 /// takes two threads waking each other, longer than that where they wait for a processor.
 pub const APPLY_AT_ONCE_BYTES_MAX: usize = 8 << 10;
 
+/// Spans that such a record adds at most.
+pub const APPLY_AT_ONCE_SPANS_MAX: usize = 512;
+
+/// Bytes that have to be unpacked for it at most: long names that repeat themselves take few.
+pub const APPLY_AT_ONCE_UNPACKED_BYTES_MAX: usize = 64 << 10;
+
 /// What a record costs there beside its bytes, in bytes.
 pub const APPLY_RECORD_BYTES: usize = 512;
 

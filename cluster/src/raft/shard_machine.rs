@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storage::entry;
+use model::batch::Batch;
+use storage::entry::{self, Body};
 use storage::log::LogIndex;
 use storage::mutant::{self, Mutant};
 use storage::shard::{
     Applied, BatchOutcome, BlockName, MissingBlock, Scrubbed, Shard, ShardSnapshot,
 };
 
+use super::limits::{APPLY_AT_ONCE_SPANS_MAX, APPLY_AT_ONCE_UNPACKED_BYTES_MAX};
 use super::machine::{FileName, Machine, MachineError, MachineSnapshot, MissingFile};
 use super::types::Outcome;
 
@@ -57,9 +59,8 @@ impl Machine for ShardMachine {
         Ok(Outcome::Applied(mark.unwrap_or_default().into()))
     }
 
-    /// What removes data frees all of it, and a mark counts it.
     fn is_brief(&self, entry: &Bytes) -> bool {
-        entry::is_data(entry)
+        adds_little(entry)
     }
 
     fn pass(&self, index: LogIndex) {
@@ -148,6 +149,22 @@ fn bad_snapshot(error: storage::Error) -> MachineError {
     }
 }
 
+/// Whether an entry adds spans, and few of them. What removes data frees all of it, and a mark
+/// counts it; and a few bytes may be much when they are unpacked.
+fn adds_little(entry: &Bytes) -> bool {
+    let Ok(Body::Data(batches)) = entry::decode(entry).map(|entry| entry.body) else {
+        return false;
+    };
+    let (mut spans, mut bytes) = (0_usize, 0_usize);
+    for slice in batches {
+        let Ok(batch) = Batch::open(slice.bytes) else { return false };
+        let [index, index_raw, ..] = batch.unpacked_lengths();
+        spans = spans.saturating_add(batch.header().span_count as usize);
+        bytes = bytes.saturating_add(index).saturating_add(index_raw);
+    }
+    spans <= APPLY_AT_ONCE_SPANS_MAX && bytes <= APPLY_AT_ONCE_UNPACKED_BYTES_MAX
+}
+
 /// Why the shard refused a batch of an entry, if it did.
 fn refusal(applied: &Applied) -> Option<String> {
     applied.batches.iter().find_map(|outcome| match outcome {
@@ -162,4 +179,36 @@ fn fenced(applied: &Applied) -> Option<u32> {
         BatchOutcome::Fenced { epoch } => Some(*epoch),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::batch::{Builder, encode};
+    use model::store::RequestDigest;
+    use model::testing::{Generator, tell_spans};
+    use model::{BatchId, Span, Tenant, Timestamp};
+
+    use super::*;
+    use crate::raft::limits::APPLY_AT_ONCE_BYTES_MAX;
+
+    fn entry_of(spans: &[Span]) -> Bytes {
+        let mut builder = Builder::new(Tenant::new("acme").unwrap());
+        builder.begin_request(RequestDigest([1; 16]));
+        tell_spans(spans, &mut builder);
+        let batch = Bytes::from(encode(&builder, BatchId([1; 16])));
+        entry::encode_data(Timestamp(1), 1, &[batch]).unwrap()
+    }
+
+    #[test]
+    fn what_is_small_only_as_it_is_packed_is_not_brief() {
+        let mut spans = Generator::new(7).spans(5);
+        assert!(adds_little(&entry_of(&spans)));
+        assert!(!adds_little(&entry_of(&vec![spans[0].clone(); APPLY_AT_ONCE_SPANS_MAX + 1])));
+        spans[0].name = "long".repeat(APPLY_AT_ONCE_UNPACKED_BYTES_MAX / 4).into();
+        let entry = entry_of(&spans);
+        assert!(entry.len() <= APPLY_AT_ONCE_BYTES_MAX, "{} bytes", entry.len());
+        assert!(!adds_little(&entry));
+        assert!(!adds_little(&entry::encode_mark(Timestamp(1), 1)));
+        assert!(!adds_little(&Bytes::from_static(b"no entry")));
+    }
 }
