@@ -24,9 +24,14 @@ pub const LOG_TAIL_BYTES_MAX: usize = LOG_QUEUE_BYTES_MAX / 2;
 /// Entries in the tail whose eviction order is remembered; tiny entries end at this count first.
 pub const LOG_TAIL_ENTRIES_MAX: usize = 65_536;
 
-/// Bytes after which a segment is closed and the next begins: large enough that the three syncs of
-/// a change are lost in the noise, small enough that space comes back soon after a purge.
-pub const LOG_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes after which a segment is closed and the next begins, and of the room that a segment's file
+/// is made with: large enough that the three syncs of a change are lost in the noise, small enough
+/// that space comes back soon after a purge and that two files of zeros are nothing to a disk.
+pub const LOG_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The part of a segment that is written before the next one's file is made: a log that nobody
+/// uses holds no room, and the file is there long before it is needed.
+pub const LOG_SPARE_FRACTION: u64 = 16;
 
 /// Largest segment size that may be configured: offsets inside a segment are kept in 32 bits.
 pub const LOG_SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -18,7 +19,7 @@ use storage::log::{
     Bounds, GroupId, LogEngine, LogError, LogIndex, LogOptions, MemoryLog, Operation, Progress,
     SegmentLog, StateSlot,
 };
-use support::{Random, ignore, open, options, picture, workload};
+use support::{Random, directory, ignore, open, options, picture, workload};
 
 const GROUP: GroupId = GroupId(7);
 
@@ -246,6 +247,72 @@ fn a_full_queue_refuses_and_a_batch_is_bounded() {
         assert_eq!(log.entry(GROUP, LogIndex(index)).unwrap(), Some(mebibyte.clone()));
     }
     assert!(log.stats().disk_reads >= 24);
+}
+
+fn segment_files(env: &dyn Env, directory: &Path) -> Vec<u64> {
+    let names = env.list(directory).unwrap().into_iter();
+    let paths = names.map(|name| directory.join(name));
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "log");
+    paths.filter(is_segment).map(|path| env.open(&path).unwrap().size_bytes().unwrap()).collect()
+}
+
+#[test]
+fn a_log_in_use_gets_files_with_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("log");
+    let env: Arc<dyn Env> = Arc::new(OsEnv::new());
+    let reopen = || SegmentLog::open_manual(Arc::clone(&env), &root, &options(3_200)).unwrap();
+    let (log, _) = reopen();
+    log.sweep();
+    append(&log, 0..1);
+    log.sweep();
+    assert!(segment_files(env.as_ref(), &root)[0] < 200, "not for so little");
+    append(&log, 1..4);
+    log.sweep();
+    let has_spare = || env.list(&root).unwrap().contains(&"spare.log.tmp".to_owned());
+    assert!(has_spare());
+    append(&log, 4..5);
+    let files = segment_files(env.as_ref(), &root);
+    assert!(files[0] < 400 && files[1] == 3_200, "it is taken at once: {files:?}");
+    for index in 5..200 {
+        append(&log, index..index + 1);
+        log.sweep();
+    }
+    let files = segment_files(env.as_ref(), &root);
+    assert!(files.len() > 3 && files[1..].iter().all(|bytes| *bytes < 3_300), "{files:?}");
+    let before = picture(&log);
+    drop(log);
+    let (log, report) = reopen();
+    assert_eq!((picture(&log), report.torn), (before, None));
+    assert!(!has_spare());
+}
+
+#[test]
+fn a_disk_without_room_for_the_next_file_stops_nothing() {
+    let env = FaultEnv::new(8);
+    let told = Arc::new(Mutex::new(0));
+    let hook = Arc::clone(&told);
+    let options =
+        LogOptions::new(|| 0, move |_| *hook.lock().unwrap() += 1).with_segment_bytes(3_200);
+    let (log, _) = open(&env, &options).unwrap();
+    append(&log, 0..5);
+    let before = env.paths();
+    env.set_full(true);
+    log.sweep();
+    assert_eq!(env.paths(), before, "what was written of it is gone");
+    env.set_full(false);
+    log.sweep();
+    assert_eq!(env.paths(), before, "not again for this segment");
+    (5..90).for_each(|index| append(&log, index..index + 1));
+    log.sweep();
+    append(&log, 90..91);
+    assert!(segment_files(&env, directory()).contains(&3_200), "but for the next");
+    assert_eq!(*told.lock().unwrap(), 0);
+    // Any other error ends the log, as everywhere.
+    append(&log, 91..100);
+    env.fail_at(env.operations() + 1, Fault::InputOutput);
+    log.sweep();
+    assert_eq!(*told.lock().unwrap(), 1);
 }
 
 #[test]

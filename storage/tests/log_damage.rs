@@ -51,13 +51,17 @@ fn segments(env: &FaultEnv) -> Vec<(SegmentNumber, PathBuf)> {
 
 #[test]
 fn every_flipped_byte_is_corruption_or_a_cut_tail() {
-    for seed in 0..2 {
+    let mut rooms = 0;
+    for seed in [0, 1, 3] {
         let (env, before) = disk(seed, 70);
         let segments = segments(&env);
         assert!(segments.len() > 2, "{}", segments.len());
         let (newest, newest_path) = segments.last().unwrap().clone();
         let summary = check_segment(newest, &env.content(&newest_path).unwrap()).unwrap();
         assert!(summary.confirmed_bytes < summary.end_bytes);
+        assert_eq!(summary.torn, None, "zeros behind the frames are no torn tail");
+        let length = env.content(&newest_path).unwrap().len();
+        rooms += usize::from(summary.end_bytes < length as u64);
         let (mut refused, mut cut, mut ignored) = (0, 0, 0);
         for (_, path) in &segments {
             for offset in 0..env.content(path).unwrap().len() {
@@ -92,6 +96,39 @@ fn every_flipped_byte_is_corruption_or_a_cut_tail() {
             }
         }
         assert!(refused > 1_000 && cut > 20, "seed {seed}: {refused} {cut} {ignored}");
+    }
+    assert!(rooms > 0, "some newest segment has room left");
+}
+
+#[test]
+fn zeros_where_frames_were_confirmed_are_corruption() {
+    let env = FaultEnv::new(12);
+    let (log, _) = open(&env, &options(3_000)).unwrap();
+    let group = GroupId(1);
+    let mut append = |index: u64| {
+        log.append(group, vec![(LogIndex(index), Bytes::from(vec![3; 100]))], ignore()).unwrap();
+        log.pump();
+        log.sweep();
+    };
+    (0..12).for_each(&mut append);
+    let (newest, path) = segments(&env).pop().unwrap();
+    let content = env.content(&path).unwrap();
+    let summary = check_segment(newest, &content).unwrap();
+    assert!(content.len() == 3_000 && summary.end_bytes > 1_000, "{summary:?}");
+    for zeros_from in 0..content.len() {
+        let mut bytes = content.clone();
+        bytes[zeros_from..].fill(0);
+        let checked = check_segment(newest, &bytes);
+        // What was confirmed by a frame that is gone as well looks like a shorter log.
+        let is_shorter = checked.is_ok_and(|it| it.confirmed_bytes <= zeros_from as u64);
+        assert!(is_shorter || zeros_from < 300, "from {zeros_from}");
+        // A frame that is left knows better.
+        let mut bytes = content.clone();
+        let confirmed = usize::try_from(summary.confirmed_bytes).unwrap();
+        if let Some(gone) = bytes.get_mut(zeros_from.min(confirmed - 1)..confirmed) {
+            gone.fill(0);
+        }
+        assert!(check_segment(newest, &bytes).is_err(), "from {zeros_from}");
     }
 }
 
@@ -246,7 +283,8 @@ fn decode_anything(number: u64, bytes: &[u8]) {
     if let Ok(summary) = check_segment(SegmentNumber(number), bytes) {
         assert!(summary.end_bytes <= bytes.len() as u64);
         assert!(summary.confirmed_bytes <= summary.end_bytes);
-        assert_eq!(summary.torn.is_none(), summary.end_bytes == bytes.len() as u64);
+        let mut rest = bytes.iter().skip(usize::try_from(summary.end_bytes).unwrap());
+        assert_eq!(summary.torn.is_none(), rest.all(|byte| *byte == 0));
     }
 }
 

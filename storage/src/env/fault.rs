@@ -179,6 +179,8 @@ impl FaultEnv {
         let was_longer = inode.volatile.len() > bytes_left;
         inode.durable.truncate(bytes_left);
         inode.volatile.truncate(bytes_left);
+        inode.appended = inode.appended.min(bytes_left);
+        inode.synced = inode.synced.min(bytes_left);
         was_longer
     }
 
@@ -187,6 +189,31 @@ impl FaultEnv {
         let disk = self.disk();
         let inode = disk.names.get(path)?;
         disk.inodes.get(inode).map(|inode| inode.volatile.clone())
+    }
+
+    fn create_file(&self, path: &Path) -> Result<FaultAppendFile, EnvError> {
+        let mut disk = self.disk();
+        let inode = disk.inode_next;
+        disk.change(|disk| {
+            if disk.names.contains_key(path) {
+                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+            }
+            disk.inode_next += 1;
+            disk.note(b'c', path.as_os_str().as_encoded_bytes());
+            disk.inodes.insert(inode, Inode::default());
+            let change = NameChange::Link { path: path.to_path_buf(), inode };
+            change.apply(&mut disk.names);
+            disk.name_changes.push(change);
+            Ok(())
+        })
+        .map_err(|error| EnvError::new("create", path, error))?;
+        Ok(FaultAppendFile {
+            env: self.clone(),
+            path: path.to_path_buf(),
+            inode,
+            generation: disk.generation,
+            size_bytes: 0,
+        })
     }
 
     /// The paths of all files, as a process sees them now.
@@ -199,10 +226,41 @@ impl FaultEnv {
     }
 }
 
+/// A file's bytes, with the zeros of room that is left.
 #[derive(Clone, Debug, Default)]
 struct Inode {
+    /// What can be read.
     volatile: Vec<u8>,
     durable: Vec<u8>,
+    /// Bytes of `volatile` that were appended; the rest is room.
+    appended: usize,
+    /// Bytes of `durable` that were appended and synced, or are taken for it.
+    synced: usize,
+}
+
+impl Inode {
+    fn append(&mut self, bytes: &[u8]) {
+        put(&mut self.volatile, self.appended, bytes);
+        self.appended += bytes.len();
+    }
+
+    /// What was appended and not synced.
+    fn unsynced(&self) -> Vec<u8> {
+        self.volatile.get(self.synced..self.appended).unwrap_or_default().to_vec()
+    }
+
+    /// Makes bytes durable, behind those that are.
+    fn keep(&mut self, bytes: &[u8]) {
+        put(&mut self.durable, self.synced, bytes);
+        self.synced += bytes.len();
+    }
+}
+
+/// Writes bytes at a place, over what is there.
+fn put(content: &mut Vec<u8>, place: usize, bytes: &[u8]) {
+    let (over, behind) = bytes.split_at(bytes.len().min(content.len().saturating_sub(place)));
+    content.iter_mut().skip(place).zip(over).for_each(|(target, byte)| *target = *byte);
+    content.extend_from_slice(behind);
 }
 
 /// A change of names that the directory's sync has not made durable yet.
@@ -358,7 +416,7 @@ impl Disk {
             Verdict::Fail(error) => (self.random_up_to(bytes.len()), Err(error)),
         };
         let target = self.inodes.get_mut(&inode).ok_or_else(not_found)?;
-        target.volatile.extend(bytes.iter().take(written));
+        target.append(bytes.get(..written).unwrap_or_default());
         result
     }
 
@@ -367,9 +425,7 @@ impl Disk {
         match self.begin(generation) {
             Verdict::Proceed => {
                 let target = self.inodes.get_mut(&inode).ok_or_else(not_found)?;
-                let synced = target.durable.len();
-                let rest = target.volatile.get(synced..).unwrap_or_default();
-                target.durable.extend_from_slice(rest);
+                target.keep(&target.unsynced());
                 Ok(())
             }
             Verdict::Fail(error) => {
@@ -385,12 +441,12 @@ impl Disk {
     /// A failed sync: some sectors were written, the others never will be, all count as clean.
     fn write_back_some(&mut self, inode: u64) {
         let Some(mut target) = self.inodes.remove(&inode) else { return };
-        let rest = target.volatile.get(target.durable.len()..).unwrap_or_default().to_vec();
-        for sector in rest.chunks(SECTOR_BYTES) {
-            if self.random() & 1 == 0 {
-                target.durable.extend_from_slice(sector);
+        for sector in target.unsynced().chunks(SECTOR_BYTES) {
+            let is_written = self.random() & 1 == 0;
+            if is_written {
+                target.keep(sector);
             } else {
-                target.durable.extend(sector.iter().map(|_| 0));
+                target.keep(&vec![0; sector.len()]);
             }
         }
         self.inodes.insert(inode, target);
@@ -411,13 +467,11 @@ impl Disk {
         for inode in inodes.values_mut() {
             match crash {
                 Crash::Lost | Crash::Process => {}
-                Crash::Kept => {
-                    let rest = inode.volatile.get(inode.durable.len()..).unwrap_or_default();
-                    inode.durable.extend_from_slice(rest);
-                }
+                Crash::Kept => inode.keep(&inode.unsynced()),
                 Crash::Torn => self.tear(inode),
             }
             inode.volatile = inode.durable.clone();
+            inode.appended = inode.synced;
         }
         self.inodes = inodes;
         let changes = std::mem::take(&mut self.name_changes);
@@ -434,64 +488,58 @@ impl Disk {
 
     /// Keeps a seeded part of what was not synced.
     fn tear(&mut self, inode: &mut Inode) {
-        let start = inode.durable.len();
-        let rest = inode.volatile.get(start..).unwrap_or_default().to_vec();
+        let start = inode.synced;
+        let mut rest = inode.unsynced();
         match self.random_up_to(4) {
-            0 => {}
-            1 => inode.durable.extend_from_slice(&rest),
-            2 => {
-                let kept = self.random_up_to(rest.len());
-                inode.durable.extend(rest.iter().take(kept));
-            }
+            0 => rest.clear(),
+            1 => {}
+            2 => rest.truncate(self.random_up_to(rest.len())),
             3 => {
                 // The length grew, the data did not come.
-                let length = self.random_up_to(rest.len());
-                inode.durable.extend(std::iter::repeat_n(0, length));
+                rest.truncate(self.random_up_to(rest.len()));
+                rest.fill(0);
             }
             _ => {
                 let mut sector_left = SECTOR_BYTES - start % SECTOR_BYTES;
                 let mut fate = self.random_up_to(3);
-                for byte in rest {
+                for byte in &mut rest {
                     if sector_left == 0 {
                         sector_left = SECTOR_BYTES;
                         fate = self.random_up_to(3);
                     }
                     sector_left -= 1;
-                    inode.durable.push(match fate {
-                        0 => 0,
-                        1 => self.random().to_le_bytes()[0],
-                        _ => byte,
-                    });
+                    match fate {
+                        0 => *byte = 0,
+                        1 => *byte = self.random().to_le_bytes()[0],
+                        _ => {}
+                    }
                 }
             }
         }
+        inode.keep(&rest);
     }
 }
 
 impl Env for FaultEnv {
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, EnvError> {
-        let mut disk = self.disk();
-        let inode = disk.inode_next;
-        disk.change(|disk| {
-            if disk.names.contains_key(path) {
-                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-            }
-            disk.inode_next += 1;
-            disk.note(b'c', path.as_os_str().as_encoded_bytes());
-            disk.inodes.insert(inode, Inode::default());
-            let change = NameChange::Link { path: path.to_path_buf(), inode };
-            change.apply(&mut disk.names);
-            disk.name_changes.push(change);
-            Ok(())
-        })
-        .map_err(|error| EnvError::new("create", path, error))?;
-        Ok(Box::new(FaultAppendFile {
-            env: self.clone(),
-            path: path.to_path_buf(),
-            inode,
-            generation: disk.generation,
-            size_bytes: 0,
-        }))
+        Ok(Box::new(self.create_file(path)?))
+    }
+
+    fn create_with_room(
+        &self,
+        path: &Path,
+        room_bytes: u64,
+    ) -> Result<Box<dyn AppendFile>, EnvError> {
+        let mut file = self.create_file(path)?;
+        let room = usize::try_from(room_bytes)
+            .map_err(|_| EnvError::new("make room in", path, Fault::OutOfSpace.error()))?;
+        file.append(&vec![0; room])?;
+        file.sync()?;
+        file.size_bytes = 0;
+        if let Some(inode) = self.disk().inodes.get_mut(&file.inode) {
+            (inode.appended, inode.synced) = (0, 0);
+        }
+        Ok(Box::new(file))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>, EnvError> {
@@ -751,6 +799,47 @@ mod tests {
         assert_eq!(env.content(&path("f")).unwrap(), b"syn");
         env.restart(Crash::Kept);
         assert_eq!(env.content(&path("f")).unwrap(), b"syn");
+    }
+
+    #[test]
+    fn room_is_durable_and_what_takes_it_only_once_it_is_synced() {
+        for crash in [Crash::Lost, Crash::Torn, Crash::Kept] {
+            let env = FaultEnv::new(3);
+            env.create_directory(Path::new("d")).unwrap();
+            let mut file = env.create_with_room(&path("f"), 10).unwrap();
+            env.sync_directory(Path::new("d")).unwrap();
+            file.append(b"abcd").unwrap();
+            file.sync().unwrap();
+            file.append(b"ef").unwrap();
+            assert_eq!(file.size_bytes(), 6);
+            assert_eq!(env.content(&path("f")).unwrap(), b"abcdef\0\0\0\0");
+            env.restart(crash);
+            let content = env.content(&path("f")).unwrap();
+            assert_eq!(
+                (content.len(), &content[..4], &content[6..]),
+                (10, &b"abcd"[..], &[0; 4][..])
+            );
+            if crash != Crash::Torn {
+                let kept = if crash == Crash::Kept { b"ef" } else { b"\0\0" };
+                assert_eq!(&content[4..6], kept);
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_more_than_the_room_grows_the_file() {
+        let env = FaultEnv::new(4);
+        env.create_directory(Path::new("d")).unwrap();
+        let mut file = env.create_with_room(&path("f"), 3).unwrap();
+        env.sync_directory(Path::new("d")).unwrap();
+        file.append(b"ab").unwrap();
+        file.append(b"cdef").unwrap();
+        assert_eq!(env.content(&path("f")).unwrap(), b"abcdef");
+        let lost = env.fork();
+        lost.restart(Crash::Lost);
+        assert_eq!(lost.content(&path("f")).unwrap(), [0; 3]);
+        env.restart(Crash::Kept);
+        assert_eq!(env.content(&path("f")).unwrap(), b"abcdef");
     }
 
     #[test]

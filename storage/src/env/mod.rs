@@ -5,8 +5,9 @@
 //! stricter than most file systems: a file's bytes are durable after a sync of the file, its name
 //! after a sync of the directory, and neither implies the other.
 //!
-//! What is absent on purpose: overwriting and truncating. Files are appended to, renamed and
-//! removed, nothing else, so a reader never sees bytes change under it.
+//! What is absent on purpose: truncating, and overwriting what was appended. Files are appended to,
+//! renamed and removed, nothing else. A file may be created with room, which is zeros that appends
+//! replace, so a reader never sees bytes change under it but zeros behind the end.
 
 mod error;
 #[cfg(any(test, feature = "testing"))]

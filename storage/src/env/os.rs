@@ -7,12 +7,16 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{AppendFile, DirectoryLock, DiskSpace, Env, EnvError, ReadFile};
+
+/// Bytes of room that are written at a time and synced before the next: whoever syncs another file
+/// meanwhile waits for so much at most.
+const ROOM_STEP_BYTES: usize = 1024 * 1024;
 
 /// Name of the file that is locked inside a data directory.
 const LOCK_FILE: &str = "LOCK";
@@ -58,12 +62,26 @@ impl fmt::Debug for OsEnv {
 
 impl Env for OsEnv {
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, EnvError> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)
-            .map_err(|error| EnvError::new("create", path, error))?;
-        Ok(Box::new(OsAppendFile { file, path: path.to_path_buf(), size_bytes: 0 }))
+        Ok(Box::new(OsAppendFile::create(path)?))
+    }
+
+    fn create_with_room(
+        &self,
+        path: &Path,
+        room_bytes: u64,
+    ) -> Result<Box<dyn AppendFile>, EnvError> {
+        let created = OsAppendFile::create(path)?;
+        let failed = |error| EnvError::new("make room in", path, error);
+        let zeros = vec![0; ROOM_STEP_BYTES];
+        let mut written = 0;
+        while written < room_bytes {
+            let left = usize::try_from(room_bytes - written).unwrap_or(ROOM_STEP_BYTES);
+            let step = zeros.get(..left).unwrap_or(&zeros);
+            created.file.write_all_at(step, written).map_err(failed)?;
+            created.file.sync_data().map_err(failed)?;
+            written += step.len() as u64;
+        }
+        Ok(Box::new(created))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>, EnvError> {
@@ -156,10 +174,22 @@ struct OsAppendFile {
     size_bytes: u64,
 }
 
+impl OsAppendFile {
+    fn create(path: &Path) -> Result<Self, EnvError> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(|error| EnvError::new("create", path, error))?;
+        Ok(Self { file, path: path.to_path_buf(), size_bytes: 0 })
+    }
+}
+
 impl AppendFile for OsAppendFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), EnvError> {
+        // At a place of its own, for there may be room behind it.
         self.file
-            .write_all(bytes)
+            .write_all_at(bytes, self.size_bytes)
             .map_err(|error| EnvError::new("append to", &self.path, error))?;
         self.size_bytes += bytes.len() as u64;
         Ok(())
@@ -235,6 +265,27 @@ mod tests {
         assert_eq!(reader.size_bytes().unwrap(), 10);
         env.remove(&root.join("one")).unwrap();
         assert_eq!(reader.read_at(0, &mut buffer).unwrap(), 8);
+    }
+
+    #[test]
+    fn room_is_zeros_until_it_is_taken_and_more_than_it_is_taken_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("room");
+        let env = OsEnv::new();
+        let room = ROOM_STEP_BYTES + 3;
+        let mut file = env.create_with_room(&path, room as u64).unwrap();
+        assert!(env.create_with_room(&path, 1).is_err());
+        let reader = env.open(&path).unwrap();
+        file.append(b"one").unwrap();
+        assert_eq!((file.size_bytes(), reader.size_bytes().unwrap()), (3, room as u64));
+        file.append(&vec![7; room]).unwrap();
+        file.sync().unwrap();
+        let grown = room as u64 + 3;
+        assert_eq!((file.size_bytes(), reader.size_bytes().unwrap()), (grown, grown));
+        let mut content = vec![9; room + 3];
+        assert_eq!(reader.read_at(0, &mut content).unwrap(), room + 3);
+        assert_eq!(content.split_first_chunk::<3>().unwrap().0, b"one");
+        assert!(content.iter().skip(3).all(|byte| *byte == 7));
     }
 
     #[test]

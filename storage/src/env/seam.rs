@@ -14,6 +14,15 @@ pub trait Env: Debug + Send + Sync {
     /// Creates a file that must not exist, for appending.
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>, EnvError>;
 
+    /// Creates a file that must not exist, with durable zeros where this many bytes will be
+    /// appended. A sync of bytes that fit this room need not wait until the file system has noted
+    /// that the file grew; behind it, the file grows as any other. A reader sees the zeros.
+    fn create_with_room(
+        &self,
+        path: &Path,
+        room_bytes: u64,
+    ) -> Result<Box<dyn AppendFile>, EnvError>;
+
     /// Opens a file for reading at any place. The handle stays good when the file is removed.
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>, EnvError>;
 
@@ -56,13 +65,13 @@ pub struct DiskSpace {
 
 /// A file being written, from its creation on.
 pub trait AppendFile: Debug + Send {
-    /// Writes all bytes at the end.
+    /// Writes all bytes behind those appended before.
     fn append(&mut self, bytes: &[u8]) -> Result<(), EnvError>;
 
     /// Makes all bytes appended so far, and the length, durable.
     fn sync(&mut self) -> Result<(), EnvError>;
 
-    /// Bytes appended so far.
+    /// Bytes appended so far; room that is left does not count.
     fn size_bytes(&self) -> u64;
 }
 
@@ -72,7 +81,7 @@ pub trait ReadFile: Debug + Send + Sync {
     /// at the end of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, EnvError>;
 
-    /// The file's length now.
+    /// The file's length now, with the room that is left.
     fn size_bytes(&self) -> Result<u64, EnvError>;
 }
 

@@ -18,8 +18,8 @@
 //!
 //! The layout stands to the byte in `docs/formats/log-v1.md`.
 //!
-//! What is absent on purpose: no file is overwritten, truncated or used again, but by
-//! [`salvage()`], which somebody decided on; no segment is compressed (entries are compressed
+//! What is absent on purpose: nothing that was appended is overwritten, truncated or used again, but
+//! by [`salvage()`], which somebody decided on; no segment is compressed (entries are compressed
 //! batches already); no read goes through the writer.
 
 mod id;
@@ -41,6 +41,7 @@ mod salvage;
 mod segment;
 mod segment_log;
 mod shared;
+mod spare;
 mod state;
 mod stats;
 mod writer;

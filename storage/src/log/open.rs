@@ -164,7 +164,7 @@ pub(crate) fn open_log(
         }
     };
     let Recovery { mut files, mut report, .. } = recovery;
-    let active = create_segment(env, directory, index.header(next, 0), &carried)?;
+    let active = create_segment(env, directory, index.header(next, 0), &carried, None)?;
     adopt(&mut index, &mut files, &active, &carried, directory)?;
     for segment in present {
         if !index.segments.contains_key(&segment) {
@@ -292,13 +292,15 @@ impl Recovery<'_> {
     ) -> Result<SegmentEnd, LogError> {
         let path = segment_path(self.directory, segment);
         let target = Target { segment, file: &path, end };
+        let is_newest = end.is_none();
         let mut source = FileSource::new(self.open(segment)?);
         let end = read_segment(&mut source, target, replay)?;
         replay.index.set_end(segment, end.end);
         self.report.segments += 1;
         self.report.bytes += end.end;
         if let Some(progress) = &self.options.progress {
-            let done_bytes = self.report.bytes;
+            // The newest segment comes last, and may hold room that nobody needed.
+            let done_bytes = if is_newest { total_bytes } else { self.report.bytes };
             progress(Progress { done_bytes, total_bytes, entries: replay.entries });
         }
         Ok(end)

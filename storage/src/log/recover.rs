@@ -3,8 +3,9 @@
 //!
 //! The rule: a place that does not decode is corruption if anything says that bytes behind it were
 //! synced: the segment's end as a younger header gives it, the part that was synced before the
-//! file got its name, or the confirmation in any frame before or behind the place. Otherwise it is
-//! the torn tail of the last batch, which nobody was told about, and the segment ends there.
+//! file got its name, or the confirmation in any frame before or behind the place. Otherwise the
+//! segment ends there: cleanly if nothing but zeros follows, which are room that was not needed,
+//! and else with the torn tail of the last batch, which nobody was told about.
 
 use std::path::Path;
 
@@ -63,7 +64,7 @@ pub(crate) struct SegmentEnd {
     pub(crate) end: u64,
     /// What is known to have been synced. Invariant: a frame's boundary, at most `end`.
     pub(crate) confirmed: u64,
-    /// What stopped the reading before the end of the file.
+    /// What stopped the reading before the end of the file, unless it was room.
     pub(crate) torn: Option<Damage>,
 }
 
@@ -101,12 +102,14 @@ pub(crate) fn read_segment(
             Next::Damaged(damage) => damage,
         };
         let must_be_sound = target.end.is_some() || offset < confirmed || offset == 0;
-        let is_damage = must_be_sound || is_confirmed_behind(source, target.segment, offset)?;
+        let rest = rest_of(source, Place { segment: target.segment, offset })?;
+        let is_damage = must_be_sound || rest == Rest::Confirming;
         if is_damage && !(offset > 0 && mutant::is(Mutant::DamageCutOff)) {
             return Err(target.corrupt(offset, damage));
         }
         let confirmed = confirmed.min(offset);
-        return Ok(SegmentEnd { end: offset, confirmed, torn: Some(damage) });
+        let torn = (rest != Rest::Zeros).then_some(damage);
+        return Ok(SegmentEnd { end: offset, confirmed, torn });
     }
 }
 
@@ -159,23 +162,33 @@ fn next_frame<'a>(
     })
 }
 
-/// Looks through all bytes behind a damaged place for a frame that confirms it.
-fn is_confirmed_behind(
-    source: &mut dyn Source,
-    segment: SegmentNumber,
-    damaged_at: u64,
-) -> Result<bool, LogError> {
-    let mut offset = damaged_at + 1;
+/// What the bytes of a segment are from a place on that does not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// Among them is a frame that confirms the place.
+    Confirming,
+    /// Room.
+    Zeros,
+    /// Neither.
+    Torn,
+}
+
+/// Looks through all bytes from a damaged place on.
+fn rest_of(source: &mut dyn Source, damaged: Place) -> Result<Rest, LogError> {
+    let mut place = damaged;
+    let mut is_room = true;
     loop {
-        let bytes = source.bytes(offset, LOG_SCAN_BYTES)?;
-        if confirms_beyond(bytes, Place { segment, offset }, damaged_at) {
-            return Ok(true);
+        let bytes = source.bytes(place.offset, LOG_SCAN_BYTES)?;
+        is_room = is_room && bytes.iter().all(|byte| *byte == 0);
+        // Zeros hold no frame, and room may be long.
+        if !is_room && confirms_beyond(bytes, place, damaged.offset) {
+            return Ok(Rest::Confirming);
         }
         if bytes.len() < LOG_SCAN_BYTES {
-            return Ok(false);
+            return Ok(if is_room { Rest::Zeros } else { Rest::Torn });
         }
         // The next piece overlaps by what a header cut at the end of this one needs.
-        offset += (LOG_SCAN_BYTES - FRAME_HEADER_BYTES) as u64;
+        place.offset += (LOG_SCAN_BYTES - FRAME_HEADER_BYTES) as u64;
     }
 }
 
@@ -211,7 +224,7 @@ pub struct SegmentSummary {
     pub live_entries: u64,
     /// Groups at the end.
     pub groups: usize,
-    /// What stopped the reading, if not the end of the bytes.
+    /// What stopped the reading, if neither the end of the bytes nor room.
     pub torn: Option<Damage>,
 }
 

@@ -21,11 +21,18 @@ use crate::limits::LOG_SCAN_BYTES;
 const SUFFIX: &str = ".log";
 /// Ends the name of a file that is not a segment yet.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".log.tmp";
+/// Begins the name of the file with room that waits for the next segment.
+const SPARE_STEM: &str = "spare";
 /// Digits of the largest number, so that names sort as numbers do.
 const NAME_DIGITS: usize = 20;
 
 pub(crate) fn segment_path(directory: &Path, segment: SegmentNumber) -> PathBuf {
     directory.join(format!("{:0NAME_DIGITS$}{SUFFIX}", segment.0))
+}
+
+/// Where the file with room lies until a segment takes it.
+pub(crate) fn spare_path(directory: &Path) -> PathBuf {
+    directory.join(format!("{SPARE_STEM}{TEMPORARY_SUFFIX}"))
 }
 
 /// The segment that a file name stands for.
@@ -63,16 +70,20 @@ pub(crate) struct NewSegment {
     pub(crate) file: Box<dyn AppendFile>,
     pub(crate) reader: Arc<dyn ReadFile>,
     pub(crate) end: u64,
+    /// The file was made with room.
+    pub(crate) has_room: bool,
     /// Where the carried entries lie, in their order.
     pub(crate) places: Vec<Place>,
 }
 
-/// Creates a segment with its header and the entries carried over, durable under its name.
+/// Creates a segment with its header and the entries carried over, durable under its name: in the
+/// file with room, if there is one.
 pub(crate) fn create_segment(
     env: &dyn Env,
     directory: &Path,
     mut header: SegmentHeader,
     carried: &[Carried],
+    spare: Option<Box<dyn AppendFile>>,
 ) -> Result<NewSegment, LogError> {
     // The header's size does not depend on the value of the field that is set last.
     let header_bytes = frame_bytes(header.encode().len());
@@ -91,14 +102,21 @@ pub(crate) fn create_segment(
     assert!(buffer.len() as u64 == header.sealed_bytes, "the header says how long the birth is");
 
     let path = segment_path(directory, segment);
-    let temporary = directory.join(format!("{:0NAME_DIGITS$}{TEMPORARY_SUFFIX}", segment.0));
-    let mut file = env.create(&temporary)?;
+    let has_room = spare.is_some();
+    let (temporary, mut file) = if let Some(file) = spare {
+        (spare_path(directory), file)
+    } else {
+        let path = directory.join(format!("{:0NAME_DIGITS$}{TEMPORARY_SUFFIX}", segment.0));
+        let file = env.create(&path)?;
+        (path, file)
+    };
     file.append(&buffer)?;
     file.sync()?;
     env.rename(&temporary, &path)?;
     env.sync_directory(directory)?;
     let reader = env.open(&path)?;
-    Ok(NewSegment { number: segment, file, reader, end: header.sealed_bytes, places })
+    let end = header.sealed_bytes;
+    Ok(NewSegment { number: segment, file, reader, end, has_room, places })
 }
 
 /// Reads one entry and checks that it is the one that was asked for.

@@ -1,7 +1,7 @@
 //! The log on a disk: a handle over [`Shared`] that owns the two threads, or none.
 //!
-//! The writer's thread writes and confirms; the sweeper's thread removes files, so that a slow
-//! removal delays no sync. In manual mode the owner runs the steps itself, which is how a
+//! The writer's thread writes and confirms; the sweeper's thread removes files and makes room for
+//! the next one, so that neither delays a sync. In manual mode the owner runs the steps itself, which is how a
 //! simulation and the crash tests drive it.
 
 use std::ops::Range;
@@ -52,8 +52,8 @@ impl SegmentLog {
             }
         })?;
         log.start("skua-log-sweep", |shared| {
-            while shared.wait_for_garbage() {
-                shared.remove_garbage();
+            while shared.wait_for_chores() {
+                shared.sweep();
             }
         })?;
         Ok((log, report))
@@ -81,10 +81,10 @@ impl SegmentLog {
         self.shared.confirm()
     }
 
-    /// What the sweeper's thread does: removes the files of dead segments. For logs without
-    /// threads.
+    /// What the sweeper's thread does: removes the files of dead segments, and makes the file that
+    /// the next one takes. For logs without threads.
     pub fn sweep(&self) {
-        self.shared.remove_garbage();
+        self.shared.sweep();
     }
 
     /// Writes all that is queued, confirms it and ends the threads. Later calls are refused.

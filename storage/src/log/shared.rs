@@ -6,6 +6,7 @@
 //! steps are plain calls, so that a thread or a simulation can drive them.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,11 +15,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::open::{Fatal, Now};
-use super::segment::{Carried, read_entry, segment_path};
+use super::segment::{Carried, read_entry, segment_path, spare_path};
+use super::spare::Spare;
 use super::state::{Piece, Queued, State};
 use super::writer::Writer;
 use super::{Done, GroupId, LogError, LogIndex, LogOptions, LogStats, Operation, Rejected};
-use crate::env::Env;
+use crate::env::{Env, EnvError};
 use crate::limits::LOG_CLOSE_AFTER_MILLISECONDS;
 
 /// Who runs the steps.
@@ -43,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) env: Arc<dyn Env>,
     pub(crate) directory: PathBuf,
     pub(crate) drive: Drive,
+    segment_bytes: u64,
     now: Now,
     fatal: Fatal,
     writer: Mutex<Writer>,
@@ -51,8 +54,8 @@ pub(crate) struct Shared {
     work: Condvar,
     /// Signalled when the queue has room, or an end.
     room: Condvar,
-    /// Signalled when there are files to remove, or an end.
-    litter: Condvar,
+    /// Signalled when there are files to remove or to make, or an end.
+    chores: Condvar,
 }
 
 impl fmt::Debug for Shared {
@@ -78,13 +81,14 @@ impl Shared {
             env,
             directory,
             drive,
+            segment_bytes: options.segment_bytes,
             now: options.now(),
             fatal: options.fatal(),
             writer: Mutex::new(writer),
             state: Mutex::new(state),
             work: Condvar::new(),
             room: Condvar::new(),
-            litter: Condvar::new(),
+            chores: Condvar::new(),
         }
     }
 
@@ -180,16 +184,39 @@ impl Shared {
         batch.map(|batch| self.write(&mut writer, batch)).is_some()
     }
 
-    /// Removes the files of segments that are announced and confirmed to be dead.
-    pub(crate) fn remove_garbage(&self) {
+    /// What need not be done between two syncs: removes the files of segments that are announced
+    /// and confirmed to be dead, and makes the file that the next segment takes.
+    pub(crate) fn sweep(&self) {
+        if let Err(error) = self.remove_garbage().and_then(|()| self.make_spare()) {
+            self.fail(&LogError::from(error), Vec::new());
+        }
+    }
+
+    fn remove_garbage(&self) -> Result<(), EnvError> {
         let garbage = std::mem::take(&mut self.state().garbage);
         for segment in garbage {
-            if let Err(error) = self.env.remove(&segment_path(&self.directory, segment)) {
-                // A removal that a crash undoes is repeated at the next start: no directory sync.
-                self.fail(&LogError::from(error), Vec::new());
-                return;
-            }
+            // A removal that a crash undoes is repeated at the next start: no directory sync.
+            self.env.remove(&segment_path(&self.directory, segment))?;
         }
+        Ok(())
+    }
+
+    fn make_spare(&self) -> Result<(), EnvError> {
+        if !self.state().spare.begin() {
+            return Ok(());
+        }
+        let path = spare_path(&self.directory);
+        let spare = match self.env.create_with_room(&path, self.segment_bytes) {
+            Ok(file) => Spare::Ready(file),
+            // The log does without. What was written goes, for the disk needs it.
+            Err(error) if error.is_out_of_space() => match self.env.remove(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => Spare::Refused,
+            },
+            Err(error) => return Err(error),
+        };
+        self.state().spare = spare;
+        Ok(())
     }
 
     fn write(&self, writer: &mut Writer, batch: Vec<Queued>) {
@@ -208,10 +235,13 @@ impl Shared {
             let mut state = self.state();
             state.commit(&batch, &places, writer.end())?;
             count(&mut state.stats, writer.end() - start, elapsed);
-            Ok(!state.garbage.is_empty())
+            if writer.wants_spare() {
+                state.spare.want();
+            }
+            Ok(state.has_chores())
         });
-        let has_garbage = match committed {
-            Ok(has_garbage) => has_garbage,
+        let has_chores = match committed {
+            Ok(has_chores) => has_chores,
             Err(error) => {
                 self.fail(&error, batch);
                 return;
@@ -219,16 +249,23 @@ impl Shared {
         };
         self.room.notify_all();
         // Not for nothing: it would wake while the waiters are told.
-        if has_garbage {
-            self.litter.notify_one();
+        if has_chores {
+            self.chores.notify_one();
         }
         complete(batch, &Ok(()));
-        if writer.is_full()
-            && self.state().failed.is_none()
+        if self.is_change_due(writer)
             && let Err(error) = self.begin_segment(writer)
         {
             self.fail(&error, Vec::new());
         }
+    }
+
+    /// The next segment begins when this one is full, or as soon as one with room can follow one
+    /// without.
+    fn is_change_due(&self, writer: &Writer) -> bool {
+        let state = self.state();
+        let is_due = writer.is_full() || writer.lacks_room() && state.spare.is_ready();
+        is_due && state.failed.is_none()
     }
 
     /// Changes to the next segment, and carries over what keeps old ones alive for little.
@@ -244,14 +281,15 @@ impl Shared {
             let bytes = read_entry(file.as_ref(), &path, location, group, index)?;
             carried.push(Carried { group, index, bytes });
         }
-        let born = writer.next_segment(plan.header, &carried)?;
+        let spare = self.state().spare.take();
+        let born = writer.next_segment(plan.header, &carried, spare)?;
         let mut state = self.state();
         state.adopt(&born, &carried)?;
         state.stats.syncs += 1;
         state.stats.written_bytes += born.end;
         state.stats.sync_started_nanoseconds = None;
         drop(state);
-        self.litter.notify_one();
+        self.chores.notify_one();
         writer.switch_to(born);
         Ok(())
     }
@@ -265,7 +303,7 @@ impl Shared {
         waiting.extend(queued);
         self.work.notify_all();
         self.room.notify_all();
-        self.litter.notify_all();
+        self.chores.notify_all();
         if is_first {
             (self.fatal)(error);
         }
@@ -313,14 +351,14 @@ impl Shared {
         }
     }
 
-    /// False when there will be no more garbage.
-    pub(crate) fn wait_for_garbage(&self) -> bool {
+    /// False when there will be no more to sweep.
+    pub(crate) fn wait_for_chores(&self) -> bool {
         let mut state = self.state();
-        while state.garbage.is_empty() {
+        while !state.has_chores() {
             if state.is_closing || state.failed.is_some() {
                 return false;
             }
-            state = self.litter.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.chores.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.failed.is_none()
     }
@@ -330,7 +368,7 @@ impl Shared {
         self.state().is_closing = true;
         self.work.notify_all();
         self.room.notify_all();
-        self.litter.notify_all();
+        self.chores.notify_all();
     }
 
     /// Writes all that is queued and confirms it.

@@ -17,6 +17,7 @@ use super::header::{SegmentHeader, encode_drops};
 use super::index::{GroupIndex, Index, Location};
 use super::open::adopt;
 use super::segment::{Carried, NewSegment, segment_path};
+use super::spare::Spare;
 use super::view::{View, Views, queued_bytes, truncated_from};
 use super::writer::Record;
 use super::{Damage, Done, GroupId, LogError, LogIndex, LogStats, Operation, SegmentNumber};
@@ -55,6 +56,7 @@ pub(crate) struct State {
     announced: Vec<SegmentNumber>,
     /// Segments whose files may be removed.
     pub(crate) garbage: Vec<SegmentNumber>,
+    pub(crate) spare: Spare,
     /// The last batch held more than a closing frame.
     is_unconfirmed: bool,
     /// A copy of the writer's, for those who do not hold it.
@@ -105,6 +107,7 @@ impl State {
             recent: VecDeque::new(),
             announced: Vec::new(),
             garbage: Vec::new(),
+            spare: Spare::default(),
             is_unconfirmed: false,
             active,
             is_closing: false,
@@ -205,6 +208,11 @@ impl State {
     /// True if an idle log still has something to write.
     pub(crate) fn needs_confirmation(&self) -> bool {
         self.is_unconfirmed || !self.index.droppable(self.active).is_empty()
+    }
+
+    /// Whether there are files to remove or to make.
+    pub(crate) fn has_chores(&self) -> bool {
+        !self.garbage.is_empty() || self.spare.is_wanted()
     }
 
     fn announcement(&self) -> Option<Queued> {

@@ -15,7 +15,7 @@ pub struct LogStats {
     pub tail_bytes: usize,
     /// Segment files that hold live entries or are being written.
     pub segments: usize,
-    /// Bytes of these files.
+    /// Bytes of their frames; the files may be longer by room that is left.
     pub segment_bytes: u64,
     /// Reads that the tail could not answer.
     pub disk_reads: u64,

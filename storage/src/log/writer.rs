@@ -11,7 +11,7 @@ use super::header::SegmentHeader;
 use super::segment::{Carried, NewSegment, create_segment};
 use super::{GroupId, LogError, LogIndex, SegmentNumber, StateSlot};
 use crate::env::{AppendFile, Env};
-use crate::limits::LOG_BATCH_BYTES_MAX;
+use crate::limits::{LOG_BATCH_BYTES_MAX, LOG_SPARE_FRACTION};
 use crate::mutant::{self, Mutant};
 
 /// A frame to be written, with what it owns.
@@ -56,8 +56,10 @@ pub(crate) struct Writer {
     segment_bytes: u64,
     number: SegmentNumber,
     file: Box<dyn AppendFile>,
-    /// Bytes of the file. Invariant: all of them are synced between two calls.
+    /// Bytes appended to the file. Invariant: all of them are synced between two calls.
     end: u64,
+    /// The file was made with room.
+    has_room: bool,
     /// Kept from batch to batch, so that a batch allocates nothing.
     buffer: Vec<u8>,
 }
@@ -69,9 +71,9 @@ impl Writer {
         segment_bytes: u64,
         active: NewSegment,
     ) -> Self {
-        let NewSegment { number, file, end, .. } = active;
+        let NewSegment { number, file, end, has_room, .. } = active;
         let directory = directory.to_path_buf();
-        Self { env, directory, segment_bytes, number, file, end, buffer: Vec::new() }
+        Self { env, directory, segment_bytes, number, file, end, has_room, buffer: Vec::new() }
     }
 
     pub(crate) fn end(&self) -> u64 {
@@ -80,6 +82,16 @@ impl Writer {
 
     pub(crate) fn is_full(&self) -> bool {
         self.end >= self.segment_bytes
+    }
+
+    /// True once so much is written that the next segment's file is worth making.
+    pub(crate) fn wants_spare(&self) -> bool {
+        self.end >= self.segment_bytes / LOG_SPARE_FRACTION
+    }
+
+    /// True if a file with room is better than this one.
+    pub(crate) fn lacks_room(&self) -> bool {
+        !self.has_room
     }
 
     /// Writes and syncs frames, and says where each lies.
@@ -100,7 +112,7 @@ impl Writer {
             self.file.sync()?;
         }
         self.end += self.buffer.len() as u64;
-        assert!(self.file.size_bytes() == self.end, "the file is as long as what was written");
+        assert!(self.file.size_bytes() == self.end, "the file holds what was written");
         self.buffer.shrink_to(LOG_BATCH_BYTES_MAX);
         Ok(places)
     }
@@ -110,14 +122,16 @@ impl Writer {
         &mut self,
         header: SegmentHeader,
         carried: &[Carried],
+        spare: Option<Box<dyn AppendFile>>,
     ) -> Result<NewSegment, LogError> {
-        create_segment(self.env.as_ref(), &self.directory, header, carried)
+        create_segment(self.env.as_ref(), &self.directory, header, carried, spare)
     }
 
     /// Takes a segment that was just born for all that follows.
     pub(crate) fn switch_to(&mut self, born: NewSegment) {
         self.number = born.number;
         self.end = born.end;
+        self.has_room = born.has_room;
         self.file = born.file;
     }
 }
