@@ -19,6 +19,7 @@ use tonic::client::Grpc;
 use tonic::codegen::Service;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::gather::Gather;
 use super::limits::{
     CONNECT_DEADLINE, CONNECTION_WINDOW_BYTES, HEADER_BYTES_MAX, KEEPALIVE_INTERVAL,
     KEEPALIVE_TIMEOUT, RESETS_PENDING_MAX, SEND_BUFFER_BYTES_MAX, STREAM_WINDOW_BYTES,
@@ -54,7 +55,7 @@ impl Connection {
         let opened = timeout(CONNECT_DEADLINE, async {
             let socket = Socket::connect(address, keys).await?;
             let (sender, driver) = builder()
-                .handshake::<_, Body>(TokioIo::new(socket))
+                .handshake::<_, Body>(TokioIo::new(Gather::new(socket)))
                 .await
                 .map_err(ConnectError::Http)?;
             Ok((Self { sender }, Box::pin(driver) as Driver))

@@ -70,6 +70,14 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Bytes of one stream that wait to be written.
 pub const SEND_BUFFER_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that are gathered into one write to a connection: what the shards of two nodes have to say
+/// to each other at a time. Larger writes go past, for they need no company.
+pub const GATHERED_BYTES_MAX: usize = 64 << 10;
+
+/// Turns of a connection's task after which what was gathered leaves, though more may come: one for
+/// those who were ready to run, and one for those whom they woke.
+pub const GATHER_TURNS_MAX: u32 = 2;
+
 /// Bytes of headers of one request or answer; ours are a few hundred.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
 

@@ -25,6 +25,7 @@ mod memory;
 mod tasks;
 
 mod connection;
+mod gather;
 mod grpc;
 mod lane;
 mod noise;

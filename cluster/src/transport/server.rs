@@ -30,6 +30,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::frames::FrameSink;
+use super::gather::Gather;
 use super::limits::{
     CALL_DEADLINE_MAX, CONNECTION_WINDOW_BYTES, CONNECTIONS_MAX, HEADER_BYTES_MAX,
     HTTP2_STREAMS_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, OPEN_DEADLINE, RESETS_PENDING_MAX,
@@ -115,7 +116,7 @@ impl Served {
             let served = Arc::clone(&self);
             async move { Ok::<_, Infallible>(served.answer(request).await) }
         });
-        let ended = builder().serve_connection(TokioIo::new(socket), service).await;
+        let ended = builder().serve_connection(TokioIo::new(Gather::new(socket)), service).await;
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection of a peer ended");
         }
