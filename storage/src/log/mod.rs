@@ -18,9 +18,9 @@
 //!
 //! The layout stands to the byte in `docs/formats/log-v1.md`.
 //!
-//! What is absent on purpose: nothing that was appended is overwritten, truncated or used again, but
-//! by [`salvage()`], which somebody decided on; no segment is compressed (entries are compressed
-//! batches already); no read goes through the writer.
+//! What is absent on purpose: nothing that was appended is overwritten, truncated or used again,
+//! but by [`salvage()`], which somebody decided on; no segment is compressed (entries are
+//! compressed batches already); no read goes through the writer.
 
 mod id;
 

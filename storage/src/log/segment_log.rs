@@ -1,8 +1,8 @@
 //! The log on a disk: a handle over [`Shared`] that owns the two threads, or none.
 //!
 //! The writer's thread writes and confirms; the sweeper's thread removes files and makes room for
-//! the next one, so that neither delays a sync. In manual mode the owner runs the steps itself, which is how a
-//! simulation and the crash tests drive it.
+//! the next one, so that neither delays a sync. In manual mode the owner runs the steps itself,
+//! which is how a simulation and the crash tests drive it.
 
 use std::ops::Range;
 use std::path::Path;
