@@ -11,7 +11,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 
@@ -71,20 +71,28 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// How long a disk takes for a write and a sync, so many times over: what no acknowledgement can be
-/// faster than.
-pub(crate) fn sync_times(directory: &Path, times: u32) -> anyhow::Result<Vec<Duration>> {
-    let path = directory.join("sync-times");
-    let mut file = create_file(&path)?;
-    let mut taken = Vec::new();
-    for _ in 0..times {
-        let began = now();
-        file.write_all(&[7; 4096])?;
-        file.sync_data()?;
-        taken.push(now().duration_since(began));
+/// A file that is written and synced to see how long its disk takes: what no acknowledgement can be
+/// faster than. It stays until its directory goes, for some disks take longer to discard the blocks
+/// of a removed file than to write, and then the rest waits for that.
+#[derive(Debug)]
+pub(crate) struct SyncProbe(fs::File);
+
+impl SyncProbe {
+    /// Makes one in `directory`.
+    pub(crate) fn make(directory: &Path, name: &str) -> anyhow::Result<Self> {
+        let mut probe = Self(create_file(&directory.join(name))?);
+        // The first one also pays for the file.
+        probe.sync()?;
+        Ok(probe)
     }
-    fs::remove_file(&path)?;
-    Ok(taken)
+
+    /// Writes 4 KiB and syncs: when that began and when it ended.
+    pub(crate) fn sync(&mut self) -> anyhow::Result<(Instant, Instant)> {
+        let began = now();
+        self.0.write_all(&[7; 4096])?;
+        self.0.sync_data()?;
+        Ok((began, now()))
+    }
 }
 
 /// Gives a file another name.

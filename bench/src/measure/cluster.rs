@@ -31,7 +31,7 @@ use super::process::ProcessorTime;
 use super::query::{ask, compact, searches_of, services};
 use super::server::Server;
 use super::{Arguments, Results};
-use crate::outside;
+use crate::outside::{self, SyncProbe};
 use crate::replay::{Client, Histogram, Load, LoadOptions, LoadReport, ReplayPlan};
 
 const NODES: usize = 3;
@@ -53,7 +53,7 @@ const SYNCS: u32 = 300;
 /// Spans of a probe: dozens of traces, so that some are of each shard.
 const PROBE_SPANS: u32 = 200;
 
-/// Between two probes of a rolling restart.
+/// Between two probes, of a rolling restart and of the disk.
 const PROBE_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs the measurement.
@@ -73,7 +73,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Results> {
     add_milliseconds(&mut results, "ready", started);
     nodes.whole().await?;
     let mut syncs = Histogram::default();
-    outside::sync_times(nodes.directory(), SYNCS)?.into_iter().for_each(|time| syncs.add(time));
+    let mut probe = SyncProbe::make(nodes.directory(), "sync-alone")?;
+    for _ in 0..SYNCS {
+        let (began, ended) = probe.sync()?;
+        syncs.add(ended.duration_since(began));
+    }
     results.add_rounded("sync_p50_milliseconds", syncs.percentile_milliseconds(50));
     results.add_rounded("sync_p99_milliseconds", syncs.percentile_milliseconds(99));
     idle(&nodes, &mut results).await?;
@@ -208,14 +212,21 @@ async fn half_load(
 }
 
 /// What a write with a sync takes beside three nodes that write and sync on the same disk: now and
-/// then one, so that it is no load of its own. Ends only if it fails.
+/// then one, so that it is no load of its own. One that came due while the disk was still busy with
+/// the one before counts from then, as requests do that come in meanwhile. Ends only if it fails.
 async fn sync_beside(directory: &Path, syncs: &mut Histogram) -> anyhow::Result<()> {
+    let mut probe = SyncProbe::make(directory, "sync-beside")?;
+    let mut ticks = tokio::time::interval(PROBE_EVERY);
+    let mut last_ended = outside::now();
     loop {
-        let directory = directory.to_path_buf();
-        let taken = tokio::task::spawn_blocking(move || outside::sync_times(&directory, 2));
-        // The first one also pays for the file.
-        taken.await??.into_iter().skip(1).for_each(|time| syncs.add(time));
-        tokio::time::sleep(PROBE_EVERY).await;
+        let due = ticks.tick().await.into_std();
+        let timed = tokio::task::spawn_blocking(move || (probe.sync(), probe));
+        let (timed, returned) = timed.await?;
+        probe = returned;
+        let (began, ended) = timed?;
+        let since = if last_ended > due { due } else { began };
+        syncs.add(ended.duration_since(since));
+        last_ended = ended;
     }
 }
 

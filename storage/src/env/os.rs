@@ -18,6 +18,10 @@ use super::{AppendFile, DirectoryLock, DiskSpace, Env, EnvError, ReadFile};
 /// meanwhile waits for so much at most.
 const ROOM_STEP_BYTES: usize = 1024 * 1024;
 
+/// Zeros of as much as the page cache of the usual systems reads before it changes a part of it.
+const PAGE: [u8; 4096] = [0; 4096];
+const PAGE_BYTES: u64 = PAGE.len() as u64;
+
 /// Name of the file that is locked inside a data directory.
 const LOCK_FILE: &str = "LOCK";
 
@@ -81,7 +85,7 @@ impl Env for OsEnv {
             created.file.sync_data().map_err(failed)?;
             written += step.len() as u64;
         }
-        Ok(Box::new(created))
+        Ok(Box::new(OsAppendFile { room_bytes, ..created }))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn ReadFile>, EnvError> {
@@ -172,6 +176,7 @@ struct OsAppendFile {
     file: File,
     path: PathBuf,
     size_bytes: u64,
+    room_bytes: u64,
 }
 
 impl OsAppendFile {
@@ -181,17 +186,30 @@ impl OsAppendFile {
             .create_new(true)
             .open(path)
             .map_err(|error| EnvError::new("create", path, error))?;
-        Ok(Self { file, path: path.to_path_buf(), size_bytes: 0 })
+        Ok(Self { file, path: path.to_path_buf(), size_bytes: 0, room_bytes: 0 })
+    }
+
+    /// Writes the page in which an append will end, if that is the first to come to it: whoever
+    /// changes a part of a page of room waits for the disk to read it, should the page cache have
+    /// dropped it, and whoever writes all of it does not.
+    fn write_last_page(&self, append_end: u64) -> io::Result<()> {
+        let page = append_end - append_end % PAGE_BYTES;
+        let is_inside = page + PAGE_BYTES <= self.room_bytes;
+        if page == append_end || page < self.size_bytes || !is_inside {
+            return Ok(());
+        }
+        self.file.write_all_at(&PAGE, page)
     }
 }
 
 impl AppendFile for OsAppendFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), EnvError> {
+        let end = self.size_bytes + bytes.len() as u64;
         // At a place of its own, for there may be room behind it.
-        self.file
-            .write_all_at(bytes, self.size_bytes)
+        self.write_last_page(end)
+            .and_then(|()| self.file.write_all_at(bytes, self.size_bytes))
             .map_err(|error| EnvError::new("append to", &self.path, error))?;
-        self.size_bytes += bytes.len() as u64;
+        self.size_bytes = end;
         Ok(())
     }
 
@@ -278,7 +296,16 @@ mod tests {
         let reader = env.open(&path).unwrap();
         file.append(b"one").unwrap();
         assert_eq!((file.size_bytes(), reader.size_bytes().unwrap()), (3, room as u64));
-        file.append(&vec![7; room]).unwrap();
+        let mut written = 3;
+        for length in [2, 4091, 1, 4095, 5000, 3, ROOM_STEP_BYTES - 20_000] {
+            file.append(&vec![7; length]).unwrap();
+            written += length;
+            let mut content = vec![9; room];
+            assert_eq!(reader.read_at(0, &mut content).unwrap(), room);
+            assert!(content.iter().take(written).skip(3).all(|byte| *byte == 7), "{length}");
+            assert!(content.iter().skip(written).all(|byte| *byte == 0), "{length}");
+        }
+        file.append(&vec![7; room - written + 3]).unwrap();
         file.sync().unwrap();
         let grown = room as u64 + 3;
         assert_eq!((file.size_bytes(), reader.size_bytes().unwrap()), (grown, grown));
